@@ -1,0 +1,46 @@
+# The README's two commands are `make bench` and `make test`; each makes the environment first if it is not there.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.PHONY: setup bench test test-slow check format docs speed clean
+
+# torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[tl]' --group dev
+	touch $@
+
+setup: $(VENV)/ready
+
+bench: setup
+	$(BIN)/scrub bench parens
+
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow'
+
+test-slow: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: setup
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group docs
+	$(BIN)/sphinx-build -W -b html docs docs/_build
+
+speed: setup
+	$(BIN)/python -m benchmarks.speed
+
+clean:
+	rm -rf $(VENV) docs/_build build dist *.egg-info

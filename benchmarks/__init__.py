@@ -1,0 +1,1 @@
+"""Tasks, their ladders of hypotheses, and speed."""

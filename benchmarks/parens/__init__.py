@@ -1,0 +1,1 @@
+"""Paren balancers: generated strings, the shipped model, and the original study's."""

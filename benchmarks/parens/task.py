@@ -1,0 +1,174 @@
+"""The paren task: our model on generated strings, and the original model on the original strings."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.parens.strings import CLOSE, END, OPEN, PAD, POSITIONS, START, generate, tokenize
+from hypotheses.parens import features as f
+from hypotheses.parens import original
+from scrubbing import Dataset, FileError, ModelGraph, Task, transformer_graph
+from scrubbing.errors import fail
+
+if TYPE_CHECKING:
+    from scrubbing.metrics.losses import Classification
+    from scrubbing.models.transformer.model import Transformer
+
+HERE = Path(__file__).parent
+STRINGS = 100_000
+"""Strings in the generated dataset, as many as the original had."""
+
+STRATA = {
+    "balanced": f.balanced,
+    "count fails": ~f.count_ok,
+    "horizon fails": ~f.horizon_ok,
+}
+
+ORIGINAL_CONFIG = {
+    "n_layers": 3,
+    "n_heads": 2,
+    "d_model": 56,
+    "d_head": 28,
+    "d_mlp": 56,
+    "n_ctx": POSITIONS,
+    "d_vocab": 5,
+    "d_vocab_out": 2,
+    "act_fn": "relu",
+    "normalization_type": "LN",
+    "attention_dir": "bidirectional",
+}
+ORIGINAL_WEIGHTS_HASH = "f716c3f20c8644d6c28eac94d5c35fc9"
+ORIGINAL_STRINGS_HASH = "5c32d5b31bb6912bb3455186c516c11d"
+_WEIGHT_FILES = ("model.safetensors", "brackets_model_state_dict.pt")
+_STRING_FILES = ("strings.txt.gz", "strings.txt")
+
+
+def dataset(strings: list[str], name: str) -> Dataset:
+    """Strings as a dataset with tokens, padding mask and label (1 for balanced)."""
+    tokens = tokenize(strings)
+    data = Dataset({"tokens": tokens, "mask": tokens != PAD}, name=name, show=show)
+    return data.with_columns(label=f.balanced(data).astype(np.int64))
+
+
+def show(data: Dataset, row: int) -> str:
+    """One input as the string it is."""
+    character = {OPEN: "(", CLOSE: ")", START: "", END: "", PAD: ""}
+    return "".join(character[token] for token in data["tokens"][row].tolist())
+
+
+def graph() -> ModelGraph:
+    """Both models' graph, without weights."""
+    return transformer_graph(3, 2, d_model=56, d_mlp=56, positions=POSITIONS, causal=False, padded=True)
+
+
+def loss() -> Classification:
+    """Cross-entropy of the label at position 0."""
+    from scrubbing import Classification
+
+    return Classification("label", position=0)
+
+
+def our_model() -> Transformer:
+    """The shipped model, trained by `benchmarks.parens.train`."""
+    from scrubbing.models.transformer_lens import from_file
+
+    return from_file(HERE / "model.safetensors", name="paren balancer")
+
+
+def our_data(n: int = STRINGS, seed: int = 1) -> Dataset:
+    """Strings by the original recipe; the seed is not one the model was trained with."""
+    return dataset(generate(n, seed), f"generated parens (seed {seed})")
+
+
+def original_task(folder: str | Path) -> Task:
+    """The original model and strings, from files the user has fetched; their contents are checked by hash.
+
+    Args:
+        folder: with `model.safetensors` or `brackets_model_state_dict.pt`, and `strings.txt.gz` or `strings.txt`.
+
+    Raises:
+        FileError: SCR-FILE, a file is missing, unreadable, or not the original.
+    """
+    path = Path(folder)
+
+    def model() -> Transformer:
+        from scrubbing.models.transformer_lens import from_bridge
+        from scrubbing.models.transformer_lens.native import load_native
+
+        file = _first(path, _WEIGHT_FILES)
+        loaded = from_bridge(load_native(file, ORIGINAL_CONFIG), name="original paren balancer")
+        _verify(file, "weights", loaded.weights_hash(), ORIGINAL_WEIGHTS_HASH)
+        return loaded
+
+    def data() -> Dataset:
+        file = _first(path, _STRING_FILES)
+        text = _text(file)
+        _verify(file, "strings", hashlib.sha256(text.encode()).hexdigest()[:32], ORIGINAL_STRINGS_HASH)
+        made = dataset(text.split(), "original parens")
+        from benchmarks.parens.adjusted import adjusted_open_share
+
+        return made.with_columns(adjusted_open_share=adjusted_open_share(once(), made["tokens"]))
+
+    once = _cached(model)
+    return Task("parens-original", graph, data, once, loss, STRATA, original.ladder)
+
+
+def _cached(make: Callable[[], Transformer]) -> Callable[[], Transformer]:
+    made: list[Transformer] = []
+
+    def once() -> Transformer:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return once
+
+
+def _first(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    problem = f"{folder} has none of: {', '.join(names)}."
+    remedy = (
+        "Fetch the weights from callummcdougall/ARENA_2.0 (part4_interp_on_algorithmic_model) and the strings from "
+        "redwoodresearch/remix_public (remix_d4_data/parens.zip, as one string per line)."
+    )
+    fail(FileError, "SCR-FILE", problem, remedy)
+
+
+def _text(file: Path) -> str:
+    try:
+        raw = file.read_bytes()
+        return (gzip.decompress(raw) if file.suffix == ".gz" else raw).decode("ascii")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        problem = f"it cannot be read ({type(error).__name__}: {error})."
+        fail(FileError, "SCR-FILE", problem, "The file is truncated or of another kind: fetch it again.", str(file))
+
+
+def _verify(file: Path, what: str, found: str, wanted: str) -> None:
+    if found != wanted:
+        problem = f"these {what} are not the original study's (content hash {found}, expected {wanted})."
+        fail(
+            FileError,
+            "SCR-FILE",
+            problem,
+            "Fetch the original files; converted ones must hold the same numbers.",
+            str(file),
+        )
+
+
+task = Task(
+    name="parens",
+    graph=graph,
+    data=our_data,
+    model=our_model,
+    loss=loss,
+    strata=STRATA,
+    variants={"redwood": original_task},
+)

@@ -1,0 +1,108 @@
+"""Train the shipped paren balancer: the original study's architecture, one seed, no selection.
+
+    python -m benchmarks.parens.train            # about 45 minutes on one core
+
+The recipe was fixed before its result was known and run once, with seed 0. The file it writes is the one in this
+folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.parens.strings import MAX_PARENS, OPEN, PAD, POSITIONS, generate, is_balanced, tokenize
+from scrubbing.models.transformer_lens.native import boot, save_native
+
+HERE = Path(__file__).parent
+WEIGHTS = HERE / "model.safetensors"
+CURVE = HERE / "training.json"
+
+CONFIG = {
+    "n_layers": 3,
+    "n_heads": 2,
+    "d_model": 56,
+    "d_head": 28,
+    "d_mlp": 56,
+    "n_ctx": POSITIONS,
+    "d_vocab": 5,
+    "d_vocab_out": 2,
+    "act_fn": "relu",
+    "normalization_type": "LN",
+    "attention_dir": "bidirectional",
+    "seed": 0,
+}
+STEPS, BATCH, RATE = 12_000, 512, 1e-3
+_POOL = 200
+"""Steps for which strings are generated at a time."""
+
+
+def batch_of(strings: list[str]) -> tuple[Tensor, Tensor]:
+    """Tokens `[n, 42]` and labels `[n]`, 1 for balanced."""
+    tokens = tokenize(strings)
+    lengths = np.array([len(string) for string in strings])
+    label = is_balanced(tokens[:, 1 : MAX_PARENS + 1] == OPEN, lengths)
+    return torch.from_numpy(tokens), torch.from_numpy(label.astype(np.int64))
+
+
+def train(seed: int, steps: int) -> tuple[nn.Module, list[dict[str, float]]]:
+    """The trained model and its loss over time. Every step sees fresh strings."""
+    torch.manual_seed(seed)
+    model = boot({**CONFIG, "seed": seed}, head_bias=True).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.05)
+    curve: list[dict[str, float]] = []
+    smooth, started = 0.0, time.time()
+    tokens = labels = torch.empty(0)
+    for step in range(steps):
+        if step % _POOL == 0:
+            tokens, labels = batch_of(generate(_POOL * BATCH, seed=1000 * (seed + 1) + step))
+        here = slice(step % _POOL * BATCH, (step % _POOL + 1) * BATCH)
+        logits = model(tokens[here], attention_mask=(tokens[here] != PAD).long())[:, 0]
+        loss = nn.functional.cross_entropy(logits, labels[here])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        smooth = loss.item() if step == 0 else 0.99 * smooth + 0.01 * loss.item()
+        if step % 500 == 0 or step == steps - 1:
+            curve.append({"step": step, "loss": round(smooth, 6)})
+            print(f"step {step:6d}  loss {smooth:.5f}  {time.time() - started:.0f} s", flush=True)
+    return model.eval(), curve
+
+
+def evaluate(model: nn.Module, n: int, seed: int) -> dict[str, float]:
+    """Loss in nats per string, its standard error, and accuracy, on fresh strings."""
+    tokens, labels = batch_of(generate(n, seed))
+    with torch.inference_mode():
+        logits = torch.cat([model(part, attention_mask=(part != PAD).long())[:, 0] for part in tokens.split(2000)])
+    loss = nn.functional.cross_entropy(logits, labels, reduction="none")
+    correct = (logits.argmax(1) == labels).float()
+    return {"n": n, "loss": float(loss.mean()), "se": float(loss.std() / n**0.5), "accuracy": float(correct.mean())}
+
+
+def main() -> None:
+    """Train, evaluate on 100,000 fresh strings, and write weights and curve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    options = parser.parse_args()
+    model, curve = train(options.seed, options.steps)
+    result = evaluate(model, 100_000, seed=777)
+    print(json.dumps(result))
+    notes = {"trained_by": "benchmarks/parens/train.py", "seed": str(options.seed), "steps": str(options.steps)}
+    save_native(model, CONFIG, options.out, **notes)  # pyright: ignore[reportArgumentType]
+    if options.out == WEIGHTS:
+        CURVE.write_text(json.dumps({"curve": curve, "fresh_strings": result}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

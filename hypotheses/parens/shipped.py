@@ -1,0 +1,302 @@
+"""The ladder for the shipped paren balancer: from the original study's roles to a claim about every layer.
+
+How the roles were found, with the measurements, is told in `docs/explanation/our-paren-model.md`. Every rung says what
+it adds and what went wrong before it; the last one is wrong on purpose.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hypotheses.parens.features import (
+    balanced,
+    count_ok,
+    excess_sign,
+    horizon_ok,
+    length,
+    more_close,
+    more_open,
+    prefix_ok,
+    prefix_sign,
+    starts_open,
+    suffix_sign,
+    token,
+    token_before,
+)
+from scrubbing import (
+    EMBED,
+    OUTPUT,
+    Claim,
+    Direction,
+    Hypothesis,
+    Target,
+    Variable,
+    direction,
+    head,
+    joint,
+    mlp,
+    neurons,
+    project,
+    reads,
+)
+
+OUTCOME = Variable("balanced", balanced)
+COUNT = Variable("count", count_ok)
+COUNT_OPEN = Variable("count and open", count_ok & starts_open)
+HORIZON = Variable("horizon", horizon_ok)
+EXCESS = Variable("excess", excess_sign)
+VERDICT = Variable("verdict", joint(excess_sign, horizon_ok))
+"""What layer 1 has found out: five classes, one of them balanced."""
+LENGTH = Variable("length", length)
+
+# What heads report, with the length, where the padding mask below them is claimed too.
+HORIZON_IN_LENGTH = Variable("horizon, length", joint(horizon_ok, length))
+EXCESS_IN_LENGTH = Variable("excess, length", joint(excess_sign, length))
+VERDICT_IN_LENGTH = Variable("verdict, length", joint(excess_sign, horizon_ok, length))
+
+# What single positions carry.
+TOKEN = Variable("token", token)
+TOKEN_EXCESS = Variable("token, excess", joint(token, excess_sign))
+TOKEN_VERDICT = Variable("token, verdict", joint(token, excess_sign, horizon_ok))
+SUFFIX = Variable("suffix", joint(token, suffix_sign, excess_sign))
+SUFFIX_BEFORE = Variable("suffix, token before", joint(token, token_before, suffix_sign, excess_sign))
+
+FIRST, SECOND = head(0, 0), head(0, 1)
+COUNTER, WATCHER = head(1, 0), head(1, 1)
+LATE = head(2, 0), head(2, 1)
+
+OPEN_NEURONS = (9, 26, 36, 46, 49)
+"""Neurons of the last MLP that fire at position 0 where more parentheses open than close."""
+CLOSE_NEURONS = (3, 8, 20, 21, 42, 53)
+"""... where more close than open."""
+BALANCED_NEURONS = (4, 40)
+"""... where the string is balanced."""
+
+
+def _main_direction(model: Any, layer: int, index: int) -> Any:
+    """The direction a head can write most along: the first right singular vector of its value-output matrix, `[d]`."""
+    weights = model.weights.attention[layer]
+    return np.linalg.svd((weights.W_V[index] @ weights.W_O[index]).detach().cpu().double().numpy())[2][0]
+
+
+@direction
+def main_direction_00(model: Any) -> Any:
+    """The main direction of head 0.0."""
+    return _main_direction(model, 0, 0)
+
+
+@direction
+def main_direction_01(model: Any) -> Any:
+    """The main direction of head 0.1."""
+    return _main_direction(model, 0, 1)
+
+
+@direction
+def main_direction_10(model: Any) -> Any:
+    """The main direction of head 1.0."""
+    return _main_direction(model, 1, 0)
+
+
+@direction
+def main_direction_11(model: Any) -> Any:
+    """The main direction of head 1.1."""
+    return _main_direction(model, 1, 1)
+
+
+def ladder() -> list[Hypothesis]:
+    """Every rung, from naive to best, and the wrong one last."""
+    return [
+        original_roles(),
+        last_mlp(),
+        two_tests(),
+        four_heads(),
+        signs(),
+        detectors(),
+        suffixes(),
+        neighbours(),
+        one_number(),
+        sources(),
+        whole(),
+        whole_and_late(),
+        left_to_right(),
+    ]
+
+
+def _rung(name: str, claim: str, *claims: Claim) -> Hypothesis:
+    return Hypothesis(f"parens/{name}", claim, OUTPUT.carries(OUTCOME, *claims))
+
+
+def original_roles() -> Hypothesis:
+    """The original study's claim 1 as it stands. Heads have no reason to sit in the same places in another training
+    run, and they do not: this is hardly better than nothing.
+    """
+    return _rung(
+        "original-roles",
+        "As in the original model, heads 1.0 and 2.0 report the count and 2.1 the horizon, straight to the output.",
+        *(head(layer, 0).direct().carries(COUNT_OPEN) for layer in (1, 2)),
+        head(2, 1).direct().carries(HORIZON),
+    )
+
+
+def last_mlp() -> Hypothesis:
+    """The obvious reading of a knock-out table: of all direct paths to the output, only that of the last MLP costs much
+    when it is resampled. But what is costly to lose need not be enough to have.
+    """
+    return _rung(
+        "last-mlp",
+        "The last MLP alone tells the output whether the string is balanced.",
+        mlp(2).direct().carries(OUTCOME),
+    )
+
+
+def two_tests() -> Hypothesis:
+    """The heads whose loss at position 0 hurts the last MLP most are 1.1 and 1.0, and what they write tracks the horizon
+    and the count: together exactly the label. Yet balanced strings are lost, because layer 2 speaks too and is silent
+    about none of them.
+    """
+    return _rung(
+        "two-tests",
+        "Head 1.0 reports the count and 1.1 the horizon; layer 2 attends to nothing that matters.",
+        COUNTER.any_path(avoid=LATE).carries(COUNT),
+        WATCHER.any_path(avoid=LATE).carries(HORIZON),
+    )
+
+
+def four_heads() -> Hypothesis:
+    """Layer 2 added: its heads report the outcome once more. What is left is strings whose count fails one way swapped with
+    strings whose count fails the other way.
+    """
+    return _rung(
+        "four-heads",
+        "As two-tests, and heads 2.0 and 2.1 both report the outcome.",
+        COUNTER.any_path(avoid=LATE).carries(COUNT),
+        WATCHER.any_path(avoid=LATE).carries(HORIZON),
+        *_late_heads(OUTCOME),
+    )
+
+
+def signs() -> Hypothesis:
+    """The count is signed: 1.0 says which kind there is too many of, and a string that opens too many fails the horizon as
+    well, so a mixture of "too many `)`" with "horizon fails" is not what the unsigned count takes it for.
+    """
+    return _rung(
+        "signs",
+        "Head 1.0 reports the sign of the excess, 1.1 the horizon, and 2.0 and 2.1 both.",
+        COUNTER.any_path(avoid=LATE).carries(EXCESS),
+        WATCHER.any_path(avoid=LATE).carries(HORIZON),
+        *_late_heads(VERDICT),
+    )
+
+
+def _late_heads(variable: Variable, *below: Claim) -> list[Claim]:
+    """Each of 2.0 and 2.1 by all its paths."""
+    return [one.any_path(avoid=other).carries(variable, *below) for one, other in (LATE, LATE[::-1])]
+
+
+def detectors() -> Hypothesis:
+    """What the last MLP does with the reports. Thirteen of its 56 neurons are detectors of three conditions, chosen by
+    how much of a neuron's variance at position 0 one condition explains, among those that write half as much as the
+    largest.
+    """
+    by_condition = (
+        (OPEN_NEURONS, Variable("more open", more_open)),
+        (CLOSE_NEURONS, Variable("more close", more_close)),
+        (BALANCED_NEURONS, Variable("all in order", balanced)),
+    )
+    return _rung(
+        "detectors",
+        "Of the last MLP, five neurons report too many `(`, six too many `)`, two balance; the rest does not matter.",
+        *(mlp(2).direct().part(neurons(chosen)).carries(variable) for chosen, variable in by_condition),
+        WATCHER.direct().carries(HORIZON),
+        *(late.direct().carries(VERDICT) for late in LATE),
+    )
+
+
+def suffixes() -> Hypothesis:
+    """How 1.1 knows the horizon, split by position: each position knows its token, the sign of its suffix's excess and that
+    of the whole. Balanced strings are lost: swapping in a `(` that looks violating costs, so positions say more.
+    """
+    return _watching("suffixes", "Head 1.1 reads from each position whether its own suffix is in order.", SUFFIX)
+
+
+def neighbours() -> Hypothesis:
+    """The repair: a position also knows the token before it. A violation that starts one position to the left, such as
+    END after `(`, is then kept apart from none.
+    """
+    return _watching(
+        "neighbours",
+        "As suffixes, and from each position the token before it, so that its suffix is known one earlier too.",
+        SUFFIX_BEFORE,
+    )
+
+
+def _watching(name: str, claim: str, position: Variable) -> Hypothesis:
+    return _rung(
+        name,
+        claim,
+        WATCHER.any_path(avoid=LATE).carries(HORIZON_IN_LENGTH, *_watched(position)),
+        COUNTER.any_path(avoid=LATE).carries(EXCESS),
+        *_late_heads(VERDICT),
+    )
+
+
+def _watched(position: Variable, *sources: Claim) -> tuple[Claim, ...]:
+    """What head 1.1 reads: keys and values position by position; of the query nothing but the length."""
+    return (
+        reads("k", "v", each=True).carries(position, *sources),
+        reads("q", "mask").carries(LENGTH),
+    )
+
+
+def _counted(position: Variable, *sources: Claim) -> tuple[Claim, ...]:
+    """What head 1.0 reads: values position by position; of the pattern nothing but the length."""
+    return (
+        reads("v", each=True).carries(position, *sources),
+        reads("q", "k", "mask").carries(LENGTH),
+    )
+
+
+def one_number() -> Hypothesis:
+    """A rewrite: 1.0 and 1.1 keep only what they write along one direction each, found in their weights."""
+    return _rung(
+        "one-number",
+        "As signs, heads 1.0 and 1.1 each writing a single number.",
+        _along(COUNTER, main_direction_10).carries(EXCESS),
+        _along(WATCHER, main_direction_11).carries(HORIZON),
+        *_late_heads(VERDICT),
+    )
+
+
+def _along(target: Target, main: Direction) -> Target:
+    """What a head of layer 1 writes along one direction, by all its paths outside layer 2's heads."""
+    return target.any_path(avoid=LATE).part(project(main))
+
+
+def sources() -> Hypothesis:
+    """Down to the embeddings. Where layer 1 reads a position, it reads the layer-0 heads and the first MLP there, and the
+    MLP reads these heads and the token. Each layer-0 head writes one number, a weighted excess around its position.
+    """
+    return _rung(
+        "sources",
+        "As neighbours, 1.0 likewise split by position, and all of it from 0.0, 0.1 (one number each) and the first MLP.",
+        WATCHER.any_path(avoid=LATE).carries(HORIZON_IN_LENGTH, *_watched(SUFFIX_BEFORE, *_layer_0(SUFFIX_BEFORE))),
+        COUNTER.any_path(avoid=LATE).carries(EXCESS_IN_LENGTH, *_counted(TOKEN_EXCESS, *_layer_0(TOKEN_EXCESS))),
+        *_late_heads(VERDICT),
+    )
+
+
+def _layer_0(position: Variable) -> tuple[Claim, ...]:
+    """What layer 1 reads at a position: heads 0.0 and 0.1, the first MLP (which reads them and the token), the token."""
+    heads = (
+        FIRST.direct().part(project(main_direction_00)).carries(position),
+        SECOND.direct().part(project(main_direction_01)).carries(position),
+    )
+    here = EMBED.direct().carries(TOKEN)
+    return (mlp(0).direct().carries(position, *heads, here), *heads, here)
+
+
+def whole() -> Hypothesis: ...
+def whole_and_late() -> Hypothesis: ...
+def left_to_right() -> Hypothesis: ...

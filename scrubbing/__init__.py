@@ -1,0 +1,125 @@
+"""Causal scrubbing: state how a model computes something, and let a machine try to break it.
+
+Names are resolved when first used: importing this package loads neither torch nor transformer_lens, and writing and
+checking a hypothesis needs neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "scrubbing.data.dataset": ["Dataset"],
+    "scrubbing.data.features": ["Feature", "anything", "everything", "feature", "joint"],
+    "scrubbing.errors": [
+        "BadData",
+        "Fault",
+        "FileError",
+        "IllegalHypothesis",
+        "ModelMismatch",
+        "NoFraction",
+        "NothingToDraw",
+        "ScrubbingError",
+        "UsageError",
+    ],
+    "scrubbing.experiment.experiment": ["Experiment", "scrub"],
+    "scrubbing.experiment.result": ["Result"],
+    "scrubbing.experiment.task": ["Task"],
+    "scrubbing.graph.model_graph": ["ModelGraph", "transformer_graph"],
+    "scrubbing.graph.nodes": ["Node"],
+    "scrubbing.hypothesis.claims": [
+        "EMBED",
+        "MASK",
+        "OUTPUT",
+        "POS",
+        "Claim",
+        "Target",
+        "head",
+        "mlp",
+        "node",
+        "part",
+        "reads",
+    ],
+    "scrubbing.hypothesis.hypothesis": ["Hypothesis"],
+    "scrubbing.hypothesis.parts": ["Direction", "Part", "activation", "direction", "function", "neurons", "project"],
+    "scrubbing.hypothesis.samplers": ["Sampler", "agree", "exact", "fixed", "generated", "separate", "uniform"],
+    "scrubbing.hypothesis.variables": ["Interpretation", "Variable"],
+    "scrubbing.metrics.losses": ["Classification", "SquaredError"],
+    "scrubbing.models.toy": ["ToyModel"],
+    "scrubbing.records.schema": ["RunRecord"],
+    "scrubbing.stats.intervals": ["Estimate"],
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'scrubbing' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_MODULE_OF]
+
+
+if TYPE_CHECKING:
+    from scrubbing.data.dataset import Dataset as Dataset
+    from scrubbing.data.features import Feature as Feature
+    from scrubbing.data.features import anything as anything
+    from scrubbing.data.features import everything as everything
+    from scrubbing.data.features import feature as feature
+    from scrubbing.data.features import joint as joint
+    from scrubbing.errors import BadData as BadData
+    from scrubbing.errors import Fault as Fault
+    from scrubbing.errors import FileError as FileError
+    from scrubbing.errors import IllegalHypothesis as IllegalHypothesis
+    from scrubbing.errors import ModelMismatch as ModelMismatch
+    from scrubbing.errors import NoFraction as NoFraction
+    from scrubbing.errors import NothingToDraw as NothingToDraw
+    from scrubbing.errors import ScrubbingError as ScrubbingError
+    from scrubbing.errors import UsageError as UsageError
+    from scrubbing.experiment.experiment import Experiment as Experiment
+    from scrubbing.experiment.experiment import scrub as scrub
+    from scrubbing.experiment.result import Result as Result
+    from scrubbing.experiment.task import Task as Task
+    from scrubbing.graph.model_graph import ModelGraph as ModelGraph
+    from scrubbing.graph.model_graph import transformer_graph as transformer_graph
+    from scrubbing.graph.nodes import Node as Node
+    from scrubbing.hypothesis.claims import EMBED as EMBED
+    from scrubbing.hypothesis.claims import MASK as MASK
+    from scrubbing.hypothesis.claims import OUTPUT as OUTPUT
+    from scrubbing.hypothesis.claims import POS as POS
+    from scrubbing.hypothesis.claims import Claim as Claim
+    from scrubbing.hypothesis.claims import Target as Target
+    from scrubbing.hypothesis.claims import head as head
+    from scrubbing.hypothesis.claims import mlp as mlp
+    from scrubbing.hypothesis.claims import node as node
+    from scrubbing.hypothesis.claims import part as part
+    from scrubbing.hypothesis.claims import reads as reads
+    from scrubbing.hypothesis.hypothesis import Hypothesis as Hypothesis
+    from scrubbing.hypothesis.parts import Direction as Direction
+    from scrubbing.hypothesis.parts import Part as Part
+    from scrubbing.hypothesis.parts import activation as activation
+    from scrubbing.hypothesis.parts import direction as direction
+    from scrubbing.hypothesis.parts import function as function
+    from scrubbing.hypothesis.parts import neurons as neurons
+    from scrubbing.hypothesis.parts import project as project
+    from scrubbing.hypothesis.samplers import Sampler as Sampler
+    from scrubbing.hypothesis.samplers import agree as agree
+    from scrubbing.hypothesis.samplers import exact as exact
+    from scrubbing.hypothesis.samplers import fixed as fixed
+    from scrubbing.hypothesis.samplers import generated as generated
+    from scrubbing.hypothesis.samplers import separate as separate
+    from scrubbing.hypothesis.samplers import uniform as uniform
+    from scrubbing.hypothesis.variables import Interpretation as Interpretation
+    from scrubbing.hypothesis.variables import Variable as Variable
+    from scrubbing.metrics.losses import Classification as Classification
+    from scrubbing.metrics.losses import SquaredError as SquaredError
+    from scrubbing.models.toy import ToyModel as ToyModel
+    from scrubbing.records.schema import RunRecord as RunRecord
+    from scrubbing.stats.intervals import Estimate as Estimate

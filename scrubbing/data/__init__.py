@@ -1,0 +1,1 @@
+"""Inputs, features of them, and which inputs agree."""

@@ -1,0 +1,208 @@
+"""Inputs: named columns of equal length with stable ids."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scrubbing.errors import BadData, Fault, brief, counted, fail
+
+
+class Dataset:
+    """Inputs as named columns. Immutable; two datasets are the same only if they are the same object.
+
+    Draws are made by input id, not by row, so reordering a dataset changes no result. Ids default to the row number.
+
+    Args:
+        columns: name to array `[n, ...]`. A transformer reads `tokens` (int `[n, positions]`) and, where inputs have
+            different lengths, `mask` (bool `[n, positions]`, true at real positions).
+        ids: one integer per input, all different.
+        name: shown in reports.
+        show: how to print one input, given the dataset and a row; the default prints the tokens.
+
+    Raises:
+        BadData: SCR-DATA, no columns, no inputs, columns of unequal length or with NaN, repeated or negative ids.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, ArrayLike],
+        *,
+        ids: ArrayLike | None = None,
+        name: str = "dataset",
+        show: Callable[[Dataset, int], str] | None = None,
+    ) -> None:
+        self.name = name
+        self._columns: dict[str, NDArray[Any]] = _arrays(columns, name)
+        self._show = show
+        faults = list(self._column_faults())
+        n = 0 if faults else len(next(iter(self._columns.values())))
+        self.ids: NDArray[np.int64] = _frozen(np.arange(n) if ids is None else np.asarray(ids))
+        if not faults:
+            faults = list(self._id_faults(n))
+        if faults:
+            raise BadData(faults)
+        self._cache: dict[Any, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __contains__(self, column: str) -> bool:
+        return column in self._columns
+
+    def __getitem__(self, column: str) -> NDArray[Any]:
+        """The column of this name.
+
+        Raises:
+            BadData: SCR-COLUMN, there is none.
+        """
+        if column in self._columns:
+            return self._columns[column]
+        fail(
+            BadData,
+            "SCR-COLUMN",
+            f"{self.name} has no column {column!r}.",
+            f"Its columns: {', '.join(self._columns)}. Add one with .with_columns({column}=...).",
+        )
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {len(self)} inputs, columns {', '.join(self._columns)})"
+
+    def take(self, rows: ArrayLike) -> Dataset:
+        """The inputs in these rows (indices or a bool per input), keeping their ids."""
+        chosen = np.asarray(rows)
+        columns = {key: values[chosen] for key, values in self._columns.items()}
+        return Dataset(columns, ids=self.ids[chosen], name=self.name, show=self._show)
+
+    def with_columns(self, **columns: ArrayLike) -> Dataset:
+        """The same inputs with further or replaced columns."""
+        return Dataset({**self._columns, **columns}, ids=self.ids, name=self.name, show=self._show)
+
+    def like(self, columns: Mapping[str, ArrayLike], name: str | None = None) -> Dataset:
+        """New inputs of the same kind, with ids of their own."""
+        return Dataset(columns, name=name or self.name, show=self._show)
+
+    def show(self, row: int) -> str:
+        """One input as text, for trees and tables."""
+        if self._show is not None:
+            return self._show(self, row)
+        values = self["tokens"][row] if "tokens" in self else next(iter(self._columns.values()))[row]
+        if "tokens" in self and "mask" in self:
+            values = values[self["mask"][row].astype(bool)]
+        return " ".join(map(str, np.ravel(values)[:40]))
+
+    def remember(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """A value derived from this dataset, computed once; columns never change, so it cannot go stale."""
+        if key not in self._cache:
+            self._cache[key] = compute()
+        return self._cache[key]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the contents: names, types, shapes, values and ids."""
+        digest = hashlib.blake2b(digest_size=16)
+        for key in sorted(self._columns):
+            values = np.ascontiguousarray(self._columns[key])
+            digest.update(f"{key}\x00{values.dtype.str}\x00{values.shape}\x00".encode())
+            digest.update(values.tobytes() if values.dtype.kind != "O" else repr(values.tolist()).encode())
+        digest.update(np.ascontiguousarray(self.ids).tobytes())
+        return digest.hexdigest()
+
+    def _column_faults(self) -> Iterator[Fault]:
+        if not self._columns:
+            yield Fault("SCR-DATA", self.name, "a dataset needs at least one column.", "Pass a mapping of arrays.")
+            return
+        lengths = {key: len(values) if values.ndim else -1 for key, values in self._columns.items()}
+        if len(set(lengths.values())) > 1 or -1 in lengths.values():
+            told = ", ".join(f"{key} {'is a single value' if n < 0 else f'has {n}'}" for key, n in lengths.items())
+            problem = f"columns do not have one entry per input: {told}."
+            yield Fault("SCR-DATA", self.name, problem, "Give every column one entry per input.")
+        elif not any(lengths.values()):
+            yield Fault("SCR-DATA", self.name, "it has no inputs.", "Give its columns at least one entry.")
+        for key, values in self._columns.items():
+            if values.dtype.kind == "f" and np.isnan(values).any():
+                rows = np.unique(np.argwhere(np.isnan(values))[:, 0])
+                problem = f"column {key!r} has NaN in {counted(len(rows), 'input')}, first in row {rows[0]}."
+                yield Fault("SCR-DATA", self.name, problem, "Give these inputs a value, or leave the column out.")
+
+    def _id_faults(self, n: int) -> Iterator[Fault]:
+        if self.ids.shape != (n,) or self.ids.dtype.kind not in "iu":
+            problem = f"its ids are {self.ids.dtype} of shape {list(self.ids.shape)}."
+            yield Fault("SCR-DATA", self.name, problem, f"Pass one integer per input: {n} of them.")
+            return
+        if self.ids.min() < 0:
+            yield Fault("SCR-DATA", self.name, f"id {self.ids.min()} is negative.", "Number inputs from 0.")
+        found, times = np.unique(self.ids, return_counts=True)
+        if times.max() > 1:
+            problem = f"id {found[times.argmax()]} belongs to {times.max()} inputs."
+            yield Fault("SCR-DATA", self.name, problem, "Give every input an id of its own.")
+
+
+def choose(data: Dataset, n: int | Sequence[int] | None, seed: int) -> NDArray[np.int64]:
+    """Rows of the reference inputs: all, `n` chosen by hashing ids with the seed, or those with the given ids.
+
+    A smaller `n` gives a subset of a larger one, and the choice does not depend on the order of the rows.
+
+    Raises:
+        BadData: SCR-REFERENCES, more than there are, none, an unknown or repeated id, or neither a number nor ids.
+    """
+    from scrubbing.rng import stream_key, uniform
+
+    if n is None:
+        return np.arange(len(data))
+    wanted = np.asarray(n)
+    if wanted.size and (wanted.dtype.kind not in "iu" or wanted.ndim > 1):
+        problem = f"references={n!r} is neither a number of inputs nor a list of their ids."
+        fail(BadData, "SCR-REFERENCES", problem, "Give a whole number, or ids.")
+    if wanted.ndim:
+        return _rows_of(wanted, data)
+    if not 0 < wanted <= len(data):
+        problem = f"references={int(wanted)} was asked for, and there are {counted(len(data), 'input')} to choose from."
+        fail(BadData, "SCR-REFERENCES", problem, f"Ask for 1 to {len(data)}.")
+    order = np.lexsort((data.ids, uniform(stream_key(seed, "references"), data.ids, 0)))
+    return np.sort(order[: int(wanted)])
+
+
+def _rows_of(ids: NDArray[Any], data: Dataset) -> NDArray[np.int64]:
+    if not ids.size:
+        fail(BadData, "SCR-REFERENCES", "no reference input was given.", "Give at least one id.")
+    row_of = {int(identity): row for row, identity in enumerate(data.ids)}
+    unknown = [int(identity) for identity in ids if int(identity) not in row_of]
+    found, times = np.unique(ids, return_counts=True)
+    if unknown:
+        problem = f"there is no input with id {unknown[0]} to choose."
+        fail(BadData, "SCR-REFERENCES", problem, "Give ids that are in the dataset, and in the hypothesis's scope.")
+    if times.max() > 1:
+        # A reference counted twice would make intervals too narrow.
+        problem = f"reference input {found[times.argmax()]} is given {times.max()} times."
+        fail(BadData, "SCR-REFERENCES", problem, "Give every id once, and ask for more draws instead.")
+    return np.array([row_of[int(identity)] for identity in ids])
+
+
+def _arrays(columns: Mapping[str, ArrayLike], name: str) -> dict[str, NDArray[Any]]:
+    if not isinstance(columns, Mapping):
+        problem = f"a {type(columns).__name__} was given, and a dataset is made of named columns."
+        fail(BadData, "SCR-DATA", problem, 'Write Dataset({"tokens": tokens}).', name)
+    arrays: dict[str, NDArray[Any]] = {}
+    for key, values in columns.items():
+        try:
+            arrays[key] = _frozen(values)
+        except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors elsewhere or with gradients
+            problem = f"column {key!r} cannot be made an array ({brief(error)})."
+            remedy = "Give all inputs entries of one shape, padded and with a `mask` column if they differ in length."
+            fail(BadData, "SCR-DATA", problem, remedy, name)
+    return arrays
+
+
+def _frozen(values: ArrayLike) -> NDArray[Any]:
+    array = np.asarray(values).view()
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,1 @@
+"""Compile a hypothesis to a plan, and run it."""

@@ -1,0 +1,254 @@
+"""From a treeified hypothesis to values: who reads what of whom, every equal thing built once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+from scrubbing.engine import values as v
+from scrubbing.engine.assemble import OUTPUT_OF, Assembler
+from scrubbing.graph.nodes import MASK, Node
+from scrubbing.graph.positions import Where
+from scrubbing.hypothesis.parts import Part
+from scrubbing.hypothesis.treeify import Copy, Entry, Tree
+from scrubbing.sampling.contexts import REFERENCE, Context, Contexts
+
+if TYPE_CHECKING:
+    from scrubbing.graph.model_graph import ModelGraph
+    from scrubbing.models.protocol import Model
+
+
+class Builder:
+    """Interns values, and knows how clean items are computed.
+
+    Args:
+        graph: of the model on this dataset.
+        model: for norms, constants and widths; no tensor is touched.
+        stored: whether clean items may be read from a store; otherwise they are computed from the tokens in place.
+    """
+
+    def __init__(self, graph: ModelGraph, model: Model, stored: bool) -> None:
+        self.graph = graph
+        self.model = model
+        self.stored = stored
+        self.clean_of: dict[v.Value, tuple[v.Item, Context]] = {}
+        """Which clean item a value is, whether read or computed."""
+        self._clean: dict[tuple[v.Item, Context], v.Value] = {}
+        self._interned: dict[Hashable, v.Value] = {}
+        self._canonical: dict[tuple[Node, ...], tuple[Node, str]] = {}
+        for node, slots in graph.slots.items():
+            for name, slot in slots.items():
+                self._canonical.setdefault(slot.parents, (node, name))
+        self.assembler = Assembler(self)
+
+    def intern(self, kind: Callable[..., Any], *arguments: Any) -> Any:
+        """The one value of this kind with these arguments."""
+        key = (kind, *arguments)
+        if key not in self._interned:
+            self._interned[key] = kind(*arguments)
+        return self._interned[key]
+
+    def read(self, node: Node, slot: str) -> tuple[Node, str]:
+        """The first slot of the graph that reads the same sum as this one, so that all of them share one value."""
+        return self._canonical[self.graph.slots[node][slot].parents]
+
+    def output(self, node: Node, context: Context, part: Part | None = None) -> v.Value:
+        """A node's raw value in the clean run of a context."""
+        return self.clean(v.Item("output", node, part=part), context)
+
+    def input(self, node: Node, slot: str, context: Context) -> v.Value:
+        """What a slot reads in the clean run of a context."""
+        return self.clean(v.Item("input", *self.read(node, slot)), context)
+
+    def clean(self, item: v.Item, context: Context) -> v.Value:
+        """An item of the clean run of a context."""
+        if (item, context) not in self._clean:
+            value = self._clean[item, context] = self._read_or_computed(item, context)
+            self.clean_of.setdefault(value, (item, context))
+        return self._clean[item, context]
+
+    def _read_or_computed(self, item: v.Item, context: Context) -> v.Value:
+        is_source = item.kind == "output" and not self.graph.slots[item.node]
+        generated = context.sampler is not None and context.sampler.kind == "generated"
+        if is_source and context.ablation is None:
+            return self.intern(v.Source, item.node, context)
+        if (self.stored and not generated) or context.ablation is not None:
+            return self.intern(v.Clean, item, context)
+        return self._computed(item, context)
+
+    def _computed(self, item: v.Item, context: Context) -> v.Value:
+        slots = self.graph.slots[item.node]
+        if item.kind == "input":
+            parents = slots[item.slot].parents
+            terms = tuple((1, self.output(parent, context)) for parent in parents)
+            everywhere = Where(tuple(range(self.graph.positions)))
+            return self.assembler.sum([(everywhere, terms)], item.node, item.slot, context, clean=True)
+        if item.kind == "scale":
+            return self.intern(
+                v.Scale, self.model.lens(item.node, item.slot), self.input(item.node, item.slot, context)
+            )
+        read = {name: self.input(item.node, name, context) for name in slots if slots[name].parents != (MASK,)}
+        mask = context if any(slot.parents == (MASK,) for slot in slots.values()) else None
+        return self.run(item.node, read, mask, None, item.part)
+
+    def run(
+        self,
+        node: Node,
+        read: dict[str, v.Value],
+        mask: Context | None,
+        scale: Context | None,
+        part: Part | None = None,
+    ) -> v.Value:
+        """A node on these slot inputs, with norms recomputed or, given `scale`, frozen to that context's."""
+        slots: list[tuple[str, v.Value]] = []
+        for name, value in read.items():
+            frozen = None if scale is None else self.clean(v.Item("scale", *self.read(node, name)), scale)
+            slots.append((name, self.intern(v.Prepared, self.model.lens(node, name), value, frozen)))
+        return self.intern(v.Run, node, tuple(slots), mask, part)
+
+
+class Compiler:
+    """Builds the value of the root claim's output."""
+
+    def __init__(self, builder: Builder, tree: Tree, contexts: Contexts) -> None:
+        self.builder = builder
+        self.tree = tree
+        self.contexts = contexts
+        self._runs: dict[Copy, v.Value] = {}
+        self._slots: dict[tuple[Copy, str], v.Value] = {}
+
+    def output(self) -> v.Value:
+        """The scrubbed output, always computed from its input: outputs are never kept in the store."""
+        node = self.tree.graph.output
+        if self.contexts.is_leaf(0):
+            return self.clean_output()
+        copy = self.tree.start(0, node)
+        read = {slot: self._slot(copy, slot) for slot in self.tree.graph.slots[node]}
+        frozen = REFERENCE if self.tree.regions[0].claim.freeze_norm else None
+        return self.builder.run(node, read, None, frozen)
+
+    def clean_output(self) -> v.Value:
+        """The model's own output on the reference."""
+        node = self.tree.graph.output
+        read = {slot: self.builder.input(node, slot, REFERENCE) for slot in self.tree.graph.slots[node]}
+        return self.builder.run(node, read, None, None)
+
+    def _region(self, index: int, node: Node) -> v.Value:
+        """A claimed node's value: a raw value, or a sum in the residual stream where its output is split in parts."""
+        context = self.contexts.of(index)
+        if self.contexts.is_leaf(index):
+            value = self.builder.output(node, context)
+        elif parts := self.tree.own_parts(index):
+            value = self._split_output(index, node, parts)
+        elif not self.tree.graph.slots[node]:
+            value = self.builder.output(node, context)  # its claims are on what another node of the bundle reads
+        else:
+            value = self._run(self.tree.start(index, node))
+        return self._enter(index, value)
+
+    def _enter(self, index: int, value: v.Value) -> v.Value:
+        return self.builder.intern(v.Enter, index, value) if self.tree.regions[index].claim.each else value
+
+    def _split_output(self, index: int, node: Node, parts: list[tuple[int, Part]]) -> v.Value:
+        unclaimed = self.contexts.unclaimed(index, node)
+        whole = self.builder.output(node, unclaimed)
+        terms: list[v.Term] = [
+            (1, self._part(part, self._region(child, node), self.contexts.of(child))) for child, part in parts
+        ]
+        remainder: list[v.Term] = [(1, whole), *((-1, self._part(part, whole, unclaimed)) for _, part in parts)]
+        if unclaimed.ablation is None:
+            terms = remainder + terms
+        elif unclaimed.ablation != "zero":
+            terms.append((1, self.builder.assembler.statistic(tuple(remainder), node, OUTPUT_OF, unclaimed)))
+        everywhere = Where(tuple(range(self.tree.graph.positions)))
+        return self.builder.intern(v.Sum, ((everywhere, tuple(terms)),), self.contexts.of(index), node, OUTPUT_OF)
+
+    def _part(self, part: Part, value: v.Value, context: Context) -> v.Value:
+        """A part of a node's value."""
+        builder = self.builder
+        if isinstance(value, v.Enter):
+            return builder.intern(v.Enter, value.region, self._part(part, value.of, context))
+        if part.of_input:
+            return builder.intern(v.Apply, part, None, context)
+        if part.kind != "neurons":
+            return builder.intern(v.Apply, part, value, context)
+        if value in builder.clean_of:
+            item, held = builder.clean_of[value]
+            return builder.output(item.node, held, part)
+        assert isinstance(value, v.Run)
+        return builder.intern(v.Run, value.node, value.slots, value.mask, part)
+
+    def _run(self, copy: Copy) -> v.Value:
+        """A copy recomputed on its mixture, or read from the clean run where the mixture is of one input only."""
+        if copy in self._runs:
+            return self._runs[copy]
+        graph, builder = self.tree.graph, self.builder
+        slots = graph.slots[copy.node]
+        mask = next((self._mask(copy, name) for name, slot in slots.items() if slot.parents == (MASK,)), None)
+        read = {name: self._slot(copy, name) for name, slot in slots.items() if slot.parents != (MASK,)}
+        held = {builder.clean_of.get(value) for value in read.values()}
+        contexts = {None if one is None else one[1] for one in held} | ({mask} if mask is not None else set())
+        only = next(iter(contexts))
+        whole = {(v.Item("input", *builder.read(copy.node, name)), only) for name in read}
+        frozen = self.contexts.of(copy.region) if self.tree.regions[copy.region].claim.freeze_norm else None
+        if len(contexts) == 1 and only is not None and held == whole and frozen in (None, only):
+            value = builder.output(copy.node, only)
+        else:
+            value = builder.run(copy.node, read, mask, frozen)
+        self._runs[copy] = value
+        return value
+
+    def _slot(self, copy: Copy, slot: str) -> v.Value:
+        if (copy, slot) not in self._slots:
+            self._slots[copy, slot] = self._assembled(copy, slot)
+        return self._slots[copy, slot]
+
+    def _assembled(self, copy: Copy, slot: str) -> v.Value:
+        cells: list[tuple[Where, tuple[v.Term, ...]]] = []
+        for cell in self.tree.cells[copy, slot]:
+            if cell.reader is not None:
+                cells.append((cell.where, ((1, self._reader(cell.reader, copy.node, slot)),)))
+            else:
+                terms = tuple(term for entry in cell.entries for term in self._terms(copy.region, entry))
+                cells.append((cell.where, terms))
+        return self.builder.assembler.sum(cells, copy.node, slot, self.contexts.of(copy.region))
+
+    def _reader(self, index: int, node: Node, slot: str) -> v.Value:
+        """What a slot reads under a claim on that slot."""
+        if self.contexts.is_leaf(index):
+            return self._enter(index, self.builder.input(node, slot, self.contexts.of(index)))
+        return self._enter(index, self._slot(self.tree.start(index, node), slot))
+
+    def _terms(self, region: int, entry: Entry) -> list[v.Term]:
+        """One writer's contribution to a cell."""
+        if entry.mixed is not None:
+            return [(1, self._run(entry.mixed))]
+        whole = [child for child, part in entry.claimed if part is None]
+        if whole:
+            return [(1, self._region(whole[0], entry.parent))]
+        unclaimed = self.contexts.unclaimed(region, entry.parent)
+        rest = self.builder.output(entry.parent, unclaimed)
+        terms: list[v.Term] = [(1, rest)]
+        for child, part in entry.claimed:
+            assert part is not None
+            terms.append((1, self._part(part, self._region(child, entry.parent), self.contexts.of(child))))
+            terms.append((-1, self._part(part, rest, unclaimed)))
+        return terms
+
+    def _mask(self, copy: Copy, slot: str) -> Context:
+        """Whose padding mask a head looks through."""
+        (cell,) = self.tree.cells[copy, slot]
+        if cell.reader is not None:
+            if self.contexts.is_leaf(cell.reader):
+                return self._input(self.contexts.of(cell.reader), copy.region)
+            return self._mask(self.tree.start(cell.reader, copy.node), slot)
+        claimed = cell.entries[0].claimed
+        context = self.contexts.of(claimed[0][0]) if claimed else self.contexts.unclaimed(copy.region, MASK)
+        return self._input(context, copy.region)
+
+    def _input(self, context: Context, region: int) -> Context:
+        # A mean of masks is no mask: where the unclaimed is ablated, the mask stays that of the claim's own input.
+        if context.ablation is None:
+            return context
+        own = self.contexts.of(region)
+        return own if own.ablation is None else REFERENCE

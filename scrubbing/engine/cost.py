@@ -1,0 +1,121 @@
+"""What a plan costs: floating-point operations and bytes per scrubbed example, next to one plain forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scrubbing.engine import values as v
+from scrubbing.engine.plan import ScrubPlan, Space, slot_demands
+from scrubbing.graph.nodes import MASK
+from scrubbing.models.protocol import Model
+
+_NORM = 8
+"""Operations per number of a norm."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Per scrubbed example, which is one reference input and one draw; clean activations are taken from the store."""
+
+    flops: float
+    moved: float
+    """Bytes read and written by the steps."""
+    gathered: float
+    """Bytes read from the store, part of `moved`."""
+    plain_flops: float
+    """Of one forward pass of the model over every position."""
+
+    @property
+    def ratio(self) -> float:
+        """Operations in units of one plain forward pass."""
+        return self.flops / self.plain_flops
+
+    def describe(self, references: int) -> str:
+        """As text, for this many scrubbed examples."""
+        return (
+            f"per scrubbed example: {_si(self.flops)}flop, {_si(self.moved)}B moved, {_si(self.gathered)}B of it "
+            "gathered "
+            f"from the store\none plain forward pass: {_si(self.plain_flops)}flop; a scrubbed example is "
+            f"{self.ratio:.3f} of it\n"
+            f"{references:,} examples: {_si(self.flops * references)}flop, {_si(self.moved * references)}B"
+        )
+
+
+def cost(plan: ScrubPlan) -> Cost:
+    """The cost of a plan, from expected numbers of tokens."""
+    counted = _Counted(plan)
+    counted.space(plan.space, 1.0)
+    return Cost(counted.flops, counted.moved, counted.gathered, plain_flops(plan))
+
+
+def plain_flops(plan: ScrubPlan) -> float:
+    """Operations of one forward pass that evaluates every node at every position."""
+    model, graph = plan.model, plan.graph
+    tokens = float(graph.positions)
+    total = 0.0
+    for node, slots in graph.slots.items():
+        if slots:
+            read = {name: tokens for name, slot in slots.items() if slot.parents != (MASK,)}
+            total += model.flops([node], read, 1.0, None) + tokens * model.write_flops(node, None)
+    return total
+
+
+class _Counted:
+    """Running totals over the spaces of a plan."""
+
+    def __init__(self, plan: ScrubPlan) -> None:
+        self.plan = plan
+        self.model: Model = plan.model
+        self.flops = self.moved = self.gathered = 0.0
+        self.size = {"torch.float64": 8, "torch.float32": 4}.get(str(plan.model.dtype), 2)
+
+    def space(self, space: Space, rows: float) -> None:
+        graph, real = self.plan.graph, self.plan.real
+        for value in space.order:
+            demand = space.demand[value]
+            tokens = rows * demand.expected(graph.positions, real)
+            width = self._width(value)
+            written = tokens * width * self.size
+            read = sum(tokens * self._width(one) * self.size for one in value.inputs())
+            self.moved += written + (read if not isinstance(value, v.Enter) else 0.0)
+            if isinstance(value, v.Clean):
+                self.gathered += written
+            self.flops += self._flops(space, value, tokens, rows)
+        for region, demand in space.entered.items():
+            self.space(space.below[region], rows * demand.expected(graph.positions, real))
+
+    def _flops(self, space: Space, value: v.Value, tokens: float, rows: float) -> float:
+        graph, real, d = self.plan.graph, self.plan.real, float(max(self.plan.graph.d_model, 1))
+        match value:
+            case v.Run():
+                wanted = slot_demands(value, space.demand[value], graph)
+                read = {name: rows * one.expected(graph.positions, real) for name, one in wanted.items()}
+                return self.model.flops([value.node], read, rows, value.part)
+            case v.Prepared():
+                return _NORM * d * tokens
+            case v.Sum():
+                raws = {raw for term in value.inputs() if (raw := v.written(term)) is not None}
+                writes = sum(self.model.write_flops(*raw) for raw in raws)
+                return tokens * (writes + d * len(list(value.inputs())))
+            case v.Apply(part=part):
+                raw = None if value.of is None else v.written(value.of)
+                rank = part.vectors.shape[0] if hasattr(part.vectors, "shape") else 1  # pyright: ignore
+                return tokens * (4.0 * rank * d + (0.0 if raw is None else self.model.write_flops(*raw)))
+        return 0.0
+
+    def _width(self, value: v.Value) -> float:
+        raw = v.written(value)
+        if raw is not None:
+            return float(self.model.raw_width(*raw))
+        if isinstance(value, v.Constant):
+            return 0.0
+        if isinstance(value, v.Scale) or (isinstance(value, v.Clean) and value.item.kind == "scale"):
+            return 1.0
+        return float(max(self.plan.graph.d_model, 1))
+
+
+def _si(number: float) -> str:
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= factor:
+            return f"{number / factor:.2f} {prefix}"
+    return f"{number:.0f} "

@@ -1,0 +1,54 @@
+"""Which rows of a dataset are one input to the model, and how long each input is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.engine.rows import model_inputs
+from scrubbing.models.protocol import Model
+
+
+@dataclass(eq=False)
+class DistinctInputs:
+    """The distinct inputs of a dataset, numbered."""
+
+    of_row: Tensor
+    """Number of the input in each row, int64 `[n]`."""
+    row_of: NDArray[np.int64]
+    """A row holding each input."""
+    length: Tensor
+    """Positions up to the last real one, int64 `[distinct]`."""
+    start: Tensor
+    """Sum of the lengths of the inputs before each."""
+
+    @classmethod
+    def of(cls, data: Dataset, model: Model, positions: int) -> DistinctInputs:
+        """Compare the columns the model reads."""
+        inputs = model_inputs(model, data)
+        read = [_bytes(column.reshape(len(data), -1).cpu().numpy()) for column in inputs.columns.values()]
+        if inputs.visible is not None:
+            read.append(_bytes(inputs.visible.cpu().numpy()))
+        together = np.ascontiguousarray(np.concatenate(read, axis=1))
+        keys = together.view(np.dtype((np.void, together.shape[1]))).reshape(-1)
+        _, row_of, of_row = np.unique(keys, return_index=True, return_inverse=True)
+        length = torch.full((len(row_of),), positions, dtype=torch.int64, device=model.device)
+        if inputs.visible is not None:
+            length = inputs.visible[torch.from_numpy(row_of).to(model.device)].sum(1)
+        number = torch.from_numpy(of_row.astype(np.int64)).to(model.device)
+        return cls(number, row_of, length, length.cumsum(0) - length)
+
+    def __len__(self) -> int:
+        return len(self.row_of)
+
+
+def _bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Rows as bytes, integers in the narrowest type that holds them."""
+    if values.dtype.kind in "iu" and values.size:
+        values = values.astype(np.result_type(np.min_scalar_type(values.min()), np.min_scalar_type(values.max())))
+    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)

@@ -1,0 +1,262 @@
+"""The engine: one model on one dataset, compiling hypotheses to plans and running them in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.engine import values as v
+from scrubbing.engine.build import Builder, Compiler
+from scrubbing.engine.demand import Demand
+from scrubbing.engine.execute import Executor
+from scrubbing.engine.memory import Room
+from scrubbing.engine.plan import ScrubPlan, make_plan
+from scrubbing.engine.rows import FrameRows
+from scrubbing.engine.statistics import Moments, moments, stand_in
+from scrubbing.engine.store import Store
+from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, fail
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.treeify import Tree, treeify
+from scrubbing.models.check import check_finite
+from scrubbing.models.protocol import Model
+from scrubbing.models.tokens import Tokens
+from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Contexts, Mode
+from scrubbing.sampling.frames import DrawCounts, Frame
+
+DEFAULT_MEMORY = 2**30
+"""Bytes for activations; a laptop's worth."""
+
+_CHECKED = 4
+"""References on which every plan is compared with the model."""
+
+
+@dataclass(eq=False)
+class Compiled:
+    """A hypothesis ready to run on the engine's model and data."""
+
+    hypothesis: Hypothesis
+    mode: Mode
+    data: Dataset
+    """The dataset within the hypothesis's scope."""
+    tree: Tree
+    contexts: Contexts
+    plan: ScrubPlan
+    moments: dict[v.Statistic, Moments] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """The outputs of some rows."""
+
+    index: NDArray[np.int64]
+    """Place of each row in the list of references, `[rows]`."""
+    draw: int
+    outputs: dict[str, Tensor]
+    """`[tokens, d_out]` by name; the scrubbed output and, if asked for, the model's."""
+    tokens: Tokens
+
+
+class Engine:
+    """Scrubs hypotheses about one model on one dataset.
+
+    Args:
+        model: what is explained; must be in evaluation mode and pass its self-check, which its loader sees to.
+        data: inputs to draw from; references are among them.
+        positions: tokens at which the output is read.
+        store: keep clean activations of dataset inputs (`True`), or recompute them where they are needed. Results do
+            not
+            depend on it.
+        memory: bytes for activations: a fifth for the batch at hand, two fifths for the store. What does not fit goes to
+            temporary files, whose mapped pages take at most as much again.
+        spill: folder for these files; None is the system's.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Dataset,
+        positions: Demand,
+        *,
+        store: bool = True,
+        memory: int = DEFAULT_MEMORY,
+        spill: str | None = None,
+    ) -> None:
+        if not callable(getattr(model, "graph", None)):
+            problem = f"it is of type {type(model).__name__}, whose nodes cannot be evaluated one at a time."
+            remedy = "Load it with from_bridge, from_file or from_directory of scrubbing.models.transformer_lens."
+            fail(ModelMismatch, "SCR-MODEL", problem, remedy, "model")
+        if not isinstance(data, Dataset):
+            problem = f"it is of type {type(data).__name__}, not a Dataset."
+            fail(BadData, "SCR-DATA", problem, 'Write Dataset({"tokens": tokens}).', "dataset")
+        self.model = model
+        self.data = data
+        self.positions = positions
+        self.memory = memory // 5
+        self.graph = model.graph(data)
+        self.store = Store(model, self.graph, data, Room(2 * memory // 5, spill)) if store else None
+        self.real = float(data["mask"].sum(axis=1).mean()) if "mask" in data else float(self.graph.positions)
+        """Mean number of real positions per input."""
+
+    def compile(self, hypothesis: Hypothesis, mode: Mode = SCRUB, with_model: bool = False) -> Compiled:
+        """Check a hypothesis and turn it into a plan.
+
+        Args:
+            hypothesis: what is claimed.
+            mode: the scrub, or one of the baselines made from the hypothesis.
+            with_model: also compute the model's own output, under the name `model`.
+
+        Raises:
+            IllegalHypothesis: with every fault found.
+        """
+        data = hypothesis.in_scope(self.data)
+        hypothesis.check(self.graph, data)
+        tree = treeify(hypothesis.correspondence, self.graph)
+        contexts = Contexts(tree, mode)
+        builder = Builder(self.graph, self.model, stored=self.store is not None)
+        compiler = Compiler(builder, tree, contexts)
+        roots = {"scrubbed": (compiler.output(), self.positions)}
+        if with_model:
+            roots["model"] = (compiler.clean_output(), self.positions)
+        plan = make_plan(self.graph, self.model, roots, self.real)
+        if self.store is not None:
+            self.store.register(plan.items())
+        return Compiled(hypothesis, mode, data, tree, contexts, plan)
+
+    def run(
+        self,
+        compiled: Compiled,
+        references: NDArray[np.int64],
+        draws: int,
+        seed: int,
+        counts: dict[Context, DrawCounts] | None = None,
+        batch: int | None = None,
+    ) -> Iterator[Batch]:
+        """Run a plan over references and draws.
+
+        Args:
+            compiled: from `compile`.
+            references: rows of the scoped dataset.
+            draws: complete resamplings per reference.
+            seed: of the run.
+            counts: filled with what was drawn, by context.
+            batch: rows at a time; the default is chosen from the memory budget. Results do not depend on it.
+
+        Yields:
+            Batches draw by draw. Within a draw, references whose padding masks are of similar length come together, so that
+            little of a batch is padding.
+
+        Raises:
+            NothingToDraw: SCR-DRAW.
+        """
+        executor = self._executor(compiled)
+        size = batch or self.batch_size(compiled.plan)
+        counts = {} if counts is None else counts
+        for draw in range(draws):
+            numbers = np.full(len(references), draw, dtype=np.int64)
+            order = self._order(compiled, references, numbers, seed)
+            for start in range(0, len(references), size):
+                index = order[start : start + size]
+                found = executor.run(Frame.root(compiled.data, references[index], numbers[index], seed, counts))
+                outputs = {name: tensor for name, (tensor, _) in found.items()}
+                yield Batch(index, draw, outputs, found["scrubbed"][1])
+
+    def outputs(
+        self, compiled: Compiled, references: NDArray[np.int64], draws: int, seed: int, batch: int | None = None
+    ) -> Tensor:
+        """The scrubbed outputs of a run, `[draws, references, positions, d_out]`, where positions are fixed."""
+        found: Tensor | None = None
+        for one in self.run(compiled, references, draws, seed, batch=batch):
+            output = one.outputs["scrubbed"].reshape(len(one.index), len(self.positions.fixed), -1)
+            if found is None:
+                found = output.new_empty(draws, len(references), *output.shape[1:])
+            found[one.draw, one.index] = output
+        assert found is not None
+        return found
+
+    def _order(
+        self, compiled: Compiled, references: NDArray[np.int64], numbers: NDArray[np.int64], seed: int
+    ) -> NDArray[np.int64]:
+        """References by length of the mask that the costliest attention looks through."""
+        mask = compiled.plan.costliest_mask()
+        if mask is None or "mask" not in compiled.data:
+            return np.arange(len(references))
+        data, rows = Frame.root(compiled.data, references, numbers, seed, {}).source(mask)
+        lengths = data.remember("lengths", lambda: data["mask"].sum(axis=1))
+        return np.argsort(lengths[rows], kind="stable")
+
+    def verify(self, compiled: Compiled, references: NDArray[np.int64], tolerance: float = 1e-4) -> None:
+        """Check that the rewritten model is the model: with every draw replaced by the reference itself, the plan must
+        return the model's own output.
+
+        Raises:
+            IllegalHypothesis: SCR-SUM, a rewrite does not add up in this precision.
+            ModelMismatch: SCR-NAN, the model's output is not finite; SCR-CHECK, it is wrong without any rewrite.
+        """
+        if compiled.mode != SCRUB:
+            return
+        rows = references[:_CHECKED]
+        frame = Frame.root(compiled.data, rows, np.zeros_like(rows), 0, {})
+        frame.everyone_holds_the_reference = True
+        found, tokens = self._executor(compiled).run(frame)["scrubbed"]
+        inputs = FrameRows(frame, self.model, self.graph.positions).inputs(REFERENCE)
+        device = self.model.device
+        wanted = self.model.reference(inputs, torch.from_numpy(rows).to(device))[tokens.rows, tokens.positions]
+        check_finite(wanted, self.model.name)
+        wrong = float((found - wanted.to(found)).abs().max() / wanted.abs().max().clamp(min=1))
+        if wrong <= tolerance:
+            return
+        parts = [str(t.only) for r in compiled.tree.regions for t in r.claim.targets if t.only is not None]
+        told = f"differs from the model's by {wrong:.2g} of its size" if np.isfinite(wrong) else "is not finite"
+        problem = f"with every draw replaced by the reference, the output {told}"
+        where = compiled.hypothesis.name
+        if not parts:
+            remedy = "The model's nodes do not add up on these inputs: see scrubbing.testing.check_model."
+            fail(ModelMismatch, "SCR-CHECK", f"{problem}.", remedy, where)
+        remedy = "A part plus its remainder must equal the node: make the part finite and of the node's own size."
+        fail(IllegalHypothesis, "SCR-SUM", f"{problem}; the rewrites are {', '.join(parts)}.", remedy, where)
+
+    def batch_size(self, plan: ScrubPlan) -> int:
+        """Rows at a time: within the memory budget and, on a CPU, small enough for its caches."""
+        per_row = [self._numbers(value, demand) for s in plan.space.walk() for value, demand in s.demand.items()]
+        for space in plan.space.walk():
+            for region, demand in space.entered.items():
+                factor = demand.expected(self.graph.positions, self.real)
+                inner = space.below[region]
+                per_row += [(factor - 1) * self._numbers(value, d) for value, d in inner.demand.items()]
+        size = torch.finfo(self.model.dtype).bits // 8
+        by_memory = self.memory / max(sum(per_row) * size, 1)
+        by_cache = 2**20 / max(max(per_row, default=1), 1) if self.model.device.type == "cpu" else by_memory
+        return int(max(16, min(by_memory, by_cache, 2**16)))
+
+    def _numbers(self, value: v.Value, demand: Demand) -> float:
+        raw = v.written(value)
+        width = self.model.raw_width(*raw) if raw is not None else self.graph.d_model
+        tokens = demand.expected(self.graph.positions, self.real)
+        scores = 0.0
+        if isinstance(value, v.Run) and value.node.kind == "head":
+            scores = tokens * self.graph.positions
+        return tokens * max(width, 1) + scores
+
+    def _executor(self, compiled: Compiled) -> Executor:
+        def statistic(value: v.Statistic, rows: FrameRows, tokens: Tokens) -> Tensor:
+            if value not in compiled.moments:
+                demand = compiled.plan.space.demand.get(value, Demand("seen", context=REFERENCE))
+                items = make_plan(self.graph, self.model, {"sum": (value.of, demand)}, self.real)
+                if self.store is not None:
+                    self.store.register(items.items())
+                made = moments(value, demand, self.graph, self.model, compiled.data, self.store)
+                compiled.moments[value] = made
+            return stand_in(value, compiled.moments[value], rows, tokens)
+
+        return Executor(compiled.plan, self.store, statistic)
+
+
+def ablated(mode: Mode, ablation: str | None) -> Mode:
+    """The mode in which what is unclaimed is replaced by a statistic instead of resampled."""
+    return mode if ablation is None else replace(mode, unclaimed=ablation)  # pyright: ignore[reportArgumentType]

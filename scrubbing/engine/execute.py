@@ -1,0 +1,236 @@
+"""Running a plan on one batch of rows: one tensor operation per value, nothing kept longer than needed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from scrubbing.engine import values as v
+from scrubbing.engine.demand import FOCUS, NOTHING, Demand, within
+from scrubbing.engine.parts import PartOps
+from scrubbing.engine.plan import ScrubPlan, Space, reads, slot_demands
+from scrubbing.engine.rows import FrameRows
+from scrubbing.graph.nodes import Node
+from scrubbing.hypothesis.parts import Part
+from scrubbing.models.tokens import Tokens
+from scrubbing.sampling.frames import Frame
+
+
+class Reader(Protocol):
+    """Where clean items come from."""
+
+    def gather(self, item: v.Item, rows: FrameRows, context: object, tokens: Tokens) -> Tensor:
+        """The item at these tokens of the inputs a context holds, `[tokens, width]`."""
+        ...
+
+
+StatisticOf = Callable[[v.Statistic, FrameRows, Tokens], Tensor]
+"""The stand-in for an ablated sum at these tokens, `[tokens, d]`."""
+
+
+class Executor:
+    """Runs one plan on frames."""
+
+    def __init__(self, plan: ScrubPlan, store: Reader | None, statistic: StatisticOf | None) -> None:
+        self.plan = plan
+        self.model = plan.model
+        self.store = store
+        self.statistic = statistic
+        self.parts = PartOps(plan.model, plan.graph.positions)
+
+    @torch.inference_mode()
+    def run(self, frame: Frame) -> dict[str, tuple[Tensor, Tokens]]:
+        """The outputs asked for, with their tokens."""
+        rows = FrameRows(frame, self.model, self.plan.graph.positions)
+        results = _SpaceRun(self, self.plan.space, rows).run(list(self.plan.roots.values()))
+        return {
+            name: (result, rows.tokens(demand, exactly=True))
+            for (name, (_, demand)), result in zip(self.plan.roots.items(), results, strict=True)
+        }
+
+
+class _SpaceRun:
+    """One space of the plan on its rows."""
+
+    def __init__(self, executor: Executor, space: Space, rows: FrameRows) -> None:
+        self.executor = executor
+        self.model = executor.model
+        self.graph = executor.plan.graph
+        self.space = space
+        self.rows = rows
+        self.live: dict[v.Value, Tensor] = {}
+        self.entered: dict[int, dict[v.Value, Tensor]] = {}
+
+    def run(self, roots: list[tuple[v.Value, Demand]]) -> list[Tensor]:
+        """Compute every value in order, dropping each after its last reader; the roots come back at the tokens asked
+        for.
+        """
+        keep = {value for value, _ in roots}
+        left = Counter(read for value in self.space.order for read in reads(value))
+        for value in self.space.order:
+            if value not in self.live:
+                self._compute(value)
+            for read in reads(value):
+                left[read] -= 1
+                if not left[read] and read not in keep:
+                    self.live.pop(read, None)
+        return [self._at(value, demand, exactly=True) for value, demand in roots]
+
+    def _tokens(self, value: v.Value) -> Tokens:
+        # A claim that draws per position must not draw for tokens nobody needs.
+        return self.rows.tokens(self.space.demand[value], exactly=isinstance(value, v.Enter))
+
+    def _at(self, value: v.Value, wanted: Demand, exactly: bool = False) -> Tensor:
+        """A computed value at some of its tokens."""
+        tensor = self.live[value]
+        chosen = self._tokens(value).select(self.rows.tokens(wanted, exactly))
+        return tensor if chosen is None else tensor.index_select(0, chosen)
+
+    def _compute(self, value: v.Value) -> None:
+        tokens, rows, model = self._tokens(value), self.rows, self.model
+        match value:
+            case v.Clean():
+                assert self.executor.store is not None
+                result = self.executor.store.gather(value.item, rows, value.context, tokens)
+            case v.Source():
+                held = rows.rows(value.context)[tokens.rows]
+                result = model.source(value.node, rows.inputs(value.context), held, tokens.positions)
+            case v.Constant():
+                return None  # added as a vector where it is read
+            case v.Sum():
+                result = self._sum(value)
+            case v.Prepared():
+                demand = self.space.demand[value]
+                scale = None if value.scale is None else self._at(value.scale, demand)
+                result = model.prepare(value.lens, self._at(value.of, demand), tokens.positions, scale)
+            case v.Scale():
+                result = model.scale(value.lens, self._at(value.of, self.space.demand[value]))
+            case v.Run():
+                return self._run(value)
+            case v.Apply():
+                result = self._apply(value, tokens)
+            case v.Enter():
+                result = self._enter(value)
+            case v.Statistic():
+                assert self.executor.statistic is not None
+                result = self.executor.statistic(value, rows, tokens)
+            case _:
+                raise AssertionError(value)
+        self.live[value] = result
+
+    def _sum(self, value: v.Sum) -> Tensor:
+        demand = self.space.demand[value]
+        if len(value.cells) == 1:
+            return self._cell(value.cells[0][1], demand)
+        tokens = self.rows.tokens(demand)
+        total: Tensor | None = None
+        for where, terms in value.cells:
+            inside = within(demand, where, value.context, self.graph.positions)
+            if inside == NOTHING:
+                continue
+            # Rectangles around cells of fixed positions do not meet; around cells of chosen positions they would.
+            exactly = bool(where.conditions)
+            part, here = self._cell(terms, inside, exactly), self.rows.tokens(inside, exactly)
+            if here is tokens:
+                return part
+            if total is None:
+                # Tokens that no cell covers are not needed, but must hold something finite.
+                covered = tokens.needed is None or not any(where.conditions for where, _ in value.cells)
+                total = (part.new_empty if covered else part.new_zeros)(len(tokens), part.shape[1])
+            place = tokens.locate(here)
+            if here.needed is not None and tokens.padded:
+                part, place = part[place >= 0], place[place >= 0]
+            total.index_copy_(0, place, part)
+        assert total is not None
+        return total
+
+    def _cell(self, terms: tuple[v.Term, ...], demand: Demand, exactly: bool = False) -> Tensor:
+        """Add up signed terms. Raw values of one node are subtracted before they are written, once for all of them."""
+        total = _Total()
+        raws: dict[tuple[Node, Part | None], _Total] = {}
+        bias: Tensor | None = None
+        for sign, value in terms:
+            if isinstance(value, v.Constant):
+                constant = self.model.constant(value.node, value.slot)
+                assert constant is not None
+                bias = sign * constant if bias is None else bias + sign * constant
+                continue
+            raw = v.written(value)
+            into = total if raw is None else raws.setdefault(raw, _Total())
+            into.add(self._at(value, demand, exactly), sign)
+        if raws:
+            total.add(self.model.write([(node, part, raw.tensor) for (node, part), raw in raws.items()]), 1, own=True)
+        if total.empty:  # everything was ablated to zero
+            shape = len(self.rows.tokens(demand, exactly)), self.graph.d_model
+            total.add(torch.zeros(shape, dtype=self.model.dtype, device=self.model.device), 1, own=True)
+        if bias is not None:
+            total.add(bias, 1)
+        return total.tensor
+
+    def _run(self, value: v.Run) -> None:
+        """Evaluate a node together with every other head that reads the same inputs at the same tokens."""
+        demand = self.space.demand[value]
+        together = [value]
+        if value.node.kind == "head":
+            together += [
+                other
+                for other in self.space.order
+                if isinstance(other, v.Run)
+                and other is not value
+                and other not in self.live
+                and other.node.kind == "head"
+                and other.node.layer == value.node.layer
+                and (other.slots, other.mask, self.space.demand[other]) == (value.slots, value.mask, demand)
+            ]
+        wanted = slot_demands(value, demand, self.graph)
+        prepared = {name: self._at(read, wanted[name]) for name, read in value.slots}
+        tokens = {name: self.rows.tokens(needed) for name, needed in wanted.items()}
+        if not len(self.rows.tokens(demand)):
+            empty = next(iter(prepared.values()))
+            for one in together:
+                self.live[one] = empty.new_empty(0, self.model.raw_width(one.node, one.part))
+            return
+        visible = None if value.mask is None else self.rows.visible(value.mask)
+        results = self.model.run([one.node for one in together], prepared, tokens, visible, value.part)
+        self.live.update(zip(together, results, strict=True))
+
+    def _apply(self, value: v.Apply, tokens: Tokens) -> Tensor:
+        parts, rows = self.executor.parts, self.rows
+        if value.of is None:
+            held = rows.rows(value.context)[tokens.rows]
+            return parts.of_input(value.part, rows.data(value.context), held, tokens.positions, self.graph.d_model)
+        output = self._at(value.of, self.space.demand[value])
+        raw = v.written(value.of)
+        return parts.of_output(value.part, output if raw is None else self.model.write([(*raw, output)]))
+
+    def _enter(self, value: v.Enter) -> Tensor:
+        region = value.region
+        if region not in self.entered:
+            below = self.rows.below(region, self.rows.tokens(self.space.entered[region], exactly=True))
+            space = self.space.below[region]
+            inner = [one.of for one in self.space.order if isinstance(one, v.Enter) and one.region == region]
+            results = _SpaceRun(self.executor, space, below).run([(one, FOCUS) for one in inner])
+            self.entered[region] = dict(zip(inner, results, strict=True))
+        return self.entered[region][value.of]
+
+
+class _Total:
+    """A running sum that adds in place once it owns its tensor."""
+
+    def __init__(self) -> None:
+        self.tensor: Tensor = torch.empty(0)
+        self.empty = True
+        self._own = False
+
+    def add(self, term: Tensor, sign: int, own: bool = False) -> None:
+        if self.empty:
+            self.tensor, self._own = (term, own) if sign > 0 else (-term, True)
+            self.empty = False
+        elif self._own:
+            self.tensor.add_(term, alpha=sign)
+        else:
+            self.tensor, self._own = torch.add(self.tensor, term, alpha=sign), True

@@ -1,0 +1,92 @@
+"""Where kept activations live: in memory while there is room, then in temporary files mapped into memory."""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from scrubbing.errors import FileError, fail
+
+_FAULT = 16 * mmap.PAGESIZE
+"""Bytes that reading one row of a mapped file brings in: the kernel maps the pages around it as well."""
+
+
+@dataclass(eq=False)
+class Block:
+    """A two-dimensional array of numbers, one row per token."""
+
+    values: Tensor
+    room: Room
+    mapped: mmap.mmap | None = None
+    """The file behind it, if it is not in memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes when full; rows never written take no memory."""
+        return self.values.nbytes
+
+    def take(self, places: Tensor) -> Tensor:
+        """Rows at these places, on the device of `places`."""
+        if self.mapped is not None:
+            self.room.touched(len(places), self)
+        if self.values.device == places.device:
+            return self.values.index_select(0, places)
+        return self.values.index_select(0, places.to(self.values.device)).to(places.device)
+
+    def put(self, places: Tensor, rows: Tensor) -> None:
+        """Write rows at these places."""
+        if self.mapped is not None:
+            self.room.touched(len(places), self)
+        device = self.values.device
+        self.values.index_copy_(0, places.to(device), rows.to(device))
+
+
+@dataclass(eq=False)
+class Room:
+    """A budget of bytes for blocks; what does not fit goes to temporary files.
+
+    Pages of mapped files count as this process's memory for as long as they stay mapped, though the system could take them
+    back at any time. The blocks least recently used give theirs back when together they may exceed the budget; their
+    contents stay in the page cache.
+    """
+
+    budget: int
+    folder: str | None = None
+    """For temporary files; None is the system's."""
+    used: int = 0
+    _resident: dict[Block, int] = field(default_factory=dict)
+    """Bytes of each mapped block that may be in memory, least recently used first."""
+
+    def block(self, rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Block:
+        """An uninitialised block of this shape.
+
+        Raises:
+            FileError: SCR-MEMORY, it does not fit and there is no space for a file.
+        """
+        size = rows * width * (torch.finfo(dtype).bits // 8)
+        if self.used + size <= self.budget or not size:
+            self.used += size
+            return Block(torch.empty(rows, width, dtype=dtype, device=device), self)
+        try:
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                file.truncate(size)
+                mapped = mmap.mmap(file.fileno(), size)
+        except OSError as error:
+            problem = f"{size / 2**20:.0f} MiB of activations fit neither in the budget nor on disk ({error.strerror})."
+            fail(FileError, "SCR-MEMORY", problem, "Raise memory=, name another folder with spill=, or use store=False.")
+        values = torch.frombuffer(mapped, dtype=dtype, count=rows * width).view(rows, width)
+        return Block(values, self, mapped)
+
+    def touched(self, rows: int, block: Block) -> None:
+        """Note that rows of a mapped block are about to be read or written."""
+        before = self._resident.pop(block, 0)
+        self._resident[block] = min(block.nbytes, before + rows * _FAULT)
+        while sum(self._resident.values()) > self.budget and len(self._resident) > 1:
+            oldest = next(iter(self._resident))
+            del self._resident[oldest]
+            assert oldest.mapped is not None
+            oldest.mapped.madvise(mmap.MADV_DONTNEED)

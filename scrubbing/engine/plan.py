@@ -1,0 +1,172 @@
+"""The scrub plan: values in order of computation, the tokens each is needed at, and what that costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from scrubbing.engine import values as v
+from scrubbing.engine.demand import FOCUS, NOTHING, Demand, fixed, keys, union, widened, within
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.graph.nodes import MASK
+from scrubbing.models.protocol import Model
+from scrubbing.sampling.contexts import Context
+
+
+@dataclass
+class Space:
+    """The part of a plan that is computed on one kind of row: references, or tokens of a per-position claim."""
+
+    region: int
+    order: list[v.Value] = field(default_factory=list)
+    """Every value after its inputs."""
+    demand: dict[v.Value, Demand] = field(default_factory=dict)
+    below: dict[int, Space] = field(default_factory=dict)
+    """Per-position claims entered from here."""
+    entered: dict[int, Demand] = field(default_factory=dict)
+    """Tokens of this space that become the rows of each space below."""
+
+    def walk(self) -> Iterator[Space]:
+        """This space and all below it."""
+        yield self
+        for space in self.below.values():
+            yield from space.walk()
+
+
+@dataclass
+class ScrubPlan:
+    """What will be computed, as a printable DAG of values; no tensor has moved yet."""
+
+    graph: ModelGraph
+    model: Model
+    roots: dict[str, tuple[v.Value, Demand]]
+    """The outputs asked for, by name, and where."""
+    space: Space
+    real: float
+    """Mean number of real positions per input, for cost estimates."""
+
+    def values(self) -> Iterator[v.Value]:
+        """Every value, once per space."""
+        for space in self.space.walk():
+            yield from space.order
+
+    def costliest_mask(self) -> Context | None:
+        """Whose padding mask the attention with the most queries looks through, among contexts with a row per reference."""
+        best: Context | None = None
+        most = 0.0
+        for value, demand in self.space.demand.items():
+            if isinstance(value, v.Run) and value.mask is not None and value.mask.space == 0:
+                queries = demand.expected(self.graph.positions, self.real)
+                if queries > most:
+                    best, most = value.mask, queries
+        return best
+
+    def items(self) -> dict[v.Item, Demand]:
+        """The clean items read from the store, with the tokens needed of each."""
+        needed: dict[v.Item, Demand] = {}
+        for space in self.space.walk():
+            for value, demand in space.demand.items():
+                if isinstance(value, v.Clean) and value.context.ablation is None:
+                    if demand.kind != "fixed":
+                        demand = fixed(tuple(range(self.graph.positions)))
+                    needed[value.item] = union(needed.get(value.item, demand), demand)
+        return needed
+
+
+def make_plan(graph: ModelGraph, model: Model, roots: dict[str, tuple[v.Value, Demand]], real: float) -> ScrubPlan:
+    """Order values, and work backwards which tokens of each are needed.
+
+    Args:
+        graph: of the model on this dataset.
+        model: what the plan will run on.
+        roots: by name, the values asked for and the tokens they are needed at.
+        real: mean number of real positions per input.
+    """
+    space = _space(0, graph, list(roots.values()))
+    return ScrubPlan(graph, model, roots, space, real)
+
+
+def _space(region: int, graph: ModelGraph, roots: list[tuple[v.Value, Demand]]) -> Space:
+    space = Space(region)
+    _order(space, [value for value, _ in roots])
+    for value, demand in roots:
+        space.demand[value] = union(space.demand.get(value, demand), demand)
+    for value in reversed(space.order):
+        if value not in space.demand:
+            continue  # read only in a cell that no needed token lies in
+        for read, wanted in _wanted(value, space.demand[value], graph):
+            wanted = widened(wanted)
+            if wanted != NOTHING:
+                space.demand[read] = union(space.demand.get(read, wanted), wanted)
+    space.order = [value for value in space.order if value in space.demand]
+    entered: dict[int, list[v.Value]] = {}
+    for value in space.order:
+        if isinstance(value, v.Enter):
+            entered.setdefault(value.region, []).append(value)
+    for index, values in entered.items():
+        tokens = space.demand[values[0]]
+        for value in values[1:]:
+            tokens = union(tokens, space.demand[value])
+        for value in values:
+            space.demand[value] = tokens
+        space.entered[index] = tokens
+        space.below[index] = _space(index, graph, [(value.of, FOCUS) for value in values if isinstance(value, v.Enter)])
+    return space
+
+
+def _order(space: Space, roots: list[v.Value]) -> None:
+    """Depth first, without recursion: plans of deep models are deep."""
+    done: set[v.Value] = set()
+    stack: list[tuple[v.Value, bool]] = [(root, False) for root in reversed(roots)]
+    while stack:
+        value, ready = stack.pop()
+        if value in done:
+            continue
+        if ready:
+            done.add(value)
+            space.order.append(value)
+            continue
+        stack.append((value, True))
+        stack += [(read, False) for read in reads(value) if read not in done]
+
+
+def reads(value: v.Value) -> Iterator[v.Value]:
+    """Inputs in the same space: what is inside a per-position claim is computed there, a statistic elsewhere."""
+    if not isinstance(value, (v.Enter, v.Statistic)):
+        yield from value.inputs()
+
+
+def _wanted(value: v.Value, demand: Demand, graph: ModelGraph) -> Iterator[tuple[v.Value, Demand]]:
+    """The tokens of each input that these tokens of a value need."""
+    if isinstance(value, v.Sum):
+        cells = [(within(demand, where, value.context, graph.positions), terms) for where, terms in value.cells]
+        in_cells = Counter(term for _, terms in cells for term in {term for _, term in terms})
+        for term, count in in_cells.items():
+            if count == len(cells):
+                yield term, demand
+        for inside, terms in cells:
+            for _, term in terms:
+                if in_cells[term] < len(cells):
+                    yield term, inside
+    elif isinstance(value, v.Run):
+        for name, read in value.slots:
+            reach = graph.slots[value.node][name].reach
+            if reach == "same":
+                yield read, demand
+            else:
+                yield read, keys(demand, reach == "earlier", value.mask, graph.positions)
+    else:
+        for read in reads(value):
+            yield read, demand
+
+
+def slot_demands(value: v.Run, demand: Demand, graph: ModelGraph) -> dict[str, Demand]:
+    """The tokens a node reads at each slot, to be computed at these tokens."""
+    wanted = [needed for _, needed in _wanted(value, demand, graph)]
+    return dict(zip((name for name, _ in value.slots), wanted, strict=True))
+
+
+def has_mask(graph: ModelGraph) -> bool:
+    """Whether inputs carry padding masks."""
+    return MASK in graph.slots

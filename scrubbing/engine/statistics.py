@@ -1,0 +1,85 @@
+"""What replaces an ablated sum: its mean over the dataset, or noise of its mean and covariance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset, choose
+from scrubbing.engine import values as v
+from scrubbing.engine.demand import Demand, fixed
+from scrubbing.engine.execute import Executor, Reader
+from scrubbing.engine.plan import make_plan
+from scrubbing.engine.rows import FrameRows
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.models.protocol import Model
+from scrubbing.models.tokens import Tokens
+from scrubbing.rng import normal, stream_key
+from scrubbing.sampling.contexts import REFERENCE
+from scrubbing.sampling.frames import Frame
+
+MOST_INPUTS = 10_000
+"""Means are over at most this many inputs, chosen by hashed id; the choice is the same in every run."""
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean per position, and a square root of the covariance where noise is drawn."""
+
+    mean: Tensor
+    """`[positions, d]`; over inputs whose position is real, zero where none is."""
+    root: Tensor | None
+    """`[positions, d, d]`."""
+
+
+def moments(
+    value: v.Statistic, demand: Demand, graph: ModelGraph, model: Model, data: Dataset, store: Reader | None
+) -> Moments:
+    """Evaluate a sum over the dataset, at real positions."""
+    positions = demand.fixed if demand.kind == "fixed" else tuple(range(graph.positions))
+    read = Demand("both", of=frozenset({fixed(positions), Demand("seen", context=REFERENCE)}))
+    executor = Executor(make_plan(graph, model, {"sum": (value.of, read)}, graph.positions), store, None)
+    references = choose(data, min(len(data), MOST_INPUTS), seed=0)
+    count = torch.zeros(graph.positions, 1, dtype=torch.float64, device=model.device)
+    total: Tensor | None = None
+    square: Tensor | None = None
+    for start in range(0, len(references), _BATCH):
+        batch = references[start : start + _BATCH]
+        found, tokens = executor.run(Frame.root(data, batch, np.zeros_like(batch), 0, {}))["sum"]
+        found = found.double()
+        if total is None:
+            total = count.new_zeros(graph.positions, found.shape[1])
+            square = count.new_zeros(graph.positions, found.shape[1], found.shape[1]) if value.kind == "noise" else None
+        total.index_add_(0, tokens.positions, found)
+        count.index_add_(0, tokens.positions, torch.ones_like(found[:, :1]))
+        if square is not None:
+            for position in positions:
+                here = found[tokens.positions == position]
+                square[position] += here.T @ here
+    assert total is not None
+    mean = total / count.clamp(min=1)
+    root = None
+    if square is not None:
+        covariance = square / count.clamp(min=1)[..., None] - mean[:, :, None] * mean[:, None, :]
+        size, basis = torch.linalg.eigh(covariance)
+        root = (basis * size.clamp(min=0).sqrt()[:, None, :]).to(model.dtype)
+    return Moments(mean.to(model.dtype), root)
+
+
+def stand_in(value: v.Statistic, found: Moments, rows: FrameRows, tokens: Tokens) -> Tensor:
+    """The mean at these tokens, plus noise if that was asked for."""
+    made = found.mean.index_select(0, tokens.positions)
+    if found.root is None:
+        return made
+    frame, place = rows.frame, tokens.rows.cpu().numpy()
+    counter = frame.counter if isinstance(frame.counter, int) else frame.counter[place]
+    position = counter * (rows.positions + 1) + tokens.positions.cpu().numpy() + 1
+    key = stream_key(frame.seed, f"{value.context.key} / noise {value.of.node}.{value.of.slot}")
+    drawn = normal(key, frame.ids[place], frame.draw[place], position, made.shape[1])
+    noise = torch.from_numpy(drawn).to(made)
+    return made + torch.einsum("tij,tj->ti", found.root[tokens.positions], noise)

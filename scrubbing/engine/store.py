@@ -1,0 +1,213 @@
+"""The activation store: clean items of dataset inputs, computed once per distinct input and gathered by index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.engine import values as v
+from scrubbing.engine.build import Builder
+from scrubbing.engine.demand import Demand, fixed
+from scrubbing.engine.distinct import DistinctInputs
+from scrubbing.engine.execute import Executor
+from scrubbing.engine.memory import Block, Room
+from scrubbing.engine.plan import ScrubPlan, make_plan
+from scrubbing.engine.rows import FrameRows
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.models.protocol import Model
+from scrubbing.models.tokens import Tokens
+from scrubbing.progress import bar
+from scrubbing.sampling.contexts import REFERENCE, Context
+from scrubbing.sampling.frames import Frame
+
+_NUMBERS_PER_BATCH = 2**22
+"""Numbers in one residual tensor while filling; small enough to stay in the cache of a CPU core."""
+
+
+@dataclass(eq=False)
+class _Kept:
+    """One item: at fixed positions of every input, or at all real positions."""
+
+    positions: tuple[int, ...] | None
+    column: Tensor | None
+    """Index of each position among the fixed ones."""
+    block: Block
+
+
+@dataclass(eq=False)
+class _Shelf:
+    """Items that were asked for together, and the inputs they have been computed for."""
+
+    plan: ScrubPlan
+    kept: dict[v.Item, _Kept]
+    filled: Tensor
+    """Bool `[distinct]`."""
+
+
+@dataclass(eq=False)
+class _Padding:
+    """An item at padded positions, of the inputs where something reads them; a shelf of its own, since few items do."""
+
+    plan: ScrubPlan
+    start: Tensor
+    """Place of each input's padded positions, -1 where not computed; int64 `[distinct]`."""
+    size: int = 0
+    values: Tensor | None = None
+
+
+@dataclass(eq=False)
+class Store:
+    """Clean items of one dataset under one model. Results do not depend on it, only the time they take.
+
+    Inputs are computed when first read, once per distinct input; padded positions only if something reads them.
+    """
+
+    model: Model
+    graph: ModelGraph
+    data: Dataset
+    room: Room
+    _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict)
+    _padding: dict[v.Item, _Padding] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.inputs = DistinctInputs.of(self.data, self.model, self.graph.positions)
+        self._everywhere = fixed(tuple(range(self.graph.positions)))
+
+    def register(self, wanted: dict[v.Item, Demand]) -> None:
+        """Announce items, so that all of them come out of one pass; known items cost nothing."""
+        new = {item: demand for item, demand in wanted.items() if not self._has(item, demand)}
+        if not new:
+            return
+        real = Demand("seen", context=REFERENCE)
+        demands = {item: real if demand == self._everywhere else demand for item, demand in new.items()}
+        by_size = sorted(new, key=lambda item: len(new[item].fixed) * self._width(item))
+        kept = {item: self._empty(item, new[item]) for item in by_size}  # small items get the memory first
+        filled = torch.zeros(len(self.inputs), dtype=torch.bool, device=self.model.device)
+        shelf = _Shelf(self._plan(demands), {item: kept[item] for item in new}, filled)
+        self._shelf_of.update(dict.fromkeys(new, shelf))
+
+    def gather(self, item: v.Item, rows: FrameRows, context: object, tokens: Tokens) -> Tensor:
+        """See `execute.Reader`."""
+        assert isinstance(context, Context)
+        shelf = self._shelf_of[item]
+        kept = shelf.kept[item]
+        inputs = self._distinct(rows.data(context))[rows.rows(context)]
+        self._fill(shelf, inputs)
+        if kept.column is not None and kept.positions is not None:
+            column = kept.column.index_select(0, tokens.positions)
+            return kept.block.take((inputs * len(kept.positions)).index_select(0, tokens.rows) + column)
+        place = self.inputs.start.index_select(0, inputs).index_select(0, tokens.rows) + tokens.positions
+        beyond = tokens.positions >= self.inputs.length.index_select(0, inputs).index_select(0, tokens.rows)
+        if not bool(beyond.any()):
+            return kept.block.take(place)
+        found = kept.block.take(place.masked_fill_(beyond, 0))
+        needed = beyond if tokens.needed is None else beyond & tokens.needed
+        if bool(needed.any()):
+            found[needed] = self._padded(item, inputs[tokens.rows[needed]], tokens.positions[needed])
+        return found
+
+    def nbytes(self) -> int:
+        """Bytes of all items if every input were computed."""
+        kept = {id(kept): kept.block.nbytes for shelf in self._shelf_of.values() for kept in shelf.kept.values()}
+        return sum(kept.values()) + sum(p.values.nbytes for p in self._padding.values() if p.values is not None)
+
+    def _plan(self, demands: dict[v.Item, Demand]) -> ScrubPlan:
+        builder = Builder(self.graph, self.model, stored=False)
+        roots = {str(i): (builder.clean(item, REFERENCE), demand) for i, (item, demand) in enumerate(demands.items())}
+        return make_plan(self.graph, self.model, roots, float(self.inputs.length.double().mean()))
+
+    def _distinct(self, data: Dataset) -> Tensor:
+        """Number of the distinct input in each row of the dataset, or of a selection of it."""
+        if data is self.data:
+            return self.inputs.of_row
+        return data.remember(("distinct", self), lambda: self._selected(data))
+
+    def _selected(self, data: Dataset) -> Tensor:
+        order = np.argsort(self.data.ids)
+        rows = order[np.searchsorted(self.data.ids, data.ids, sorter=order)]
+        return self.inputs.of_row[torch.from_numpy(rows).to(self.model.device)]
+
+    def _has(self, item: v.Item, demand: Demand) -> bool:
+        if item not in self._shelf_of:
+            return False
+        kept = self._shelf_of[item].kept[item].positions
+        return kept is None or set(demand.fixed) <= set(kept)
+
+    def _width(self, item: v.Item) -> int:
+        if item.kind == "scale":
+            return 1
+        if item.kind == "input":
+            return self.graph.d_model or self.model.raw_width(self.graph.slots[item.node][item.slot].parents[0], None)
+        return self.model.raw_width(item.node, item.part)
+
+    def _empty(self, item: v.Item, demand: Demand) -> _Kept:
+        width, dtype, device = self._width(item), self.model.dtype, self.model.device
+        if demand == self._everywhere:
+            return _Kept(None, None, self.room.block(int(self.inputs.length.sum()), width, dtype, device))
+        column = torch.full((self.graph.positions,), -1, dtype=torch.int64, device=device)
+        column[list(demand.fixed)] = torch.arange(len(demand.fixed), device=device)
+        rows = len(self.inputs) * len(demand.fixed)
+        return _Kept(demand.fixed, column, self.room.block(rows, width, dtype, device))
+
+    def _fill(self, shelf: _Shelf, inputs: Tensor) -> None:
+        missing = torch.unique(inputs[~shelf.filled[inputs]])
+        if not len(missing):
+            return
+        with bar("computing clean activations", len(missing)) as progress:
+            for batch in self._batches(missing):
+                for item, flat, tokens in self._compute(shelf.plan, list(shelf.kept), batch):
+                    kept, here = shelf.kept[item], batch[tokens.rows]
+                    if kept.column is not None and kept.positions is not None:
+                        kept.block.put(here * len(kept.positions) + kept.column[tokens.positions], flat)
+                    else:
+                        kept.block.put(self.inputs.start[here] + tokens.positions, flat)
+                progress.advance(len(batch))
+        shelf.filled[missing] = True
+
+    def _padded(self, item: v.Item, inputs: Tensor, positions: Tensor) -> Tensor:
+        """An item at padded positions."""
+        if item not in self._padding:
+            start = torch.full((len(self.inputs),), -1, dtype=torch.int64, device=self.model.device)
+            self._padding[item] = _Padding(self._plan({item: self._everywhere}), start)
+        padding = self._padding[item]
+        missing = torch.unique(inputs[padding.start[inputs] < 0])
+        if len(missing):
+            self._fill_padding(item, padding, missing)
+        assert padding.values is not None
+        return padding.values.index_select(0, padding.start[inputs] + positions - self.inputs.length[inputs])
+
+    def _fill_padding(self, item: v.Item, padding: _Padding, missing: Tensor) -> None:
+        extra = self.graph.positions - self.inputs.length[missing]
+        padding.start[missing] = padding.size + extra.cumsum(0) - extra
+        padding.size += int(extra.sum())
+        if padding.values is None or len(padding.values) < padding.size:
+            # Untouched memory is not resident, so growing by doubling costs address space only.
+            options = {"dtype": self.model.dtype, "device": self.model.device}
+            grown = torch.empty(2 * padding.size, self._width(item), **options)
+            if padding.values is not None:
+                grown[: len(padding.values)] = padding.values
+            padding.values = grown
+        for batch in self._batches(missing):
+            for _, flat, tokens in self._compute(padding.plan, [item], batch):
+                here = batch[tokens.rows]
+                beyond = tokens.positions >= self.inputs.length[here]
+                place = padding.start[here] + tokens.positions - self.inputs.length[here]
+                padding.values.index_copy_(0, place[beyond], flat[beyond])
+
+    def _batches(self, inputs: Tensor) -> Iterator[Tensor]:
+        """Inputs of similar length together, so that little of a padded batch is padding."""
+        order = torch.argsort(self.inputs.length[inputs], stable=True)
+        size = max(1, _NUMBERS_PER_BATCH // (self.graph.positions * max(self.graph.d_model, 1)))
+        yield from inputs[order].split(size)
+
+    def _compute(self, plan: ScrubPlan, items: list[v.Item], batch: Tensor) -> Iterator[tuple[v.Item, Tensor, Tokens]]:
+        references = self.inputs.row_of[batch.cpu().numpy()]
+        frame = Frame.root(self.data, references, np.zeros_like(references), 0, {})
+        found = Executor(plan, None, None).run(frame)
+        for i, item in enumerate(items):
+            yield item, *found[str(i)]

@@ -1,0 +1,1 @@
+"""Hypotheses run on a task with every baseline."""

@@ -1,0 +1,85 @@
+"""A task: a model, inputs and a loss under one name, so that hypotheses can be run by address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.data.features import Feature
+from scrubbing.errors import UsageError, fail
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.hypothesis.hypothesis import Hypothesis
+
+if TYPE_CHECKING:
+    from scrubbing.metrics.losses import Loss
+    from scrubbing.models.protocol import Model
+
+GROUP = "scrubbing.tasks"
+"""Entry points of this group are found by name, as in `scrub bench NAME`."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What hypotheses are about. Everything heavy is a function, so that looking at a task loads nothing."""
+
+    name: str
+    graph: Callable[[], ModelGraph]
+    """The model graph without weights, for checking and planning."""
+    data: Callable[[], Dataset]
+    model: Callable[[], Model]
+    loss: Callable[[], Loss]
+    strata: Mapping[str, Feature] = field(default_factory=dict)
+    """Features by which losses are broken down."""
+    ladder: Callable[[], Sequence[Hypothesis]] = tuple
+    """The hypotheses shipped for this task, roughly from naive to best."""
+    references: int = 4096
+    """Reference inputs of a default run."""
+    variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict)
+    """The same task on other models, each made from a folder of files the user has."""
+
+    def rung(self, name: str) -> Hypothesis:
+        """The hypothesis of the ladder with this name, after the last slash.
+
+        Raises:
+            UsageError: SCR-TASK, there is none.
+        """
+        rungs = {hypothesis.name.rpartition("/")[2]: hypothesis for hypothesis in self.ladder()}
+        if name not in rungs:
+            known = ", ".join(rungs) or "none"
+            fail(UsageError, "SCR-TASK", f"task {self.name} has no rung {name!r}.", f"Its rungs: {known}.")
+        return rungs[name]
+
+    def variant(self, name: str, folder: Path | None) -> Task:
+        """This task, or one of its variants.
+
+        Raises:
+            UsageError: SCR-TASK, no such variant, or no folder to read it from.
+        """
+        if name == "shipped":
+            return self
+        if name not in self.variants:
+            known = ", ".join(["shipped", *self.variants])
+            fail(UsageError, "SCR-TASK", f"task {self.name} has no model {name!r}.", f"Its models: {known}.")
+        if folder is None:
+            fail(
+                UsageError, "SCR-TASK", f"the model {name!r} is read from files.", "Name their folder with --data DIR."
+            )
+        return self.variants[name](folder)
+
+
+def find_task(name: str) -> Task:
+    """The task of this name, from any installed package.
+
+    Raises:
+        UsageError: SCR-TASK, there is none.
+    """
+    from importlib.metadata import entry_points
+
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in found:
+        known = ", ".join(sorted(found)) or "none"
+        fail(UsageError, "SCR-TASK", f"there is no task {name!r}.", f"Installed tasks: {known}.")
+    return found[name].load()

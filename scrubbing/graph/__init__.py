@@ -1,0 +1,1 @@
+"""Structure without weights: names of nodes, the model graph, sets of positions."""

@@ -1,0 +1,86 @@
+"""Names of model nodes: one value type, one parser, one printer (`a1.h0`, `m2`, `embed`, `logits`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from scrubbing.errors import IllegalHypothesis, fail
+
+_TRANSFORMER_NAME = re.compile(r"(?:a(?P<attn>\d+)(?:\.h(?P<head>\d+))?|m(?P<mlp>\d+))")
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Node:
+    """One node of a model graph.
+
+    A head is `a{layer}.h{head}`, an MLP `m{layer}`, a whole attention layer behind a post-norm `a{layer}`; `embed`,
+    `pos`, `mask` and `logits` are the remaining nodes of a transformer. A toy graph names its nodes as it likes.
+    """
+
+    kind: str
+    """`head`, `mlp`, `attn`, or the name itself for every other node."""
+    layer: int = -1
+    head: int = -1
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "head":
+                return f"a{self.layer}.h{self.head}"
+            case "attn":
+                return f"a{self.layer}"
+            case "mlp":
+                return f"m{self.layer}"
+            case name:
+                return name
+
+    def __repr__(self) -> str:
+        return f"Node({str(self)!r})"
+
+    @classmethod
+    def parse(cls, name: str) -> Node:
+        """The node called `name`; the inverse of `str(node)`.
+
+        Raises:
+            IllegalHypothesis: SCR-NAME, the text is not a node name.
+        """
+        if found := _TRANSFORMER_NAME.fullmatch(name):
+            if found["mlp"] is not None:
+                return cls("mlp", int(found["mlp"]))
+            if found["head"] is not None:
+                return cls("head", int(found["attn"]), int(found["head"]))
+            return cls("attn", int(found["attn"]))
+        if _PLAIN_NAME.fullmatch(name) and name not in ("head", "mlp", "attn"):
+            return cls(name)
+        fail(
+            IllegalHypothesis,
+            "SCR-NAME",
+            f"{name!r} is not a node name.",
+            "Write a1.h0 for a head, m2 for an MLP, embed, pos, mask or logits.",
+        )
+
+
+EMBED = Node("embed")
+"""Token embeddings."""
+POS = Node("pos")
+"""Learned position embeddings added to the residual stream."""
+MASK = Node("mask")
+"""Which positions of an input are real; attention never looks at the others."""
+LOGITS = Node("logits")
+"""Final norm and unembedding: the output of a transformer."""
+
+
+def head_node(layer: int, head: int) -> Node:
+    """Head `head` of attention layer `layer`."""
+    return Node("head", layer, head)
+
+
+def mlp_node(layer: int) -> Node:
+    """The MLP of layer `layer`."""
+    return Node("mlp", layer)
+
+
+def attn_node(layer: int) -> Node:
+    """The post-norm of attention layer `layer`, in families that have one."""
+    return Node("attn", layer)

@@ -1,0 +1,1 @@
+"""The claim: variables, targets, samplers and rewrites, their legality, and their JSON form."""

@@ -1,0 +1,321 @@
+"""The correspondence: claims that a variable is carried by certain paths of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from scrubbing.errors import IllegalHypothesis, UsageError, fail
+from scrubbing.graph.nodes import EMBED as EMBED_NODE
+from scrubbing.graph.nodes import LOGITS, Node, head_node, mlp_node
+from scrubbing.graph.nodes import MASK as MASK_NODE
+from scrubbing.graph.nodes import POS as POS_NODE
+from scrubbing.graph.positions import Positions
+from scrubbing.hypothesis.parts import Part
+from scrubbing.hypothesis.samplers import Sampler, Unclaimed, uniform
+from scrubbing.hypothesis.variables import Variable
+
+if TYPE_CHECKING:
+    from scrubbing.graph.positions import PositionsLike
+
+TOGETHER = Unclaimed()
+"""The default: one uniform draw for everything a claim leaves unclaimed."""
+
+WHOLE_INPUT = ("whole input",)
+"""What `reads()` claims when it names no slot: every slot but the padding mask."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The paths by which a claim's node reaches its parent claim's node."""
+
+    kind: Literal["direct", "any", "via"]
+    avoid: frozenset[Node] = frozenset()
+    through: tuple[Node, ...] = ()
+
+    def __str__(self) -> str:
+        if self.kind == "via":
+            return f"via {', '.join(map(str, self.through))}"
+        avoiding = f" avoiding {', '.join(map(str, sorted(self.avoid)))}" if self.avoid else ""
+        return ("directly" if self.kind == "direct" else "by any path") + avoiding
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a claim is about: a node reached by certain paths, at certain positions, or what a node reads there.
+
+    An immutable value; every method returns a changed copy.
+    """
+
+    node: Node | None
+    """None: the parent claim's own node."""
+    route: Route | None = None
+    into_slots: tuple[str, ...] = ()
+    """Slots of the parent claim's node by which the paths enter; empty means any."""
+    read_slots: tuple[str, ...] = ()
+    """Slots of `node` whose input is claimed, instead of the node's output."""
+    positions: Positions | None = None
+    each_position: bool = False
+    only: Part | None = None
+
+    def direct(self) -> Target:
+        """Through the residual stream only, with no other component in between."""
+        return replace(self, route=Route("direct"))
+
+    def any_path(self, avoid: Target | Node | str | Iterable[Target | Node | str] = ()) -> Target:
+        """Every path, through any component not avoided; those in between are recomputed on the mixture.
+
+        Raises:
+            IllegalHypothesis: SCR-NODE, what is avoided is not a component.
+        """
+        targets = (avoid,) if isinstance(avoid, (Target, Node, str)) else avoid
+        return replace(self, route=Route("any", avoid=frozenset(_node(target) for target in targets)))
+
+    def via(self, *through: Target | Node | str) -> Target:
+        """Exactly through these components, the one nearest the parent claim's node first.
+
+        Raises:
+            IllegalHypothesis: SCR-ROUTE, no component is named; SCR-NODE, one is not a component.
+        """
+        if not through:
+            remedy = "Name the components in between, or use .direct() if there are none."
+            fail(IllegalHypothesis, "SCR-ROUTE", "via() names no component to go through.", remedy, str(self))
+        return replace(self, route=Route("via", through=tuple(_node(target) for target in through)))
+
+    def into(self, *slots: str) -> Target:
+        """Only where the paths enter the parent claim's node by these slots (`q`, `k`, `v`)."""
+        return replace(self, into_slots=slots)
+
+    def reads(self, *slots: str, at: PositionsLike | None = None, each: bool = False) -> Target:
+        """What the node reads at these slots (all but the mask if none is named) instead of what it writes.
+
+        Args:
+            slots: of `q`, `k`, `v`, `x`, `mask`; queries, keys and mask together are the attention pattern.
+            at: only these positions of the input.
+            each: every position draws an input of its own, agreeing on the feature at that position.
+
+        Raises:
+            UsageError: SCR-SLOT, a slot is not a name; SCR-POSITION, `at` does not name positions.
+        """
+        wrong = next((slot for slot in slots if not isinstance(slot, str)), None)
+        if wrong is not None:
+            problem = f"{wrong!r} is not the name of a slot."
+            remedy = 'Slots are called "q", "k", "v", "x" or "mask"; positions go into reads(at=...).'
+            fail(UsageError, "SCR-SLOT", problem, remedy)
+        target = replace(self, read_slots=slots or WHOLE_INPUT, each_position=each)
+        return target if at is None else target.at(at)
+
+    def claims_slot(self, slot: str) -> bool:
+        """Whether what is read at this slot is claimed, rather than the node's output."""
+        return slot in self.read_slots or (self.read_slots == WHOLE_INPUT and slot != "mask")
+
+    def at(self, positions: PositionsLike) -> Target:
+        """Only at these positions: an index, a list, a slice, `"last"`, or a function dataset -> bool [n,
+        positions].
+        """
+        return replace(self, positions=Positions.of(positions))
+
+    def each(self) -> Target:
+        """Every position draws an input of its own, agreeing on the feature at that position."""
+        return replace(self, each_position=True)
+
+    def part(self, part: Part) -> Target:
+        """Only this part of the node's output; the remainder stays unclaimed.
+
+        Raises:
+            UsageError: SCR-PART, this is not a part.
+        """
+        if not isinstance(part, Part):
+            problem = f"a part was expected, and this is of type {type(part).__name__}."
+            fail(UsageError, "SCR-PART", problem, "Write project(v), neurons([...]), function(f) or activation(f).")
+        return replace(self, only=part)
+
+    def __or__(self, other: Target | Bundle) -> Bundle:
+        return Bundle((self,)) | other
+
+    def carries(
+        self,
+        variable: Variable,
+        *children: Claim,
+        sampler: Sampler | None = None,
+        unclaimed: Sampler | Unclaimed = uniform,
+        group: str | None = None,
+        exclude_self: bool = False,
+        freeze_norm: bool = False,
+    ) -> Claim:
+        """Claim that this carries `variable`, and nothing else that matters.
+
+        Args:
+            variable: two inputs that agree on it may be exchanged here.
+            children: claims on what the node itself reads; none means the node is evaluated wholly on its own input.
+            sampler: how the resampled input is found; the default agrees on the variable's feature.
+            unclaimed: what flows in along paths that no child accounts for.
+            group: claims of one group and one held input share a draw.
+            exclude_self: never draw the held input itself.
+            freeze_norm: keep the norm scale of the claim's own input instead of recomputing it on the mixture.
+
+        Raises:
+            UsageError: SCR-VARIABLE, SCR-CLAIM or SCR-SAMPLER, something else was given where these are expected.
+        """
+        return Bundle((self,)).carries(
+            variable,
+            *children,
+            sampler=sampler,
+            unclaimed=unclaimed,
+            group=group,
+            exclude_self=exclude_self,
+            freeze_norm=freeze_norm,
+        )
+
+    def __str__(self) -> str:
+        name = "its" if self.node is None else str(self.node)
+        if self.read_slots == WHOLE_INPUT:
+            name += " input"
+        elif self.read_slots:
+            name += " " + "/".join(self.read_slots)
+        elif self.node is None:
+            name += " output"
+        words = [name]
+        if self.only is not None:
+            words.append(f"part {self.only}")
+        if self.positions is not None:
+            words.append(f"at {self.positions}")
+        if self.each_position:
+            words.append("at each position")
+        if self.route is not None:
+            words.append(str(self.route))
+        if self.into_slots:
+            words.append(f"into {'/'.join(self.into_slots)}")
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Several targets carrying one variable together, on one draw."""
+
+    targets: tuple[Target, ...]
+
+    def __or__(self, other: Target | Bundle) -> Bundle:
+        return Bundle(self.targets + (other.targets if isinstance(other, Bundle) else (other,)))
+
+    def carries(
+        self,
+        variable: Variable,
+        *children: Claim,
+        sampler: Sampler | None = None,
+        unclaimed: Sampler | Unclaimed = uniform,
+        group: str | None = None,
+        exclude_self: bool = False,
+        freeze_norm: bool = False,
+    ) -> Claim:
+        """As `Target.carries`."""
+        return Claim(
+            self.targets,
+            variable,
+            children,
+            sampler,
+            unclaimed if isinstance(unclaimed, Unclaimed) else Unclaimed(unclaimed),
+            group,
+            exclude_self,
+            freeze_norm,
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A variable, the targets that carry it, and claims on what these read."""
+
+    targets: tuple[Target, ...]
+    variable: Variable
+    children: tuple[Claim, ...] = ()
+    sampler: Sampler | None = None
+    unclaimed: Unclaimed = TOGETHER
+    group: str | None = None
+    exclude_self: bool = False
+    freeze_norm: bool = False
+
+    def __post_init__(self) -> None:
+        where = " | ".join(map(str, self.targets))
+        if not isinstance(self.variable, Variable):
+            problem = f"what it carries is of type {type(self.variable).__name__}, not a variable."
+            fail(UsageError, "SCR-VARIABLE", problem, 'Wrap a feature: Variable("name", feature).', where)
+        for child in self.children:
+            if not isinstance(child, Claim):
+                problem = f"one of the claims below it is of type {type(child).__name__}, not a claim."
+                remedy = "Finish each with .carries(variable), and unpack lists of claims with *."
+                fail(UsageError, "SCR-CLAIM", problem, remedy, where)
+        if self.sampler is not None and not isinstance(self.sampler, Sampler):
+            problem = f"its sampler is of type {type(self.sampler).__name__}."
+            remedy = "Use uniform, exact, agree(feature), fixed(id) or generated(function)."
+            fail(UsageError, "SCR-SAMPLER", problem, remedy, where)
+
+    @property
+    def label(self) -> str:
+        """Targets and variable in words; part of the claim's path."""
+        return f"{' | '.join(map(str, self.targets))}: {self.variable}"
+
+    @property
+    def each(self) -> bool:
+        """Whether every position draws an input of its own."""
+        return any(target.each_position for target in self.targets)
+
+    def paths(self, path: str) -> Iterator[tuple[str, Claim]]:
+        """The children with their paths. Equal claims under one parent are illegal, yet must not share a path."""
+        seen: dict[str, int] = {}
+        for child in self.children:
+            seen[child.label] = count = seen.get(child.label, 0) + 1
+            yield f"{path} / {child.label}" + (f" #{count}" if count > 1 else ""), child
+
+    def walk(self) -> Iterator[Claim]:
+        """This claim and all below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def head(layer: int, index: int) -> Target:
+    """Attention head `index` of layer `layer`."""
+    return Target(head_node(layer, index))
+
+
+def mlp(layer: int) -> Target:
+    """The MLP of layer `layer`."""
+    return Target(mlp_node(layer))
+
+
+def node(name: str) -> Target:
+    """Any node by its printed name."""
+    return Target(Node.parse(name))
+
+
+def reads(*slots: str, at: PositionsLike | None = None, each: bool = False) -> Target:
+    """What the parent claim's own node reads; see `Target.reads`."""
+    return Target(None).reads(*slots, at=at, each=each)
+
+
+def part(part: Part) -> Target:
+    """A part of the parent claim's own node; the remainder is unclaimed under that claim."""
+    return Target(None).part(part)
+
+
+OUTPUT = Target(LOGITS)
+"""The model's output, the root of every hypothesis."""
+EMBED = Target(EMBED_NODE)
+"""Token embeddings."""
+POS = Target(POS_NODE)
+"""Learned position embeddings."""
+MASK = Target(MASK_NODE)
+"""The padding mask."""
+
+
+def _node(written: Target | Node | str) -> Node:
+    if isinstance(written, str):
+        return Node.parse(written)
+    if isinstance(written, Node):
+        return written
+    if not isinstance(written, Target) or written.node is None:
+        shown = str(written) if isinstance(written, Target) else repr(written)
+        problem = f"{shown!r} is not a component of the model."
+        fail(IllegalHypothesis, "SCR-NODE", problem, 'Name one: head(1, 0), mlp(2), or "a1.h0".')
+    return written.node

@@ -1,0 +1,262 @@
+"""Legality: everything that can be wrong with a hypothesis, found before anything runs and reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.data.features import Feature
+from scrubbing.errors import Fault, ScrubbingError, counted, nearest
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.graph.nodes import LOGITS, MASK, Node
+from scrubbing.hypothesis.claims import WHOLE_INPUT, Claim, Target
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.parts import Part, Vectors
+from scrubbing.hypothesis.treeify import Region, Tree, treeify
+
+_EXPLAINED_BY = {"SCR-PART", "SCR-POSITION", "SCR-SLOT"}
+"""A claim with one of these faults meets no path; to report that as well would say the same thing twice."""
+
+
+def faults(hypothesis: Hypothesis, graph: ModelGraph, data: Dataset | None = None) -> list[Fault]:
+    """Everything wrong with a hypothesis on this model graph, and on this dataset if one is given."""
+    found = list(_interpretation_faults(hypothesis))
+    tree = treeify(hypothesis.correspondence, graph)
+    found += list(_node_faults(tree)) or [*_matching_faults(tree), *_group_faults(tree)]
+    found += _each_faults(tree)
+    if data is not None:
+        found += _data_faults(hypothesis, tree, data)
+    return list(dict.fromkeys(found))
+
+
+def _interpretation_faults(hypothesis: Hypothesis) -> Iterator[Fault]:
+    used = [claim.variable for claim in hypothesis.correspondence.walk()]
+    yield from hypothesis.interpretation.faults(used)
+
+
+def _node_faults(tree: Tree) -> Iterator[Fault]:
+    """Names that the model does not have. Reported first: further faults would only follow from them."""
+    graph, root = tree.graph, tree.regions[0]
+    if root.claim.targets not in ((Target(LOGITS),), (Target(graph.output),)):
+        problem = f"the root claim must be on the model's whole output, {graph.output}."
+        remedy = "Start with OUTPUT.carries(...) and put every other claim inside it."
+        yield Fault("SCR-ROOT", root.path, problem, remedy)
+    drawn = root.claim.sampler is not None and root.claim.sampler.kind != "exact"
+    if drawn or root.claim.group is not None or root.claim.exclude_self:
+        problem = "the root claim holds the reference input itself, so it draws nothing."
+        yield Fault("SCR-ROOT", root.path, problem, "Drop sampler=, group= and exclude_self= there.")
+    for region in tree.regions[1:]:
+        for target in region.claim.targets:
+            for node in _named(target):
+                if node not in graph.slots:
+                    remedy = f"Did you mean: {nearest(str(node), map(str, graph.slots))}?"
+                    if node == MASK:
+                        remedy = "It has one where the dataset has a `mask` column."
+                    yield Fault("SCR-NODE", region.path, f"the model has no node {node}.", remedy)
+
+
+def _named(target: Target) -> Iterator[Node]:
+    if target.node is not None:
+        yield target.node
+    if target.route is not None:
+        yield from sorted(target.route.avoid)
+        yield from target.route.through
+
+
+def _matching_faults(tree: Tree) -> Iterator[Fault]:
+    found = list(_claim_faults(tree))
+    explained = {fault.where for fault in found if fault.code in _EXPLAINED_BY}
+    yield from (fault for fault in tree.faults if fault.code == "SCR-OVERLAP" or fault.where not in explained)
+    yield from found
+
+
+def _claim_faults(tree: Tree) -> Iterator[Fault]:
+    for region in tree.regions:
+        if own := tree.own_parts(region.index):
+            yield from _own_part_faults(tree, region, {child for child, _ in own})
+        yield from _sampler_faults(region)
+        for target, node in zip(region.claim.targets, region.nodes, strict=True):
+            yield from _target_faults(tree, region, target, node)
+
+
+def _own_part_faults(tree: Tree, region: Region, parts: set[int]) -> Iterator[Fault]:
+    if tree.graph.output in region.nodes:
+        problem = "the model's output cannot be claimed in parts."
+        yield Fault("SCR-PART", region.path, problem, "Claim parts of the nodes that write to it.")
+    if any(target.read_slots or target.only for target in region.claim.targets):
+        problem = "a part of its own output is claimed, but it is on a part already, or on what a node reads."
+        remedy = "Claim parts of a whole node: combine two rewrites into one part."
+        yield Fault("SCR-PART", region.path, problem, remedy)
+    for other in region.children:
+        if other not in parts:
+            problem = "its parent claim is split into parts of its own output, and this is not one of them."
+            yield Fault("SCR-PART", tree.regions[other].path, problem, "Put it under the part it belongs to.")
+
+
+def _sampler_faults(region: Region) -> Iterator[Fault]:
+    claim = region.claim
+    kind = claim.sampler.kind if claim.sampler is not None else "agree"
+    if region.parent is None or not claim.exclude_self:
+        return
+    agreed = _agreed(claim)
+    if kind == "exact" or (agreed is not None and agreed.op == "identity"):
+        problem = "it must draw the input that its parent claim holds, and must never draw it."
+        yield Fault("SCR-SAMPLER", region.path, problem, "Drop exclude_self=True, or let it agree on less.")
+    elif kind != "agree":
+        problem = f"exclude_self=True is about drawing from the dataset, and its input is {claim.sampler}."
+        yield Fault("SCR-SAMPLER", region.path, problem, "Drop exclude_self=True.")
+
+
+def _agreed(claim: Claim) -> Feature | None:
+    """What the drawn input must agree on; None if the sampler needs no feature, or the variable has none."""
+    if claim.sampler is not None and (claim.sampler.feature is not None or claim.sampler.kind in ("exact", "fixed")):
+        return claim.sampler.feature
+    try:
+        return claim.variable.agrees_on()
+    except ScrubbingError:
+        return None
+
+
+def _target_faults(tree: Tree, region: Region, target: Target, node: Node) -> Iterator[Fault]:
+    graph, where = tree.graph, region.path
+    above = () if region.parent is None else tuple(dict.fromkeys(tree.regions[region.parent].nodes))
+    about = above if target.node is None and above else (node,)
+    if target.positions is not None:
+        yield from target.positions.faults(graph.positions, where)
+    if target.read_slots and not any(graph.slots[one] for one in about):
+        problem = f"{node} reads nothing: it is where the computation starts."
+        yield Fault("SCR-SLOT", where, problem, "Claim what it writes: drop reads(...).")
+    elif target.read_slots != WHOLE_INPUT:
+        yield from _slot_faults(graph, target.read_slots, about, where)
+    if above:
+        yield from _slot_faults(graph, target.into_slots, above, where)
+    if "mask" in target.read_slots or node == MASK:
+        mixed = len(target.read_slots) > 1 and "mask" in target.read_slots and region.claim.children
+        if target.positions or region.claim.each or target.only or (node == MASK and region.claim.children) or mixed:
+            problem = "a padding mask belongs to one input as a whole: no positions, parts or claims below it."
+            remedy = 'Claim it with reads("mask") or MASK.direct(), by a feature such as length.'
+            yield Fault("SCR-MASK", where, problem, remedy)
+    if target.only is not None:
+        yield from _part_faults(graph, region.claim, target, target.only, about, where)
+
+
+def _slot_faults(graph: ModelGraph, slots: tuple[str, ...], nodes: tuple[Node, ...], where: str) -> Iterator[Fault]:
+    known = dict.fromkeys(slot for node in nodes for slot in graph.slots[node])
+    for slot in slots:
+        if slot not in known:
+            told = " and ".join(map(str, nodes))
+            remedy = f"Slots of {told}: {', '.join(known) or 'none'}."
+            if slot == "mask" and MASK not in graph.slots:
+                remedy += " Heads have a mask slot where the dataset has a `mask` column."
+            yield Fault("SCR-SLOT", where, f"there is no slot {slot!r} at {told}.", remedy)
+
+
+def _part_faults(
+    graph: ModelGraph, claim: Claim, target: Target, part: Part, nodes: tuple[Node, ...], where: str
+) -> Iterator[Fault]:
+    if target.read_slots:
+        problem = "a part is of a node's output, and this claim is on what a node reads."
+        yield Fault("SCR-PART", where, problem, "Drop .part(...) or .reads(...).")
+    if part.of_input and claim.children:
+        problem = f"{part} is computed from the input alone, so nothing flows into it that could be claimed."
+        yield Fault("SCR-PART", where, problem, "Remove the claims below it.")
+    for node in nodes if part.kind == "neurons" else ():
+        width = graph.widths.get(node, 0)
+        outside = [index for index in part.indices if not 0 <= index < width]
+        if not width:
+            remedy = "Only MLPs have neurons, and only those without a norm after them."
+            yield Fault("SCR-PART", where, f"{node} has no neurons.", remedy)
+        elif outside:
+            problem = f"{node} has {width} neurons, and neuron {outside[0]} is not among them."
+            yield Fault("SCR-PART", where, problem, f"Use 0 to {width - 1}.")
+    if isinstance(part.vectors, Vectors) and graph.d_model and part.vectors.shape[1] != graph.d_model:
+        problem = f"its vectors have {part.vectors.shape[1]} numbers; the residual stream has {graph.d_model}."
+        yield Fault("SCR-PART", where, problem, "Give vectors of the residual stream.")
+    if part.kind == "function" and isinstance(part.vectors, Vectors) and part.vectors.shape[0] != 1:
+        problem = f"{part} multiplies a single vector, and {part.vectors.shape[0]} were given."
+        yield Fault("SCR-PART", where, problem, "Give one vector, or return [n, d] and leave out along=.")
+
+
+def _group_faults(tree: Tree) -> Iterator[Fault]:
+    """Claims of one group share a draw, which is only defined if they hold the same input and agree alike."""
+    first: dict[str, Region] = {}
+    for region in tree.regions[1:]:
+        name = region.claim.group
+        if name is None:
+            continue
+        other = first.setdefault(name, region)
+        ours, theirs = _draw_identity(tree, region), _draw_identity(tree, other)
+        differ = [what for what in ours if ours[what] != theirs[what]]
+        if differ:
+            problem = f"it shares the draw of group {name!r} with {other.path!r}, but not {' and '.join(differ)}."
+            remedy = "Give a group's claims one variable and one parent claim (or parent group), or split the group."
+            yield Fault("SCR-GROUP", region.path, problem, remedy)
+
+
+def _draw_identity(tree: Tree, region: Region) -> dict[str, object]:
+    claim, sampler = region.claim, region.claim.sampler
+    agreed = sampler.feature if sampler and sampler.feature else claim.variable
+    everywhere = sampler is not None and sampler.feature is not None and sampler.feature.op == "constant"
+    assert region.parent is not None
+    above = tree.regions[region.parent]
+    return {
+        "what to agree on": agreed,
+        "the sampler": sampler,
+        "exclude_self": claim.exclude_self,
+        "drawing at each position": claim.each,
+        "the input held": None if everywhere else ("group", above.claim.group) if above.claim.group else above.index,
+    }
+
+
+def _each_faults(tree: Tree) -> Iterator[Fault]:
+    """Features with a value per position, where there is no telling which position is meant."""
+    for region in tree.regions[1:]:
+        agreed = _agreed(region.claim)
+        one = tree.within_each(region.index) or tree.at_one_position(region.index) is not None
+        if agreed is not None and agreed.per == "position" and not one:
+            yield Fault(
+                "SCR-EACH",
+                region.path,
+                f"feature {agreed.name} has a value per position, and the claim covers many positions with one draw.",
+                "Add .each() (or reads(each=True)) so that every position draws its own input, or .at(one position).",
+            )
+    for region in tree.regions:
+        agreed = region.claim.unclaimed.sampler.feature
+        if agreed is not None and agreed.per == "position" and not tree.within_each(region.index):
+            problem = f"what it leaves unclaimed is drawn by {agreed.name}, which has a value per position."
+            remedy = "Use a feature with one value per input there, or make the claim draw per position with .each()."
+            yield Fault("SCR-EACH", region.path, problem, remedy)
+
+
+def _data_faults(hypothesis: Hypothesis, tree: Tree, data: Dataset) -> Iterator[Fault]:
+    try:
+        scoped = hypothesis.in_scope(data)
+    except ScrubbingError as error:
+        yield from error.faults
+        return
+    yield from hypothesis.interpretation.data_faults(scoped)
+    for region in tree.regions:
+        try:
+            yield from _region_data_faults(tree, region, scoped)
+        except ScrubbingError as error:
+            yield from error.faults
+
+
+def _region_data_faults(tree: Tree, region: Region, data: Dataset) -> Iterator[Fault]:
+    claim, positions = region.claim, tree.graph.positions
+    for sampler in (claim.sampler, claim.unclaimed.sampler):
+        if sampler is None:
+            continue
+        if sampler.feature is not None and sampler.feature.is_float(data):
+            problem = f"feature {sampler.feature.name} has float values; equal in mathematics is not equal in floats."
+            yield Fault("SCR-FLOAT", region.path, problem, "Declare the rounding: feature.rounded(1e-6).")
+        if sampler.kind == "fixed" and sampler.input_id not in data.ids:
+            problem = f"the fixed input {sampler.input_id!r} is not among the {counted(len(data), 'input')} in scope."
+            yield Fault("SCR-SAMPLER", region.path, problem, "Name the id of one of them.")
+    for feature in (_agreed(claim), claim.unclaimed.sampler.feature):
+        if feature is not None and feature.per == "position" and (width := feature(data).shape[1]) != positions:
+            problem = f"feature {feature.name} has {width} positions; the model's inputs have {positions}."
+            yield Fault("SCR-FEATURE", region.path, problem, f"Return values of shape [n, {positions}].")
+    for by in {target.positions for target in claim.targets}:
+        if by is not None and by.chosen_by is not None:
+            data.remember(("positions", by), lambda by=by: by.chosen(data, positions))

@@ -1,0 +1,337 @@
+"""Matching claims to paths: the treeified graph, with copies of a node shared where they must hold the same value.
+
+Treeifying gives every path from the output its own copy of each node on it. Two copies under the same claim from which
+the same claims can still be reached hold the same value, so a copy is known by (claim, node, state of the claims
+below), and the tree is stored as a DAG that grows with the claims, not with the paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from scrubbing.errors import Fault
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.graph.nodes import MASK, Node
+from scrubbing.graph.positions import Positions, Where
+from scrubbing.hypothesis.claims import Claim, Target
+from scrubbing.hypothesis.parts import Part
+
+# How far a target's route has come at a copy. `via` counts the components passed; other routes stay at 0 once under
+# way.
+DEAD, START, ARRIVED = -1, -2, -3
+_MATCHED = -4
+
+State = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One claim in its place in the tree, with everything that lies between it and its child claims."""
+
+    index: int
+    claim: Claim
+    parent: int | None
+    path: str
+    """Labels from the root; names the claim's random stream and its row in reports."""
+    nodes: tuple[Node, ...]
+    """The node of each of the claim's targets."""
+    children: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A node as reached from a claim, with the state of that claim's child targets."""
+
+    region: int
+    node: Node
+    state: State
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one writer contributes to a cell of a slot."""
+
+    parent: Node
+    claimed: tuple[tuple[int, Part | None], ...]
+    """Regions that claim it, or parts of it."""
+    mixed: Copy | None
+    """The writer recomputed on a mixture; None with nothing claimed means it is unclaimed."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Some positions of a slot's input, and where each writer's contribution comes from there."""
+
+    where: Where
+    reader: int | None
+    """Region that claims what the slot reads here, all writers together."""
+    entries: tuple[Entry, ...]
+
+
+@dataclass
+class Tree:
+    """The treeified correspondence."""
+
+    graph: ModelGraph
+    regions: list[Region]
+    cells: dict[tuple[Copy, str], tuple[Cell, ...]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    _targets: dict[int, list[tuple[int, Target, Node]]] = field(default_factory=dict)
+
+    def start(self, region: int, node: Node) -> Copy:
+        """The claim's own copy of its node, where all its child targets set out."""
+        return Copy(region, node, tuple(START for _ in self.targets(region)))
+
+    def targets(self, region: int) -> list[tuple[int, Target, Node]]:
+        """The child claims' targets: child region, target, the target's node."""
+        if region not in self._targets:
+            self._targets[region] = [
+                (child, target, node)
+                for child in self.regions[region].children
+                for target, node in zip(self.regions[child].claim.targets, self.regions[child].nodes, strict=True)
+            ]
+        return self._targets[region]
+
+    def own_parts(self, region: int) -> list[tuple[int, Part]]:
+        """Child claims on parts of the claim's own output."""
+        return [(child, t.only) for child, t, _ in self.targets(region) if t.node is None and t.only is not None]
+
+    def within_each(self, region: int) -> bool:
+        """Whether the claim draws per position, itself or by lying under a claim that does."""
+        here = self.regions[region]
+        return here.claim.each or (here.parent is not None and self.within_each(here.parent))
+
+    def at_one_position(self, region: int) -> int | None:
+        """The single position all the claim's targets are restricted to; None if there is none."""
+        chosen = {
+            None if t.positions is None else t.positions.resolve(self.graph.positions, MASK in self.graph.slots)
+            for t in self.regions[region].claim.targets
+        }
+        only = chosen.pop()
+        return only[0] if not chosen and only is not None and len(only) == 1 else None
+
+
+def treeify(root: Claim, graph: ModelGraph) -> Tree:
+    """Match every claim to its paths. Faults found on the way are in the result, not raised."""
+    tree = Tree(graph, list(_regions(root, graph)))
+    _Matcher(tree).run()
+    return tree
+
+
+def _regions(root: Claim, graph: ModelGraph) -> list[Region]:
+    found: list[Region] = []
+
+    def visit(claim: Claim, parent: int | None, path: str, own: tuple[Node, ...]) -> int:
+        index = len(found)
+        nodes = tuple(
+            (own[0] if own else graph.output) if target.node is None or parent is None else target.node
+            for target in claim.targets
+        )
+        found.append(Region(index, claim, parent, path, nodes, ()))
+        children = [visit(child, index, below, tuple(dict.fromkeys(nodes))) for below, child in claim.paths(path)]
+        found[index] = Region(index, claim, parent, path, nodes, tuple(children))
+        return index
+
+    visit(root, None, root.label, ())
+    return found
+
+
+class _Matcher:
+    """Walks copies and slots from the output, filling `tree.cells` and `tree.faults`."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.graph = tree.graph
+        self.padded = MASK in tree.graph.slots
+        self.matched: set[tuple[int, int]] = set()
+        self.clashes: set[tuple[int, int, Node]] = set()
+        self.reachable: dict[tuple[Node, frozenset[Node]], frozenset[Node]] = {}
+
+    def run(self) -> None:
+        self._enter(0, self.graph.output)
+        self._report_unmatched()
+
+    def _enter(self, index: int, node: Node, slots: tuple[str, ...] | None = None) -> None:
+        """Visit a claim's own copy of a node: these slots of it, or all."""
+        region = self.tree.regions[index]
+        if not region.children or node not in self.graph.slots:
+            return
+        if parts := self.tree.own_parts(index):
+            own = [i for i, (_, t, _) in enumerate(self.tree.targets(index)) if t.only and not t.node]
+            self.matched |= {(index, i) for i in own}
+            self._check_parts(region, own, node)
+            for child, _ in parts:
+                self._enter(child, node)
+            return
+        for slot in slots or tuple(self.graph.slots[node]):
+            self._visit(self.tree.start(index, node), slot)
+
+    def _visit(self, copy: Copy, slot: str) -> None:
+        if (copy, slot) in self.tree.cells:
+            return
+        cells = tuple(self._cells(copy, slot))
+        self.tree.cells[copy, slot] = cells
+        for cell in cells:
+            if cell.reader is not None:
+                self._enter(cell.reader, copy.node, (slot,))
+            for entry in cell.entries:
+                for child, _ in entry.claimed:
+                    self._enter(child, entry.parent)
+                if entry.mixed is not None:
+                    for name in self.graph.slots[entry.mixed.node]:
+                        self._visit(entry.mixed, name)
+
+    def _cells(self, copy: Copy, slot: str) -> Iterator[Cell]:
+        region = self.tree.regions[copy.region]
+        targets = self.tree.targets(region.index)
+        parents = self.graph.slots[copy.node][slot].parents
+        here = [self._reads_here(copy, slot, i) for i in range(len(targets))]
+        steps = {parent: [self._advance(copy, slot, i, parent) for i in range(len(targets))] for parent in parents}
+        relevant = [
+            target.positions
+            for i, (_, target, _) in enumerate(targets)
+            if target.positions is not None and (here[i] or any(step[i] == _MATCHED for step in steps.values()))
+        ]
+        for where, inside in self._split(relevant):
+            selected = [target.positions is None or inside.get(target.positions, False) for _, target, _ in targets]
+            readers = [i for i in range(len(targets)) if here[i] and selected[i]]
+            entries = tuple(self._entry(copy, parent, steps[parent], selected) for parent in parents)
+            self._check_reader(region, copy, readers, entries)
+            for i in readers:
+                self.matched.add((region.index, i))
+            yield Cell(where, targets[readers[0]][0] if readers else None, () if readers else entries)
+
+    def _split(self, selectors: list[Positions]) -> list[tuple[Where, dict[Positions, bool]]]:
+        length = self.graph.positions
+        cells: list[tuple[Where, dict[Positions, bool]]] = [(Where(tuple(range(length))), {})]
+        for by in dict.fromkeys(selectors):
+            cells = [
+                (part, {**known, by: truth})
+                for where, known in cells
+                for part, truth in zip(where.split(by, length, self.padded), (True, False), strict=True)
+                if part is not None
+            ]
+        return cells
+
+    def _reads_here(self, copy: Copy, slot: str, index: int) -> bool:
+        _, target, node = self.tree.targets(copy.region)[index]
+        if not target.claims_slot(slot):
+            return False
+        if copy.state[index] == START:
+            return target.route is None and target.node in (None, copy.node)
+        return copy.state[index] == ARRIVED and node == copy.node
+
+    def _advance(self, copy: Copy, slot: str, index: int, parent: Node) -> int:
+        """The state of a target after the step from this copy's slot to one of its writers."""
+        _, target, node = self.tree.targets(copy.region)[index]
+        state, route = copy.state[index], target.route
+        if state in (DEAD, ARRIVED) or route is None:
+            return DEAD
+        if state == START and target.into_slots and slot not in target.into_slots:
+            return DEAD
+        arrived = ARRIVED if target.read_slots else _MATCHED
+        if route.kind == "direct":
+            return arrived if state == START and parent == node else DEAD
+        if route.kind == "via":
+            passed = max(state, 0)
+            if passed == len(route.through):
+                return arrived if parent == node else DEAD
+            return passed + 1 if parent == route.through[passed] else DEAD
+        if parent == node:
+            return arrived
+        key = (node, route.avoid)
+        if key not in self.reachable:
+            self.reachable[key] = self.graph.readers(*key)
+        return 0 if parent in self.reachable[key] else DEAD
+
+    def _entry(self, copy: Copy, parent: Node, steps: list[int], selected: list[bool]) -> Entry:
+        region = self.tree.regions[copy.region]
+        targets = self.tree.targets(region.index)
+        hits = [i for i, step in enumerate(steps) if step == _MATCHED and selected[i]]
+        state = tuple(DEAD if step == _MATCHED else step for step in steps)
+        live = [i for i, step in enumerate(state) if step != DEAD]
+        for i in hits:
+            self.matched.add((region.index, i))
+        self._check_parts(region, hits, parent)
+        for first in hits:
+            for second in live:
+                self._clash(region, first, second, parent)
+        claimed = tuple((targets[i][0], targets[i][1].only) for i in hits)
+        return Entry(parent, claimed, Copy(copy.region, parent, state) if live and not hits else None)
+
+    def _check_parts(self, region: Region, hits: list[int], node: Node) -> None:
+        """Several claims may take a node only if each takes a part of its own."""
+        parts = [self.tree.targets(region.index)[i][1].only for i in hits]
+        for a, b in combinations(range(len(hits)), 2):
+            first, second = parts[a], parts[b]
+            if first is None or second is None or first.overlaps(second):
+                self._clash(region, hits[a], hits[b], node)
+
+    def _check_reader(self, region: Region, copy: Copy, readers: list[int], entries: tuple[Entry, ...]) -> None:
+        if not readers:
+            return
+        for second in readers[1:]:
+            self._clash(region, readers[0], second, copy.node)
+        below = {child for entry in entries for child, _ in entry.claimed}
+        for i, (child, _, _) in enumerate(self.tree.targets(region.index)):
+            live = any(entry.mixed is not None and entry.mixed.state[i] != DEAD for entry in entries)
+            if i not in readers and (child in below or live):
+                self._clash(region, readers[0], i, copy.node)
+
+    def _clash(self, region: Region, first: int, second: int, node: Node) -> None:
+        targets = self.tree.targets(region.index)
+        pair = (targets[first][0], targets[second][0], node)
+        if pair in self.clashes:
+            return
+        self.clashes.add(pair)
+        labels = [f"{targets[i][1]}: {self.tree.regions[targets[i][0]].claim.variable}" for i in (first, second)]
+        told = f"{labels[0]!r} and {labels[1]!r}" if labels[0] != labels[1] else f"{labels[0]!r}, twice"
+        loose = [
+            label
+            for label, i in zip(labels, (first, second), strict=True)
+            if (route := targets[i][1].route) is not None and route.kind == "any" and targets[i][2] != node
+        ]
+        remedy = "Merge the two, or tell them apart by slots (.into), positions (.at) or parts (.part)."
+        if loose:
+            remedy = f'Keep {loose[0]!r} off it with .any_path(avoid="{node}"), or claim it below the other.'
+        problem = f"two claims use one path, through {node}: {told}."
+        self.tree.faults.append(Fault("SCR-OVERLAP", region.path, problem, remedy))
+
+    def _report_unmatched(self) -> None:
+        # What lies below a claim that met no path was never visited, and has no fault of its own.
+        reached = {0} | {self.tree.targets(index)[i][0] for index, i in self.matched}
+        for region in self.tree.regions:
+            if region.index not in reached:
+                continue
+            for i, (child, target, node) in enumerate(self.tree.targets(region.index)):
+                if (region.index, i) in self.matched or node not in self.graph.slots:
+                    continue
+                self.tree.faults.append(_unmatched(self.tree, region, self.tree.regions[child], target, node))
+
+
+def _unmatched(tree: Tree, region: Region, child: Region, target: Target, node: Node) -> Fault:
+    """Why a target meets no path; that its slots and positions exist is checked elsewhere."""
+    owner, where = " or ".join(map(str, region.nodes)), child.path
+    if node in region.nodes and not (target.read_slots and target.route is None):
+        problem = f"{node} is the node of its parent claim itself."
+        remedy = "Use reads(...) for what the node reads, or part(...) for a part of its output."
+        return Fault("SCR-ROUTE", where, problem, remedy)
+    if target.route is None and target.read_slots:
+        problem = f"its parent claim covers other slots of {owner}."
+        return Fault("SCR-SLOT", where, problem, "Claim slots that the parent claim reads.")
+    if target.route is None:
+        problem = f"it does not say by which paths {node} reaches {owner}."
+        return Fault("SCR-ROUTE", where, problem, "Add .direct(), .any_path(avoid=...) or .via(...).")
+    if all(node not in tree.graph.upstream.get(above, frozenset()) for above in region.nodes):
+        return Fault("SCR-UPSTREAM", where, f"{node} is not upstream of {owner}.", "Claim it under a later node.")
+    into = f" into {'/'.join(target.into_slots)}" if target.into_slots else ""
+    remedy = {
+        "direct": "Something lies in between on every path: use .any_path(), or .via(...) to name it.",
+        "any": "Avoid fewer nodes.",
+        "via": f"Name the components in order: first the one that {owner} reads, last the one that reads {node}.",
+    }[target.route.kind]
+    if into:
+        remedy = f"Use another slot than {'/'.join(target.into_slots)}, or another route."
+    return Fault("SCR-PATH", where, f"{node} does not reach {owner} {target.route}{into}.", remedy)

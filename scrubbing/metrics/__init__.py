@@ -1,0 +1,1 @@
+"""Losses, and what fraction of one is recovered."""

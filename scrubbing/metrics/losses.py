@@ -1,0 +1,126 @@
+"""Losses: what the model is judged by, where its output is read, and the best constant prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.errors import BadData, counted, fail
+
+
+class Loss(Protocol):
+    """A loss per reference input, in nats unless its name says otherwise."""
+
+    @property
+    def name(self) -> str:
+        """Shown in records, with its unit."""
+        ...
+
+    def positions(self, data: Dataset) -> tuple[int, ...]:
+        """Where the output is read."""
+        ...
+
+    def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
+        """Loss of each output `[tokens, d_out]` for dataset rows and positions `[tokens]`; float64 `[tokens]`."""
+        ...
+
+    def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
+        """Whether the most likely prediction is right, bool `[tokens]`."""
+        ...
+
+    def constant(self, data: Dataset) -> NDArray[np.float64]:
+        """Loss of every input under the best prediction that ignores the input, `[n]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Cross-entropy of a class label read at one position; for two classes, of the difference of their logits."""
+
+    label: str = "label"
+    """Column with the class of each input, from 0."""
+    position: int = 0
+    name: str = "cross-entropy (nats)"
+
+    def positions(self, data: Dataset) -> tuple[int, ...]:
+        """See `Loss.positions`."""
+        return (self.position,)
+
+    def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
+        """See `Loss.per_token`."""
+        return F.cross_entropy(output.double(), self._targets(data, rows, output), reduction="none")
+
+    def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
+        """See `Loss.correct`."""
+        return output.argmax(dim=1) == self._targets(data, rows, output)
+
+    def constant(self, data: Dataset) -> NDArray[np.float64]:
+        """Minus the log frequency of each input's class; its mean is the entropy of the label."""
+        labels = data[self.label].astype(np.int64)
+        share = np.bincount(labels) / len(labels)
+        return -np.log(share[labels])
+
+    def _targets(self, data: Dataset, rows: NDArray[np.int64], output: Tensor) -> Tensor:
+        labels = data[self.label]
+        told = ""
+        if labels.ndim != 1 or labels.dtype.kind not in "biu":
+            told = f"is {labels.dtype} of shape {list(labels.shape)}"
+        elif not 0 <= int(labels.min()) <= int(labels.max()) < output.shape[1]:
+            told = f"has values from {int(labels.min())} to {int(labels.max())}"
+        if told:
+            problem = f"column {self.label!r} {told}; the model has {output.shape[1]} classes."
+            fail(BadData, "SCR-LABEL", problem, "Give one class number per input, from 0.", data.name)
+        return torch.from_numpy(labels[rows].astype(np.int64)).to(output.device)
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """Squared difference from a target column, summed over the output's width; for toy graphs."""
+
+    label: str = "label"
+    position: int = 0
+    name: str = "squared error"
+
+    def positions(self, data: Dataset) -> tuple[int, ...]:
+        """See `Loss.positions`."""
+        return (self.position,)
+
+    def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
+        """See `Loss.per_token`."""
+        labels = data[self.label]
+        width = int(np.prod(labels.shape[1:]))
+        if labels.dtype.kind not in "biuf" or width != output.shape[1]:
+            told = f"is {labels.dtype} of shape {list(labels.shape)}"
+            problem = f"column {self.label!r} {told}; the model's output has {counted(output.shape[1], 'number')}."
+            fail(BadData, "SCR-LABEL", problem, "Give each input as many numbers.", data.name)
+        target = torch.from_numpy(np.asarray(labels[rows], dtype=np.float64)).to(output.device)
+        return (output.double() - target.reshape(len(output), -1)).square().sum(1)
+
+    def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
+        """Whether the output rounds to the target."""
+        return self.per_token(output, data, rows, positions) < 0.25
+
+    def constant(self, data: Dataset) -> NDArray[np.float64]:
+        """Squared distance from the mean target."""
+        target = np.asarray(data[self.label], dtype=np.float64).reshape(len(data), -1)
+        return np.square(target - target.mean(axis=0)).sum(axis=1)
+
+
+def per_reference(values: Tensor, row: Tensor, n: int) -> Tensor:
+    """Mean over the tokens of each row: `[tokens]` to `[n]`."""
+    total = torch.zeros(n, dtype=values.dtype, device=values.device).index_add_(0, row, values)
+    count = torch.zeros(n, dtype=values.dtype, device=values.device).index_add_(0, row, torch.ones_like(values))
+    return total / count.clamp(min=1)
+
+
+def divergence(model: Tensor, scrubbed: Tensor) -> Tensor:
+    """KL(model || scrubbed) of two rows of logits `[tokens, classes]`, in nats per token."""
+    p, q = F.log_softmax(model.double(), dim=1), F.log_softmax(scrubbed.double(), dim=1)
+    return (p.exp() * (p - q)).sum(1).clamp(min=0)

@@ -1,0 +1,144 @@
+"""The self-check every model must pass: nodes composed one by one are the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.errors import Fault, ModelMismatch, counted, fail
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.graph.nodes import MASK, Node
+from scrubbing.models.protocol import Inputs, Model
+from scrubbing.models.tokens import Tokens
+
+Residuals = Callable[[Tensor, Tensor | None], Sequence[Tensor]]
+"""Tokens and mask to the model's own residual stream after each block, `[rows, positions, d]`."""
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 0.1, torch.float16: 0.02}
+"""Largest difference from the model's own output, relative to its largest entry (at least 1)."""
+
+
+def self_check(model: Model, data: Dataset, residuals: Residuals | None = None, tolerance: float | None = None) -> None:
+    """Evaluate every node separately on a few inputs, add up, and compare with the model's own forward pass.
+
+    Args:
+        model: to be checked.
+        data: inputs; all rows are used, real positions compared.
+        residuals: the model's own residual stream, to name the first block that differs.
+        tolerance: instead of the one for the model's dtype.
+
+    Raises:
+        ModelMismatch: SCR-CHECK, they differ; SCR-NAN, the model's own output is not finite.
+    """
+    tolerance = TOLERANCE[model.dtype] if tolerance is None else tolerance
+    graph = model.graph(data)
+    inputs = model.inputs(data)
+    rows = torch.arange(len(data), device=model.device)
+    real = inputs.visible
+    if real is None:
+        real = torch.ones(len(data), graph.positions, dtype=torch.bool, device=model.device)
+    with torch.inference_mode():
+        composed, stream = _compose(model, graph, inputs, len(data))
+        own = model.reference(inputs, rows).to(composed)
+        check_finite(own[real], model.name)
+        error, size = (composed - own)[real].abs().max(), own[real].abs().max().clamp(min=1)
+        if bool(error <= tolerance * size):
+            return
+        at = _first_difference(stream, residuals, inputs, real, tolerance)
+    raise ModelMismatch(
+        Fault(
+            "SCR-CHECK",
+            model.name,
+            f"nodes evaluated one by one do not add up to the model: logits differ by {float(error):.2g}{at}.",
+            "Its forward pass does something that its spec (or its node functions) leaves out. Correct that first: as "
+            "long as they differ, every number is about another model.",
+        )
+    )
+
+
+def _compose(model: Model, graph: ModelGraph, inputs: Inputs, n: int) -> tuple[Tensor, dict[Node, Tensor]]:
+    """Output `[n, positions, d_out]`, and what each node reads, as `[n, positions, d]`."""
+    everywhere = Tokens.rectangle(n, tuple(range(graph.positions)), model.device)
+    written: dict[Node, Tensor] = {}
+    read: dict[Node, Tensor] = {}
+    raw = torch.empty(0)
+    for node, slots in graph.slots.items():
+        if node == MASK:
+            continue
+        if not slots:
+            raw = model.source(node, inputs, everywhere.rows, everywhere.positions)
+        else:
+            prepared: dict[str, Tensor] = {}
+            for name, slot in slots.items():
+                if slot.parents == (MASK,):
+                    continue
+                total = torch.stack([written[parent] for parent in slot.parents]).sum(0)
+                constant = model.constant(node, name)
+                total = total if constant is None else total + constant
+                prepared[name] = model.prepare(model.lens(node, name), total, everywhere.positions, None)
+                read[node] = total.reshape(n, graph.positions, -1)
+            (raw,) = model.run([node], prepared, dict.fromkeys(prepared, everywhere), inputs.visible, None)
+        if node != graph.output:
+            written[node] = model.write([(node, None, raw)])
+    return raw.reshape(n, graph.positions, -1), read
+
+
+def _first_difference(
+    read: dict[Node, Tensor], residuals: Residuals | None, inputs: Inputs, real: Tensor, tolerance: float
+) -> str:
+    if residuals is None or "tokens" not in inputs.columns:
+        return ""
+    own = residuals(inputs.columns["tokens"], inputs.visible)
+    before_layer = {node.layer: x for node, x in read.items() if node.kind == "head"}
+    final = next(x for node, x in read.items() if node.kind == "logits")
+    for layer, block in enumerate(own):
+        composed = before_layer.get(layer + 1, final)
+        if bool((composed - block)[real].abs().max() > tolerance * block[real].abs().max().clamp(min=1)):
+            return f"; the first block that differs is {layer}"
+    return "; every block agrees, so the difference is in the final norm or the output layer"
+
+
+def check_mode(modules: Sequence[nn.Module], name: str) -> None:
+    """Refuse a model that is in training mode.
+
+    Raises:
+        ModelMismatch: SCR-MODE, some module trains; SCR-DROPOUT, one of them drops activations at random.
+    """
+    everything = {id(inner): inner for module in modules for inner in module.modules()}.values()
+    training = [inner for inner in everything if inner.training]
+    dropping = [inner for inner in training if isinstance(inner, nn.Dropout) and inner.p > 0]
+    faults: list[Fault] = []
+    if dropping:
+        problem = f"active dropout in {counted(len(dropping), 'module')} (p = {dropping[0].p}); two runs would differ."
+        faults.append(Fault("SCR-DROPOUT", name, problem, "Call .eval() on the model."))
+    if training:
+        problem = f"{counted(len(training), 'module')} in training mode, first {type(training[0]).__name__}."
+        faults.append(Fault("SCR-MODE", name, problem, "Call .eval() on the model, after wrapping it."))
+    if faults:
+        raise ModelMismatch(faults)
+
+
+def check_finite(output: Tensor, name: str) -> None:
+    """Refuse a model whose own output is not finite.
+
+    Raises:
+        ModelMismatch: SCR-NAN.
+    """
+    if not bool(torch.isfinite(output).all()):
+        problem = "the model's own output is NaN or infinite."
+        fail(ModelMismatch, "SCR-NAN", problem, "Load its weights again, or use a precision with a larger range.", name)
+
+
+def random_inputs(vocabulary: int, positions: int, padded: bool, n: int = 4, seed: int = 0) -> Dataset:
+    """A few random inputs of different lengths, for checks."""
+    rng = np.random.default_rng(seed)
+    columns: dict[str, Any] = {"tokens": rng.integers(0, vocabulary, size=(n, positions))}
+    if padded:
+        lengths = np.maximum(1, positions - np.arange(n) * max(1, positions // (n + 1)))
+        columns["mask"] = np.arange(positions)[None] < lengths[:, None]
+    return Dataset(columns, name="self-check inputs")

@@ -1,0 +1,167 @@
+"""A model graph of plain functions, for theory-sized examples whose numbers can be worked out by hand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.errors import BadData, ModelMismatch, counted, fail
+from scrubbing.graph.model_graph import ModelGraph, Slot
+from scrubbing.graph.nodes import MASK, Node
+from scrubbing.hypothesis.parts import Part
+from scrubbing.models.protocol import Inputs
+from scrubbing.models.tokens import Tokens
+
+Compute = Callable[..., Tensor]
+
+
+class ToyModel:
+    """Nodes as plain functions; implements `scrubbing.models.Model`.
+
+    Example:
+        >>> toy = ToyModel(
+        ...     sources={"a": "a", "b": "b"},
+        ...     nodes={"both": (lambda x: x, {"x": ["a", "b"]}), "logits": (lambda x: 2 * x, {"x": ["both"]})},
+        ... )
+
+    Args:
+        sources: source node to the dataset column it reads, `[n]`, `[n, positions]` or `[n, positions, width]`.
+        nodes: node to its function and slots, in order of computation; the last one is the output. A slot lists the
+            nodes it
+            reads, whose outputs are summed. Functions take one tensor `[tokens, width]` per slot, by name, and treat
+            every token on its own.
+        positions: length of the position axis.
+        dtype: of all values.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, str],
+        nodes: Mapping[str, tuple[Compute, Mapping[str, Sequence[str]]]],
+        *,
+        positions: int = 1,
+        dtype: torch.dtype = torch.float64,
+        name: str = "toy",
+    ) -> None:
+        self.name = name
+        self.device = torch.device("cpu")
+        self.dtype = dtype
+        if not nodes:
+            remedy = "Give at least one node; the last is the output."
+            fail(ModelMismatch, "SCR-GRAPH", "it has no node that computes anything.", remedy, name)
+        self.sources = {Node.parse(node): column for node, column in sources.items()}
+        self.functions = {Node.parse(node): function for node, (function, _) in nodes.items()}
+        slots: dict[Node, dict[str, Slot]] = {node: {} for node in self.sources}
+        for node, (_, reads) in nodes.items():
+            # A single name is a sequence too, of its letters.
+            named = {key: (read,) if isinstance(read, str) else read for key, read in reads.items()}
+            slots[Node.parse(node)] = {key: Slot(tuple(map(Node.parse, read))) for key, read in named.items()}
+        idle = next((node for node in self.functions if not slots[node]), None)
+        if idle is not None:
+            problem = f"node {idle} reads nothing."
+            fail(ModelMismatch, "SCR-GRAPH", problem, "Give it a slot, or list it under sources.", name)
+        if MASK in slots:
+            fail(ModelMismatch, "SCR-GRAPH", "a toy graph has no attention, so no mask node.", "Rename the node.", name)
+        self._graph = ModelGraph(slots, Node.parse(list(nodes)[-1]), positions)
+        self._widths: dict[Node, int] = {}
+        shape = sorted((str(node), sorted(reads)) for node, reads in slots.items())
+        self.fingerprint = hashlib.blake2b(repr(shape).encode(), digest_size=16).hexdigest()
+
+    def graph(self, data: Dataset) -> ModelGraph:
+        """The graph; the first input is run through it once to learn widths."""
+        if not self._widths:
+            self._forward(self.inputs(data), torch.zeros(1, dtype=torch.int64))
+        return self._graph
+
+    def inputs(self, data: Dataset) -> Inputs:
+        """The source columns, `[n, positions, width]`."""
+        columns: dict[str, Tensor] = {}
+        for column in self.sources.values():
+            given, positions = data[column], self._graph.positions
+            if given.dtype.kind not in "biuf" or given.ndim > 3 or (given.ndim > 1 and given.shape[1] != positions):
+                problem = f"column {column!r}, which {self.name} reads, is {given.dtype} of shape {list(given.shape)}."
+                remedy = f"Give numbers [n], [n, {positions}] or [n, {positions}, width]."
+                fail(BadData, "SCR-DATA", problem, remedy, data.name)
+            values = torch.from_numpy(np.array(given)).to(self.dtype)
+            if values.ndim == 1:
+                values = values[:, None].expand(-1, positions)
+            columns[column] = values[..., None] if values.ndim == 2 else values
+        return Inputs(columns, None)
+
+    def source(self, node: Node, inputs: Inputs, rows: Tensor, positions: Tensor) -> Tensor:
+        """See `Model.source`."""
+        return inputs.columns[self.sources[node]][rows, positions]
+
+    def constant(self, node: Node, slot: str) -> Tensor | None:
+        """Nothing."""
+        return None
+
+    def lens(self, node: Node, slot: str) -> Hashable:
+        """Slots are used as they are."""
+        return "identity"
+
+    def prepare(self, lens: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
+        """See `Model.prepare`."""
+        return x
+
+    def scale(self, lens: Hashable, x: Tensor) -> Tensor:
+        """See `Model.scale`."""
+        return torch.ones_like(x[:, :1])
+
+    def run(
+        self,
+        nodes: Sequence[Node],
+        prepared: Mapping[str, Tensor],
+        tokens: Mapping[str, Tokens],
+        visible: Tensor | None,
+        part: Part | None,
+    ) -> list[Tensor]:
+        """See `Model.run`."""
+        (node,) = nodes
+        return [self._computed(node, prepared)]
+
+    def write(self, raws: Sequence[tuple[Node, Part | None, Tensor]]) -> Tensor:
+        """See `Model.write`."""
+        return torch.stack([raw for _, _, raw in raws]).sum(0)
+
+    def raw_width(self, node: Node, part: Part | None) -> int:
+        """See `Model.raw_width`."""
+        return self._widths[node]
+
+    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: Part | None) -> float:
+        """One operation per number read: plain functions do not say what they cost."""
+        return sum(tokens.values())
+
+    def write_flops(self, node: Node, part: Part | None) -> float:
+        """See `Model.write_flops`."""
+        return 0.0
+
+    def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
+        """See `Model.reference`."""
+        return self._forward(inputs, rows)
+
+    def _forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
+        n, positions = len(rows), self._graph.positions
+        values: dict[Node, Tensor] = {}
+        for node, slots in self._graph.slots.items():
+            if node in self.sources:
+                values[node] = inputs.columns[self.sources[node]][rows].reshape(n * positions, -1)
+            else:
+                read = {key: torch.stack([values[p] for p in slot.parents]).sum(0) for key, slot in slots.items()}
+                values[node] = self._computed(node, read)
+            self._widths[node] = values[node].shape[-1]
+        return values[self._graph.output].reshape(n, positions, -1)
+
+    def _computed(self, node: Node, read: Mapping[str, Tensor]) -> Tensor:
+        result = self.functions[node](**read)
+        tokens = len(next(iter(read.values())))
+        if not isinstance(result, Tensor) or result.ndim != 2 or len(result) != tokens:
+            told = f"shape {list(result.shape)}" if isinstance(result, Tensor) else type(result).__name__
+            problem = f"it returned {told} for {counted(tokens, 'token')}."
+            fail(ModelMismatch, "SCR-CHECK", problem, "Return a tensor [tokens, width].", f"node {node}")
+        return result

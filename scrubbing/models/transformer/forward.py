@@ -1,0 +1,139 @@
+"""A whole forward pass as a textbook would write it: what the node evaluator is checked against where there is no other.
+
+It shares no code with the node evaluator: attention over whole sequences, rotary positions as complex numbers, norms by
+their formulas.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scrubbing.models.transformer.weights import Attention, Mlp, Norm, Spec, Weights
+
+
+def forward(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | None) -> list[Tensor]:
+    """The residual stream after every block, then the logits.
+
+    Args:
+        spec: of the family.
+        weights: of the model.
+        tokens: `[rows, positions]`.
+        visible: padding mask, true where real, `[rows, positions]`; None where nothing is padded.
+
+    Returns:
+        A tensor `[rows, positions, d]` per block, and the logits `[rows, positions, outputs]`.
+    """
+    length = tokens.shape[1]
+    stream = weights.W_E[tokens.long()]
+    if spec.positions == "residual":
+        assert weights.W_pos is not None
+        stream = stream + weights.W_pos[:length]
+    allowed = _allowed(spec, length, visible, tokens)
+    found: list[Tensor] = []
+    for layer, attention in enumerate(weights.attention):
+        window = spec.windows[layer] if layer < len(spec.windows) else 0
+        mixed = _attention(spec, weights, attention, stream, _windowed(allowed, window))
+        after = stream + mixed
+        if weights.mlps:
+            after = after + _mlp(spec, weights.mlps[layer], stream if spec.parallel else after)
+        stream = after
+        found.append(stream)
+    logits = _norm(weights.final, stream) @ weights.W_U
+    if weights.b_U is not None:
+        logits = logits + weights.b_U
+    return [*found, _capped(logits, spec.logit_cap)]
+
+
+def _allowed(spec: Spec, length: int, visible: Tensor | None, tokens: Tensor) -> Tensor:
+    """Which query may look at which key, bool `[rows, queries, keys]`."""
+    allowed = torch.ones(tokens.shape[0], length, length, dtype=torch.bool, device=tokens.device)
+    if spec.causal:
+        allowed = allowed.tril()
+    return allowed if visible is None else allowed & visible[:, None, :]
+
+
+def _windowed(allowed: Tensor, window: int) -> Tensor:
+    return allowed.triu(1 - window) if window else allowed
+
+
+def _attention(spec: Spec, weights: Weights, attention: Attention, stream: Tensor, allowed: Tensor) -> Tensor:
+    x = _norm(attention.norm, stream)
+    located = x
+    if spec.positions == "query_key":
+        assert weights.W_pos is not None
+        located = x + weights.W_pos[: x.shape[1]]
+    share = attention.W_Q.shape[0] // attention.W_K.shape[0]
+    total = torch.zeros_like(stream)
+    for head in range(attention.W_Q.shape[0]):
+        kv = head // share
+        q = _linear(located, attention.W_Q[head], None if attention.b_Q is None else attention.b_Q[head])
+        k = _linear(located, attention.W_K[kv], None if attention.b_K is None else attention.b_K[kv])
+        v = _linear(x, attention.W_V[kv], None if attention.b_V is None else attention.b_V[kv])
+        if weights.rotary is not None:
+            q, k = _turned(spec, weights.rotary, q), _turned(spec, weights.rotary, k)
+        scores = _capped(torch.einsum("nqe,nke->nqk", q, k) * spec.attention_scale, spec.attention_cap)
+        pattern = scores.masked_fill(~allowed, float("-inf")).softmax(-1).nan_to_num(0.0)
+        total = total + pattern @ v @ attention.W_O[head]
+    if attention.b_O is not None:
+        total = total + attention.b_O
+    return total if attention.post is None else _norm(attention.post, total)
+
+
+def _turned(spec: Spec, rotary: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
+    """Rotary positions as multiplication by unit complex numbers."""
+    cos, sin = (table[: x.shape[1]] for table in rotary)
+    width = cos.shape[-1]
+    turned, rest = x[..., :width], x[..., width:]
+    halves = spec.positions == "rotary_half"
+    if halves:
+        real, imaginary = turned[..., : width // 2], turned[..., width // 2 :]
+        angle = torch.complex(cos[:, : width // 2], sin[:, : width // 2])
+    else:
+        real, imaginary = turned[..., 0::2], turned[..., 1::2]
+        angle = torch.complex(cos[:, 0::2], sin[:, 0::2])
+    spun = torch.complex(real.contiguous(), imaginary.contiguous()) * angle
+    parts = torch.cat([spun.real, spun.imag], -1) if halves else torch.stack([spun.real, spun.imag], -1).flatten(-2)
+    return torch.cat([parts, rest], -1)
+
+
+def _mlp(spec: Spec, mlp: Mlp, stream: Tensor) -> Tensor:
+    x = _norm(mlp.norm, stream)
+    hidden = _linear(x, mlp.W_in, mlp.b_in)
+    if mlp.W_gate is None:
+        hidden = _activated(spec.activation, hidden)
+    else:
+        hidden = _activated(spec.activation, _linear(x, mlp.W_gate, mlp.b_gate)) * hidden
+    out = _linear(hidden, mlp.W_out, mlp.b_out)
+    return out if mlp.post is None else _norm(mlp.post, out)
+
+
+def _activated(name: str, x: Tensor) -> Tensor:
+    match name:
+        case "relu":
+            return x.clamp(min=0)
+        case "gelu":
+            return x * 0.5 * (1 + torch.erf(x / 2**0.5))
+        case "gelu_new":
+            return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
+        case "silu":
+            return x * torch.sigmoid(x)
+    return x * F.softmax(x, -1)
+
+
+def _norm(norm: Norm, x: Tensor) -> Tensor:
+    if norm.kind == "none":
+        return x
+    centred = x - x.mean(-1, keepdim=True) if norm.kind == "LN" else x
+    x = centred * torch.rsqrt((centred * centred).mean(-1, keepdim=True) + norm.eps)
+    x = x if norm.weight is None else x * norm.weight
+    return x if norm.bias is None else x + norm.bias
+
+
+def _linear(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
+    return x @ W if b is None else x @ W + b
+
+
+def _capped(x: Tensor, cap: float) -> Tensor:
+    return cap * torch.tanh(x / cap) if cap else x

@@ -1,0 +1,298 @@
+"""The functional transformer: nodes evaluated from weights, each on inputs of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.errors import BadData, fail
+from scrubbing.graph.model_graph import ModelGraph, transformer_graph
+from scrubbing.graph.nodes import LOGITS, Node
+from scrubbing.hypothesis.parts import Part
+from scrubbing.models.protocol import Inputs
+from scrubbing.models.tokens import Tokens
+from scrubbing.models.transformer.attention import attend, attend_flops
+from scrubbing.models.transformer.weights import ACTIVATIONS, IDENTITY, Norm, Spec, Weights
+
+Forward = Callable[[Tensor, Tensor | None], Tensor]
+"""Tokens `[rows, positions]` and padding mask (true = real) or None, to logits `[rows, positions, outputs]`."""
+
+
+class Transformer:
+    """A transformer whose nodes can be evaluated one at a time; implements `scrubbing.models.Model`.
+
+    Hooks on a live model cannot give one head query, key and value inputs of its own in every family, so nodes are
+    computed from the weights. That this is the same model is not assumed: `self_check` compares it with `forward`.
+
+    Args:
+        spec: how the family computes.
+        weights: all weights, in one dtype on one device.
+        forward: the model's own forward pass, used for the self-check and by the oracle.
+        name: shown in reports.
+    """
+
+    def __init__(self, spec: Spec, weights: Weights, forward: Forward, name: str) -> None:
+        self.spec = spec
+        self.weights = weights
+        self.forward = forward
+        self.name = name
+        self.device = weights.W_E.device
+        self.dtype = weights.W_E.dtype
+        self._fingerprint: str | None = None
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return self.weights.W_E.shape[1]
+
+    @property
+    def n_layers(self) -> int:
+        """Number of blocks."""
+        return len(self.weights.attention)
+
+    @property
+    def n_heads(self) -> int:
+        """Query heads per layer."""
+        return self.weights.attention[0].W_Q.shape[0]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of weights and family spec."""
+        if self._fingerprint is None:
+            self._fingerprint = self.weights.fingerprint(self.spec)
+        return self._fingerprint
+
+    def weights_hash(self) -> str:
+        """Hash of the weights alone, independent of how their family is described."""
+        return self.weights.fingerprint(None)
+
+    def graph(self, data: Dataset) -> ModelGraph:
+        """The graph for this dataset's inputs; it has a mask node if the dataset has a `mask` column."""
+        mlps = self.weights.mlps
+        return transformer_graph(
+            self.n_layers,
+            self.n_heads,
+            d_model=self.d_model,
+            d_mlp=mlps[0].W_in.shape[1] if mlps else None,
+            positions=_tokens(data).shape[1],
+            causal=self.spec.causal,
+            padded="mask" in data,
+            learned_positions=self.spec.positions == "residual",
+            parallel=self.spec.parallel,
+            post_norms=self.weights.attention[0].post is not None,
+        )
+
+    def inputs(self, data: Dataset) -> Inputs:
+        """Tokens and mask on the model's device.
+
+        Raises:
+            BadData: SCR-TOKENS, not integers `[n, positions]`, outside the vocabulary, or longer than the model takes;
+                SCR-PADDING, a mask of another shape or type, real positions after padding, or none at all.
+        """
+        tokens = _tokens(data)
+        vocabulary, length = self.weights.W_E.shape[0], tokens.shape[1]
+        if not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
+            worst = int(tokens.min()) if tokens.min() < 0 else int(tokens.max())
+            problem = f"token {worst} is outside the model's vocabulary of {vocabulary}."
+            fail(BadData, "SCR-TOKENS", problem, "Tokenise with the model's own tokenizer.", data.name)
+        limit = None if self.weights.W_pos is None else self.weights.W_pos.shape[0]
+        if self.weights.rotary is not None:
+            limit = self.weights.rotary[0].shape[0]
+        if limit is not None and length > limit:
+            problem = f"its inputs have {length} positions, and the model is prepared for {limit}."
+            fail(BadData, "SCR-TOKENS", problem, "Cut the inputs, or load the model with positions=.", data.name)
+        visible = None
+        if "mask" in data:
+            visible = torch.from_numpy(np.ascontiguousarray(_mask(data, tokens))).to(self.device)
+        return Inputs({"tokens": torch.from_numpy(tokens.astype(np.int32)).to(self.device)}, visible)
+
+    def source(self, node: Node, inputs: Inputs, rows: Tensor, positions: Tensor) -> Tensor:
+        """Token or position embeddings, `[tokens, d]`."""
+        if node.kind == "pos":
+            assert self.weights.W_pos is not None
+            return self.weights.W_pos.index_select(0, positions)
+        tokens = inputs.columns["tokens"]
+        return self.weights.W_E.index_select(0, tokens.reshape(-1).index_select(0, rows * tokens.shape[1] + positions))
+
+    def constant(self, node: Node, slot: str) -> Tensor | None:
+        """Sum of the attention output biases written before this slot reads, `[d]`."""
+        if node.kind == "attn":
+            return self.weights.attention[node.layer].b_O
+        if self.weights.attention[0].post is not None:
+            return None
+        until = self.n_layers if node == LOGITS else node.layer
+        if node.kind == "mlp" and not self.spec.parallel:
+            until += 1
+        biases = [a.b_O for a in self.weights.attention[:until] if a.b_O is not None]
+        return torch.stack(biases).sum(0) if biases else None
+
+    def lens(self, node: Node, slot: str) -> Hashable:
+        """`(layer, kind)` of the norm; shortformer queries and keys have one of their own."""
+        if node.kind == "head":
+            shifted = self.spec.positions == "query_key" and slot in ("q", "k")
+            return ("head", node.layer, "shifted" if shifted else "")
+        return (node.kind, node.layer, "")
+
+    def prepare(self, lens: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
+        """The norm, and the positions that shortformer models add after it."""
+        normed = self._norm(lens)(x, scale)
+        if lens[2] == "shifted":  # pyright: ignore[reportIndexIssue]
+            assert self.weights.W_pos is not None
+            normed = normed + self.weights.W_pos.index_select(0, positions)
+        return normed
+
+    def scale(self, lens: Hashable, x: Tensor) -> Tensor:
+        """See `Model.scale`."""
+        return self._norm(lens).scale(x)
+
+    def _norm(self, lens: Hashable) -> Norm:
+        kind, layer, _ = lens  # pyright: ignore[reportGeneralTypeIssues]
+        match kind:
+            case "head":
+                return self.weights.attention[layer].norm
+            case "mlp":
+                return self.weights.mlps[layer].norm
+            case "logits":
+                return self.weights.final
+        return IDENTITY
+
+    def run(
+        self,
+        nodes: Sequence[Node],
+        prepared: Mapping[str, Tensor],
+        tokens: Mapping[str, Tokens],
+        visible: Tensor | None,
+        part: Part | None,
+    ) -> list[Tensor]:
+        """See `Model.run`: `z` `[queries, d_head]` per head, hidden neurons or output `[tokens, ...]` otherwise."""
+        first = nodes[0]
+        if first.kind == "head":
+            heads = [node.head for node in nodes]
+            xs = prepared["q"], prepared["k"], prepared["v"]
+            z = attend(self.spec, self.weights, first.layer, heads, xs, tokens["q"], tokens["k"], visible)
+            return [z[:, i] for i in range(len(heads))]
+        x = prepared["x"]
+        match first.kind:
+            case "mlp":
+                return [self._mlp(first.layer, x, part)]
+            case "attn":
+                post = self.weights.attention[first.layer].post
+                assert post is not None
+                return [post(x)]
+        logits = x @ self.weights.W_U
+        if self.weights.b_U is not None:
+            logits += self.weights.b_U
+        cap = self.spec.logit_cap
+        return [cap * torch.tanh(logits / cap) if cap else logits]
+
+    def _mlp(self, layer: int, x: Tensor, part: Part | None) -> Tensor:
+        mlp = self.weights.mlps[layer]
+        chosen = list(part.indices) if part is not None else slice(None)
+
+        def into(W: Tensor, b: Tensor | None) -> Tensor:
+            out = x @ W[:, chosen]
+            return out if b is None else out.add_(b[chosen])
+
+        act = ACTIVATIONS[self.spec.activation]
+        if mlp.W_gate is not None:
+            hidden = act(into(mlp.W_gate, mlp.b_gate)).mul_(into(mlp.W_in, mlp.b_in))
+        elif self.spec.activation == "solu" and part is not None:
+            hidden = act(x @ mlp.W_in + (0 if mlp.b_in is None else mlp.b_in))[
+                :, chosen
+            ]  # softmax runs over all neurons
+        else:
+            hidden = act(into(mlp.W_in, mlp.b_in))
+        if part is not None:
+            return hidden
+        out = hidden @ mlp.W_out
+        if mlp.b_out is not None:
+            out += mlp.b_out
+        return out if mlp.post is None else mlp.post(out)
+
+    def write(self, raws: Sequence[tuple[Node, Part | None, Tensor]]) -> Tensor:
+        """See `Model.write`; the heads of a layer go through one matrix product."""
+        layers: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        total: Tensor | None = None
+        for node, part, raw in raws:
+            if node.kind == "head":
+                layers.setdefault(node.layer, []).append((raw, self.weights.attention[node.layer].W_O[node.head]))
+                continue
+            if node.kind == "mlp" and part is not None:
+                raw = raw @ self.weights.mlps[node.layer].W_out[list(part.indices)]
+            total = raw if total is None else total + raw
+        for pairs in layers.values():
+            if len(pairs) == 1:
+                out = pairs[0][0] @ pairs[0][1]
+            else:
+                out = torch.cat([raw for raw, _ in pairs], dim=-1) @ torch.cat([W for _, W in pairs])
+            total = out if total is None else total + out
+        assert total is not None
+        return total
+
+    def raw_width(self, node: Node, part: Part | None) -> int:
+        """See `Model.raw_width`."""
+        if node.kind == "head":
+            return self.weights.attention[0].W_Q.shape[2]
+        if node == LOGITS:
+            return self.weights.W_U.shape[1]
+        return len(part.indices) if part is not None else self.d_model
+
+    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: Part | None) -> float:
+        """See `Model.flops`; two operations per multiply-add, element-wise work left out."""
+        first = nodes[0]
+        if first.kind == "head":
+            heads = [node.head for node in nodes]
+            return attend_flops(self.spec, self.weights.attention[first.layer], heads, tokens["q"], tokens["k"], rows)
+        if first.kind == "mlp":
+            mlp = self.weights.mlps[first.layer]
+            neurons = len(part.indices) if part is not None else mlp.W_in.shape[1]
+            return 2 * tokens["x"] * self.d_model * neurons * ((mlp.W_gate is not None) + (2 if part is None else 1))
+        return 2 * tokens["x"] * self.weights.W_U.numel() if first == LOGITS else 0.0
+
+    def write_flops(self, node: Node, part: Part | None) -> float:
+        """See `Model.write_flops`."""
+        raw = self.raw_width(node, part)
+        return 2.0 * raw * self.d_model if node.kind == "head" or part is not None else 0.0
+
+    def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
+        """The model's own forward pass, `[rows, positions, outputs]`."""
+        tokens = inputs.columns["tokens"][rows]
+        visible = None if inputs.visible is None else inputs.visible[rows]
+        with torch.inference_mode():
+            return self.forward(tokens, visible)
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Transformer:
+        """The same model on another device or in another precision; its own forward pass stays where it is."""
+        weights = self.weights.to(device or self.device, dtype or self.dtype)
+        return Transformer(self.spec, weights, self.forward, self.name)
+
+
+def _tokens(data: Dataset) -> NDArray[Any]:
+    tokens = data["tokens"]
+    if tokens.ndim != 2 or tokens.dtype.kind not in "iu" or not tokens.shape[1]:
+        problem = f"its tokens are {tokens.dtype} of shape {list(tokens.shape)}."
+        fail(BadData, "SCR-TOKENS", problem, "Give integers [n, positions], with at least one position.", data.name)
+    return tokens
+
+
+def _mask(data: Dataset, tokens: NDArray[Any]) -> NDArray[np.bool_]:
+    given = data["mask"]
+    # An additive mask, 0 where a token is real and -inf elsewhere, would come out inverted.
+    if given.shape != tokens.shape or not (given.dtype.kind == "b" or np.isin(given, (0, 1)).all()):
+        problem = f"its mask is {given.dtype} of shape {list(given.shape)}, for tokens of shape {list(tokens.shape)}."
+        fail(BadData, "SCR-PADDING", problem, "Give one boolean per token, true where it is real.", data.name)
+    mask = given.astype(bool)
+    late = (mask[:, 1:] & ~mask[:, :-1]).any(axis=1)
+    if late.any():
+        problem = f"input id {data.ids[late.argmax()]} has real positions after padding."
+        fail(BadData, "SCR-PADDING", problem, "Pad on the right: positions are counted from the left.", data.name)
+    if not mask[:, 0].all():
+        problem = f"input id {data.ids[mask[:, 0].argmin()]} has no real position."
+        fail(BadData, "SCR-PADDING", problem, "Leave empty inputs out.", data.name)
+    return mask

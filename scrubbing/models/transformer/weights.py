@@ -1,0 +1,171 @@
+"""A transformer as plain tensors and a family spec: what differs between families, as data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Literal, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+T = TypeVar("T")
+
+ACTIVATIONS = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "solu": lambda x: x * F.softmax(x, dim=-1),
+}
+"""By one name each; adapters translate their library's synonyms."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How the members of a family differ, beyond the shapes of their weights."""
+
+    family: str
+    causal: bool
+    attention_scale: float
+    """Scores are multiplied by this."""
+    activation: str = "relu"
+    positions: Literal["residual", "rotary_half", "rotary_pairs", "query_key", "none"] = "residual"
+    """Where positions enter: added to the residual stream, rotated into queries and keys (halves or adjacent pairs), or
+    added to the normed input of queries and keys (shortformer)."""
+    parallel: bool = False
+    """Attention and MLP of a block read the same residual."""
+    attention_cap: float = 0.0
+    """Scores become cap * tanh(score / cap); 0 is off."""
+    logit_cap: float = 0.0
+    windows: tuple[int, ...] = ()
+    """Per layer, how many keys up to its own a query sees; 0 or absent is all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """A normalisation over the residual stream."""
+
+    kind: Literal["LN", "RMS", "none"]
+    eps: float = 1e-5
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+
+    def scale(self, x: Tensor) -> Tensor:
+        """What the norm divides by, `[..., 1]`."""
+        if self.kind == "none":
+            return torch.ones_like(x[..., :1])
+        centred = x - x.mean(-1, keepdim=True) if self.kind == "LN" else x
+        return (centred.square().mean(-1, keepdim=True) + self.eps).sqrt()
+
+    def __call__(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """Normalise `[..., d]`, by the given scale instead of its own if there is one."""
+        if self.kind == "none":
+            return x
+        if scale is None and self.kind == "LN":
+            return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+        if scale is None:
+            scale = self.scale(x)
+        x = (x - x.mean(-1, keepdim=True) if self.kind == "LN" else x) / scale
+        if self.weight is not None:
+            x = x * self.weight
+        return x if self.bias is None else x + self.bias
+
+
+IDENTITY = Norm("none")
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """Weights of one attention layer; key and value heads may be fewer than query heads."""
+
+    norm: Norm
+    W_Q: Tensor
+    """`[heads, d, d_head]`."""
+    W_K: Tensor
+    """`[kv_heads, d, d_head]`."""
+    W_V: Tensor
+    W_O: Tensor
+    """`[heads, d_head, d]`."""
+    b_Q: Tensor | None = None
+    """`[heads, d_head]`."""
+    b_K: Tensor | None = None
+    b_V: Tensor | None = None
+    b_O: Tensor | None = None
+    """`[d]`."""
+    post: Norm | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Mlp:
+    """Weights of one MLP."""
+
+    norm: Norm
+    W_in: Tensor
+    """`[d, neurons]`."""
+    W_out: Tensor
+    """`[neurons, d]`."""
+    b_in: Tensor | None = None
+    b_out: Tensor | None = None
+    W_gate: Tensor | None = None
+    """`[d, neurons]`: hidden = activation(x W_gate) * (x W_in)."""
+    b_gate: Tensor | None = None
+    post: Norm | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """All weights of a transformer."""
+
+    W_E: Tensor
+    """`[vocabulary, d]`, any scaling of embeddings folded in."""
+    W_U: Tensor
+    """`[d, outputs]`."""
+    attention: tuple[Attention, ...]
+    mlps: tuple[Mlp, ...]
+    """Empty for attention-only models."""
+    final: Norm
+    b_U: Tensor | None = None
+    W_pos: Tensor | None = None
+    """`[positions, d]`, added to the residual stream or, in shortformer models, at queries and keys."""
+    rotary: tuple[Tensor, Tensor] | None = None
+    """Cosine and sine, `[positions, rotated dimensions]`."""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Weights:
+        """The same weights elsewhere or in another precision."""
+        return _moved(self, torch.device(device), dtype)
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor with its name."""
+        yield from _named(self, "")
+
+    def fingerprint(self, spec: Spec | None) -> str:
+        """Hash of all weights and, if given, the family spec."""
+        digest = hashlib.blake2b(repr(spec or "").encode(), digest_size=16)
+        for name, tensor in self.tensors():
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _moved(value: T, device: torch.device, dtype: torch.dtype) -> T:
+    if isinstance(value, Tensor):
+        return value.to(device, dtype).contiguous()  # pyright: ignore[reportReturnType]
+    if isinstance(value, tuple):
+        return tuple(_moved(item, device, dtype) for item in value)  # pyright: ignore[reportReturnType]
+    if isinstance(value, (Weights, Attention, Mlp, Norm)):
+        return replace(value, **{f.name: _moved(getattr(value, f.name), device, dtype) for f in fields(value)})
+    return value
+
+
+def _named(value: object, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, tuple):
+        for i, item in enumerate(value):
+            yield from _named(item, f"{name}.{i}")
+    elif isinstance(value, (Weights, Attention, Mlp, Norm)):
+        for field in fields(value):
+            yield from _named(getattr(value, field.name), f"{name}.{field.name}".lstrip("."))

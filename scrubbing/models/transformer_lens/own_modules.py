@@ -1,0 +1,151 @@
+"""Nodes evaluated by the bridged model's own modules and hooks, slowly: the independent side of the oracle.
+
+A head gets query, key and value inputs of its own by running the whole model with its projections replaced through
+hooks. Nothing here touches the weights or the functional evaluator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.graph.nodes import Node
+from scrubbing.models.transformer_lens.families import raw
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+
+class OwnModules:
+    """Implements `scrubbing.testing.NodeEvaluator` for a bridged model."""
+
+    def __init__(self, bridge: TransformerBridge) -> None:
+        self.bridge = bridge
+
+    def source(self, node: Node, data: Dataset, row: int) -> Tensor:
+        """See `NodeEvaluator.source`."""
+        tokens = torch.from_numpy(np.array(data["tokens"][row]))[None]
+        name = "hook_pos_embed" if node.kind == "pos" else "blocks.0.hook_in"
+        value = self._captured(tokens, None, {}, name)
+        if node.kind == "embed" and hasattr(self.bridge, "pos_embed"):
+            value = value - self._captured(tokens, None, {}, "hook_pos_embed")
+        return value[0] if value.ndim == 3 else value
+
+    def extra(self, node: Node, slot: str) -> Tensor | float:
+        """See `NodeEvaluator.extra`."""
+        blocks: list[Any] = list(self.bridge.blocks)
+        if node.kind == "attn":
+            biases = [blocks[node.layer].attn.b_O]
+        elif hasattr(blocks[0], "ln1_post"):
+            return 0.0
+        else:
+            parallel = bool(getattr(self.bridge.cfg, "parallel_attn_mlp", False))
+            until = len(blocks) if node.kind == "logits" else node.layer + (node.kind == "mlp" and not parallel)
+            biases = [block.attn.b_O for block in blocks[:until]]
+        return sum((bias.detach() for bias in biases if bias is not None), start=torch.tensor(0.0))
+
+    def evaluate(
+        self,
+        node: Node,
+        slots: Mapping[str, Tensor],
+        visible: Tensor | None,
+        frozen: Mapping[str, Tensor] | None,
+        neurons: Sequence[int] | None,
+    ) -> Tensor:
+        """See `NodeEvaluator.evaluate`."""
+        norm = self._norm(node)
+        normed = {name: norm(x[None]) if norm is not None else x[None] for name, x in slots.items()}
+        if frozen is not None and norm is not None:
+            normed = {name: _rescaled(norm, normed[name], slots[name], frozen[name]) for name in slots}
+        block: Any = None if node.kind == "logits" else self.bridge.blocks[node.layer]
+        match node.kind:
+            case "head":
+                return self._head(node, normed, visible)
+            case "attn":
+                return block.ln1_post(slots["x"][None])[0]
+            case "mlp":
+                return self._mlp(block, normed["x"], neurons)[0]
+        logits = self.bridge.unembed(normed["x"])[0]
+        cap = float(getattr(self.bridge.cfg, "output_logits_soft_cap", -1.0) or -1.0)
+        return cap * torch.tanh(logits / cap) if cap > 0 else logits
+
+    def _norm(self, node: Node) -> Any:
+        if node.kind == "logits":
+            return self.bridge.ln_final
+        block: Any = self.bridge.blocks[node.layer]
+        return {"head": block.ln1, "mlp": getattr(block, "ln2", None)}.get(node.kind)
+
+    def _head(self, node: Node, normed: Mapping[str, Tensor], visible: Tensor | None) -> Tensor:
+        tokens = torch.zeros(1, normed["q"].shape[1], dtype=torch.int64)
+        mask = None if visible is None else visible[None].long()
+        at = f"blocks.{node.layer}.attn"
+        projected = {
+            name: self._captured(tokens, mask, {f"{at}.hook_in": normed[name]}, f"{at}.{name}.hook_out")
+            for name in "qkv"
+        }
+        replaced = {f"{at}.hook_{name}": value for name, value in projected.items()}
+        z = self._captured(tokens, mask, replaced, f"{at}.o.hook_in")
+        z = z.reshape(1, tokens.shape[1], -1, projected["q"].shape[-1])
+        return z[0, :, node.head] @ self.bridge.blocks[node.layer].attn.W_O[node.head]
+
+    def _mlp(self, block: Any, normed: Tensor, neurons: Sequence[int] | None) -> Tensor:
+        def run(keep: Sequence[int] | None) -> Tensor:
+            def only(module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+                kept = torch.zeros_like(inputs[0])
+                kept[..., list(keep or ())] = inputs[0][..., list(keep or ())]
+                return (kept, *inputs[1:])
+
+            handle = (
+                raw(dict(block.mlp.named_children())["out"]).register_forward_pre_hook(only)
+                if keep is not None
+                else None
+            )
+            try:
+                return block.mlp(normed)
+            finally:
+                if handle is not None:
+                    handle.remove()
+
+        if neurons is not None:
+            return run(neurons) - run(())
+        out = run(None)
+        return block.ln2_post(out) if hasattr(block, "ln2_post") else out
+
+    def _captured(self, tokens: Tensor, mask: Tensor | None, replaced: Mapping[str, Tensor], name: str) -> Tensor:
+        """An activation of a full forward pass in which some others are replaced."""
+        found: list[Tensor] = []
+
+        def put(value: Tensor) -> Callable[..., Tensor]:
+            return lambda old, hook: value.reshape(old.shape).to(old.dtype)
+
+        def keep(value: Tensor, hook: object) -> None:
+            found.append(value)
+
+        hooks: list[tuple[str, Any]] = [(key, put(value)) for key, value in replaced.items()]
+        positions = torch.arange(tokens.shape[1])[None]
+        options: Any = {"position_ids": positions} | ({} if mask is None else {"attention_mask": mask})
+        self.bridge.run_with_hooks(tokens, fwd_hooks=[*hooks, (name, keep)], **options)
+        return found[0]
+
+
+def _rescaled(norm: Any, normed: Tensor, x: Tensor, clean: Tensor) -> Tensor:
+    """What a norm returns for `x` if it divides by the scale it has on `clean`."""
+    module = raw(norm)
+    bias = getattr(module, "bias", None)
+    centred = "RMS" not in type(module).__name__
+    if isinstance(module, torch.nn.Identity):
+        return normed
+    eps = getattr(module, "eps", None) or module.variance_epsilon
+
+    def scale(value: Tensor) -> Tensor:
+        value = value - value.mean(-1, keepdim=True) if centred else value
+        return (value.pow(2).mean(-1, keepdim=True) + eps).sqrt()
+
+    free = normed if bias is None else normed - bias
+    free = free * (scale(x) / scale(clean))
+    return free if bias is None else free + bias

@@ -1,0 +1,165 @@
+"""Records in the terminal: one in full, or a ladder of several in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from scrubbing.records.schema import Number, Recovered, RunRecord
+
+
+def record_view(record: RunRecord) -> RenderableType:
+    """One record: claim and tree, losses with every baseline, strata, what was drawn, and what to know."""
+    parts: list[RenderableType] = [
+        Text(record.hypothesis, style="bold"),
+        Text(record.claim),
+        Text(""),
+        Panel(Text(record.tree), title="claims, with one sampled input each", title_align="left", border_style="dim"),
+        _losses(record),
+    ]
+    if record.strata:
+        parts.append(_strata(record))
+    if record.claims:
+        parts.append(_claims(record))
+    parts += [_note(note) for note in record.notes]
+    parts.append(Text(_provenance(record), style="dim"))
+    return Group(*parts)
+
+
+def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
+    """Several records of one experiment, one row each, with the baselines they share above."""
+    first = records[0]
+    shared = "   ".join(f"{name} {_short(first.losses[name])}" for name in ("model", "constant", "null"))
+    table = Table(
+        title=title, title_justify="left", caption_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for name, justify in (
+        ("hypothesis", "left"),
+        ("loss (SE)", "right"),
+        ("of null", "right"),
+        ("of constant", "right"),
+        ("of mean claimed", "right"),
+        ("rest at mean", "right"),
+        ("accuracy", "right"),
+        ("", "left"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=name != "hypothesis")  # pyright: ignore[reportArgumentType]
+    for record in records:
+        recovered = {one.baseline: one for one in record.recovered}
+        table.add_row(
+            record.hypothesis.rpartition("/")[2],
+            _short(record.losses["scrubbed"]),
+            _percent(recovered.get("null"), interval=True),
+            _percent(recovered.get("constant")),
+            _percent(recovered.get("mean claimed")),
+            f"{record.losses['mean rest'].value:.3f}" if "mean rest" in record.losses else "-",
+            f"{100 * record.accuracy.value:.1f} %",
+            "worse than constant" if _worse(record) else "",
+        )
+    legend = (
+        "Loss in nats per reference input. Recovered = 1 - (scrubbed - model) / (baseline - model), of each "
+        "baseline: null, the "
+        "whole output resampled; constant, the best prediction that ignores the input; mean claimed, everything "
+        "claimed at its "
+        "mean. Rest at mean: loss with everything unclaimed at its mean instead of resampled."
+    )
+    worse = [record.hypothesis.rpartition("/")[2] for record in records if _worse(record)]
+    parts: list[RenderableType] = [table, Text(""), Text(shared), Text(legend, style="dim")]
+    if worse:
+        constant = first.losses["constant"].value
+        told = f"Worse than the constant model ({constant:.3f} nats): {', '.join(worse)}."
+        parts.append(
+            _note(told + " What they recover of the null does not make them an account of the model's performance.")
+        )
+    return Group(*parts)
+
+
+def _losses(record: RunRecord) -> Table:
+    table = Table(title="losses (nats per reference input)", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column("loss [95 %]", justify="right")
+    table.add_column("recovered [95 %]", justify="right")
+    table.add_column("meaning", style="dim")
+    meaning = {one.baseline: one for one in record.recovered}
+    table.add_row("model", str(record.losses["model"]), "", "as it is")
+    table.add_row("scrubbed", str(record.losses["scrubbed"]), "", _how(record), style="bold")
+    for name, loss in record.losses.items():
+        if name in meaning:
+            one = meaning[name]
+            table.add_row(name, str(loss), _percent(one, interval=True), one.meaning)
+    table.add_row("accuracy", _percentages(record.accuracy), "", "most likely scrubbed prediction is right")
+    table.add_row("changed", _percentages(record.changed), "", "most likely prediction differs from the model's")
+    table.add_row("KL", str(record.kl), "", "KL(model || scrubbed), nats")
+    return table
+
+
+def _how(record: RunRecord) -> str:
+    if record.choices.ablation is None:
+        return "what is unclaimed resampled"
+    return f"what is unclaimed ablated ({record.choices.ablation}), not resampled"
+
+
+def _strata(record: RunRecord) -> Table:
+    table = Table(title="by stratum", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("where", "references", "model", "scrubbed [95 %]", "accuracy"):
+        table.add_column(name, justify="left" if name == "where" else "right")
+    for stratum in record.strata:
+        accuracy = f"{100 * stratum.accuracy:.1f} %"
+        table.add_row(stratum.name, f"{stratum.n:,}", f"{stratum.model:.3f}", str(stratum.scrubbed), accuracy)
+    return table
+
+
+def _claims(record: RunRecord) -> Table:
+    table = Table(title="what was drawn", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("claim", "agreeing on", "bits", "draws", "agreed: min", "median", "itself"):
+        table.add_column(name, justify="left" if name in ("claim", "agreeing on") else "right")
+    for claim in record.claims:
+        table.add_row(
+            claim.what,
+            claim.feature,
+            f"{claim.bits:.2f}",
+            f"{claim.draws:,}",
+            "-" if claim.agreed_min is None else f"{claim.agreed_min:,}",
+            "-" if claim.agreed_median is None else f"{claim.agreed_median:,.0f}",
+            f"{100 * claim.self_share:.1f} %",
+        )
+    return table
+
+
+def _note(text: str) -> Text:
+    return Text.assemble(("! ", "bold"), text)
+
+
+def _short(number: Number) -> str:
+    return f"{number.value:.3f}" + ("" if number.se is None else f" ({number.se:.3f})")
+
+
+def _percentages(number: Number) -> str:
+    whole = f"{100 * number.value:.1f} %"
+    if number.low is None or number.high is None:
+        return whole
+    return f"{whole} [{100 * number.low:.1f}, {100 * number.high:.1f}]"
+
+
+def _percent(recovered: Recovered | None, interval: bool = False) -> str:
+    if recovered is None or recovered.fraction is None:
+        return "-"
+    return _percentages(recovered.fraction) if interval else f"{100 * recovered.fraction.value:.1f} %"
+
+
+def _worse(record: RunRecord) -> bool:
+    return "constant" in record.losses and record.losses["scrubbed"].value > record.losses["constant"].value
+
+
+def _provenance(record: RunRecord) -> str:
+    choices, source = record.choices, record.provenance
+    return (
+        f"{choices.references:,} references x {choices.draws} draws, seed {choices.seed}, {choices.dtype} on "
+        f"{choices.device}, "
+        f"{source.seconds:.1f} s; model {source.model} {source.model_fingerprint[:8]}, data {source.data} "
+        f"{source.data_fingerprint[:8]} ({source.inputs_in_scope:,} inputs in scope)"
+    )

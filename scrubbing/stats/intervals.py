@@ -1,0 +1,106 @@
+"""Means over inputs and functions of them, with standard errors and bootstrap intervals.
+
+The unit is the reference input. Draws of one input are not independent, so they are averaged first; treating them as
+independent made nominal 95 % intervals cover 57 % in a simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+RESAMPLES = 1000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its standard error and interval; these are None below two inputs."""
+
+    value: float
+    se: float | None
+    low: float | None
+    high: float | None
+    n: int
+    """Reference inputs (or clusters) it is based on."""
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    def __float__(self) -> float:
+        return self.value
+
+
+def per_input(values: ArrayLike) -> NDArray[np.float64]:
+    """Average over draws: `[n]` or `[n, draws]` to `[n]`."""
+    array = np.asarray(values, dtype=np.float64)
+    return array if array.ndim == 1 else array.mean(axis=1)
+
+
+class Bootstrap:
+    """Means of several columns over the same inputs, resampled together.
+
+    Ratios of means are resampled as ratios: numerator and denominator share the resampled inputs. Intervals are
+    percentile intervals: BCa returns NaN exactly at a perfect score, where scrubbed and model losses are equal. Source:
+    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; resampling by `scipy.stats.bootstrap`.
+
+    Args:
+        columns: name to values, `[n]` or `[n, draws]`.
+        seed: of the resampling.
+        level: of the intervals.
+    """
+
+    def __init__(self, columns: Mapping[str, ArrayLike], seed: int = 0, level: float = LEVEL) -> None:
+        self.columns = {name: per_input(values) for name, values in columns.items()}
+        self.level = level
+        self.seed = seed
+        self.n = len(next(iter(self.columns.values())))
+        self._resampled: dict[str, NDArray[np.float64]] | None = None
+
+    def mean(self, name: str) -> Estimate:
+        """Mean of one column; its standard error is the usual one, its interval the bootstrap's."""
+        column = self.columns[name]
+        se = float(column.std(ddof=1) / np.sqrt(self.n)) if self.n > 1 else None
+        return self._estimate(lambda means: means[name], se)
+
+    def of(self, statistic: Callable[[Mapping[str, Any]], Any]) -> Estimate:
+        """A function of the column means, such as a ratio of differences."""
+        return self._estimate(statistic, None)
+
+    def _estimate(self, statistic: Callable[[Mapping[str, Any]], Any], se: float | None) -> Estimate:
+        value = float(statistic({name: float(column.mean()) for name, column in self.columns.items()}))
+        if self.n < 2:
+            return Estimate(value, None, None, None, self.n)
+        drawn = np.asarray(statistic(self._means()), dtype=np.float64)
+        if drawn.ndim == 0:
+            drawn = np.full(RESAMPLES, float(drawn))
+        tail = (1 - self.level) / 2
+        low, high = np.quantile(drawn, [tail, 1 - tail])
+        return Estimate(value, float(drawn.std(ddof=1)) if se is None else se, float(low), float(high), self.n)
+
+    def _means(self) -> Mapping[str, NDArray[np.float64]]:
+        if self._resampled is None:
+            from scipy import stats
+
+            table = np.stack(list(self.columns.values()))
+
+            def means(chosen: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
+                return table[:, chosen].mean(axis=axis)
+
+            result = stats.bootstrap(
+                (np.arange(self.n),),
+                means,
+                n_resamples=RESAMPLES,
+                batch=max(1, 2_000_000 // self.n),
+                vectorized=True,
+                method="percentile",
+                rng=np.random.default_rng(self.seed),
+            )
+            self._resampled = dict(zip(self.columns, result.bootstrap_distribution, strict=True))
+        return self._resampled

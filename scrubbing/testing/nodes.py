@@ -1,0 +1,86 @@
+"""Ways to evaluate single nodes on whole sequences, for the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.graph.nodes import Node
+from scrubbing.hypothesis.parts import Part
+from scrubbing.models.protocol import Model
+from scrubbing.models.tokens import Tokens
+
+
+class NodeEvaluator(Protocol):
+    """Evaluates nodes on whole sequences; slot inputs are unnormed residuals `[positions, d]`."""
+
+    def source(self, node: Node, data: Dataset, row: int) -> Tensor:
+        """Value of a node without slots, `[positions, d]`."""
+        ...
+
+    def extra(self, node: Node, slot: str) -> Tensor | float:
+        """What a slot reads beside its parents."""
+        ...
+
+    def evaluate(
+        self,
+        node: Node,
+        slots: Mapping[str, Tensor],
+        visible: Tensor | None,
+        frozen: Mapping[str, Tensor] | None,
+        neurons: Sequence[int] | None,
+    ) -> Tensor:
+        """Contribution of a node to the residual stream, `[positions, d]`.
+
+        Args:
+            node: which.
+            slots: residual inputs by slot.
+            visible: padding mask of keys, bool `[positions]`.
+            frozen: residual inputs whose norm scales are used instead of the slots' own.
+            neurons: only what these neurons write.
+        """
+        ...
+
+
+class ProtocolNodes:
+    """Nodes evaluated through a model's own `run`, densely; for backends that have no other reference."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def source(self, node: Node, data: Dataset, row: int) -> Tensor:
+        """See `NodeEvaluator.source`."""
+        inputs = self.model.inputs(data)
+        length = self.model.graph(data).positions
+        rows = torch.full((length,), row)
+        return self.model.write([(node, None, self.model.source(node, inputs, rows, torch.arange(length)))])
+
+    def extra(self, node: Node, slot: str) -> Tensor | float:
+        """See `NodeEvaluator.extra`."""
+        constant = self.model.constant(node, slot)
+        return 0.0 if constant is None else constant
+
+    def evaluate(
+        self,
+        node: Node,
+        slots: Mapping[str, Tensor],
+        visible: Tensor | None,
+        frozen: Mapping[str, Tensor] | None,
+        neurons: Sequence[int] | None,
+    ) -> Tensor:
+        """See `NodeEvaluator.evaluate`."""
+        length = len(next(iter(slots.values())))
+        tokens = Tokens.rectangle(1, tuple(range(length)), self.model.device)
+        prepared: dict[str, Tensor] = {}
+        for name, x in slots.items():
+            lens = self.model.lens(node, name)
+            scale = None if frozen is None else self.model.scale(lens, frozen[name])
+            prepared[name] = self.model.prepare(lens, x, torch.arange(length), scale)
+        part = None if neurons is None else Part("neurons", indices=tuple(neurons))
+        mask = None if visible is None else visible[None]
+        (raw,) = self.model.run([node], prepared, dict.fromkeys(prepared, tokens), mask, part)
+        return raw if node.kind == "logits" else self.model.write([(node, part, raw)])

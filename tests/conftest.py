@@ -1,0 +1,46 @@
+"""One thread per test process, nothing from the network, and models built once."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["WANDB_MODE"] = "disabled"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@cache
+def _bridge(name: str) -> Any:
+    from scrubbing.models.transformer_lens.tiny import tiny
+
+    return tiny(name)
+
+
+@pytest.fixture(scope="session")
+def tiny_bridge() -> Any:
+    """Tiny random bridges by family name, built once."""
+    return _bridge
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Any:
+    """Tiny scrubbable models by family name, built and self-checked once."""
+    from scrubbing.models.transformer_lens import from_bridge
+
+    return cache(lambda name: from_bridge(_bridge(name), name=name))
+
+
+@pytest.fixture(scope="session")
+def original_folder() -> Path:
+    """The original study's files; tests that need them carry the marker `original`."""
+    folder = os.environ.get("SCRUBBING_ORIGINAL")
+    if not folder:
+        pytest.skip("the original study's files are not here: set SCRUBBING_ORIGINAL to their folder")
+    return Path(folder)
