@@ -1,0 +1,1 @@
+"""How fast it is, measured against the tools people use now."""

@@ -1,7 +1,7 @@
 """Features of paren strings, exact wherever the original study's were floats.
 
-Strings are read from the right: a balanced one never opens more than it closes in any suffix (the horizon test) and opens
-as many as it closes in all (the count test). `share` always means the share of opening parentheses.
+Strings are read from the right: a balanced one never opens more than it closes in any suffix (the horizon test) and
+opens as many as it closes in all (the count test). `share` always means the share of opening parentheses.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def not_end_after_open(data: Dataset) -> NDArray[np.bool_]:
 def adjusted_share(data: Dataset) -> NDArray[np.float64]:
     """The share of `(` that head 0.0 sees from each position on, weighted as its mean attention weighs them.
 
-    Read from the column `adjusted_open_share`, which depends on a model (`benchmarks.parens.adjusted`). Where a position is
-    padding or END the share means nothing, and is taken to be 0.
+    Read from the column `adjusted_open_share`, which depends on a model (`benchmarks.parens.adjusted`). Where a
+    position is padding or END the share means nothing, and is taken to be 0.
     """
     return np.where(position_kind(data) == 3, data["adjusted_open_share"], 0.0)

@@ -39,7 +39,8 @@ class Groups:
         if self.group.ndim == 1:
             rank[self.members] = place
             return rank
-        columns = zip(np.split(self.members, rank.shape[1]), np.split(place, rank.shape[1]), strict=True)
+        n_columns = self.group.shape[-1]
+        columns = zip(np.split(self.members, n_columns), np.split(place, n_columns), strict=True)
         for j, (members, places) in enumerate(columns):
             rank[members, j] = places
         return rank

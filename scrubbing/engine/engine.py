@@ -70,10 +70,9 @@ class Engine:
         data: inputs to draw from; references are among them.
         positions: tokens at which the output is read.
         store: keep clean activations of dataset inputs (`True`), or recompute them where they are needed. Results do
-            not
-            depend on it.
-        memory: bytes for activations: a fifth for the batch at hand, two fifths for the store. What does not fit goes to
-            temporary files, whose mapped pages take at most as much again.
+            not depend on it.
+        memory: bytes for activations: a fifth for the batch at hand, two fifths for the store. What does
+            not fit goes to temporary files, whose mapped pages take at most as much again.
         spill: folder for these files; None is the system's.
     """
 
@@ -148,8 +147,8 @@ class Engine:
             batch: rows at a time; the default is chosen from the memory budget. Results do not depend on it.
 
         Yields:
-            Batches draw by draw. Within a draw, references whose padding masks are of similar length come together, so that
-            little of a batch is padding.
+            Batches draw by draw. Within a draw, references whose padding masks are of similar length come
+            together, so that little of a batch is padding.
 
         Raises:
             NothingToDraw: SCR-DRAW.

@@ -49,9 +49,9 @@ class Block:
 class Room:
     """A budget of bytes for blocks; what does not fit goes to temporary files.
 
-    Pages of mapped files count as this process's memory for as long as they stay mapped, though the system could take them
-    back at any time. The blocks least recently used give theirs back when together they may exceed the budget; their
-    contents stay in the page cache.
+    Pages of mapped files count as this process's memory for as long as they stay mapped, though the system could
+    take them back at any time. The blocks least recently used give theirs back when together they may exceed the
+    budget; their contents stay in the page cache.
     """
 
     budget: int
@@ -77,7 +77,9 @@ class Room:
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
             problem = f"{size / 2**20:.0f} MiB of activations fit neither in the budget nor on disk ({error.strerror})."
-            fail(FileError, "SCR-MEMORY", problem, "Raise memory=, name another folder with spill=, or use store=False.")
+            fail(
+                FileError, "SCR-MEMORY", problem, "Raise memory=, name another folder with spill=, or use store=False."
+            )
         values = torch.frombuffer(mapped, dtype=dtype, count=rows * width).view(rows, width)
         return Block(values, self, mapped)
 

@@ -52,7 +52,7 @@ class ScrubPlan:
             yield from space.order
 
     def costliest_mask(self) -> Context | None:
-        """Whose padding mask the attention with the most queries looks through, among contexts with a row per reference."""
+        """Whose padding mask the attention with the most queries looks through, of those with a row per reference."""
         best: Context | None = None
         most = 0.0
         for value, demand in self.space.demand.items():
@@ -141,7 +141,7 @@ def _wanted(value: v.Value, demand: Demand, graph: ModelGraph) -> Iterator[tuple
     """The tokens of each input that these tokens of a value need."""
     if isinstance(value, v.Sum):
         cells = [(within(demand, where, value.context, graph.positions), terms) for where, terms in value.cells]
-        in_cells = Counter(term for _, terms in cells for term in {term for _, term in terms})
+        in_cells = Counter(term for _, terms in cells for term in dict.fromkeys(term for _, term in terms))
         for term, count in in_cells.items():
             if count == len(cells):
                 yield term, demand

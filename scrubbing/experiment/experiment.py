@@ -193,7 +193,9 @@ class Experiment:
                     correct = self._per_reference(output, compiled.data, here, self.loss.correct)
                     changed = (own.argmax(-1) != output.argmax(-1)).flatten()
                     found["correct"][batch.index, batch.draw] = correct
-                    found["kl"][batch.index, batch.draw] = self._mean(divergence(own.flatten(0, 1), output.flatten(0, 1)), n)
+                    found["kl"][batch.index, batch.draw] = self._mean(
+                        divergence(own.flatten(0, 1), output.flatten(0, 1)), n
+                    )
                     found["changed"][batch.index, batch.draw] = self._mean(changed, n)
                 progress.advance(n)
         return found.pop("loss"), found

@@ -75,12 +75,9 @@ def _claims(claims: Sequence[ClaimCounts]) -> Iterator[str]:
     for claim in claims:
         if claim.draws and claim.self_share >= _MOSTLY_SELF:
             yield (
-                f"The claim {claim.what} carries {claim.variable} is hardly tested: {100 * claim.self_share:.0f} % of its "
-                ""
-                "draws "
-                "returned the input itself, because its feature has few inputs per value. Use a coarser feature, more "
-                "data, or "
-                "a generated sampler."
+                f"The claim {claim.what} carries {claim.variable} is hardly tested: {100 * claim.self_share:.0f} % of "
+                "draws returned the input itself, because its feature has few inputs per value. Use a coarser "
+                "feature, more data, or a generated sampler."
             )
         if claim.near_ties:
             yield (

@@ -52,7 +52,8 @@ class Tokens:
     def where(cls, chosen: Tensor, exactly: bool = False) -> Tokens:
         """The true entries of a bool `[rows, positions]`, or a rectangle around them that is mostly true.
 
-        A rectangle needs no padding, and no gathering to undo it. Where rows come sorted by length, little of it is wasted.
+        A rectangle needs no padding, and no gathering to undo it. Where rows come sorted by length, little of
+        it is wasted.
         """
         columns = chosen.any(0).nonzero()[:, 0]
         if not exactly and len(columns):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine.demand import fixed
-from scrubbing.engine.engine import Compiled, Engine
+from scrubbing.engine.engine import Engine
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.models.check import TOLERANCE, self_check
 from scrubbing.models.protocol import Model

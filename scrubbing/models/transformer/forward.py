@@ -1,4 +1,4 @@
-"""A whole forward pass as a textbook would write it: what the node evaluator is checked against where there is no other.
+"""A whole forward pass as a textbook would write it, to check the node evaluator against where there is no other.
 
 It shares no code with the node evaluator: attention over whole sequences, rotary positions as complex numbers, norms by
 their formulas.
