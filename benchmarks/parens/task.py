@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.parens.strings import CLOSE, END, OPEN, PAD, POSITIONS, START, generate, tokenize
 from hypotheses.parens import features as f
-from hypotheses.parens import original
+from hypotheses.parens import original, shipped
 from scrubbing import Dataset, FileError, ModelGraph, Task, transformer_graph
 from scrubbing.errors import fail
 
@@ -76,7 +76,7 @@ def loss() -> Classification:
 
 def our_model() -> Transformer:
     """The shipped model, trained by `benchmarks.parens.train`."""
-    from scrubbing.models.transformer_lens import from_file
+    from scrubbing import from_file
 
     return from_file(HERE / "model.safetensors", name="paren balancer")
 
@@ -98,11 +98,10 @@ def original_task(folder: str | Path) -> Task:
     path = Path(folder)
 
     def model() -> Transformer:
-        from scrubbing.models.transformer_lens import from_bridge
-        from scrubbing.models.transformer_lens.native import load_native
+        from scrubbing import from_file
 
         file = _first(path, _WEIGHT_FILES)
-        loaded = from_bridge(load_native(file, ORIGINAL_CONFIG), name="original paren balancer")
+        loaded = from_file(file, ORIGINAL_CONFIG, name="original paren balancer")
         _verify(file, "weights", loaded.weights_hash(), ORIGINAL_WEIGHTS_HASH)
         return loaded
 
@@ -170,5 +169,6 @@ task = Task(
     model=our_model,
     loss=loss,
     strata=STRATA,
+    ladder=shipped.ladder,
     variants={"redwood": original_task},
 )

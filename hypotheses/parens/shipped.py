@@ -118,8 +118,7 @@ def ladder() -> list[Hypothesis]:
         neighbours(),
         one_number(),
         sources(),
-        whole(),
-        whole_and_late(),
+        best(),
         left_to_right(),
     ]
 
@@ -152,9 +151,8 @@ def last_mlp() -> Hypothesis:
 
 
 def two_tests() -> Hypothesis:
-    """The heads whose loss at position 0 hurts the last MLP most are 1.1 and 1.0, and what they write tracks the horizon
-    and the count: together exactly the label. Yet balanced strings are lost, because layer 2 speaks too and is silent
-    about none of them.
+    """The heads whose loss at position 0 hurts the last MLP most are 1.1 and 1.0, and what they write tracks the
+    horizon and the count: together exactly the label. Yet balanced strings are lost: layer 2 speaks too.
     """
     return _rung(
         "two-tests",
@@ -165,8 +163,8 @@ def two_tests() -> Hypothesis:
 
 
 def four_heads() -> Hypothesis:
-    """Layer 2 added: its heads report the outcome once more. What is left is strings whose count fails one way swapped with
-    strings whose count fails the other way.
+    """Layer 2 added: its heads report the outcome once more. What is left is strings whose count fails one way swapped
+    with strings whose count fails the other way.
     """
     return _rung(
         "four-heads",
@@ -178,8 +176,8 @@ def four_heads() -> Hypothesis:
 
 
 def signs() -> Hypothesis:
-    """The count is signed: 1.0 says which kind there is too many of, and a string that opens too many fails the horizon as
-    well, so a mixture of "too many `)`" with "horizon fails" is not what the unsigned count takes it for.
+    """The count is signed: 1.0 says which kind there is too many of, and a string that opens too many fails the horizon
+    as well, so a mixture of "too many `)`" with "horizon fails" is not what the unsigned count takes it for.
     """
     return _rung(
         "signs",
@@ -215,8 +213,8 @@ def detectors() -> Hypothesis:
 
 
 def suffixes() -> Hypothesis:
-    """How 1.1 knows the horizon, split by position: each position knows its token, the sign of its suffix's excess and that
-    of the whole. Balanced strings are lost: swapping in a `(` that looks violating costs, so positions say more.
+    """How 1.1 knows the horizon, split by position: each position knows its token, the sign of its suffix's excess and
+    that of the whole. Balanced strings are lost: swapping in a `(` that looks violating costs, so positions say more.
     """
     return _watching("suffixes", "Head 1.1 reads from each position whether its own suffix is in order.", SUFFIX)
 
@@ -275,12 +273,12 @@ def _along(target: Target, main: Direction) -> Target:
 
 
 def sources() -> Hypothesis:
-    """Down to the embeddings. Where layer 1 reads a position, it reads the layer-0 heads and the first MLP there, and the
-    MLP reads these heads and the token. Each layer-0 head writes one number, a weighted excess around its position.
+    """Down to the embeddings. Where layer 1 reads a position, it reads the layer-0 heads and the first MLP there, and
+    the MLP reads these heads and the token. Each layer-0 head writes one number, a weighted excess around its position.
     """
     return _rung(
         "sources",
-        "As neighbours, 1.0 likewise split by position, and all of it from 0.0, 0.1 (one number each) and the first MLP.",
+        "As neighbours, 1.0 too split by position, and all of it from 0.0, 0.1 (one number each) and the first MLP.",
         WATCHER.any_path(avoid=LATE).carries(HORIZON_IN_LENGTH, *_watched(SUFFIX_BEFORE, *_layer_0(SUFFIX_BEFORE))),
         COUNTER.any_path(avoid=LATE).carries(EXCESS_IN_LENGTH, *_counted(TOKEN_EXCESS, *_layer_0(TOKEN_EXCESS))),
         *_late_heads(VERDICT),
@@ -288,7 +286,7 @@ def sources() -> Hypothesis:
 
 
 def _layer_0(position: Variable) -> tuple[Claim, ...]:
-    """What layer 1 reads at a position: heads 0.0 and 0.1, the first MLP (which reads them and the token), the token."""
+    """What layer 1 reads at a position: heads 0.0 and 0.1, the token, and the first MLP, which reads these."""
     heads = (
         FIRST.direct().part(project(main_direction_00)).carries(position),
         SECOND.direct().part(project(main_direction_01)).carries(position),
@@ -297,6 +295,29 @@ def _layer_0(position: Variable) -> tuple[Claim, ...]:
     return (mlp(0).direct().carries(position, *heads, here), *heads, here)
 
 
-def whole() -> Hypothesis: ...
-def whole_and_late() -> Hypothesis: ...
-def left_to_right() -> Hypothesis: ...
+def best() -> Hypothesis:
+    """Everything at once: the rewrite of one-number with the sources of every position."""
+    return _rung(
+        "best",
+        "As sources, heads 1.0 and 1.1 each writing a single number.",
+        _along(WATCHER, main_direction_11).carries(
+            HORIZON_IN_LENGTH, *_watched(SUFFIX_BEFORE, *_layer_0(SUFFIX_BEFORE))
+        ),
+        _along(COUNTER, main_direction_10).carries(EXCESS_IN_LENGTH, *_counted(TOKEN_EXCESS, *_layer_0(TOKEN_EXCESS))),
+        *_late_heads(VERDICT),
+    )
+
+
+def left_to_right() -> Hypothesis:
+    """Plausible and wrong: people read from the left, and a prefix that closes too much is as good a violation as a
+    suffix that opens too much. This model reads from the right.
+    """
+    verdict = Variable("verdict from the left", joint(excess_sign, prefix_ok))
+    here = Variable("prefix, token before", joint(token, token_before, prefix_sign, excess_sign))
+    return _rung(
+        "left-to-right",
+        "As neighbours, with prefixes for suffixes: the model reads from the left.",
+        WATCHER.any_path(avoid=LATE).carries(Variable("prefixes, length", joint(prefix_ok, length)), *_watched(here)),
+        COUNTER.any_path(avoid=LATE).carries(EXCESS),
+        *_late_heads(verdict),
+    )
