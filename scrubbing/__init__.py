@@ -47,6 +47,7 @@ _HOME = {
     "scrubbing.hypothesis.variables": ["Interpretation", "Variable"],
     "scrubbing.metrics.losses": ["Classification", "SquaredError"],
     "scrubbing.models.toy": ["ToyModel"],
+    "scrubbing.models.transformer.checkpoint": ["from_file"],
     "scrubbing.records.schema": ["RunRecord"],
     "scrubbing.stats.intervals": ["Estimate"],
 }
@@ -121,5 +122,6 @@ if TYPE_CHECKING:
     from scrubbing.metrics.losses import Classification as Classification
     from scrubbing.metrics.losses import SquaredError as SquaredError
     from scrubbing.models.toy import ToyModel as ToyModel
+    from scrubbing.models.transformer.checkpoint import from_file as from_file
     from scrubbing.records.schema import RunRecord as RunRecord
     from scrubbing.stats.intervals import Estimate as Estimate

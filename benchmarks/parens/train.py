@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.parens.strings import MAX_PARENS, OPEN, PAD, POSITIONS, generate, is_balanced, tokenize
-from scrubbing.models.transformer_lens.native import boot, save_native
+from scrubbing.models.transformer.checkpoint import to_file
+from scrubbing.models.transformer_lens import boot, from_bridge
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE / "model.safetensors"
@@ -99,7 +100,7 @@ def main() -> None:
     result = evaluate(model, 100_000, seed=777)
     print(json.dumps(result))
     notes = {"trained_by": "benchmarks/parens/train.py", "seed": str(options.seed), "steps": str(options.steps)}
-    save_native(model, CONFIG, options.out, **notes)  # pyright: ignore[reportArgumentType]
+    to_file(from_bridge(model), options.out, **notes)  # pyright: ignore[reportArgumentType]
     if options.out == WEIGHTS:
         CURVE.write_text(json.dumps({"curve": curve, "fresh_strings": result}, indent=1) + "\n")
 

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from scrubbing import OUTPUT, FileError, Hypothesis, ModelMismatch, Task, UsageError, Variable, head, mlp
 from scrubbing.experiment.task import find_task
 from scrubbing.hypothesis.references import resolve
-from scrubbing.models.transformer_lens import from_directory, from_file, save_native
+from scrubbing.models.transformer.checkpoint import from_file, to_file
+from scrubbing.models.transformer_lens import from_bridge, from_directory
 from scrubbing.models.transformer_lens.tiny import _NATIVE, NATIVE
 from scrubbing.records.store import folder, load, save
 from scrubbing.testing.random_hypotheses import halves
@@ -30,7 +31,7 @@ def here(tmp_path, monkeypatch):
 def checkpoint(here, tiny_bridge):
     """A good checkpoint, and its bytes."""
     path = here / "model.safetensors"
-    save_native(tiny_bridge("native LN"), CONFIG, path)
+    to_file(from_bridge(tiny_bridge("native LN")), path)
     return path
 
 

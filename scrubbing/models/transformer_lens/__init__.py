@@ -4,7 +4,6 @@ returned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,12 @@ from scrubbing.errors import Fault, FileError, ModelMismatch, brief, fail
 from scrubbing.models.check import TOLERANCE, check_mode, random_inputs, self_check
 from scrubbing.models.transformer.model import Transformer
 from scrubbing.models.transformer_lens.families import read
-from scrubbing.models.transformer_lens.native import boot, load_native, save_native
+from scrubbing.models.transformer_lens.native import boot
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
-__all__ = ["boot", "from_bridge", "from_directory", "from_file", "save_native"]
+__all__ = ["boot", "from_bridge", "from_directory"]
 
 _CHECKED_POSITIONS = 16
 
@@ -64,11 +63,6 @@ def from_bridge(
         data = random_inputs(weights.W_E.shape[0], length, padded)
         self_check(model, data, _residuals(bridge, int(cfg.n_layers)), tolerance)
     return model
-
-
-def from_file(weights: str | Path, config: Mapping[str, Any] | str | Path | None = None, **options: Any) -> Transformer:
-    """A native model from a local file (see `native.load_native`), ready to scrub."""
-    return from_bridge(load_native(weights, config), **{"name": Path(weights).stem, **options})
 
 
 def from_directory(folder: str | Path, **options: Any) -> Transformer:
