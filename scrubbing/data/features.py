@@ -121,7 +121,6 @@ class Feature:
             distance = np.abs(np.asarray(self.of[0](data), dtype=np.float64) - threshold)
             doubtful = max(10 * tolerance, 1e-6 * max(1.0, abs(threshold)))
             count += int(((distance > tolerance) & (distance <= doubtful)).sum())
-            count += int(((distance > 0) & (distance <= doubtful)).sum()) if tolerance == 0 else 0
         return count
 
     def _checked(self, data: Dataset) -> NDArray[Any]:
