@@ -18,7 +18,7 @@ class _Strict(BaseModel):
 
 
 class Number(_Strict):
-    """An estimate with its standard error and interval; None where there were fewer than two inputs."""
+    """An estimate with its standard error and interval; None where there is none (see `Estimate`)."""
 
     value: float
     se: float | None

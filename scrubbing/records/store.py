@@ -19,12 +19,15 @@ def save(record: RunRecord, path: str | Path) -> Path:
         FileError: SCR-FILE, the folder cannot be written.
     """
     target = folder(Path(path).parent) / Path(path).name
+    temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(handle, "w") as file:
             file.write(record.model_dump_json(indent=1) + "\n")
         Path(temporary).replace(target)
     except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
         fail(
             FileError,
             "SCR-FILE",

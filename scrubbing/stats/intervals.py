@@ -19,7 +19,9 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its standard error and interval; these are None below two inputs."""
+    """A number with its standard error and interval; these are None below two inputs, and where some resample has no
+    value, as a ratio whose denominator is zero on the inputs resampled.
+    """
 
     value: float
     se: float | None
@@ -77,7 +79,10 @@ class Bootstrap:
         value = float(statistic({name: float(column.mean()) for name, column in self.columns.items()}))
         if self.n < 2:
             return Estimate(value, None, None, None, self.n)
-        drawn = np.asarray(statistic(self._means()), dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            drawn = np.asarray(statistic(self._means()), dtype=np.float64)
+        if not np.isfinite(drawn).all():
+            return Estimate(value, se, None, None, self.n)
         if drawn.ndim == 0:
             drawn = np.full(RESAMPLES, float(drawn))
         tail = (1 - self.level) / 2

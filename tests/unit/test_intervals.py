@@ -74,6 +74,12 @@ def test_a_single_input_has_no_interval():
     assert Bootstrap({"x": [1.0]}).of(lambda means: means["x"] * 2).se is None
 
 
+def test_a_ratio_that_some_resamples_leave_undefined_has_no_interval():
+    """Of 0 and 1, one resample in four is 0 and 0, and 0 / 0 is no number; the ratio itself is 2."""
+    estimate = Bootstrap({"a": [0.0, 2.0], "b": [0.0, 1.0]}).of(lambda means: means["a"] / means["b"])
+    assert (estimate.value, estimate.se, estimate.low, estimate.high) == (2.0, None, None, None)
+
+
 def test_a_constant_function_has_an_interval_of_no_width():
     estimate = Bootstrap({"x": [1.0, 2.0]}).of(lambda means: 7.0)
     assert (estimate.value, estimate.se, estimate.low, estimate.high) == (7.0, 0.0, 7.0, 7.0)
