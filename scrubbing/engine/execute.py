@@ -125,7 +125,7 @@ class _SpaceRun:
     def _sum(self, value: v.Sum) -> Tensor:
         demand = self.space.demand[value]
         if len(value.cells) == 1:
-            return self._cell(value.cells[0][1], demand)
+            return self._cell(value, value.cells[0][1], demand)
         tokens = self.rows.tokens(demand)
         total: Tensor | None = None
         for where, terms in value.cells:
@@ -134,7 +134,7 @@ class _SpaceRun:
                 continue
             # Rectangles around cells of fixed positions do not meet; around cells of chosen positions they would.
             exactly = bool(where.conditions)
-            part, here = self._cell(terms, inside, exactly), self.rows.tokens(inside, exactly)
+            part, here = self._cell(value, terms, inside, exactly), self.rows.tokens(inside, exactly)
             if here is tokens:
                 return part
             if total is None:
@@ -148,7 +148,7 @@ class _SpaceRun:
         assert total is not None
         return total
 
-    def _cell(self, terms: tuple[v.Term, ...], demand: Demand, exactly: bool = False) -> Tensor:
+    def _cell(self, whole: v.Sum, terms: tuple[v.Term, ...], demand: Demand, exactly: bool = False) -> Tensor:
         """Add up signed terms. Raw values of one node are subtracted before they are written, once for all of them."""
         total = _Total()
         raws: dict[tuple[Node, Part | None], _Total] = {}
@@ -165,7 +165,8 @@ class _SpaceRun:
         if raws:
             total.add(self.model.write([(node, part, raw.tensor) for (node, part), raw in raws.items()]), 1, own=True)
         if total.empty:  # everything was ablated to zero
-            shape = len(self.rows.tokens(demand, exactly)), self.graph.d_model
+            writer = self.graph.slots[whole.node][whole.slot].parents[0]
+            shape = len(self.rows.tokens(demand, exactly)), self.graph.d_model or self.model.raw_width(writer, None)
             total.add(torch.zeros(shape, dtype=self.model.dtype, device=self.model.device), 1, own=True)
         if bias is not None:
             total.add(bias, 1)
