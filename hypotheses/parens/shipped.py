@@ -74,7 +74,7 @@ BALANCED_NEURONS = (4, 40)
 """... where the string is balanced."""
 
 
-def _main_direction(model: Any, layer: int, index: int) -> Any:
+def main_direction_of(model: Any, layer: int, index: int) -> Any:
     """The direction a head can write most along: the first right singular vector of its value-output matrix, `[d]`."""
     weights = model.weights.attention[layer]
     return np.linalg.svd((weights.W_V[index] @ weights.W_O[index]).detach().cpu().double().numpy())[2][0]
@@ -83,25 +83,25 @@ def _main_direction(model: Any, layer: int, index: int) -> Any:
 @direction
 def main_direction_00(model: Any) -> Any:
     """The main direction of head 0.0."""
-    return _main_direction(model, 0, 0)
+    return main_direction_of(model, 0, 0)
 
 
 @direction
 def main_direction_01(model: Any) -> Any:
     """The main direction of head 0.1."""
-    return _main_direction(model, 0, 1)
+    return main_direction_of(model, 0, 1)
 
 
 @direction
 def main_direction_10(model: Any) -> Any:
     """The main direction of head 1.0."""
-    return _main_direction(model, 1, 0)
+    return main_direction_of(model, 1, 0)
 
 
 @direction
 def main_direction_11(model: Any) -> Any:
     """The main direction of head 1.1."""
-    return _main_direction(model, 1, 1)
+    return main_direction_of(model, 1, 1)
 
 
 def ladder() -> list[Hypothesis]:
