@@ -82,6 +82,8 @@ def bench(
     _prepare(out)
     task = find_task(name).variant(model, data)
     ladder = [task.rung(rung) for rung in only] if only else list(task.ladder())
+    if not ladder:
+        fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
     records = _run(task, ladder, references, draws, seed, memory, threads)
     _write(records, out)
     _print(

@@ -1,0 +1,179 @@
+"""Every command on a toy task in a file: what it prints, what it writes, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from scrubbing.cli import app
+from scrubbing.hypothesis.references import load_file
+from scrubbing.records.store import load
+
+FILE = '''
+"""A sum of two bits."""
+
+import numpy as np
+
+from scrubbing import OUTPUT, Dataset, Hypothesis, Task, Variable, everything, feature, node
+
+
+@feature
+def x_bit(data):
+    return data["x"] == 1
+
+
+def make(*names, name="half"):
+    claims = (node(one).direct().carries(Variable(one, x_bit)) for one in names)
+    return Hypothesis(f"toy/{name}", "A claim.", OUTPUT.carries(Variable("output", everything), *claims))
+
+
+half = make("x")
+illegal = make("z")
+
+
+def by_function():
+    return make("x", name="by function")
+
+
+def model():
+    from scrubbing import ToyModel
+
+    return ToyModel({"x": "x", "y": "y"}, {"logits": (lambda a, b: a + b, {"a": ["x"], "b": ["y"]})})
+
+
+def data():
+    x, y = np.tile([[0, 0, 1, 1], [0, 1, 0, 1]], 25).astype(float)
+    return Dataset({"x": x, "y": y, "label": x + y}, name="bits")
+
+
+def loss():
+    from scrubbing import SquaredError
+
+    return SquaredError()
+
+
+def graph():
+    return model().graph(data())
+
+
+task = Task("toy", graph, data, model, loss, {"x": x_bit}, lambda: [half, by_function()], references=80)
+'''
+
+
+@pytest.fixture
+def scrub(tmp_path, monkeypatch):
+    """Run the command line in a folder with the toy task, also installed under the name `toy`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    for name in ("toy.py", "mine.py"):  # a file runs once per process, and here it is another one in every test
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    path = tmp_path / "toy.py"
+    path.write_text(FILE)
+    monkeypatch.setattr("scrubbing.experiment.task.find_task", lambda name: load_file(path).task)
+    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+
+
+def test_bench_prints_a_row_per_rung(scrub):
+    found = scrub("bench", "toy")
+    assert found.exit_code == 0, found.output
+    assert "toy: 80 references x 4 draws, seed 0" in found.stdout
+    rows = [line.split()[0] for line in found.stdout.splitlines() if "%" in line]
+    assert rows == ["half", "by"]
+
+
+def test_bench_as_json(scrub):
+    found = scrub("bench", "toy", "--json", "--references", "20", "--draws", "2", "--seed", "5")
+    records = json.loads(found.stdout)
+    assert [record["hypothesis"] for record in records] == ["toy/half", "toy/by function"]
+    choices = records[0]["choices"]
+    assert (choices["references"], choices["draws"], choices["seed"]) == (20, 2, 5)
+    assert records[0]["losses"]["mean rest"]["value"] == pytest.approx(0.25)
+
+
+def test_bench_of_some_rungs(scrub):
+    records = json.loads(scrub("bench", "toy", "--json", "--only", "by function", "--references", "5").stdout)
+    assert [record["hypothesis"] for record in records] == ["toy/by function"]
+
+
+def test_bench_of_one_rung_is_still_a_list(scrub):
+    assert isinstance(json.loads(scrub("bench", "toy", "--json", "--only", "half", "--references", "5").stdout), list)
+
+
+def test_bench_of_a_task_without_hypotheses(scrub, tmp_path):
+    (tmp_path / "toy.py").write_text(FILE.replace("lambda: [half, by_function()]", "list"))
+    found = scrub("bench", "toy")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "SCR-TASK" in found.stderr
+    assert "has no hypotheses" in found.stderr
+
+
+@pytest.mark.parametrize("address", ["toy.py::half", "toy.py:by_function", "toy/half"])
+def test_run(scrub, address):
+    found = scrub("run", address, "--references", "30", "--threads", "1")
+    assert found.exit_code == 0, found.output
+    for told in ("A claim.", "losses (nats per reference input)", "by stratum", "what was drawn", "30 references"):
+        assert told in found.stdout
+
+
+def test_run_as_json_is_one_record(scrub):
+    record = json.loads(scrub("run", "toy.py::half", "--json", "--references", "30").stdout)
+    assert record["hypothesis"] == "toy/half"
+    assert [stratum["name"] for stratum in record["strata"]] == ["x", "not x"]
+
+
+def test_records_are_written_and_shown(scrub, tmp_path):
+    ran = scrub("run", "toy.py::half", "--references", "30", "--out", "runs/today")
+    assert ran.exit_code == 0, ran.output
+    assert "scrub show runs/today/toy-half.json" in ran.stderr
+    record = load(tmp_path / "runs" / "today" / "toy-half.json")
+    shown = scrub("show", "runs/today/toy-half.json")
+    assert shown.stdout == ran.stdout
+    assert json.loads(scrub("show", "runs/today/toy-half.json", "--json").stdout) == record.model_dump(mode="json")
+
+
+def test_bench_writes_a_record_per_rung(scrub, tmp_path):
+    scrub("bench", "toy", "--references", "5", "--out", "runs")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["toy-by-function.json", "toy-half.json"]
+
+
+def test_check(scrub):
+    found = scrub("check", "toy.py::half")
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert found.stdout.splitlines()[0] == "toy/half: A claim."
+    assert found.stdout.endswith("\nlegal on toy\n")
+
+
+def test_check_of_something_illegal(scrub):
+    found = scrub("check", "toy.py::illegal")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "[SCR-NODE]" in found.stderr
+    assert "Traceback" not in found.output
+
+
+def test_check_without_data_looks_at_no_feature(scrub, tmp_path):
+    (tmp_path / "toy.py").write_text(FILE.replace('data["x"] == 1', 'data["no such column"]'))
+    assert scrub("check", "toy.py::half").exit_code == 2
+    assert scrub("check", "toy.py::half", "--no-data").exit_code == 0
+
+
+def test_plan(scrub):
+    found = scrub("plan", "toy.py::half", "--references", "1000")
+    assert found.exit_code == 0, found.output
+    assert "scrubbed = %" in found.stdout
+    assert "1,000 examples: " in found.stdout
+    assert "80 examples: " in scrub("plan", "toy.py::half").stdout
+
+
+def test_a_task_beside_another_file(scrub, tmp_path):
+    (tmp_path / "mine.py").write_text(FILE[: FILE.index("def model")])
+    assert scrub("check", "mine.py::half").exit_code == 2
+    assert scrub("check", "mine.py::half", "--task", "toy.py::task").exit_code == 0
+    assert scrub("check", "mine.py::half", "--task", "toy").exit_code == 0
+
+
+def test_help_names_every_command(scrub):
+    told = scrub("--help").stdout
+    assert all(command in told for command in ("bench", "run", "check", "plan", "show"))
