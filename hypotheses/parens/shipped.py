@@ -138,9 +138,9 @@ def original_roles() -> Hypothesis:
 
 
 def two_tests() -> Hypothesis:
-    """The two heads whose loss costs most are 1.0 and 1.1, and what they write tracks the count and the horizon:
-    together exactly the label. Yet what is costly to lose is not enough to have: layer 2, left to another string, calls
-    most balanced strings unbalanced.
+    """Above layer 0 the two heads whose loss costs most are 1.1 and 1.0, and what they write tracks the horizon and the
+    count: together exactly the label. Yet what is costly to lose is not enough to have: layer 2, left to another string,
+    calls most balanced strings unbalanced.
     """
     return _rung(
         "two-tests",
@@ -219,15 +219,14 @@ def _along(target: Target, main: Direction) -> Target:
 
 def suffixes() -> Hypothesis:
     """How 1.1 knows the horizon, split by position: each position knows its token, the sign of its suffix's excess and
-    that of the whole string. What is lost is balanced strings: somewhere in them a position now looks like a violation.
+    that of the whole string. What is lost is balanced strings: a position may now come from a string whose violation
+    starts one position to the left.
     """
     return _watching("suffixes", "Head 1.1 reads from each position whether its own suffix is in order.", SUFFIX)
 
 
 def neighbours() -> Hypothesis:
-    """The repair: a position also knows the token before it, so that a violation which starts one position to the left
-    is kept apart from none.
-    """
+    """The repair: a position also knows the token before it, and so whether such a violation is there."""
     return _watching(
         "neighbours",
         "As suffixes, and from each position the token before it, so that its suffix is known one earlier too.",
@@ -287,13 +286,14 @@ def _layer_0(position: Variable) -> tuple[Claim, ...]:
 
 
 def best() -> Hypothesis:
-    """Every refinement at once, and the last gap closed: layer 2 reads from every position what 1.0 and 1.1 wrote
-    there. Each step costs little on its own; together they blur the margin of balanced strings.
+    """Every refinement of the heads at once, and what layer 2 reads: from every position what 1.0 and 1.1 wrote there.
+    One-number and sources cost little; with layer 2 mixing the reports of many inputs as well, balanced strings lose
+    much of their margin.
     """
     return _from_every_position(
         "best",
         "Heads 1.0 and 1.1 add up, from 0.0, 0.1 and the first MLP at every position, one number each: the sign of the "
-        "excess and the horizon; 2.0 and 2.1 read both at every position, whatever they attend to.",
+        "excess and the horizon; 2.0 and 2.1 read both at every position, attending as the length alone says.",
         horizon_ok,
         suffix_sign,
     )
