@@ -138,9 +138,9 @@ def original_roles() -> Hypothesis:
 
 
 def two_tests() -> Hypothesis:
-    """Above layer 0 the two heads whose loss costs most are 1.1 and 1.0, and what they write tracks the horizon and the
-    count: together exactly the label. Yet what is costly to lose is not enough to have: layer 2, left to another string,
-    calls most balanced strings unbalanced.
+    """Above layer 0 the two heads whose loss costs most are 1.1 and 1.0, and what they write tracks the horizon and
+    the count: together exactly the label. Yet what is costly to lose is not enough to have: layer 2, left to another
+    string, calls most balanced strings unbalanced.
     """
     return _rung(
         "two-tests",

@@ -22,7 +22,7 @@ FRESH = 77
 def results() -> dict[str, Result]:
     """Every rung at 2,000 references, by name."""
     experiment = Experiment(
-        our_model(), our_data(20_000), task.loss(), references=2000, draws=1, strata=task.strata, baselines=False
+        our_model(), our_data(10_000), task.loss(), references=2000, draws=1, strata=task.strata, baselines=False
     )
     rungs = task.ladder()
     return {rung.name.rpartition("/")[2]: result for rung, result in zip(rungs, experiment.run_all(rungs), strict=True)}
@@ -47,7 +47,7 @@ def recovered(result: Result) -> float:
 def test_the_model_is_right_on_fresh_strings(n: int) -> None:
     model, data = our_model(), our_data(n, FRESH)
     inputs, labels = model.inputs(data), torch.tensor(data["label"])
-    batches = torch.arange(n).split(5000)
+    batches = torch.arange(n).split(500)
     logits = torch.cat([model.reference(inputs, rows)[:, 0] for rows in batches])
     assert (logits.argmax(-1) == labels).double().mean() >= 0.999
     assert torch.nn.functional.cross_entropy(logits, labels) <= 0.005
