@@ -11,6 +11,9 @@ from rich.text import Text
 
 from scrubbing.records.schema import Number, Recovered, RunRecord
 
+_FAR = 10.0
+"""A fraction below minus this is not written out."""
+
 
 def record_view(record: RunRecord) -> RenderableType:
     """One record: claim and tree, losses with every baseline, strata, what was drawn, and what to know."""
@@ -34,38 +37,36 @@ def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
     """Several records of one experiment, one row each, with the baselines they share above."""
     first = records[0]
     shared = "   ".join(f"{name} {_short(first.losses[name])}" for name in ("model", "constant", "null"))
-    table = Table(
-        title=title, title_justify="left", caption_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    for name, justify in (
-        ("hypothesis", "left"),
-        ("loss (SE)", "right"),
-        ("of null", "right"),
-        ("of constant", "right"),
-        ("of mean claimed", "right"),
-        ("rest at mean", "right"),
-        ("accuracy", "right"),
-        ("", "left"),
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("hypothesis", overflow="fold")
+    # Narrow enough for 80 columns: rich would otherwise drop the names first.
+    for name in (
+        "loss (SE)",
+        "of null [95 %]",
+        "of\nconstant",
+        "of mean\nclaimed",
+        "rest\nat\nmean",
+        "accu-\nracy",
+        "",
     ):
-        table.add_column(name, justify=justify, no_wrap=name != "hypothesis")  # pyright: ignore[reportArgumentType]
+        table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         recovered = {one.baseline: one for one in record.recovered}
         table.add_row(
             record.hypothesis.rpartition("/")[2],
             _short(record.losses["scrubbed"]),
-            _percent(recovered.get("null"), interval=True),
-            _percent(recovered.get("constant")),
-            _percent(recovered.get("mean claimed")),
+            _percent(recovered.get("null"), interval=True, sign=""),
+            _percent(recovered.get("constant"), sign=""),
+            _percent(recovered.get("mean claimed"), sign=""),
             f"{record.losses['mean rest'].value:.3f}" if "mean rest" in record.losses else "-",
-            f"{100 * record.accuracy.value:.1f} %",
-            "worse than constant" if _worse(record) else "",
+            f"{100 * record.accuracy.value:.1f}",
+            "!" if _worse(record) else "",
         )
     legend = (
-        "Loss in nats per reference input. Recovered = 1 - (scrubbed - model) / (baseline - model), of each "
-        "baseline: null, the "
-        "whole output resampled; constant, the best prediction that ignores the input; mean claimed, everything "
-        "claimed at its "
-        "mean. Rest at mean: loss with everything unclaimed at its mean instead of resampled."
+        "Loss in nats per reference input. Recovered, in %, = 1 - (scrubbed - model) / (baseline - model), of each "
+        "baseline: null, the whole output resampled; constant, the best prediction that ignores the input; mean "
+        "claimed, everything claimed at its mean. Rest at mean: loss with everything unclaimed at its mean instead of "
+        "resampled. Accuracy in %."
     )
     worse = [record.hypothesis.rpartition("/")[2] for record in records if _worse(record)]
     parts: list[RenderableType] = [table, Text(""), Text(shared), Text(legend, style="dim")]
@@ -138,17 +139,19 @@ def _short(number: Number) -> str:
     return f"{number.value:.3f}" + ("" if number.se is None else f" ({number.se:.3f})")
 
 
-def _percentages(number: Number) -> str:
-    whole = f"{100 * number.value:.1f} %"
+def _percentages(number: Number, sign: str = " %") -> str:
+    whole = f"{100 * number.value:.1f}{sign}"
     if number.low is None or number.high is None:
         return whole
     return f"{whole} [{100 * number.low:.1f}, {100 * number.high:.1f}]"
 
 
-def _percent(recovered: Recovered | None, interval: bool = False) -> str:
+def _percent(recovered: Recovered | None, interval: bool = False, sign: str = " %") -> str:
     if recovered is None or recovered.fraction is None:
         return "-"
-    return _percentages(recovered.fraction) if interval else f"{100 * recovered.fraction.value:.1f} %"
+    if recovered.fraction.value < -_FAR:
+        return f"< -{100 * _FAR:.0f}{sign}"  # of a gap next to nothing; more digits would say no more
+    return _percentages(recovered.fraction, sign) if interval else f"{100 * recovered.fraction.value:.1f}{sign}"
 
 
 def _worse(record: RunRecord) -> bool:
