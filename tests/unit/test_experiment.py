@@ -46,7 +46,8 @@ def test_ablations(toy, ablation, wanted):
 
 def test_everything_claimed_is_the_model(toy):
     result = toy.run("x", "y")
-    assert result.loss().value == 0.0
+    assert (result.loss().value, result.loss("mean rest").value) == (0.0, 0.0)
+    assert result.loss("mean claimed").value == pytest.approx(0.5)
     assert result.correct.all()
     assert result.loss_recovered("null").value == 1.0
 
@@ -134,6 +135,10 @@ def test_strata(toy):
     ]
     here = toy.x.feature(toy.data)
     assert strata["x"].scrubbed.value == pytest.approx(result.losses["scrubbed"][here].mean())
+    few = toy.run("x", strata={"x": toy.x.feature}, references=20)
+    wanted = int((toy.data["x"][few.ids] == 1).sum())
+    assert next(one.n for one in few.record().strata) == wanted
+    assert (few.strata["x"] == toy.x.feature(toy.data)[few.ids]).all()
     assert strata["not x"].accuracy == pytest.approx(result.correct[~here].mean())
 
 
