@@ -42,7 +42,18 @@ _HOME = {
         "reads",
     ],
     "scrubbing.hypothesis.hypothesis": ["Hypothesis"],
-    "scrubbing.hypothesis.parts": ["Direction", "Part", "activation", "direction", "function", "neurons", "project"],
+    "scrubbing.hypothesis.parts": [
+        "Direction",
+        "Part",
+        "activation",
+        "attending_to",
+        "direction",
+        "function",
+        "neurons",
+        "offsets",
+        "pairs",
+        "project",
+    ],
     "scrubbing.hypothesis.samplers": ["Sampler", "agree", "exact", "fixed", "generated", "separate", "uniform"],
     "scrubbing.hypothesis.variables": ["Interpretation", "Variable"],
     "scrubbing.metrics.losses": ["Classification", "SquaredError"],
@@ -106,9 +117,12 @@ if TYPE_CHECKING:
     from scrubbing.hypothesis.parts import Direction as Direction
     from scrubbing.hypothesis.parts import Part as Part
     from scrubbing.hypothesis.parts import activation as activation
+    from scrubbing.hypothesis.parts import attending_to as attending_to
     from scrubbing.hypothesis.parts import direction as direction
     from scrubbing.hypothesis.parts import function as function
     from scrubbing.hypothesis.parts import neurons as neurons
+    from scrubbing.hypothesis.parts import offsets as offsets
+    from scrubbing.hypothesis.parts import pairs as pairs
     from scrubbing.hypothesis.parts import project as project
     from scrubbing.hypothesis.samplers import Sampler as Sampler
     from scrubbing.hypothesis.samplers import agree as agree

@@ -170,7 +170,7 @@ class Compiler:
             return builder.intern(v.Enter, value.region, self._part(part, value.of, context))
         if part.of_input:
             return builder.intern(v.Apply, part, None, context)
-        if part.kind != "neurons":
+        if not part.inner:
             return builder.intern(v.Apply, part, value, context)
         if value in builder.clean_of:
             item, held = builder.clean_of[value]

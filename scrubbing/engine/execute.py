@@ -185,7 +185,8 @@ class _SpaceRun:
                 and other not in self.live
                 and other.node.kind == "head"
                 and other.node.layer == value.node.layer
-                and (other.slots, other.mask, self.space.demand[other]) == (value.slots, value.mask, demand)
+                and (other.slots, other.mask, other.part) == (value.slots, value.mask, value.part)
+                and self.space.demand[other] == demand
             ]
         wanted = slot_demands(value, demand, self.graph)
         prepared = {name: self._at(read, wanted[name]) for name, read in value.slots}

@@ -218,7 +218,9 @@ def _dump_part(part: Part) -> Json:
         compute = _dump_feature(part.compute)
     elif part.compute is not None:
         compute = reference(part.compute, f"part {part}")
-    return {"kind": part.kind, "vectors": vectors, "indices": list(part.indices), "compute": compute}
+    return {"kind": part.kind, "vectors": vectors, "indices": list(part.indices), "compute": compute} | (
+        {"pairs": [list(keys) for keys in part.pairs]} if part.pairs else {}
+    )
 
 
 def _load_part(stored: Json) -> Part:
@@ -227,5 +229,6 @@ def _load_part(stored: Json) -> Part:
         stored["kind"],
         resolve(vectors) if isinstance(vectors, str) else None if vectors is None else Vectors.of(vectors),
         tuple(stored["indices"]),
+        tuple(tuple(keys) for keys in stored.get("pairs", ())),
         _load_feature(compute) if isinstance(compute, dict) else None if compute is None else resolve(compute),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.errors import Fault, ScrubbingError, counted, nearest
@@ -169,12 +171,30 @@ def _part_faults(
         elif outside:
             problem = f"{node} has {width} neurons, and neuron {outside[0]} is not among them."
             yield Fault("SCR-PART", where, problem, f"Use 0 to {width - 1}.")
+    if part.of_attention:
+        yield from _attention_faults(graph, part, nodes, where)
     if isinstance(part.vectors, Vectors) and graph.d_model and part.vectors.shape[1] != graph.d_model:
         problem = f"its vectors have {part.vectors.shape[1]} numbers; the residual stream has {graph.d_model}."
         yield Fault("SCR-PART", where, problem, "Give vectors of the residual stream.")
     if part.kind == "function" and isinstance(part.vectors, Vectors) and part.vectors.shape[0] != 1:
         problem = f"{part} multiplies a single vector, and {part.vectors.shape[0]} were given."
         yield Fault("SCR-PART", where, problem, "Give one vector, or return [n, d] and leave out along=.")
+
+
+def _attention_faults(graph: ModelGraph, part: Part, nodes: tuple[Node, ...], where: str) -> Iterator[Fault]:
+    length = graph.positions
+    if other := [node for node in nodes if node.kind != "head" or "k" not in graph.slots[node]]:
+        yield Fault("SCR-PART", where, f"{other[0]} attends to nothing.", "Only heads have parts by key.")
+        return
+    if part.pairs and len(part.pairs) != length:
+        problem = f"its pairs are for {len(part.pairs)} positions, and inputs have {length}."
+        yield Fault("SCR-PART", where, problem, f"Give booleans [{length}, {length}].")
+    elif not part.between(length).any():
+        problem = f"{part} selects no key of inputs of {length} positions."
+        yield Fault("SCR-PART", where, problem, f"Use offsets of less than {length}.")
+    elif graph.slots[nodes[0]]["k"].reach == "earlier" and np.triu(part.between(length), 1).any():
+        problem = f"{part} has keys after their query, which a causal head never sees."
+        yield Fault("SCR-PART", where, problem, "Use offsets of 0 and below, and pairs on or below the diagonal.")
 
 
 def _group_faults(tree: Tree) -> Iterator[Fault]:

@@ -79,11 +79,13 @@ class Part:
     Claiming a part leaves the remainder unclaimed; several claims may take different parts of one node.
     """
 
-    kind: Literal["project", "neurons", "function", "activation"]
+    kind: Literal["project", "neurons", "function", "activation", "offsets", "pairs", "as_if"]
     vectors: Vectors | Direction | None = None
     """`project`: what to project on. `function`: what a scalar function is multiplied with."""
     indices: tuple[int, ...] = ()
-    """`neurons`: which."""
+    """`neurons`: which. `offsets`, `as_if`: keys, counted from the query."""
+    pairs: tuple[tuple[int, ...], ...] = ()
+    """`pairs`: the keys of each query."""
     compute: Callable[[Any], Any] | None = None
     """`function`: of the dataset. `activation`: of the node's output."""
 
@@ -92,9 +94,36 @@ class Part:
         """Whether the part is a function of the input alone, so that nothing upstream of it can be claimed."""
         return self.kind == "function"
 
+    @property
+    def inner(self) -> bool:
+        """Whether it is computed inside the node, as part of its evaluation, rather than from its output."""
+        return self.kind == "neurons" or self.of_attention
+
+    @property
+    def of_attention(self) -> bool:
+        """Whether it is what flows through some (query, key) pairs of a head."""
+        return self.kind in ("offsets", "pairs", "as_if")
+
+    def between(self, length: int) -> NDArray[np.bool_]:
+        """The (query, key) pairs of a part of attention, bool `[length, length]`."""
+        chosen = np.zeros((length, length), dtype=bool)
+        if self.kind == "pairs":
+            for query, keys in enumerate(self.pairs[:length]):
+                chosen[query, [key for key in keys if key < length]] = True
+        for offset in self.indices if self.kind != "pairs" else ():
+            chosen |= np.eye(length, k=offset, dtype=bool)
+        return chosen
+
     def overlaps(self, other: Part) -> bool:
         """Whether what one claim has of a node another would have too; directions may share what they please."""
-        return self == other or (self.kind == other.kind == "neurons" and bool({*self.indices} & {*other.indices}))
+        if self == other:
+            return True
+        if self.kind == other.kind and self.kind in ("neurons", "offsets"):
+            return bool({*self.indices} & {*other.indices})
+        if "pairs" in (self.kind, other.kind) and {self.kind, other.kind} <= {"pairs", "offsets"}:
+            length = max(len(self.pairs), len(other.pairs))
+            return bool((self.between(length) & other.between(length)).any())
+        return False
 
     def __str__(self) -> str:
         along = (
@@ -107,6 +136,9 @@ class Part:
         if self.kind == "neurons":
             shown = ",".join(map(str, self.indices[:8])) + (",..." if len(self.indices) > 8 else "")
             return f"neurons({shown})"
+        if self.of_attention:
+            shown = ", ".join(map(str, self.indices)) or f"{sum(map(len, self.pairs))} of {len(self.pairs)} queries"
+            return f"{self.kind}({shown})"
         told = getattr(self.compute, "__name__", "") or getattr(self.compute, "name", "")
         return f"{self.kind}({', '.join(filter(None, [told, along]))})"
 
@@ -144,3 +176,43 @@ def function(compute: Callable[[Any], ArrayLike], along: ArrayLike | Direction |
 def activation(compute: Callable[[Any], Any]) -> Part:
     """Any function of the node's own output: `tensor [tokens, d] -> tensor [tokens, d]`, each token on its own."""
     return Part("activation", compute=compute)
+
+
+def offsets(*chosen: int) -> Part:
+    """What a head writes from keys at these distances from the query: 0 is the current token, -1 the previous one.
+
+    The pattern stays the head's own, softmax over all keys included; what flows from other keys is the remainder.
+
+    Raises:
+        UsageError: SCR-PART, no offset, or one is not an integer.
+    """
+    if not chosen or not all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in chosen):
+        problem = f"offsets{chosen} does not name distances between key and query."
+        fail(UsageError, "SCR-PART", problem, "Give integers: 0 for the current token, -1 for the previous one.")
+    return Part("offsets", indices=tuple(sorted({int(one) for one in chosen})))
+
+
+def pairs(mask: ArrayLike) -> Part:
+    """What a head writes through these (query, key) pairs, bool `[positions, positions]`, under its own pattern.
+
+    Raises:
+        UsageError: SCR-PART, the mask is not square and boolean, or nothing is chosen.
+    """
+    array = np.asarray(mask)
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.dtype.kind != "b" or not array.any():
+        problem = f"the pairs are {array.dtype} of shape {list(array.shape)}" + (
+            "." if array.any() else ", none chosen."
+        )
+        fail(UsageError, "SCR-PART", problem, "Give booleans [positions, positions], true for at least one pair.")
+    return Part("pairs", pairs=tuple(tuple(np.flatnonzero(row).tolist()) for row in array))
+
+
+def attending_to(offset: int) -> Part:
+    """What a head would write if every query attended wholly to the key at this distance: `attending_to(0)` is the head
+    as if its pattern were the identity. The remainder is how the head differs from that. A query without such a key
+    writes nothing.
+
+    Raises:
+        UsageError: SCR-PART, the offset is not an integer.
+    """
+    return Part("as_if", indices=offsets(offset).indices)

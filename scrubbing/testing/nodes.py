@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -32,7 +32,7 @@ class NodeEvaluator(Protocol):
         slots: Mapping[str, Tensor],
         visible: Tensor | None,
         frozen: Mapping[str, Tensor] | None,
-        neurons: Sequence[int] | None,
+        part: Part | None,
     ) -> Tensor:
         """Contribution of a node to the residual stream, `[positions, d]`.
 
@@ -41,7 +41,7 @@ class NodeEvaluator(Protocol):
             slots: residual inputs by slot.
             visible: padding mask of keys, bool `[positions]`.
             frozen: residual inputs whose norm scales are used instead of the slots' own.
-            neurons: only what these neurons write.
+            part: only what these neurons write, or what flows through these (query, key) pairs of attention.
         """
         ...
 
@@ -70,7 +70,7 @@ class ProtocolNodes:
         slots: Mapping[str, Tensor],
         visible: Tensor | None,
         frozen: Mapping[str, Tensor] | None,
-        neurons: Sequence[int] | None,
+        part: Part | None,
     ) -> Tensor:
         """See `NodeEvaluator.evaluate`."""
         length = len(next(iter(slots.values())))
@@ -80,7 +80,6 @@ class ProtocolNodes:
             lens = self.model.lens(node, name)
             scale = None if frozen is None else self.model.scale(lens, frozen[name])
             prepared[name] = self.model.prepare(lens, x, torch.arange(length), scale)
-        part = None if neurons is None else Part("neurons", indices=tuple(neurons))
         mask = None if visible is None else visible[None]
         (raw,) = self.model.run([node], prepared, dict.fromkeys(prepared, tokens), mask, part)
         return raw if node.kind == "logits" else self.model.write([(node, part, raw)])

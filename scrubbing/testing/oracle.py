@@ -71,7 +71,7 @@ class Oracle:
         self.graph = graph
         self.data = data
         self.model = model
-        self._clean: dict[tuple[int, Node, tuple[int, ...] | None], Tensor] = {}
+        self._clean: dict[tuple[int, Node, Part | None], Tensor] = {}
 
     def output(self, hypothesis: Hypothesis, row: int, draw: int, choose: Choose) -> Tensor:
         """The scrubbed output for the reference input in this row, `[positions, d_out]`."""
@@ -138,16 +138,16 @@ class Oracle:
     # --- values
     # --------------------------------------------------------------------------------------------------------
 
-    def _clean_value(self, node: Node, row: int, neurons: tuple[int, ...] | None = None) -> Tensor:
+    def _clean_value(self, node: Node, row: int, part: Part | None = None) -> Tensor:
         """A node on one input alone."""
-        key = (row, node, neurons)
+        key = (row, node, part)
         if key not in self._clean:
             slots = self.graph.slots[node]
             if not slots:
                 self._clean[key] = self.nodes.source(node, self.data, row)
             else:
                 read = {name: self._clean_slot(node, name, row) for name in slots if slots[name].parents != (MASK,)}
-                self._clean[key] = self.nodes.evaluate(node, read, self._visible(row), None, neurons)
+                self._clean[key] = self.nodes.evaluate(node, read, self._visible(row), None, part)
         return self._clean[key]
 
     def _clean_slot(self, node: Node, slot: str, row: int) -> Tensor:
@@ -159,23 +159,23 @@ class Oracle:
     def _visible(self, row: int) -> Tensor | None:
         return torch.from_numpy(np.array(self.data["mask"][row]).astype(bool)) if MASK in self.graph.slots else None
 
-    def _value(self, held: _Held, neurons: tuple[int, ...] | None = None) -> Tensor:
+    def _value(self, held: _Held, part: Part | None = None) -> Tensor:
         """The claimed node of a claim in force."""
         if not held.claim.children:
-            return self._clean_value(held.node, held.row, neurons)
+            return self._clean_value(held.node, held.row, part)
         own = [(p, c) for p, c in held.claim.paths(held.path) if c.targets[0].node is None and c.targets[0].only]
         if own:
             unclaimed = self._unclaimed(held, held.node)
             total = self._clean_value(held.node, unclaimed)
             for path, child in own:
-                part = child.targets[0].only
-                assert part is not None
-                total = total - self._part_of_clean(part, held.node, unclaimed)
+                piece = child.targets[0].only
+                assert piece is not None
+                total = total - self._part_of_clean(piece, held.node, unclaimed)
                 total = total + self._claimed(held, path, child, child.targets[0], held.node)
             return total
         if not self.graph.slots[held.node]:
-            return self._clean_value(held.node, held.row, neurons)
-        return self._mixed(held, held.node, (), neurons)
+            return self._clean_value(held.node, held.row, part)
+        return self._mixed(held, held.node, (), part)
 
     def _claimed(self, above: _Held, path: str, claim: Claim, target: Target, node: Node) -> Tensor:
         """What a child claim contributes at a node: the whole of it or a part, each position on its own if it says
@@ -190,15 +190,15 @@ class Oracle:
     def _whole_or_part(self, held: _Held, part: Part | None) -> Tensor:
         if part is None:
             return self._value(held)
-        if part.kind == "neurons":
-            return self._value(held, part.indices)
+        if part.inner:
+            return self._value(held, part)
         if part.kind == "function":
             return self._function(part, held.row)
         return self._of_output(part, self._value(held))
 
     def _part_of_clean(self, part: Part, node: Node, row: int) -> Tensor:
-        if part.kind == "neurons":
-            return self._clean_value(node, row, part.indices)
+        if part.inner:
+            return self._clean_value(node, row, part)
         return (
             self._function(part, row)
             if part.kind == "function"
@@ -225,7 +225,7 @@ class Oracle:
     def _dtype(self) -> torch.dtype:
         return self._clean_value(next(n for n, s in self.graph.slots.items() if not s and n != MASK), 0).dtype
 
-    def _mixed(self, held: _Held, node: Node, path: tuple[Step, ...], neurons: tuple[int, ...] | None = None) -> Tensor:
+    def _mixed(self, held: _Held, node: Node, path: tuple[Step, ...], part: Part | None = None) -> Tensor:
         """A node on the path from a claim's own node, recomputed on its mixture."""
         slots = self.graph.slots[node]
         read: dict[str, Tensor] = {}
@@ -238,7 +238,7 @@ class Oracle:
         frozen = None
         if held.claim.freeze_norm:
             frozen = {slot: self._clean_slot(node, slot, held.row) for slot in read}
-        return self.nodes.evaluate(node, read, visible, frozen, neurons)
+        return self.nodes.evaluate(node, read, visible, frozen, part)
 
     def _slot(self, held: _Held, node: Node, path: tuple[Step, ...], slot: str) -> Tensor:
         """A slot's input, put together position by position."""

@@ -16,7 +16,7 @@ from scrubbing.hypothesis.claims import OUTPUT, Bundle, Claim, Target, reads
 from scrubbing.hypothesis.claims import part as own_part
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.legality import faults
-from scrubbing.hypothesis.parts import Part, activation, function, neurons, project
+from scrubbing.hypothesis.parts import Part, activation, attending_to, function, neurons, offsets, pairs, project
 from scrubbing.hypothesis.samplers import Sampler, Unclaimed, agree, exact, fixed, separate, uniform
 from scrubbing.hypothesis.variables import Variable
 
@@ -180,9 +180,19 @@ class _Maker:
             function(wave, along=self.rng.normal(size=d)),
             activation(half),
         ]
+        if node.kind == "head":
+            parts += [*self._attention_parts(node), *self._attention_parts(node)]
         if width := self.graph.widths.get(node, 0):
             parts.append(neurons(self.rng.choice(width, size=max(1, width // 3), replace=False)))
         return parts[int(self.rng.integers(len(parts)))]
+
+    def _attention_parts(self, node: Node) -> list[Part]:
+        length = self.graph.positions
+        mask = self.rng.random((length, length)) < 0.4
+        if self.graph.slots[node]["k"].reach == "earlier":
+            mask = np.tril(mask)
+        mask[0, 0] = True
+        return [offsets(0, -1), offsets(-1), pairs(mask), attending_to(0), attending_to(-1)]
 
     def _variable(self, each: bool) -> Variable:
         features: list[Feature] = [halves, thirds, anything, everything, joint(halves, thirds)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from scrubbing.hypothesis.parts import Part
 from scrubbing.models.tokens import Tokens
 from scrubbing.models.transformer.weights import Attention, Spec, Weights
 
@@ -20,6 +22,7 @@ def attend(
     queries: Tokens,
     keys: Tokens,
     visible: Tensor | None,
+    part: Part | None = None,
 ) -> Tensor:
     """The heads' mixed values before the output matrix, `z`.
 
@@ -32,6 +35,7 @@ def attend(
         queries: tokens of q and of the result.
         keys: tokens of k and v.
         visible: bool `[rows, positions]`, keys that may be seen; None for all.
+        part: only what flows through these (query, key) pairs.
 
     Returns:
         `[queries, heads, d_head]`.
@@ -43,9 +47,13 @@ def attend(
         q = _rotate(q, queries.positions, weights, spec)
     hidden = _hidden(spec, layer, queries, keys, visible)
     q = queries.grid(q) * spec.attention_scale
+    chosen = None if part is None else _chosen(part, queries, keys)
+    if part is not None and part.kind == "as_if":
+        assert chosen is not None
+        return queries.flat(_as_if(attention, heads, xv, keys, chosen if hidden is None else chosen & ~hidden))
     few = _few_queries(spec, attention, heads, queries, keys)
     mix = _attend_few if few else _attend_many
-    return queries.flat(mix(spec, weights, attention, heads, q, keys, xk, xv, hidden))
+    return queries.flat(mix(spec, weights, attention, heads, q, keys, xk, xv, _Shown(hidden, chosen)))
 
 
 def attend_flops(
@@ -79,7 +87,7 @@ def _attend_many(
     keys: Tokens,
     xk: Tensor,
     xv: Tensor,
-    hidden: Tensor | None,
+    shown: _Shown,
 ) -> Tensor:
     """Project every key and value; the usual way. `q` is `[rows, queries, heads, d_head]`, as is the result."""
     kv = _kv(attention, heads)
@@ -92,7 +100,7 @@ def _attend_many(
     if kv != distinct:
         order = torch.tensor([distinct.index(group) for group in kv], device=k.device)
         k, v = k.index_select(1, order), v.index_select(1, order)
-    pattern = _pattern(spec, q.transpose(1, 2) @ k.transpose(2, 3), hidden)
+    pattern = _pattern(spec, q.transpose(1, 2) @ k.transpose(2, 3), shown)
     return (pattern @ v).transpose(1, 2)
 
 
@@ -105,7 +113,7 @@ def _attend_few(
     keys: Tokens,
     xk: Tensor,
     xv: Tensor,
-    hidden: Tensor | None,
+    shown: _Shown,
 ) -> Tensor:
     """Bring the few queries to the keys' space, and mix inputs before projecting them to values.
 
@@ -121,7 +129,7 @@ def _attend_few(
     scores = (toward @ xk.transpose(1, 2)).reshape(n_rows, h, n_queries, n_keys)
     if attention.b_K is not None:
         scores = scores + torch.einsum("rqhe,he->rhq", q, attention.b_K[kv])[..., None]
-    pattern = _pattern(spec, scores, hidden)
+    pattern = _pattern(spec, scores, shown)
     mixed = (pattern.reshape(n_rows, h * n_queries, n_keys) @ xv).reshape(n_rows, h, n_queries, d)
     z = torch.einsum("rhqd,hde->rqhe", mixed, attention.W_V[kv])
     if attention.b_V is not None:
@@ -129,15 +137,41 @@ def _attend_few(
     return z
 
 
-def _pattern(spec: Spec, scores: Tensor, hidden: Tensor | None) -> Tensor:
+@dataclass(frozen=True)
+class _Shown:
+    """Which (query, key) pairs there are; bool tensors that broadcast to `[rows, heads, queries, keys]`."""
+
+    hidden: Tensor | None
+    """Pairs that may not look; None if all may."""
+    chosen: Tensor | None
+    """Pairs whose flow is asked for; None is all."""
+
+
+def _pattern(spec: Spec, scores: Tensor, shown: _Shown) -> Tensor:
     if spec.attention_cap:
         scores = spec.attention_cap * torch.tanh(scores / spec.attention_cap)
-    if hidden is None:
-        return scores.softmax(-1)
-    pattern = scores.masked_fill(hidden, float("-inf")).softmax(-1)
-    # A query that sees no key contributes nothing; softmax would make it NaN.
-    blind = hidden.all(-1, keepdim=True)
-    return pattern.masked_fill(blind, 0.0) if bool(blind.any()) else pattern
+    if shown.hidden is None:
+        pattern = scores.softmax(-1)
+    else:
+        pattern = scores.masked_fill(shown.hidden, float("-inf")).softmax(-1)
+        # A query that sees no key contributes nothing; softmax would make it NaN.
+        blind = shown.hidden.all(-1, keepdim=True)
+        pattern = pattern.masked_fill(blind, 0.0) if bool(blind.any()) else pattern
+    return pattern if shown.chosen is None else pattern * shown.chosen
+
+
+def _chosen(part: Part, queries: Tokens, keys: Tokens) -> Tensor:
+    """The pairs of a part of attention, bool `[rows, 1, queries, keys]`."""
+    at_query, at_key = queries.columns[:, :, None], keys.columns[:, None, :]
+    length = 1 + int(max(at_query.max(), at_key.max()))
+    pairs = torch.from_numpy(part.between(length)).to(at_query.device)
+    return pairs[at_query, at_key][:, None]
+
+
+def _as_if(attention: Attention, heads: Sequence[int], xv: Tensor, keys: Tokens, chosen: Tensor) -> Tensor:
+    """Values mixed with weight one from the chosen key, `[rows, queries, heads, d_head]`."""
+    v = keys.grid(_project(xv, attention.W_V, attention.b_V, _kv(attention, heads))).transpose(1, 2)
+    return (chosen.to(v.dtype) @ v).transpose(1, 2)
 
 
 def _hidden(spec: Spec, layer: int, queries: Tokens, keys: Tokens, visible: Tensor | None) -> Tensor | None:

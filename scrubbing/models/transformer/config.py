@@ -97,9 +97,10 @@ def read_fields(fields: Mapping[str, Any], where: str) -> Config:
         raise ModelMismatch(faults)
     norm, normed = _NORMS[chosen[0][1]]
     scale = float(given.get("attn_scale") or given["d_head"] ** 0.5) if given.get("use_attn_scale", True) else 1.0
+    outputs = given.get("d_vocab_out") or -1  # -1 is how TransformerLens says: as many as the vocabulary
     return Config(
         **{key: given[key] for key in _SIZES},
-        d_vocab_out=given.get("d_vocab_out") if (given.get("d_vocab_out") or -1) > 0 else given["d_vocab"],
+        d_vocab_out=outputs if outputs > 0 else given["d_vocab"],
         d_mlp=0 if attn_only else given["d_mlp"],
         attn_only=attn_only,
         gated_mlp=bool(given.get("gated_mlp")),

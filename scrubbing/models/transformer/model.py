@@ -175,7 +175,7 @@ class Transformer:
         if first.kind == "head":
             heads = [node.head for node in nodes]
             xs = prepared["q"], prepared["k"], prepared["v"]
-            z = attend(self.spec, self.weights, first.layer, heads, xs, tokens["q"], tokens["k"], visible)
+            z = attend(self.spec, self.weights, first.layer, heads, xs, tokens["q"], tokens["k"], visible, part)
             return [z[:, i] for i in range(len(heads))]
         x = prepared["x"]
         match first.kind:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.nodes import Node
+from scrubbing.hypothesis.parts import Part
 from scrubbing.models.transformer_lens.families import raw
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class OwnModules:
         slots: Mapping[str, Tensor],
         visible: Tensor | None,
         frozen: Mapping[str, Tensor] | None,
-        neurons: Sequence[int] | None,
+        part: Part | None,
     ) -> Tensor:
         """See `NodeEvaluator.evaluate`."""
         norm = self._norm(node)
@@ -65,11 +66,11 @@ class OwnModules:
         block: Any = None if node.kind == "logits" else self.bridge.blocks[node.layer]
         match node.kind:
             case "head":
-                return self._head(node, normed, visible)
+                return self._head(node, normed, visible, part)
             case "attn":
                 return block.ln1_post(slots["x"][None])[0]
             case "mlp":
-                return self._mlp(block, normed["x"], neurons)[0]
+                return self._mlp(block, normed["x"], None if part is None else part.indices)[0]
         logits = self.bridge.unembed(normed["x"])[0]
         cap = float(getattr(self.bridge.cfg, "output_logits_soft_cap", -1.0) or -1.0)
         return cap * torch.tanh(logits / cap) if cap > 0 else logits
@@ -80,18 +81,37 @@ class OwnModules:
         block: Any = self.bridge.blocks[node.layer]
         return {"head": block.ln1, "mlp": getattr(block, "ln2", None)}.get(node.kind)
 
-    def _head(self, node: Node, normed: Mapping[str, Tensor], visible: Tensor | None) -> Tensor:
-        tokens = torch.zeros(1, normed["q"].shape[1], dtype=torch.int64)
+    def _head(
+        self, node: Node, normed: Mapping[str, Tensor], visible: Tensor | None, part: Part | None = None
+    ) -> Tensor:
+        length = normed["q"].shape[1]
+        tokens = torch.zeros(1, length, dtype=torch.int64)
         mask = None if visible is None else visible[None].long()
         at = f"blocks.{node.layer}.attn"
         projected = {
             name: self._captured(tokens, mask, {f"{at}.hook_in": normed[name]}, f"{at}.{name}.hook_out")
             for name in "qkv"
         }
+        W_O = self.bridge.blocks[node.layer].attn.W_O
+        values = projected["v"].reshape(length, -1, W_O.shape[1])
+        if part is not None and part.kind == "as_if":
+            value = values[:, node.head * values.shape[1] // W_O.shape[0]]
+            seen = torch.ones(length, dtype=torch.bool) if visible is None else visible
+            keys = [query + part.indices[0] for query in range(length)]
+            zero = torch.zeros_like(value[0])
+            return torch.stack([value[k] if 0 <= k < length and seen[k] else zero for k in keys]) @ W_O[node.head]
         replaced = {f"{at}.hook_{name}": value for name, value in projected.items()}
-        z = self._captured(tokens, mask, replaced, f"{at}.o.hook_in")
-        z = z.reshape(1, tokens.shape[1], -1, projected["q"].shape[-1])
-        return z[0, :, node.head] @ self.bridge.blocks[node.layer].attn.W_O[node.head]
+
+        def mixed(kept: Tensor) -> Tensor:
+            """The head's z if only these keys had values, which attention mixes linearly."""
+            replaced[f"{at}.hook_v"] = (values * kept[:, None, None]).reshape(projected["v"].shape)
+            z = self._captured(tokens, mask, replaced, f"{at}.o.hook_in")
+            return z.reshape(length, W_O.shape[0], -1)[:, node.head]
+
+        if part is None:
+            return mixed(torch.ones(length)) @ W_O[node.head]
+        kept = torch.from_numpy(part.between(length)).to(values.dtype)
+        return torch.stack([mixed(kept[query])[query] for query in range(length)]) @ W_O[node.head]
 
     def _mlp(self, block: Any, normed: Tensor, neurons: Sequence[int] | None) -> Tensor:
         def run(keep: Sequence[int] | None) -> Tensor:
