@@ -268,7 +268,7 @@ def _per_input(stratum: Feature, where: str) -> Feature:
 
 def _claim_counts(compiled: Compiled, counts: Mapping[Context, DrawCounts]) -> list[ClaimCounts]:
     found: list[ClaimCounts] = []
-    for context, count in counts.items():
+    for context, count in sorted(counts.items(), key=lambda item: item[0].region or 0):
         assert context.region is not None and context.feature is not None
         region = compiled.tree.regions[context.region]
         agreed = np.concatenate(count.agreed) if count.agreed else np.zeros(0)

@@ -17,18 +17,19 @@ _FAR = 10.0
 
 def record_view(record: RunRecord) -> RenderableType:
     """One record: claim and tree, losses with every baseline, strata, what was drawn, and what to know."""
+    _, _, claims = record.tree.partition("\n")  # its first line is the name and the claim again
     parts: list[RenderableType] = [
         Text(record.hypothesis, style="bold"),
         Text(record.claim),
         Text(""),
-        Panel(Text(record.tree), title="claims, with one sampled input each", title_align="left", border_style="dim"),
+        Panel(Text(claims), title="claims, with one sampled input each", title_align="left", border_style="dim"),
         _losses(record),
     ]
     if record.strata:
-        parts.append(_strata(record))
+        parts += [Text(""), _strata(record)]
     if record.claims:
-        parts.append(_claims(record))
-    parts += [_note(note) for note in record.notes]
+        parts += [Text(""), _claims(record)]
+    parts += [Text(""), *(_note(note) for note in record.notes)]
     parts.append(Text(_provenance(record), style="dim"))
     return Group(*parts)
 
