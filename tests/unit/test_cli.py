@@ -80,8 +80,8 @@ def test_bench_prints_a_row_per_rung(scrub):
     found = scrub("bench", "toy")
     assert found.exit_code == 0, found.output
     assert "toy: 80 references x 4 draws, seed 0" in found.stdout
-    names = [line.partition("  ")[0] for line in found.stdout.splitlines()]
-    assert [name for name in names if name in ("half", "by function")] == ["half", "by function"]
+    lines = found.stdout.splitlines()
+    assert [sum(line.startswith(f"{name} ") for line in lines) for name in ("half", "by function")] == [1, 1]
 
 
 def test_bench_as_json(scrub):
