@@ -24,6 +24,7 @@ _HOME = {
         "UsageError",
     ],
     "scrubbing.experiment.experiment": ["Experiment", "scrub"],
+    "scrubbing.experiment.measure": ["Baseline"],
     "scrubbing.experiment.result": ["Result"],
     "scrubbing.experiment.task": ["Task"],
     "scrubbing.graph.model_graph": ["ModelGraph", "transformer_graph"],
@@ -57,6 +58,7 @@ _HOME = {
     "scrubbing.hypothesis.samplers": ["Sampler", "agree", "exact", "fixed", "generated", "separate", "uniform"],
     "scrubbing.hypothesis.variables": ["Interpretation", "Variable"],
     "scrubbing.metrics.losses": ["Classification", "SquaredError"],
+    "scrubbing.metrics.next_token": ["Bigram", "NextToken"],
     "scrubbing.models.toy": ["ToyModel"],
     "scrubbing.models.transformer.checkpoint": ["from_file"],
     "scrubbing.records.schema": ["RunRecord"],
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from scrubbing.errors import UsageError as UsageError
     from scrubbing.experiment.experiment import Experiment as Experiment
     from scrubbing.experiment.experiment import scrub as scrub
+    from scrubbing.experiment.measure import Baseline as Baseline
     from scrubbing.experiment.result import Result as Result
     from scrubbing.experiment.task import Task as Task
     from scrubbing.graph.model_graph import ModelGraph as ModelGraph
@@ -135,6 +138,8 @@ if TYPE_CHECKING:
     from scrubbing.hypothesis.variables import Variable as Variable
     from scrubbing.metrics.losses import Classification as Classification
     from scrubbing.metrics.losses import SquaredError as SquaredError
+    from scrubbing.metrics.next_token import Bigram as Bigram
+    from scrubbing.metrics.next_token import NextToken as NextToken
     from scrubbing.models.toy import ToyModel as ToyModel
     from scrubbing.models.transformer.checkpoint import from_file as from_file
     from scrubbing.records.schema import RunRecord as RunRecord

@@ -135,15 +135,13 @@ def plan(address: Address, task: TaskName = None, references: References = None)
     from rich.console import Console
 
     from scrubbing.engine.cost import cost
-    from scrubbing.engine.demand import fixed
     from scrubbing.engine.describe import describe
-    from scrubbing.engine.engine import Engine
+    from scrubbing.experiment.experiment import Experiment
 
     found = _task(address, task)
-    model, inputs = found.model(), found.data()
-    engine = Engine(model, inputs, fixed(found.loss().positions(inputs)))
+    experiment = Experiment(found.model(), found.data(), found.loss())
     hypothesis = _hypothesis(address, found)
-    made = engine.compile(hypothesis).plan
+    made = experiment.engine.compile(hypothesis).plan
     console = Console(highlight=False, soft_wrap=True)
     console.print(str(hypothesis), markup=False)
     console.print("\n" + describe(made), markup=False)

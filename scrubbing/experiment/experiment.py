@@ -11,31 +11,30 @@ from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scrubbing.data.agreement import groups
 from scrubbing.data.dataset import Dataset, choose
 from scrubbing.data.features import Feature, anything, as_feature, everything
-from scrubbing.engine.demand import fixed
+from scrubbing.engine.demand import fixed, within
 from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine
 from scrubbing.errors import UsageError, fail, located
+from scrubbing.experiment.measure import Baseline, Measured, Reference, measure
 from scrubbing.experiment.result import Result
 from scrubbing.hypothesis.claims import OUTPUT, reads
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.printing import sample_text
 from scrubbing.hypothesis.variables import Variable
-from scrubbing.metrics.losses import Loss, divergence, per_reference
+from scrubbing.metrics.losses import Loss
+from scrubbing.metrics.recovered import BASELINES
+from scrubbing.metrics.slices import MAIN, Slices
 from scrubbing.models.protocol import Model
-from scrubbing.progress import bar
 from scrubbing.records.schema import Choices, ClaimCounts, Provenance
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Mode
 from scrubbing.sampling.frames import DrawCounts, sample_tree
 
 Ablation = Literal["mean", "zero", "noise"]
 
-THE_MODEL = Hypothesis("model", "The model itself.", OUTPUT.carries(Variable("output", everything)))
 NULL = Hypothesis(
     "null",
     "Nothing matters: the whole output comes from another input.",
@@ -58,9 +57,11 @@ class Experiment:
         draws: complete resamplings per reference.
         seed: of the choice of references and of all draws.
         strata: features by which losses are broken down.
+        slices: further sets of positions (features per position) to report losses on, beside the loss's own.
+        further: further baselines by name.
+        zero: the baseline that 0 % recovered stands for in tables.
         ablation: replace what is unclaimed by its `mean`, by `zero`, or by Gaussian `noise` of matching covariance,
-            instead
-            of resampling it. Recorded, and never mixed with resampled results.
+            instead of resampling it. Recorded, and never mixed with resampled results.
         baselines: also compute the mean-ablation baselines, which need two more runs per hypothesis.
         store: keep clean activations; results do not depend on it.
         memory: bytes for activations; what does not fit goes to temporary files.
@@ -77,6 +78,9 @@ class Experiment:
         draws: int = 4,
         seed: int = 0,
         strata: Mapping[str, Feature] | None = None,
+        slices: Mapping[str, Feature] | None = None,
+        further: Mapping[str, Baseline] | None = None,
+        zero: str = "null",
         ablation: Ablation | None = None,
         baselines: bool = True,
         store: bool = True,
@@ -95,15 +99,24 @@ class Experiment:
         self.mode = SCRUB if ablation is None else replace(SCRUB, unclaimed=ablation)
         self.ablation = ablation
         self.baselines = baselines
-        self.positions = loss.positions(data)
-        self.engine = Engine(model, data, fixed(self.positions), store=store, memory=memory, spill=spill)
-        length = self.engine.graph.positions
-        for position in self.positions:
-            if not 0 <= position < length:
-                problem = f"the loss reads the output at position {position}, outside inputs of {length} positions."
-                fail(UsageError, "SCR-POSITION", problem, f"Use 0 to {length - 1}.", loss.name)
-        self._own: dict[Dataset, tuple[Tensor, NDArray[np.float64]]] = {}
-        self._null: dict[Dataset, NDArray[np.float64]] = {}
+        self.further = dict(further or {})
+        self.zero = zero
+        self._check_baselines()
+        self.slices = Slices(loss, model.graph(data).positions, dict(slices or {}))
+        length = self.slices.length
+        where = self.slices.where(data)
+        positions = within(fixed(tuple(range(length))), where, REFERENCE, length)
+        self.engine = Engine(model, data, positions, store=store, memory=memory, spill=spill)
+        self._known: dict[tuple[str, Dataset], dict[str, NDArray[np.float64]]] = {}
+
+    def _check_baselines(self) -> None:
+        known = [*BASELINES, *self.further]
+        if taken := [name for name in self.further if name in (*BASELINES, "model", "scrubbed")]:
+            problem = f"a further baseline is called {taken[0]!r}."
+            fail(UsageError, "SCR-BASELINE", problem, "That name is taken: choose another.")
+        if self.zero not in known:
+            problem = f"zero={self.zero!r} is no baseline."
+            fail(UsageError, "SCR-BASELINE", problem, f"There are: {', '.join(known)}.")
 
     def run(self, hypothesis: Hypothesis) -> Result:
         """Scrub one hypothesis.
@@ -116,7 +129,7 @@ class Experiment:
 
     def run_all(self, hypotheses: Sequence[Hypothesis]) -> list[Result]:
         """Scrub several hypotheses; all are checked before anything runs, and one pass caches what all of them read."""
-        compiled = [self.engine.compile(hypothesis, self.mode) for hypothesis in hypotheses]
+        compiled = [self.engine.compile(hypothesis, self.mode, with_model=True) for hypothesis in hypotheses]
         if self.baselines:
             self._kept = [self.engine.compile(hypothesis, KEEP_CLAIMED) for hypothesis in hypotheses]
             self._ablated = [self.engine.compile(hypothesis, ABLATE_CLAIMED) for hypothesis in hypotheses]
@@ -128,22 +141,32 @@ class Experiment:
         scope = "" if compiled.hypothesis.scope is None else f", on inputs where {compiled.hypothesis.scope}"
         with located(f"{compiled.hypothesis.name}{scope}"):
             rows = self._rows(data)
-        self.engine.verify(compiled, rows)
-        model_output, model_loss = self._model(data, rows)
+        reference = Reference(data, rows, self.slices)
+        self.engine.verify(compiled, rows[reference.weights()[MAIN] > 0])
         counts: dict[Context, DrawCounts] = {}
-        scrubbed, extra = self._losses(compiled, rows, self.draws, counts, model_output)
-        losses = {"model": model_loss, "scrubbed": scrubbed, "null": self._null_loss(data, rows)}
-        losses["constant"] = self.loss.constant(data)[rows]
+        found = self._measure(compiled, reference, self.draws, counts, with_model=True)
+        losses = {"model": found.model, "scrubbed": found.losses, "null": self._other(NULL, "null", reference)}
+        losses["constant"] = self._constant(reference)
         if self.baselines and compiled.hypothesis.correspondence.children:
-            losses["mean rest"], _ = self._losses(self._kept[index], rows, 1, {}, None)
-            losses["mean claimed"], _ = self._losses(self._ablated[index], rows, 1, {}, None)
+            losses["mean rest"] = self._measure(self._kept[index], reference, 1).losses
+            losses["mean claimed"] = self._measure(self._ablated[index], reference, 1).losses
+        for name, baseline in self.further.items():
+            if baseline.hypothesis is not None:
+                losses[name] = self._other(baseline.hypothesis, name, reference)
+            elif baseline.losses is not None:
+                losses[name] = reference.averaged(baseline.losses(data))
         return Result(
             hypothesis=compiled.hypothesis,
             ids=data.ids[rows],
-            losses=losses,
-            correct=extra["correct"].astype(bool),
-            kl=extra["kl"],
-            changed=extra["changed"].astype(bool),
+            losses={name: by_slice[MAIN] for name, by_slice in losses.items()},
+            weights=reference.weights()[MAIN],
+            counted=self.slices.of(data)[MAIN][rows].sum(axis=1).astype(np.float64),
+            correct=found.others["correct"],
+            kl=found.others["kl"],
+            changed=found.others["changed"],
+            slices=self._slices(losses, reference),
+            meanings=BASELINES | {name: baseline.meaning for name, baseline in self.further.items()},
+            zero=self.zero,
             strata={name: stratum(data)[rows] for name, stratum in self.strata.items()},
             claims=tuple(_claim_counts(compiled, counts)),
             choices=self._choices(len(rows)),
@@ -156,61 +179,44 @@ class Experiment:
         wanted = self.references
         return choose(data, min(DEFAULT_REFERENCES, len(data)) if wanted is None else wanted, self.seed)
 
-    def _model(self, data: Dataset, rows: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.float64]]:
-        """The model's own output `[n, positions, d_out]` and loss `[n]`."""
-        if data not in self._own:
-            compiled = replace(self.engine.compile(THE_MODEL), data=data)
-            output = self.engine.outputs(compiled, rows, 1, self.seed)[0]
-            self._own[data] = output, self._per_reference(output, data, rows, self.loss.per_token)
-        return self._own[data]
-
-    def _null_loss(self, data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        if data not in self._null:
-            compiled = replace(self.engine.compile(NULL), data=data)
-            self._null[data] = self._losses(compiled, rows, max(4, self.draws), {}, None)[0]
-        return self._null[data]
-
-    def _losses(
+    def _measure(
         self,
         compiled: Compiled,
-        rows: NDArray[np.int64],
+        reference: Reference,
         draws: int,
-        counts: dict[Context, DrawCounts],
-        model_output: Tensor | None,
-    ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-        """Scrubbed loss `[n, draws]`, and how the predictions compare with label and model."""
-        names = ("loss",) if model_output is None else ("loss", "correct", "kl", "changed")
-        found = {name: np.empty((len(rows), draws)) for name in names}
-        with bar(f"scrubbing {compiled.hypothesis.name}", len(rows) * draws) as progress:
-            for batch in self.engine.run(compiled, rows, draws, self.seed, counts):
-                output = batch.outputs["scrubbed"].reshape(len(batch.index), len(self.positions), -1)
-                here, n = rows[batch.index], len(batch.index)
-                found["loss"][batch.index, batch.draw] = self._per_reference(
-                    output, compiled.data, here, self.loss.per_token
-                )
-                if model_output is not None:
-                    own = model_output[batch.index]
-                    correct = self._per_reference(output, compiled.data, here, self.loss.correct)
-                    changed = (own.argmax(-1) != output.argmax(-1)).flatten()
-                    found["correct"][batch.index, batch.draw] = correct
-                    found["kl"][batch.index, batch.draw] = self._mean(
-                        divergence(own.flatten(0, 1), output.flatten(0, 1)), n
-                    )
-                    found["changed"][batch.index, batch.draw] = self._mean(changed, n)
-                progress.advance(n)
-        return found.pop("loss"), found
+        counts: dict[Context, DrawCounts] | None = None,
+        with_model: bool = False,
+    ) -> Measured:
+        batches = self.engine.run(compiled, reference.rows, draws, self.seed, {} if counts is None else counts)
+        return measure(batches, reference, draws, f"scrubbing {compiled.hypothesis.name}", with_model)
 
-    def _per_reference(
-        self, output: Tensor, data: Dataset, rows: NDArray[np.int64], measure: Any
-    ) -> NDArray[np.float64]:
-        """A measure of outputs `[n, positions, d_out]`, averaged over positions: `[n]`."""
-        n, width = len(rows), len(self.positions)
-        values = measure(output.flatten(0, 1), data, np.repeat(rows, width), np.tile(np.array(self.positions), n))
-        return self._mean(values, n)
+    def _other(self, hypothesis: Hypothesis, name: str, reference: Reference) -> dict[str, NDArray[np.float64]]:
+        """Losses under a hypothesis that serves as a baseline, computed once per scope."""
+        key = (name, reference.data)
+        if key not in self._known:
+            compiled = replace(self.engine.compile(hypothesis), data=reference.data)
+            self._known[key] = self._measure(compiled, reference, max(4, self.draws)).losses
+        return self._known[key]
 
-    def _mean(self, values: Tensor, n: int) -> NDArray[np.float64]:
-        row = torch.arange(n, device=values.device).repeat_interleave(len(self.positions))
-        return per_reference(values.double(), row, n).cpu().numpy()
+    def _constant(self, reference: Reference) -> dict[str, NDArray[np.float64]]:
+        """The best constant prediction of each slice."""
+        key = ("constant", reference.data)
+        if key not in self._known:
+            data, counted = reference.data, self.slices.of(reference.data)
+            per_token = {name: self.loss.constant(data, where) for name, where in counted.items()}
+            self._known[key] = {name: reference.averaged(values)[name] for name, values in per_token.items()}
+        return self._known[key]
+
+    def _slices(
+        self, losses: dict[str, dict[str, NDArray[np.float64]]], reference: Reference
+    ) -> dict[str, tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]]:
+        """Weights and losses of the further slices."""
+        weights = reference.weights()
+        return {
+            name: (weights[name], {loss: by_slice[name] for loss, by_slice in losses.items()})
+            for name in weights
+            if name != MAIN
+        }
 
     def _choices(self, references: int) -> Choices:
         return Choices(

@@ -14,7 +14,7 @@ from scrubbing.errors import NoFraction, ScrubbingError, UsageError, fail
 from scrubbing.experiment.notes import notes
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import BASELINES, loss_recovered
-from scrubbing.records.schema import Choices, ClaimCounts, Number, Provenance, Recovered, RunRecord, Stratum
+from scrubbing.records.schema import Choices, ClaimCounts, Number, Provenance, Recovered, RunRecord, Slice, Stratum
 from scrubbing.stats.intervals import Bootstrap, Estimate
 
 Floats = NDArray[np.float64]
@@ -28,13 +28,24 @@ class Result:
     ids: NDArray[np.int64]
     """Reference inputs, `[n]`."""
     losses: Mapping[str, Floats]
-    """`model` and `constant` `[n]`; `scrubbed` and the baselines `[n, draws]`. In nats per reference input."""
-    correct: NDArray[np.bool_]
-    """Whether the most likely scrubbed prediction is right, `[n, draws]`."""
+    """`model` and `constant` `[n]`; `scrubbed` and the baselines `[n]` or `[n, draws]`. In nats per counted position;
+    for a classifier, per reference input."""
+    weights: Floats
+    """What each reference counts in a mean, `[n]`: its number of counted positions; 1 for a classifier."""
+    counted: Floats
+    """Number of counted positions of each reference, `[n]`."""
+    correct: Floats
+    """Share of counted positions whose most likely scrubbed prediction is right, `[n, draws]`."""
     kl: Floats
     """KL(model || scrubbed), `[n, draws]`."""
-    changed: NDArray[np.bool_]
-    """Whether the most likely prediction differs from the model's, `[n, draws]`."""
+    changed: Floats
+    """Share of counted positions whose most likely prediction differs from the model's, `[n, draws]`."""
+    slices: Mapping[str, tuple[Floats, Mapping[str, Floats]]]
+    """Further slices: weights and losses."""
+    meanings: Mapping[str, str]
+    """Every baseline in words."""
+    zero: str
+    """The baseline that 0 % recovered stands for in tables."""
     strata: Mapping[str, NDArray[Any]]
     """Value of each stratifying feature, `[n]`."""
     claims: tuple[ClaimCounts, ...]
@@ -48,11 +59,16 @@ class Result:
     @cached_property
     def bootstrap(self) -> Bootstrap:
         """All losses, resampled together."""
-        extra = {"accuracy": self.correct, "kl": self.kl, "changed": self.changed}
-        return Bootstrap({**self.losses, **extra}, seed=self.choices.seed)
+        return Bootstrap(self.losses, seed=self.choices.seed, weights=self.weights)
+
+    @cached_property
+    def predictions(self) -> Bootstrap:
+        """Accuracy, KL and changed predictions, resampled together."""
+        columns = {"accuracy": self.correct, "kl": self.kl, "changed": self.changed}
+        return Bootstrap(columns, seed=self.choices.seed, weights=self.counted)
 
     def loss(self, name: str = "scrubbed") -> Estimate:
-        """Mean loss of `scrubbed`, `model` or a baseline, in nats per reference input.
+        """Mean loss of `scrubbed`, `model` or a baseline, in nats per counted position (per input, of a classifier).
 
         Raises:
             UsageError: SCR-BASELINE, there is no loss of this name.
@@ -73,7 +89,7 @@ class Result:
     def record(self) -> RunRecord:
         """Everything but the per-input numbers, ready to be stored or shown."""
         losses = {name: Number.of(self.loss(name)) for name in self.losses}
-        recovered = [self._recovered(name) for name in BASELINES if name in self.losses]
+        recovered = [_recovered(self.bootstrap, name, self.meanings) for name in self.meanings if name in self.losses]
         strata = [stratum for name, values in self.strata.items() for stratum in self._strata(name, values)]
         return RunRecord(
             hypothesis=self.hypothesis.name,
@@ -84,10 +100,13 @@ class Result:
             choices=self.choices,
             losses=losses,
             recovered=recovered,
-            accuracy=Number.of(self.bootstrap.mean("accuracy")),
-            kl=Number.of(self.bootstrap.mean("kl")),
-            changed=Number.of(self.bootstrap.mean("changed")),
+            accuracy=Number.of(self.predictions.mean("accuracy")),
+            kl=Number.of(self.predictions.mean("kl")),
+            changed=Number.of(self.predictions.mean("changed")),
             strata=strata,
+            slices=[self._slice(name, *of) for name, of in self.slices.items()],
+            counted=int(self.counted.sum()),
+            zero=self.zero,
             claims=list(self.claims),
             notes=notes(losses, recovered, strata, self.claims, self.exchanged),
             provenance=self.provenance,
@@ -101,13 +120,14 @@ class Result:
                 remedy += " This one needs baselines=True, and a hypothesis with claims."
             fail(UsageError, "SCR-BASELINE", problem, remedy, self.hypothesis.name)
 
-    def _recovered(self, baseline: str) -> Recovered:
-        try:
-            fraction: Number | None = Number.of(self.loss_recovered(baseline))
-        except NoFraction:
-            fraction = None
-        nats = self.bootstrap.of(lambda means: means["scrubbed"] - means["model"])
-        return Recovered(baseline=baseline, meaning=BASELINES[baseline], fraction=fraction, nats=Number.of(nats))
+    def _slice(self, name: str, weights: Floats, losses: Mapping[str, Floats]) -> Slice:
+        whole = Bootstrap(losses, seed=self.choices.seed, weights=weights)
+        return Slice(
+            name=name,
+            counted=int(weights.sum()),
+            losses={one: Number.of(whole.mean(one)) for one in losses},
+            recovered=[_recovered(whole, one, self.meanings) for one in self.meanings if one in losses],
+        )
 
     def _strata(self, name: str, values: NDArray[Any]) -> list[Stratum]:
         found: list[Stratum] = []
@@ -120,20 +140,33 @@ class Result:
                 if values.dtype.kind == "b"
                 else f"{name} = {value}"
             )
-            part = Bootstrap({"scrubbed": self.losses["scrubbed"][here]}, seed=self.choices.seed)
+            if not self.weights[here].any():
+                continue
+            columns = {"scrubbed": self.losses["scrubbed"][here], "model": self.losses["model"][here]}
+            part = Bootstrap(columns, seed=self.choices.seed, weights=self.weights[here])
+            right = Bootstrap({"accuracy": self.correct[here]}, weights=self.counted[here])
             found.append(
                 Stratum(
                     name=title,
                     n=int(here.sum()),
-                    model=float(self.losses["model"][here].mean()),
+                    model=part.mean("model").value,
                     scrubbed=Number.of(part.mean("scrubbed")),
-                    accuracy=float(self.correct[here].mean()),
+                    accuracy=right.mean("accuracy").value,
                 )
             )
         return found
 
     def __repr__(self) -> str:
         return f"<Result {self.hypothesis.name}: scrubbed {self.loss()}, model {self.loss('model')}>"
+
+
+def _recovered(losses: Bootstrap, baseline: str, meanings: Mapping[str, str]) -> Recovered:
+    try:
+        fraction: Number | None = Number.of(loss_recovered(losses, baseline))
+    except NoFraction:
+        fraction = None
+    nats = losses.of(lambda means: means["scrubbed"] - means["model"])
+    return Recovered(baseline=baseline, meaning=meanings[baseline], fraction=fraction, nats=Number.of(nats))
 
 
 def _stored(hypothesis: Hypothesis) -> dict[str, Any] | None:

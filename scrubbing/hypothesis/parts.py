@@ -137,7 +137,7 @@ class Part:
             shown = ",".join(map(str, self.indices[:8])) + (",..." if len(self.indices) > 8 else "")
             return f"neurons({shown})"
         if self.of_attention:
-            shown = ", ".join(map(str, self.indices)) or f"{sum(map(len, self.pairs))} of {len(self.pairs)} queries"
+            shown = ", ".join(map(str, self.indices)) or f"{sum(map(len, self.pairs))} in all"
             return f"{self.kind}({shown})"
         told = getattr(self.compute, "__name__", "") or getattr(self.compute, "name", "")
         return f"{self.kind}({', '.join(filter(None, [told, along]))})"
@@ -187,7 +187,7 @@ def offsets(*chosen: int) -> Part:
         UsageError: SCR-PART, no offset, or one is not an integer.
     """
     if not chosen or not all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in chosen):
-        problem = f"offsets{chosen} does not name distances between key and query."
+        problem = f"offsets({', '.join(map(repr, chosen))}) does not name distances between key and query."
         fail(UsageError, "SCR-PART", problem, "Give integers: 0 for the current token, -1 for the previous one.")
     return Part("offsets", indices=tuple(sorted({int(one) for one in chosen})))
 

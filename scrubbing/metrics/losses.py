@@ -12,19 +12,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.errors import BadData, counted, fail
+from scrubbing.errors import BadData, UsageError, fail
+from scrubbing.errors import counted as told_count
 
 
 class Loss(Protocol):
-    """A loss per reference input, in nats unless its name says otherwise."""
+    """A loss at some positions of every input, in nats unless its name says otherwise."""
 
     @property
     def name(self) -> str:
         """Shown in records, with its unit."""
         ...
 
-    def positions(self, data: Dataset) -> tuple[int, ...]:
-        """Where the output is read."""
+    def possible(self, data: Dataset, length: int) -> NDArray[np.bool_]:
+        """Which outputs have a loss at all, `[n, length]`; further slices are taken from these."""
+        ...
+
+    def counted(self, data: Dataset, length: int) -> NDArray[np.bool_]:
+        """Which outputs count, `[n, length]`."""
+        ...
+
+    def weights(self, counted: NDArray[np.bool_], data: Dataset) -> NDArray[np.float64]:
+        """What an input's summed loss is divided by, and its weight in means over inputs, `[n]`."""
         ...
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
@@ -35,23 +44,48 @@ class Loss(Protocol):
         """Whether the most likely prediction is right, bool `[tokens]`."""
         ...
 
-    def constant(self, data: Dataset) -> NDArray[np.float64]:
-        """Loss of every input under the best prediction that ignores the input, `[n]`."""
+    def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Loss of every counted output under the best prediction that ignores the input, `[n, length]`."""
         ...
 
 
+class _AtOnePosition:
+    """What losses that read the output at one position share."""
+
+    position: int
+    name: str
+
+    def possible(self, data: Dataset, length: int) -> NDArray[np.bool_]:
+        """See `Loss.possible`; the same."""
+        return self.counted(data, length)
+
+    def counted(self, data: Dataset, length: int) -> NDArray[np.bool_]:
+        """See `Loss.counted`.
+
+        Raises:
+            UsageError: SCR-POSITION, the position is outside the inputs.
+        """
+        if not 0 <= self.position < length:
+            problem = f"the loss reads the output at position {self.position}, outside inputs of {length} positions."
+            fail(UsageError, "SCR-POSITION", problem, f"Use 0 to {length - 1}.", self.name)
+        return np.broadcast_to(np.arange(length) == self.position, (len(data), length))
+
+    def weights(self, counted: NDArray[np.bool_], data: Dataset) -> NDArray[np.float64]:
+        """Every input counts once."""
+        return np.ones(len(counted))
+
+    def _everywhere(self, values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return np.broadcast_to(values[:, None], counted.shape)
+
+
 @dataclass(frozen=True)
-class Classification:
+class Classification(_AtOnePosition):
     """Cross-entropy of a class label read at one position; for two classes, of the difference of their logits."""
 
     label: str = "label"
     """Column with the class of each input, from 0."""
     position: int = 0
     name: str = "cross-entropy (nats)"
-
-    def positions(self, data: Dataset) -> tuple[int, ...]:
-        """See `Loss.positions`."""
-        return (self.position,)
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
@@ -61,11 +95,11 @@ class Classification:
         """See `Loss.correct`."""
         return output.argmax(dim=1) == self._targets(data, rows, output)
 
-    def constant(self, data: Dataset) -> NDArray[np.float64]:
+    def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Minus the log frequency of each input's class; its mean is the entropy of the label."""
         labels = data[self.label].astype(np.int64)
         share = np.bincount(labels) / len(labels)
-        return -np.log(share[labels])
+        return self._everywhere(-np.log(share[labels]), counted)
 
     def _targets(self, data: Dataset, rows: NDArray[np.int64], output: Tensor) -> Tensor:
         labels = data[self.label]
@@ -81,16 +115,12 @@ class Classification:
 
 
 @dataclass(frozen=True)
-class SquaredError:
+class SquaredError(_AtOnePosition):
     """Squared difference from a target column, summed over the output's width; for toy graphs."""
 
     label: str = "label"
     position: int = 0
     name: str = "squared error"
-
-    def positions(self, data: Dataset) -> tuple[int, ...]:
-        """See `Loss.positions`."""
-        return (self.position,)
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
@@ -98,7 +128,7 @@ class SquaredError:
         width = int(np.prod(labels.shape[1:]))
         if labels.dtype.kind not in "biuf" or width != output.shape[1]:
             told = f"is {labels.dtype} of shape {list(labels.shape)}"
-            problem = f"column {self.label!r} {told}; the model's output has {counted(output.shape[1], 'number')}."
+            problem = f"column {self.label!r} {told}; the model's output has {told_count(output.shape[1], 'number')}."
             fail(BadData, "SCR-LABEL", problem, "Give each input as many numbers.", data.name)
         target = torch.from_numpy(np.asarray(labels[rows], dtype=np.float64)).to(output.device)
         return (output.double() - target.reshape(len(output), -1)).square().sum(1)
@@ -107,17 +137,10 @@ class SquaredError:
         """Whether the output rounds to the target."""
         return self.per_token(output, data, rows, positions) < 0.25
 
-    def constant(self, data: Dataset) -> NDArray[np.float64]:
+    def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Squared distance from the mean target."""
         target = np.asarray(data[self.label], dtype=np.float64).reshape(len(data), -1)
-        return np.square(target - target.mean(axis=0)).sum(axis=1)
-
-
-def per_reference(values: Tensor, row: Tensor, n: int) -> Tensor:
-    """Mean over the tokens of each row: `[tokens]` to `[n]`."""
-    total = torch.zeros(n, dtype=values.dtype, device=values.device).index_add_(0, row, values)
-    count = torch.zeros(n, dtype=values.dtype, device=values.device).index_add_(0, row, torch.ones_like(values))
-    return total / count.clamp(min=1)
+        return self._everywhere(np.square(target - target.mean(axis=0)).sum(axis=1), counted)
 
 
 def divergence(model: Tensor, scrubbed: Tensor) -> Tensor:

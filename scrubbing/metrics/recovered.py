@@ -38,7 +38,7 @@ def loss_recovered(losses: Bootstrap, baseline: str) -> Estimate:
     """
     gap = losses.of(lambda means: means[baseline] - means["model"])
     if abs(gap.value) <= 2 * (gap.se or 0.0) or gap.value == 0:
-        told = ", ".join(f"{name} {losses.columns[name].mean():.4g}" for name in ("model", "scrubbed", baseline))
+        told = ", ".join(f"{name} {losses.mean(name).value:.4g}" for name in ("model", "scrubbed", baseline))
         problem = f"model and {baseline} baseline have the same loss within two standard errors ({told})."
         remedy = "There is no loss to recover: choose another baseline, or report the losses themselves."
         raise NoFraction(Fault("SCR-FRACTION", "loss recovered", problem, remedy))

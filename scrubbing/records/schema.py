@@ -57,6 +57,16 @@ class Stratum(_Strict):
     """Fraction of draws whose most likely prediction is right."""
 
 
+class Slice(_Strict):
+    """Losses on a further set of positions."""
+
+    name: str
+    counted: int
+    """Positions, summed over the references."""
+    losses: dict[str, Number]
+    recovered: list[Recovered]
+
+
 class ClaimCounts(_Strict):
     """What was drawn for one claim."""
 
@@ -126,6 +136,11 @@ class RunRecord(_Strict):
     changed: Number
     """Fraction of draws in which the most likely prediction differs from the model's."""
     strata: list[Stratum]
+    slices: list[Slice] = []
+    counted: int | None = None
+    """Counted positions, summed over the references; None in records that are older than losses per position."""
+    zero: str = "null"
+    """The baseline that 0 % recovered stands for in tables."""
     claims: list[ClaimCounts]
     notes: list[str]
     """What a reader must know before quoting the score, in sentences."""

@@ -56,19 +56,29 @@ class Bootstrap:
         columns: name to values, `[n]` or `[n, draws]`.
         seed: of the resampling.
         level: of the intervals.
+        weights: of the inputs, `[n]`; means are then sum(w x) / sum(w), numerator and denominator resampled together,
+            with the standard error of a ratio estimator (Cochran, "Sampling Techniques" (1977), section 2.11).
     """
 
-    def __init__(self, columns: Mapping[str, ArrayLike], seed: int = 0, level: float = LEVEL) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, ArrayLike],
+        seed: int = 0,
+        level: float = LEVEL,
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
         self.columns = {name: per_input(values) for name, values in columns.items()}
         self.level = level
         self.seed = seed
         self.n = len(next(iter(self.columns.values())))
+        self.weights = np.ones(self.n) if weights is None else weights / weights.mean()
         self._resampled: dict[str, NDArray[np.float64]] | None = None
 
     def mean(self, name: str) -> Estimate:
         """Mean of one column; its standard error is the usual one, its interval the bootstrap's."""
         column = self.columns[name]
-        se = float(column.std(ddof=1) / np.sqrt(self.n)) if self.n > 1 else None
+        residual = self.weights * (column - np.mean(self.weights * column))
+        se = float(residual.std(ddof=1) / np.sqrt(self.n)) if self.n > 1 else None
         return self._estimate(lambda means: means[name], se)
 
     def of(self, statistic: Callable[[Mapping[str, Any]], Any]) -> Estimate:
@@ -76,7 +86,7 @@ class Bootstrap:
         return self._estimate(statistic, None)
 
     def _estimate(self, statistic: Callable[[Mapping[str, Any]], Any], se: float | None) -> Estimate:
-        value = float(statistic({name: float(column.mean()) for name, column in self.columns.items()}))
+        value = float(statistic({name: float(np.mean(self.weights * c)) for name, c in self.columns.items()}))
         if self.n < 2:
             return Estimate(value, None, None, None, self.n)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -93,10 +103,10 @@ class Bootstrap:
         if self._resampled is None:
             from scipy import stats
 
-            table = np.stack(list(self.columns.values()))
+            table = np.stack([self.weights * column for column in self.columns.values()])
 
             def means(chosen: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
-                return table[:, chosen].mean(axis=axis)
+                return table[:, chosen].mean(axis=axis) / self.weights[chosen].mean(axis=axis)
 
             result = stats.bootstrap(
                 (np.arange(self.n),),

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from scrubbing import Classification, Dataset, SquaredError
-from scrubbing.metrics.losses import divergence, per_reference
+from scrubbing.metrics.losses import divergence
 
 LOG3 = float(np.log(3))
 DATA = Dataset({"label": [1, 0, 0, 0], "target": [[1.0, 2.0], [0.0, 0.0], [1.0, 2.0], [2.0, 4.0]]})
+ONE = np.ones((4, 1), dtype=bool)
 ROWS, POSITIONS = np.array([0, 1]), np.array([0, 0])
 
 
@@ -22,7 +23,8 @@ def test_cross_entropy():
     assert found.tolist() == pytest.approx([-np.log(3 / 4), -np.log(1 / 4)])
     assert found.dtype == torch.float64
     assert loss.correct(output, DATA, ROWS, POSITIONS).tolist() == [True, False]
-    assert loss.positions(DATA) == (0,)
+    assert loss.counted(DATA, 3).tolist() == [[True, False, False]] * 4
+    assert loss.weights(loss.counted(DATA, 3), DATA).tolist() == [1.0] * 4
 
 
 def test_labels_are_those_of_the_rows():
@@ -39,7 +41,7 @@ def test_confident_float32_logits_lose_nothing():
 
 def test_the_constant_model_of_a_classification():
     """One label in four is 1: its loss is log 4, the others' log 4/3, the mean the entropy."""
-    found = Classification().constant(DATA)
+    found = Classification().constant(DATA, ONE)[:, 0]
     assert found.tolist() == pytest.approx([np.log(4), *[np.log(4 / 3)] * 3])
     assert found.mean() == pytest.approx(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75)))
 
@@ -47,7 +49,7 @@ def test_the_constant_model_of_a_classification():
 def test_no_constant_is_better():
     rng = np.random.default_rng(0)
     data = Dataset({"label": rng.integers(0, 3, 200), "x": rng.normal(size=200)})
-    best = Classification().constant(data).mean()
+    best = Classification().constant(data, np.ones((200, 1), dtype=bool)).mean()
     for _ in range(20):
         other = torch.from_numpy(np.tile(rng.normal(size=3), (200, 1)))
         loss = Classification().per_token(other, data, np.arange(200), np.zeros(200, dtype=int))
@@ -63,12 +65,7 @@ def test_squared_error():
 
 def test_the_constant_model_of_a_squared_error():
     """The mean target is (1, 2)."""
-    assert SquaredError("target").constant(DATA).tolist() == [0.0, 5.0, 0.0, 5.0]
-
-
-def test_tokens_are_averaged_per_row():
-    values = torch.tensor([1.0, 3.0, 5.0])
-    assert per_reference(values, torch.tensor([1, 1, 0]), 3).tolist() == [5.0, 2.0, 0.0]
+    assert SquaredError("target").constant(DATA, ONE)[:, 0].tolist() == [0.0, 5.0, 0.0, 5.0]
 
 
 def test_divergence():
