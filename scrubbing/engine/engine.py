@@ -21,6 +21,7 @@ from scrubbing.engine.rows import FrameRows
 from scrubbing.engine.statistics import Moments, moments, stand_in
 from scrubbing.engine.store import Store
 from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, fail
+from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.treeify import Tree, treeify
 from scrubbing.models.check import check_finite
@@ -86,18 +87,11 @@ class Engine:
         memory: int = DEFAULT_MEMORY,
         spill: str | None = None,
     ) -> None:
-        if not callable(getattr(model, "graph", None)):
-            problem = f"it is of type {type(model).__name__}, whose nodes cannot be evaluated one at a time."
-            remedy = "Load it with scrubbing.from_file, or with from_bridge of scrubbing.models.transformer_lens."
-            fail(ModelMismatch, "SCR-MODEL", problem, remedy, "model")
-        if not isinstance(data, Dataset):
-            problem = f"it is of type {type(data).__name__}, not a Dataset."
-            fail(BadData, "SCR-DATA", problem, 'Write Dataset({"tokens": tokens}).', "dataset")
+        self.graph = graph_of(model, data)
         self.model = model
         self.data = data
         self.positions = positions
         self.memory = memory // 5
-        self.graph = model.graph(data)
         self.store = Store(model, self.graph, data, Room(2 * memory // 5, spill)) if store else None
         self.real = float(data["mask"].sum(axis=1).mean()) if "mask" in data else float(self.graph.positions)
         """Mean number of real positions per input."""
@@ -254,6 +248,23 @@ class Engine:
             return stand_in(value, compiled.moments[value], rows, tokens)
 
         return Executor(compiled.plan, self.store, statistic)
+
+
+def graph_of(model: Model, data: Dataset) -> ModelGraph:
+    """The model graph on this dataset, once both are known to be what they should be.
+
+    Raises:
+        ModelMismatch: SCR-MODEL, not a scrubbable model.
+        BadData: SCR-DATA, not a dataset; SCR-TOKENS.
+    """
+    if not callable(getattr(model, "graph", None)):
+        problem = f"it is of type {type(model).__name__}, whose nodes cannot be evaluated one at a time."
+        remedy = "Load it with scrubbing.from_file, or with from_bridge of scrubbing.models.transformer_lens."
+        fail(ModelMismatch, "SCR-MODEL", problem, remedy, "model")
+    if not isinstance(data, Dataset):
+        problem = f"it is of type {type(data).__name__}, not a Dataset."
+        fail(BadData, "SCR-DATA", problem, 'Write Dataset({"tokens": tokens}).', "dataset")
+    return model.graph(data)
 
 
 def ablated(mode: Mode, ablation: str | None) -> Mode:

@@ -17,7 +17,7 @@ from scrubbing.data.agreement import groups
 from scrubbing.data.dataset import Dataset, choose
 from scrubbing.data.features import Feature, anything, as_feature, everything
 from scrubbing.engine.demand import fixed, within
-from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine
+from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine, graph_of
 from scrubbing.errors import UsageError, fail, located
 from scrubbing.experiment.measure import Baseline, Measured, Reference, measure
 from scrubbing.experiment.result import Result
@@ -102,7 +102,7 @@ class Experiment:
         self.further = dict(further or {})
         self.zero = zero
         self._check_baselines()
-        self.slices = Slices(loss, model.graph(data).positions, dict(slices or {}))
+        self.slices = Slices(loss, graph_of(model, data).positions, dict(slices or {}))
         length = self.slices.length
         where = self.slices.where(data)
         positions = within(fixed(tuple(range(length))), where, REFERENCE, length)
