@@ -26,7 +26,10 @@ app = typer.Typer(
 )
 
 References = Annotated[Optional[int], typer.Option(min=1, help="Inputs to explain; the default is the task's.")]  # noqa: UP045
-Draws = Annotated[int, typer.Option(min=1, help="Complete resamplings per reference.")]
+Draws = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Complete resamplings per reference; the default is the task's."),
+]
 Seed = Annotated[int, typer.Option(help="Of the choice of references and of all draws.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print records as JSON instead of tables.")]
 Out = Annotated[Optional[Path], typer.Option(help="Folder to write the records to.")]  # noqa: UP045
@@ -69,7 +72,7 @@ def bench(
     data: Annotated[Optional[Path], typer.Option(help="Folder with that model's files.")] = None,  # noqa: UP045
     only: Annotated[Optional[list[str]], typer.Option(help="Run only these rungs.")] = None,  # noqa: UP045
     references: References = None,
-    draws: Draws = 4,
+    draws: Draws = None,
     seed: Seed = 0,
     json_: AsJson = False,
     out: Out = None,
@@ -81,14 +84,18 @@ def bench(
 
     _prepare(out)
     task = find_task(name).variant(model, data)
-    ladder = [task.rung(rung) for rung in only] if only else list(task.ladder())
-    if not ladder:
+    ladders = [(task, [task.rung(rung) for rung in only] if only else list(task.ladder()))]
+    if not ladders[0][1]:
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
-    records = _run(task, ladder, references, draws, seed, memory, threads)
-    _write(records, out)
-    _print(
-        records, json_, title=f"{task.name}: {records[0].choices.references:,} references x {draws} draws, seed {seed}"
-    )
+    also = [find_task(name) for name in task.also] if not only else []
+    ladders += [(one, list(one.ladder())) for one in also]
+    found = [(one, _run(one, ladder, references, draws, seed, memory, threads)) for one, ladder in ladders]
+    _write([record for _, records in found for record in records], out)
+    if json_:
+        _print_json([record for _, records in found for record in records])
+        return
+    for one, records in found:
+        _print_ladder(one, records)
 
 
 @app.command()
@@ -97,7 +104,7 @@ def run(
     address: Address,
     task: TaskName = None,
     references: References = None,
-    draws: Draws = 4,
+    draws: Draws = None,
     seed: Seed = 0,
     json_: AsJson = False,
     out: Out = None,
@@ -109,7 +116,7 @@ def run(
     found = _task(address, task)
     records = _run(found, [_hypothesis(address, found)], references, draws, seed, memory, threads)
     _write(records, out)
-    _print(records, json_, title=None)
+    _print(records[0], json_)
 
 
 @app.command()
@@ -136,10 +143,9 @@ def plan(address: Address, task: TaskName = None, references: References = None)
 
     from scrubbing.engine.cost import cost
     from scrubbing.engine.describe import describe
-    from scrubbing.experiment.experiment import Experiment
 
     found = _task(address, task)
-    experiment = Experiment(found.model(), found.data(), found.loss())
+    experiment = found.experiment()
     hypothesis = _hypothesis(address, found)
     made = experiment.engine.compile(hypothesis).plan
     console = Console(highlight=False, soft_wrap=True)
@@ -154,7 +160,7 @@ def show(record: Annotated[Path, typer.Argument(help="A record written with --ou
     """Print a stored record."""
     from scrubbing.records.store import load
 
-    _print([load(record)], json_, title=None)
+    _print(load(record), json_)
 
 
 def _task(address: str, task: str | None) -> Task:
@@ -205,27 +211,16 @@ def _run(
     task: Task,
     hypotheses: Sequence[Hypothesis],
     references: int | None,
-    draws: int,
+    draws: int | None,
     seed: int,
     memory: int,
     threads: int | None,
 ) -> list[RunRecord]:
     import torch
 
-    from scrubbing.experiment.experiment import Experiment
-
     if threads is not None:
         torch.set_num_threads(threads)
-    experiment = Experiment(
-        task.model(),
-        task.data(),
-        task.loss(),
-        references=task.references if references is None else references,
-        draws=draws,
-        seed=seed,
-        strata=task.strata,
-        memory=memory * 2**20,
-    )
+    experiment = task.experiment(references=references, draws=draws, seed=seed, memory=memory * 2**20)
     return [result.record() for result in experiment.run_all(hypotheses)]
 
 
@@ -249,17 +244,29 @@ def _write(records: Sequence[RunRecord], out: Path | None) -> None:
         console.print(f"scrub show {path}", markup=False)
 
 
-def _print(records: Sequence[RunRecord], as_json: bool, title: str | None) -> None:
+def _print(record: RunRecord, as_json: bool) -> None:
     from rich.console import Console
 
-    from scrubbing.report.terminal import ladder_view, record_view
+    from scrubbing.report.terminal import record_view
 
     if as_json:
-        values = [record.model_dump(mode="json") for record in records]
-        sys.stdout.write(json.dumps(values if title else values[0], indent=1) + "\n")
-        return
-    console = Console(highlight=False)
-    console.print(ladder_view(records, title) if title else record_view(records[0]))
+        sys.stdout.write(json.dumps(record.model_dump(mode="json"), indent=1) + "\n")
+    else:
+        Console(highlight=False).print(record_view(record))
+
+
+def _print_json(records: Sequence[RunRecord]) -> None:
+    sys.stdout.write(json.dumps([record.model_dump(mode="json") for record in records], indent=1) + "\n")
+
+
+def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
+    from rich.console import Console
+
+    from scrubbing.report.terminal import ladder_view
+
+    choices = records[0].choices
+    title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
+    Console(highlight=False).print(ladder_view(records, title))
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def main() -> None:
         cells = [rung, f"{ours['first']:.2f}", f"{ours['further']:.4f}", f"{ours['further'] / ours['plain']:.2f}"]
         cells += [f"{ours['operations']:.3f}", f"{ours['memory']:.0f}"]
         if options.peer:
-            theirs = peer(options.peer, Path(options.data), rung, options.references)
+            theirs = peer(options.peer, options.data or Path(), rung, options.references)
             seconds = theirs["seconds_total"]
             cells += [f"{seconds:.2f}", f"{seconds / ours['first']:.1f}", f"{seconds / ours['further']:.0f}"]
             cells += [f"{theirs['peak_rss_mb']:.0f}"]

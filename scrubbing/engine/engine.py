@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -265,8 +265,3 @@ def graph_of(model: Model, data: Dataset) -> ModelGraph:
         problem = f"it is of type {type(data).__name__}, not a Dataset."
         fail(BadData, "SCR-DATA", problem, 'Write Dataset({"tokens": tokens}).', "dataset")
     return model.graph(data)
-
-
-def ablated(mode: Mode, ablation: str | None) -> Mode:
-    """The mode in which what is unclaimed is replaced by a statistic instead of resampled."""
-    return mode if ablation is None else replace(mode, unclaimed=ablation)  # pyright: ignore[reportArgumentType]

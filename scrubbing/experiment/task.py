@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
@@ -14,6 +14,8 @@ from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.hypothesis.hypothesis import Hypothesis
 
 if TYPE_CHECKING:
+    from scrubbing.experiment.experiment import Experiment
+    from scrubbing.experiment.measure import Baseline
     from scrubbing.metrics.losses import Loss
     from scrubbing.models.protocol import Model
 
@@ -37,6 +39,16 @@ class Task:
     """The hypotheses shipped for this task, roughly from naive to best."""
     references: int = 4096
     """Reference inputs of a default run."""
+    draws: int = 4
+    """Complete resamplings per reference of a default run."""
+    slices: Mapping[str, Feature] = field(default_factory=dict)
+    """Further sets of positions to report losses on."""
+    further: Callable[[], Mapping[str, Baseline]] = dict
+    """Further baselines by name."""
+    zero: str = "null"
+    """The baseline that 0 % recovered stands for in tables."""
+    also: tuple[str, ...] = ()
+    """Tasks whose ladders are run after this one's."""
     variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict)
     """The same task on other models, each made from a folder of files the user has."""
 
@@ -51,6 +63,21 @@ class Task:
             known = ", ".join(rungs) or "none"
             fail(UsageError, "SCR-TASK", f"task {self.name} has no rung {name!r}.", f"Its rungs: {known}.")
         return rungs[name]
+
+    def experiment(self, **options: Any) -> Experiment:
+        """An experiment on this task's model, data and loss; options as of `Experiment`."""
+        from scrubbing.experiment.experiment import Experiment
+
+        given = {
+            "references": self.references,
+            "draws": self.draws,
+            "strata": self.strata,
+            "slices": self.slices,
+            "further": self.further(),
+            "zero": self.zero,
+        }
+        chosen = {name: value for name, value in options.items() if value is not None}
+        return Experiment(self.model(), self.data(), self.loss(), **given | chosen)
 
     def variant(self, name: str, folder: Path | None) -> Task:
         """This task, or one of its variants.

@@ -37,51 +37,70 @@ def record_view(record: RunRecord) -> RenderableType:
 def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
     """Several records of one experiment, one row each, with the baselines they share above."""
     first = records[0]
-    shared = "   ".join(f"{name} {_short(first.losses[name])}" for name in ("model", "constant", "null"))
+    per_run = ("model", "scrubbed", "mean rest", "mean claimed")
+    shared = "   ".join(f"{name} {_short(loss)}" for name, loss in first.losses.items() if name not in per_run)
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("hypothesis", overflow="fold")
+    others = ("constant", "mean claimed") if first.zero == "null" else ("constant",)
     # Narrow enough for 80 columns: rich would otherwise drop the names first.
-    for name in (
-        "loss (SE)",
-        "of null [95 %]",
-        "of\nconstant",
-        "of mean\nclaimed",
-        "rest\nat\nmean",
-        "accu-\nracy",
-        "",
-    ):
+    heads = (f"of {first.zero} [95 %]", *("of " + "\n".join(name.rsplit(" ", 1)) for name in others))
+    for name in ("loss (SE)", *heads, "rest\nat\nmean", "accu-\nracy", ""):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         recovered = {one.baseline: one for one in record.recovered}
         table.add_row(
             record.hypothesis.rpartition("/")[2],
             _short(record.losses["scrubbed"]),
-            _percent(recovered.get("null"), interval=True, sign=""),
-            _percent(recovered.get("constant"), sign=""),
-            _percent(recovered.get("mean claimed"), sign=""),
+            _percent(recovered.get(first.zero), interval=True, sign=""),
+            *(_percent(recovered.get(name), sign="") for name in others),
             f"{record.losses['mean rest'].value:.3f}" if "mean rest" in record.losses else "-",
             f"{100 * record.accuracy.value:.1f}",
             "!" if _worse(record) else "",
         )
-    legend = (
-        "Loss in nats per reference input. Recovered, in %, = 1 - (scrubbed - model) / (baseline - model), of each "
-        "baseline: null, the whole output resampled; constant, the best prediction that ignores the input; mean "
-        "claimed, everything claimed at its mean. Rest at mean: loss with everything unclaimed at its mean instead of "
-        "resampled. Accuracy in %."
-    )
+    parts: list[RenderableType] = [table, Text("")]
+    parts += [Text(f"model {_short(first.losses['model'])}   {shared}"), Text(_legend(first), style="dim")]
     worse = [record.hypothesis.rpartition("/")[2] for record in records if _worse(record)]
-    parts: list[RenderableType] = [table, Text(""), Text(shared), Text(legend, style="dim")]
     if worse:
         constant = first.losses["constant"].value
         told = f"Worse than the constant model ({constant:.3f} nats): {', '.join(worse)}."
         parts.append(
             _note(told + " What they recover of the null does not make them an account of the model's performance.")
         )
+    for i in range(len(first.slices)):
+        parts += [Text(""), _slice_table(records, i)]
     return Group(*parts)
 
 
+def _legend(record: RunRecord) -> str:
+    meaning = {one.baseline: one.meaning for one in record.recovered}
+    told = "; ".join(f"{name}, {words}" for name, words in meaning.items())
+    return (
+        f"Loss: {record.choices.loss}. Recovered, in %, = 1 - (scrubbed - model) / (baseline - model), of each "
+        f"baseline: {told}. Rest at mean: loss with everything unclaimed at its mean instead of resampled. "
+        "Accuracy in %."
+    )
+
+
+def _slice_table(records: Sequence[RunRecord], index: int) -> Table:
+    """Every hypothesis on one further slice, with the baselines there in the title."""
+    first = records[0].slices[index]
+    names = [name for name in first.losses if name not in ("scrubbed", "mean rest", "mean claimed")]
+    told = "   ".join(f"{name} {first.losses[name].value:.3f}" for name in names)
+    title = f"{first.name}: {first.counted:,} positions\n{told}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("hypothesis", overflow="fold")
+    for name in ("loss (SE)", f"of {records[0].zero} [95 %]", "nats lost [95 %]"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for record in records:
+        here = record.slices[index]
+        recovered = {one.baseline: one for one in here.recovered}[record.zero]
+        cells = (_short(here.losses["scrubbed"]), _percent(recovered, interval=True, sign=""), str(recovered.nats))
+        table.add_row(record.hypothesis.rpartition("/")[2], *cells)
+    return table
+
+
 def _losses(record: RunRecord) -> Table:
-    table = Table(title="losses (nats per reference input)", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=f"losses: {record.choices.loss}", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column("loss [95 %]", justify="right")
     table.add_column("recovered [95 %]", justify="right")

@@ -26,10 +26,7 @@ def forward(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | None
         A tensor `[rows, positions, d]` per block, and the logits `[rows, positions, outputs]`.
     """
     length = tokens.shape[1]
-    stream = weights.W_E[tokens.long()]
-    if spec.positions == "residual":
-        assert weights.W_pos is not None
-        stream = stream + weights.W_pos[:length]
+    stream = _embedded(spec, weights, tokens)
     allowed = _allowed(spec, length, visible, tokens)
     found: list[Tensor] = []
     for layer, attention in enumerate(weights.attention):
@@ -46,6 +43,27 @@ def forward(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | None
     return [*found, _capped(logits, spec.logit_cap)]
 
 
+def patterns(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | None) -> list[Tensor]:
+    """Attention patterns of every layer, `[rows, heads, queries, keys]`; arguments as of `forward`."""
+    streams = [_embedded(spec, weights, tokens), *forward(spec, weights, tokens, visible)[:-2]]
+    allowed = _allowed(spec, tokens.shape[1], visible, tokens)
+    found: list[Tensor] = []
+    for layer, (attention, stream) in enumerate(zip(weights.attention, streams, strict=True)):
+        window = spec.windows[layer] if layer < len(spec.windows) else 0
+        x, seen = _norm(attention.norm, stream), _windowed(allowed, window)
+        heads = range(attention.W_Q.shape[0])
+        found.append(torch.stack([_pattern(spec, weights, attention, head, x, seen) for head in heads], 1))
+    return found
+
+
+def _embedded(spec: Spec, weights: Weights, tokens: Tensor) -> Tensor:
+    stream = weights.W_E[tokens.long()]
+    if spec.positions == "residual":
+        assert weights.W_pos is not None
+        stream = stream + weights.W_pos[: tokens.shape[1]]
+    return stream
+
+
 def _allowed(spec: Spec, length: int, visible: Tensor | None, tokens: Tensor) -> Tensor:
     """Which query may look at which key, bool `[rows, queries, keys]`."""
     allowed = torch.ones(tokens.shape[0], length, length, dtype=torch.bool, device=tokens.device)
@@ -60,25 +78,28 @@ def _windowed(allowed: Tensor, window: int) -> Tensor:
 
 def _attention(spec: Spec, weights: Weights, attention: Attention, stream: Tensor, allowed: Tensor) -> Tensor:
     x = _norm(attention.norm, stream)
-    located = x
-    if spec.positions == "query_key":
-        assert weights.W_pos is not None
-        located = x + weights.W_pos[: x.shape[1]]
     share = attention.W_Q.shape[0] // attention.W_K.shape[0]
     total = torch.zeros_like(stream)
     for head in range(attention.W_Q.shape[0]):
-        kv = head // share
-        q = _linear(located, attention.W_Q[head], None if attention.b_Q is None else attention.b_Q[head])
-        k = _linear(located, attention.W_K[kv], None if attention.b_K is None else attention.b_K[kv])
-        v = _linear(x, attention.W_V[kv], None if attention.b_V is None else attention.b_V[kv])
-        if weights.rotary is not None:
-            q, k = _turned(spec, weights.rotary, q), _turned(spec, weights.rotary, k)
-        scores = _capped(torch.einsum("nqe,nke->nqk", q, k) * spec.attention_scale, spec.attention_cap)
-        pattern = scores.masked_fill(~allowed, float("-inf")).softmax(-1).nan_to_num(0.0)
-        total = total + pattern @ v @ attention.W_O[head]
+        v = _linear(x, attention.W_V[head // share], None if attention.b_V is None else attention.b_V[head // share])
+        total = total + _pattern(spec, weights, attention, head, x, allowed) @ v @ attention.W_O[head]
     if attention.b_O is not None:
         total = total + attention.b_O
     return total if attention.post is None else _norm(attention.post, total)
+
+
+def _pattern(spec: Spec, weights: Weights, attention: Attention, head: int, x: Tensor, allowed: Tensor) -> Tensor:
+    """Where a head attends, `[rows, queries, keys]`, given the normed stream."""
+    kv = head * attention.W_K.shape[0] // attention.W_Q.shape[0]
+    if spec.positions == "query_key":
+        assert weights.W_pos is not None
+        x = x + weights.W_pos[: x.shape[1]]
+    q = _linear(x, attention.W_Q[head], None if attention.b_Q is None else attention.b_Q[head])
+    k = _linear(x, attention.W_K[kv], None if attention.b_K is None else attention.b_K[kv])
+    if weights.rotary is not None:
+        q, k = _turned(spec, weights.rotary, q), _turned(spec, weights.rotary, k)
+    scores = _capped(torch.einsum("nqe,nke->nqk", q, k) * spec.attention_scale, spec.attention_cap)
+    return scores.masked_fill(~allowed, float("-inf")).softmax(-1).nan_to_num(0.0)
 
 
 def _turned(spec: Spec, rotary: tuple[Tensor, Tensor], x: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Induction in two-layer attention-only language models."""

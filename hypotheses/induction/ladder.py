@@ -1,0 +1,253 @@
+"""The induction ladder: the original study's hypotheses and its four refinements, for any two-layer model with roles.
+
+Source: "Causal Scrubbing: results on induction heads" (2022). Everything outside the induction heads stays as it is;
+only what they read is resampled. A claim that carries the whole sequence leaves that input exactly as it is, so each
+rung says which paths into the induction heads matter, and all others come from another sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hypotheses.induction.roles import Roles
+from scrubbing import (
+    EMBED,
+    OUTPUT,
+    Claim,
+    Hypothesis,
+    Part,
+    Target,
+    Variable,
+    anything,
+    attending_to,
+    everything,
+    exact,
+    head,
+    offsets,
+    reads,
+)
+from scrubbing.hypothesis.claims import Bundle
+
+SEQUENCE = Variable("sequence", everything)
+NOTHING = Variable("nothing", anything)
+NEXT = Variable("next tokens", everything)
+
+QUERY_TOKENS = offsets(0, -1, -2)
+"""Three consecutive tokens, up to the current one."""
+KEY_TOKENS = offsets(-1, -2, -3)
+"""Three consecutive tokens, up to the previous one."""
+
+
+def ladder(roles: Roles) -> list[Hypothesis]:
+    """Every rung for a model with these roles, from the zero point to the refined hypothesis, and a wrong one last."""
+    return [
+        heads_only(roles),
+        value(roles),
+        query(roles),
+        key(roles),
+        key_previous(roles),
+        naive(roles),
+        three_tokens(roles),
+        current_position(roles),
+        copies(roles),
+        refined(roles),
+        free_pattern(roles),
+        two_back(roles),
+    ]
+
+
+def _rung(roles: Roles, name: str, claim: str, *claims: Claim) -> Hypothesis:
+    """A hypothesis about what the induction heads read; everything beside them is exact."""
+    heads = Bundle(tuple(head(1, i).direct() for i in roles.induction))
+    return Hypothesis(
+        f"induction/{name}",
+        claim,
+        OUTPUT.carries(NEXT, heads.carries(SEQUENCE, *claims), unclaimed=exact),
+    )
+
+
+def _exactly(*slots: str) -> Claim:
+    """These inputs of the induction heads as they are."""
+    return reads(*slots).carries(SEQUENCE)
+
+
+def _from(layer_0: Target, slot: str, *below: Claim) -> Claim:
+    return layer_0.direct().into(slot).carries(SEQUENCE, *below)
+
+
+def _parts(heads: Iterator[int] | tuple[int, ...] | range, slot: str, part: Part, *below: Claim) -> Iterator[Claim]:
+    """A part of the output of some layer-0 heads, into one slot."""
+    for i in heads:
+        yield _from(head(0, i).part(part), slot, *below)
+
+
+def _token(slot: str) -> Claim:
+    return _from(EMBED, slot)
+
+
+def _previous_token() -> tuple[Claim, ...]:
+    """Of a previous-token head, what it reads at that token; its pattern is another sequence's."""
+    return (reads("v").carries(SEQUENCE),)
+
+
+def heads_only(roles: Roles) -> Hypothesis:
+    """The original's zero point, B: everything the induction heads read is another sequence's. Resampling the whole
+    output would count as recovered what every other part of the model does.
+    """
+    return _rung(roles, "heads-only", "What the induction heads read does not matter.", reads().carries(NOTHING))
+
+
+def value(roles: Roles) -> Hypothesis:
+    """V: they move tokens, so their values need only the embeddings."""
+    return _rung(roles, "value", "The value input depends only on the token.", _token("v"), _exactly("q", "k"))
+
+
+def query(roles: Roles) -> Hypothesis:
+    """Q: the query is the current token."""
+    return _rung(roles, "query", "The query input depends only on the current token.", _token("q"), _exactly("k", "v"))
+
+
+def key(roles: Roles) -> Hypothesis:
+    """K: the key comes from the previous-token heads alone, embeddings and other heads resampled."""
+    return _rung(
+        roles,
+        "key",
+        "The key input depends only on the previous-token heads.",
+        *(_from(head(0, i), "k") for i in roles.previous),
+        _exactly("q", "v"),
+    )
+
+
+def key_previous(roles: Roles) -> Hypothesis:
+    """K': and of those only on the previous token itself, with the pattern taken from another sequence."""
+    return _rung(
+        roles,
+        "key-previous",
+        "The key input depends only on the previous token, through the previous-token heads.",
+        *_parts(roles.previous, "k", offsets(-1), *_previous_token()),
+        _exactly("q", "v"),
+    )
+
+
+def naive(roles: Roles) -> Hypothesis:
+    """V, Q and K' at once. Each costs little or much alone; together they cost more than their sum, since the original
+    model does not match one token but several.
+    """
+    return _rung(
+        roles,
+        "naive",
+        "The heads copy the token after an earlier copy of the current one: value, query and previous token alone.",
+        _token("v"),
+        _token("q"),
+        *_parts(roles.previous, "k", offsets(-1), *_previous_token()),
+    )
+
+
+def three_tokens(roles: Roles) -> Hypothesis:
+    """Refinement 1: matching compares three consecutive tokens. The query takes from the layer-0 heads what they move
+    over from positions i-2 to i, the key what they move over from i-3 to i-1, under their own pattern.
+    """
+    return _rung(
+        roles,
+        "three-tokens",
+        "As naive, and attention compares three consecutive tokens.",
+        _token("v"),
+        *_three_tokens(roles),
+    )
+
+
+def _three_tokens(roles: Roles) -> list[Claim]:
+    everyone = range(roles.heads)
+    return [_token("q"), *_parts(everyone, "q", QUERY_TOKENS), *_parts(everyone, "k", KEY_TOKENS)]
+
+
+def current_position(roles: Roles) -> Hypothesis:
+    """Refinement 2: query and value also take what layer 0 writes at the current position about the current token."""
+    return _rung(
+        roles,
+        "current-position",
+        "As three-tokens, and the value takes what layer-0 heads move from the current position.",
+        _token("v"),
+        *_parts(range(roles.heads), "v", offsets(0)),
+        *_three_tokens(roles),
+    )
+
+
+def copies(roles: Roles) -> Hypothesis:
+    """Refinement 3: heads that attend to earlier copies of the current token write what they would write if they
+    attended to the current token itself, since the copies' embeddings are the same. What they write beyond that is
+    resampled.
+    """
+    return _rung(
+        roles,
+        "copies",
+        "As current-position, with heads that attend to copies of the current token as if they attended to it alone.",
+        _token("v"),
+        *_with_copies(roles, "v", offsets(0)),
+        _token("q"),
+        *_with_copies(roles, "q", QUERY_TOKENS),
+        *_parts(range(roles.heads), "k", KEY_TOKENS),
+    )
+
+
+def _with_copies(roles: Roles, slot: str, part: Part) -> list[Claim]:
+    others = tuple(i for i in range(roles.heads) if i not in roles.copies)
+    return [*_parts(roles.copies, slot, attending_to(0)), *_parts(others, slot, part)]
+
+
+def refined(roles: Roles) -> Hypothesis:
+    """All of it, and the key may know the token it stands on: layer 0 at the current position and the embedding."""
+    return _rung(
+        roles,
+        "refined",
+        "As copies, and the key also knows its own token.",
+        _token("v"),
+        *_with_copies(roles, "v", offsets(0)),
+        _token("q"),
+        *_with_copies(roles, "q", QUERY_TOKENS),
+        _token("k"),
+        *_parts(range(roles.heads), "k", offsets(0, -1, -2, -3)),
+    )
+
+
+def free_pattern(roles: Roles) -> Hypothesis:
+    """Refinement 4: how layer-0 attention varies from sequence to sequence is unimportant. As `refined`, with every
+    layer-0 pattern taken from another sequence; copies are then found by no pattern at all.
+    """
+    values = reads("v").carries(SEQUENCE)
+    others = tuple(i for i in range(roles.heads) if i not in roles.copies)
+    return _rung(
+        roles,
+        "free-pattern",
+        "As refined, with the patterns of layer 0 taken from another sequence.",
+        _token("v"),
+        *_parts(roles.copies, "v", attending_to(0)),
+        *_parts(others, "v", offsets(0), values),
+        _token("q"),
+        *_parts(roles.copies, "q", attending_to(0)),
+        *_parts(others, "q", QUERY_TOKENS, values),
+        _token("k"),
+        *_parts(range(roles.heads), "k", offsets(0, -1, -2, -3), values),
+    )
+
+
+def two_back(roles: Roles) -> Hypothesis:
+    """Wrong on purpose: the key is the token two back. It differs from `naive` in one number."""
+    return _rung(
+        roles,
+        "two-back",
+        "As naive, with the token before the previous one in the key.",
+        _token("v"),
+        _token("q"),
+        *_parts(roles.previous, "k", offsets(-2), *_previous_token()),
+    )
+
+
+def without_heads(roles: Roles) -> Hypothesis:
+    """What the induction heads are worth: their whole output comes from another sequence."""
+    heads = Bundle(tuple(head(1, i).direct() for i in roles.induction))
+    return Hypothesis(
+        "induction/without-heads",
+        "The induction heads do not matter.",
+        OUTPUT.carries(NEXT, heads.carries(NOTHING), unclaimed=exact),
+    )
