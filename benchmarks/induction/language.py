@@ -3,7 +3,7 @@
 Words follow each other by fixed bigram statistics with Zipfian frequencies. In between, each text mentions people: a
 first name is followed by the family name that it has *in this text*, which only the text itself can tell; now and then
 a namesake with another family name comes up, so that copying misleads. Some stretches repeat an earlier part of the
-text, and some of these break off. Everything follows from the seed.
+text, BEGIN included if it starts there, and some of these break off. Everything follows from the seed.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def forward(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | None
             after = after + _mlp(spec, weights.mlps[layer], stream if spec.parallel else after)
         stream = after
         found.append(stream)
-    logits = _norm(weights.final, stream) @ weights.W_U
+    logits = norm(weights.final, stream) @ weights.W_U
     if weights.b_U is not None:
         logits = logits + weights.b_U
     return [*found, _capped(logits, spec.logit_cap)]
@@ -50,9 +50,9 @@ def patterns(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | Non
     found: list[Tensor] = []
     for layer, (attention, stream) in enumerate(zip(weights.attention, streams, strict=True)):
         window = spec.windows[layer] if layer < len(spec.windows) else 0
-        x, seen = _norm(attention.norm, stream), _windowed(allowed, window)
+        x, seen = norm(attention.norm, stream), _windowed(allowed, window)
         heads = range(attention.W_Q.shape[0])
-        found.append(torch.stack([_pattern(spec, weights, attention, head, x, seen) for head in heads], 1))
+        found.append(torch.stack([pattern(spec, weights, attention, head, (x, x), seen) for head in heads], 1))
     return found
 
 
@@ -77,25 +77,28 @@ def _windowed(allowed: Tensor, window: int) -> Tensor:
 
 
 def _attention(spec: Spec, weights: Weights, attention: Attention, stream: Tensor, allowed: Tensor) -> Tensor:
-    x = _norm(attention.norm, stream)
+    x = norm(attention.norm, stream)
     share = attention.W_Q.shape[0] // attention.W_K.shape[0]
     total = torch.zeros_like(stream)
     for head in range(attention.W_Q.shape[0]):
         v = _linear(x, attention.W_V[head // share], None if attention.b_V is None else attention.b_V[head // share])
-        total = total + _pattern(spec, weights, attention, head, x, allowed) @ v @ attention.W_O[head]
+        total = total + pattern(spec, weights, attention, head, (x, x), allowed) @ v @ attention.W_O[head]
     if attention.b_O is not None:
         total = total + attention.b_O
-    return total if attention.post is None else _norm(attention.post, total)
+    return total if attention.post is None else norm(attention.post, total)
 
 
-def _pattern(spec: Spec, weights: Weights, attention: Attention, head: int, x: Tensor, allowed: Tensor) -> Tensor:
-    """Where a head attends, `[rows, queries, keys]`, given the normed stream."""
+def pattern(
+    spec: Spec, weights: Weights, attention: Attention, head: int, read: tuple[Tensor, Tensor], allowed: Tensor
+) -> Tensor:
+    """Where a head attends, `[rows, queries, keys]`, given the normed inputs of queries and of keys."""
     kv = head * attention.W_K.shape[0] // attention.W_Q.shape[0]
+    xq, xk = read
     if spec.positions == "query_key":
         assert weights.W_pos is not None
-        x = x + weights.W_pos[: x.shape[1]]
-    q = _linear(x, attention.W_Q[head], None if attention.b_Q is None else attention.b_Q[head])
-    k = _linear(x, attention.W_K[kv], None if attention.b_K is None else attention.b_K[kv])
+        xq, xk = xq + weights.W_pos[: xq.shape[1]], xk + weights.W_pos[: xk.shape[1]]
+    q = _linear(xq, attention.W_Q[head], None if attention.b_Q is None else attention.b_Q[head])
+    k = _linear(xk, attention.W_K[kv], None if attention.b_K is None else attention.b_K[kv])
     if weights.rotary is not None:
         q, k = _turned(spec, weights.rotary, q), _turned(spec, weights.rotary, k)
     scores = _capped(torch.einsum("nqe,nke->nqk", q, k) * spec.attention_scale, spec.attention_cap)
@@ -120,14 +123,14 @@ def _turned(spec: Spec, rotary: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
 
 
 def _mlp(spec: Spec, mlp: Mlp, stream: Tensor) -> Tensor:
-    x = _norm(mlp.norm, stream)
+    x = norm(mlp.norm, stream)
     hidden = _linear(x, mlp.W_in, mlp.b_in)
     if mlp.W_gate is None:
         hidden = _activated(spec.activation, hidden)
     else:
         hidden = _activated(spec.activation, _linear(x, mlp.W_gate, mlp.b_gate)) * hidden
     out = _linear(hidden, mlp.W_out, mlp.b_out)
-    return out if mlp.post is None else _norm(mlp.post, out)
+    return out if mlp.post is None else norm(mlp.post, out)
 
 
 def _activated(name: str, x: Tensor) -> Tensor:
@@ -143,13 +146,14 @@ def _activated(name: str, x: Tensor) -> Tensor:
     return x * F.softmax(x, -1)
 
 
-def _norm(norm: Norm, x: Tensor) -> Tensor:
-    if norm.kind == "none":
+def norm(by: Norm, x: Tensor) -> Tensor:
+    """A normalisation by its formula."""
+    if by.kind == "none":
         return x
-    centred = x - x.mean(-1, keepdim=True) if norm.kind == "LN" else x
-    x = centred * torch.rsqrt((centred * centred).mean(-1, keepdim=True) + norm.eps)
-    x = x if norm.weight is None else x * norm.weight
-    return x if norm.bias is None else x + norm.bias
+    centred = x - x.mean(-1, keepdim=True) if by.kind == "LN" else x
+    x = centred * torch.rsqrt((centred * centred).mean(-1, keepdim=True) + by.eps)
+    x = x if by.weight is None else x * by.weight
+    return x if by.bias is None else x + by.bias
 
 
 def _linear(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:
