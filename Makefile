@@ -18,6 +18,7 @@ setup: $(VENV)/ready
 
 bench: setup
 	$(BIN)/scrub bench parens
+	$(BIN)/scrub bench induction
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow'

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 LENGTH = 128
-SEQUENCES = 4_000
+SEQUENCES = 1_500
 """To draw from; the references are among them."""
+WRITTEN_ON = 4_000
+"""Other sequences, for candidates and n-grams."""
 
 SLICES = {
     "all": f.every_position,
@@ -62,14 +64,14 @@ def bigram(which: str) -> Bigram:
     from scrubbing import Bigram
 
     corpus = CORPORA[which]
-    return Bigram.fit(corpus.written_on(SEQUENCES, LENGTH, 11), corpus.written_on(1000, LENGTH, 12), corpus.vocabulary)
+    return Bigram.fit(corpus.written_on(WRITTEN_ON, LENGTH, 11), corpus.written_on(1000, LENGTH, 12), corpus.vocabulary)
 
 
 @cache
 def dataset(which: str) -> Dataset:
     """Sequences to scrub, with the candidates marked; these are found on other text."""
     corpus = CORPORA[which]
-    written = corpus.written_on(SEQUENCES, LENGTH, 11)
+    written = corpus.written_on(WRITTEN_ON, LENGTH, 11)
     chosen = f.candidates(written, bigram(which).losses(written), corpus.vocabulary)
     tokens = corpus.scored_on(SEQUENCES, LENGTH, 14)
     words = corpus.words()
@@ -135,7 +137,7 @@ def _task(which: str, name: str, also: tuple[str, ...] = ()) -> Task:
         model=lambda: model(which),
         loss=loss,
         ladder=lambda: rungs(which),
-        references=400,
+        references=300,
         draws=2,
         slices=SLICES,
         further=lambda: further(which),

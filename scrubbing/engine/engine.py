@@ -15,7 +15,7 @@ from scrubbing.engine import values as v
 from scrubbing.engine.build import Builder, Compiler
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.execute import Executor
-from scrubbing.engine.memory import Room
+from scrubbing.engine.memory import Room, reuse_freed_memory
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
 from scrubbing.engine.statistics import Moments, moments, stand_in
@@ -88,6 +88,7 @@ class Engine:
         spill: str | None = None,
     ) -> None:
         self.graph = graph_of(model, data)
+        reuse_freed_memory()
         self.model = model
         self.data = data
         self.positions = positions
@@ -233,7 +234,8 @@ class Engine:
         tokens = demand.expected(self.graph.positions, self.real)
         scores = 0.0
         if isinstance(value, v.Run) and value.node.kind == "head":
-            scores = tokens * self.graph.positions
+            together = sum(node.kind == "head" and node.layer == value.node.layer for node in self.graph.slots)
+            scores = tokens * self.graph.positions * together  # heads that read the same inputs run as one
         return tokens * max(width, 1) + scores
 
     def _executor(self, compiled: Compiled) -> Executor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -13,6 +15,27 @@ from scrubbing.errors import FileError, fail
 
 _FAULT = 16 * mmap.PAGESIZE
 """Bytes that reading one row of a mapped file brings in: the kernel maps the pages around it as well."""
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt`."""
+_LARGEST_BLOCK, _KEPT = 2**25, 2**29
+"""Bytes: the largest block that glibc can be told not to map (its own limit), and the most that freed ones may take."""
+
+
+@cache
+def reuse_freed_memory() -> None:
+    """Tell the C library to keep freed blocks for the next batch.
+
+    By default it maps every block above 128 KiB anew and gives it back when freed, so that each batch pays for the same
+    page faults again: a third of the time of a scrubbed language model. Elsewhere than on glibc this does nothing.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)
+        libc.mallopt(_TRIM_THRESHOLD, _KEPT)
+    except (OSError, AttributeError):
+        return
 
 
 @dataclass(eq=False)
