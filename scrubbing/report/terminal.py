@@ -37,13 +37,16 @@ def record_view(record: RunRecord) -> RenderableType:
 def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
     """Several records of one experiment, one row each, with the baselines they share above."""
     first = records[0]
-    per_run = ("model", "scrubbed", "mean rest", "mean claimed")
-    shared = "   ".join(f"{name} {_short(loss)}" for name, loss in first.losses.items() if name not in per_run)
+    further = [name for name in first.losses if name not in (*_SHORT, "model", "scrubbed", "mean rest")]
+    shared = "   ".join(f"{name} {_short(first.losses[name])}" for name in ("model", "constant", "null", *further))
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("hypothesis", overflow="fold")
     others = ("constant", "mean claimed") if first.zero == "null" else ("constant",)
     # Narrow enough for 80 columns: rich would otherwise drop the names first.
-    heads = (f"of {first.zero} [95 %]", *("of " + "\n".join(name.rsplit(" ", 1)) for name in others))
+    heads = (
+        f"of {first.zero} [95 %]",
+        *("of " + name.replace(" ", "\n") if " " in name else f"of\n{name}" for name in others),
+    )
     for name in ("loss (SE)", *heads, "rest\nat\nmean", "accu-\nracy", ""):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
@@ -58,7 +61,7 @@ def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
             "!" if _worse(record) else "",
         )
     parts: list[RenderableType] = [table, Text("")]
-    parts += [Text(f"model {_short(first.losses['model'])}   {shared}"), Text(_legend(first), style="dim")]
+    parts += [Text(shared), Text(_legend(first), style="dim")]
     worse = [record.hypothesis.rpartition("/")[2] for record in records if _worse(record)]
     if worse:
         constant = first.losses["constant"].value
@@ -72,13 +75,24 @@ def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
 
 
 def _legend(record: RunRecord) -> str:
-    meaning = {one.baseline: one.meaning for one in record.recovered}
-    told = "; ".join(f"{name}, {words}" for name, words in meaning.items())
+    further = {one.baseline: one.meaning for one in record.recovered if one.baseline not in (*_SHORT, "mean rest")}
+    told = "; ".join(f"{name}, {words}" for name, words in (_SHORT | further).items())
     return (
-        f"Loss: {record.choices.loss}. Recovered, in %, = 1 - (scrubbed - model) / (baseline - model), of each "
-        f"baseline: {told}. Rest at mean: loss with everything unclaimed at its mean instead of resampled. "
-        "Accuracy in %."
+        f"Loss in {_unit(record)}. Recovered, in %, = 1 - (scrubbed - model) / (baseline - model), of each baseline: "
+        f"{told}. Rest at mean: loss with everything unclaimed at its mean instead of resampled. Accuracy in %."
     )
+
+
+_SHORT = {
+    "null": "the whole output resampled",
+    "constant": "the best prediction that ignores the input",
+    "mean claimed": "everything claimed at its mean",
+}
+
+
+def _unit(record: RunRecord) -> str:
+    per_input = record.counted in (None, record.choices.references)
+    return f"nats per {'reference input' if per_input else 'counted position'}"
 
 
 def _slice_table(records: Sequence[RunRecord], index: int) -> Table:
@@ -100,7 +114,7 @@ def _slice_table(records: Sequence[RunRecord], index: int) -> Table:
 
 
 def _losses(record: RunRecord) -> Table:
-    table = Table(title=f"losses: {record.choices.loss}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=f"losses ({_unit(record)})", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column("loss [95 %]", justify="right")
     table.add_column("recovered [95 %]", justify="right")

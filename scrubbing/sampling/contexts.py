@@ -87,13 +87,13 @@ class Contexts:
     def unclaimed(self, index: int, node: Node | None = None) -> Context:
         """What flows into a region's nodes where nothing is claimed, from `node` if draws are per producing node."""
         held = self.of(index)
+        spec = self.tree.regions[index].claim.unclaimed
+        if self.mode.unclaimed == "exact" or spec.sampler.kind == "exact":
+            return held  # an ablation stands in for what would be resampled, and this would not
         if self.mode.unclaimed in ("mean", "zero", "noise"):
             key = f"{self.tree.regions[index].path} / ~{self.mode.unclaimed}"
             ablation: Ablation = self.mode.unclaimed  # pyright: ignore[reportAssignmentType]
             return self._once(key, lambda: Context(key, held, space=held.space, ablation=ablation))
-        spec = self.tree.regions[index].claim.unclaimed
-        if self.mode.unclaimed == "exact" or spec.sampler.kind == "exact":
-            return held
         key = f"{self.tree.regions[index].path} / ~unclaimed"
         if spec.separately and node is not None:
             key += f" {node}"
