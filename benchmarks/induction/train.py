@@ -102,7 +102,7 @@ def prefix_matching(model: AttentionOnly, seed: int = 0, n: int = 16) -> list[li
     scores: list[list[float]] = []
     for block in model.blocks:
         x = block.norm(stream) + model.position[: 2 * half]  # pyright: ignore[reportCallIssue]
-        query, key = block.query_key(x).unflatten(-1, (2 * block.heads, -1)).transpose(1, 2).chunk(2, dim=1)  # pyright: ignore[reportCallIssue]
+        query, key = block.query_key(x).unflatten(-1, (2 * model.shape.heads, -1)).transpose(1, 2).chunk(2, dim=1)  # pyright: ignore[reportCallIssue]
         above = torch.ones(2 * half, 2 * half, dtype=torch.bool).triu(1)
         pattern = (query @ key.transpose(2, 3) * model.shape.d_head**-0.5).masked_fill(above, -torch.inf).softmax(-1)
         scores.append(pattern.diagonal(1 - half, dim1=2, dim2=3).mean((0, 2)).tolist())
