@@ -138,9 +138,9 @@ class _SpaceRun:
             if here is tokens:
                 return part
             if total is None:
-                # Tokens that no cell covers are not needed, but must hold something finite.
-                covered = tokens.needed is None or not any(where.conditions for where, _ in value.cells)
-                total = (part.new_empty if covered else part.new_zeros)(len(tokens), part.shape[1])
+                # Tokens that no cell covers are not needed, but must hold something finite: a NaN left in memory would
+                # reach others through attention, whose weight of 0 does not stop it.
+                total = (part.new_empty if tokens.needed is None else part.new_zeros)(len(tokens), part.shape[1])
             place = tokens.locate(here)
             if here.needed is not None and tokens.padded:
                 part, place = part[place >= 0], place[place >= 0]

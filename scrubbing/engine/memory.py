@@ -85,7 +85,8 @@ class Room:
     """Bytes of each mapped block that may be in memory, least recently used first."""
 
     def block(self, rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Block:
-        """An uninitialised block of this shape.
+        """A block of zeros of this shape. Tokens that nothing needs may be read before they are written, and must then
+        be finite.
 
         Raises:
             FileError: SCR-MEMORY, it does not fit and there is no space for a file.
@@ -93,7 +94,7 @@ class Room:
         size = rows * width * (torch.finfo(dtype).bits // 8)
         if self.used + size <= self.budget or not size:
             self.used += size
-            return Block(torch.empty(rows, width, dtype=dtype, device=device), self)
+            return Block(torch.zeros(rows, width, dtype=dtype, device=device), self)
         try:
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 file.truncate(size)

@@ -188,7 +188,7 @@ class Store:
         if padding.values is None or len(padding.values) < padding.size:
             # Untouched memory is not resident, so growing by doubling costs address space only.
             options = {"dtype": self.model.dtype, "device": self.model.device}
-            grown = torch.empty(2 * padding.size, self._width(item), **options)
+            grown = torch.zeros(2 * padding.size, self._width(item), **options)
             if padding.values is not None:
                 grown[: len(padding.values)] = padding.values
             padding.values = grown

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine.engine import Batch
-from scrubbing.errors import UsageError, fail
+from scrubbing.errors import ModelMismatch, UsageError, fail
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import divergence
 from scrubbing.metrics.slices import MAIN, Slices
@@ -74,7 +74,11 @@ class Measured:
 
 
 def measure(batches: Iterator[Batch], reference: Reference, draws: int, title: str, with_model: bool) -> Measured:
-    """Consume a run."""
+    """Consume a run.
+
+    Raises:
+        UsageError: SCR-SLICE. ModelMismatch: SCR-NAN, a loss is not finite.
+    """
     data, rows, slices = reference.data, reference.rows, reference.slices
     counted, weights = slices.of(data), reference.weights()
     shape = (len(rows), draws)
@@ -88,6 +92,10 @@ def measure(batches: Iterator[Batch], reference: Reference, draws: int, title: s
             token = _Tokens(data, rows[batch.index][row], position, row, len(batch.index))
             output = batch.outputs["scrubbed"]
             loss = slices.loss.per_token(output, data, token.of, position).cpu().numpy()
+            if not np.isfinite(loss).all():
+                at = data.ids[token.of[np.flatnonzero(~np.isfinite(loss))[0]]]
+                problem = f"the scrubbed loss of input id {at} is NaN or infinite."
+                fail(ModelMismatch, "SCR-NAN", problem, "Use a precision with a larger range.", title)
             for name, where in counted.items():
                 measured.losses[name][batch.index, batch.draw] = token.sums(loss, where)
             if with_model:

@@ -194,3 +194,27 @@ def test_which_losses_there_are(toy):
     assert repr(result).startswith("<Result toy/some: scrubbed 0.")
     with pytest.raises(UsageError, match="There are: model, scrubbed"):
         result.loss("unigram")
+
+
+def test_a_loss_that_is_not_finite_is_no_result(toy):
+    """Swapped values may overflow where the model's own do not."""
+    import torch
+
+    from scrubbing import ModelMismatch, ToyModel, Variable, anything, everything, node
+
+    data = Dataset({"x": [0.0, 1.0], "y": [1.0, 0.0], "label": [1.0, 1.0]})
+    logits = lambda a: torch.where(a > 1.5, torch.inf, a)  # noqa: E731
+    model = ToyModel({"x": "x", "y": "y"}, {"logits": (logits, {"a": ["x", "y"]})})
+    claim = (
+        node("x")
+        .direct()
+        .carries(
+            Variable(
+                "any",
+                anything,
+            )
+        )
+    )
+    hypothesis = Hypothesis("h", "c", OUTPUT.carries(Variable("out", everything), claim))
+    with pytest.raises(ModelMismatch, match="SCR-NAN"):
+        scrub(hypothesis, model, data, SquaredError(), draws=20, baselines=False)
