@@ -148,11 +148,12 @@ class Store:
     def _empty(self, item: v.Item, demand: Demand) -> _Kept:
         width, dtype, device = self._width(item), self.model.dtype, self.model.device
         if demand == self._everywhere:
-            return _Kept(None, None, self.room.block(int(self.inputs.length.sum()), width, dtype, device))
+            block = self.room.block(int(self.inputs.length.sum()), width, dtype, device)
+            return _Kept(None, None, _finite(item, block))
         column = torch.full((self.graph.positions,), -1, dtype=torch.int64, device=device)
         column[list(demand.fixed)] = torch.arange(len(demand.fixed), device=device)
         rows = len(self.inputs) * len(demand.fixed)
-        return _Kept(demand.fixed, column, self.room.block(rows, width, dtype, device))
+        return _Kept(demand.fixed, column, _finite(item, self.room.block(rows, width, dtype, device)))
 
     def _fill(self, shelf: _Shelf, inputs: Tensor) -> None:
         missing = torch.unique(inputs[~shelf.filled[inputs]])
@@ -188,7 +189,7 @@ class Store:
         if padding.values is None or len(padding.values) < padding.size:
             # Untouched memory is not resident, so growing by doubling costs address space only.
             options = {"dtype": self.model.dtype, "device": self.model.device}
-            grown = torch.zeros(2 * padding.size, self._width(item), **options)
+            grown = torch.full((2 * padding.size, self._width(item)), float(item.kind == "scale"), **options)
             if padding.values is not None:
                 grown[: len(padding.values)] = padding.values
             padding.values = grown
@@ -211,3 +212,10 @@ class Store:
         found = Executor(plan, None, None).run(frame)
         for i, item in enumerate(items):
             yield item, *found[str(i)]
+
+
+def _finite(item: v.Item, block: Block) -> Block:
+    """Norm scales that are read before they are written must not be zero: they are divided by."""
+    if item.kind == "scale":
+        block.values.fill_(1.0)
+    return block
