@@ -34,11 +34,13 @@ def nothing_is_clean() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("nothing_is_clean")
-@pytest.mark.parametrize("seed", range(40))
-def test_random_hypotheses(seed: int, tiny_model: Any) -> None:
-    model, data = tiny_model("native classifier"), random_inputs(VOCABULARY, 6, padded=True, n=30)
+@pytest.mark.parametrize("family", ["native classifier", "Llama"])
+@pytest.mark.parametrize("seed", [*range(30), 1242])
+def test_random_hypotheses(seed: int, family: str, tiny_model: Any) -> None:
+    model, data = tiny_model(family), random_inputs(VOCABULARY, 6, padded=True, n=30)
     engine = Engine(model, data, fixed((0, 3)))
-    output = engine.outputs(engine.compile(random_hypothesis(engine.graph, data, seed)), np.arange(30), 2, seed=0)
+    compiled = engine.compile(random_hypothesis(engine.graph, data, seed))
+    output = engine.outputs(compiled, np.arange(30), 2, seed=7, batch=3)
     real = torch.from_numpy(np.array(data["mask"]))[:, [0, 3]]
     assert output[:, real].isfinite().all()
 
