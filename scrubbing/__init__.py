@@ -57,6 +57,7 @@ _HOME = {
     ],
     "scrubbing.hypothesis.samplers": ["Sampler", "agree", "exact", "fixed", "generated", "separate", "uniform"],
     "scrubbing.hypothesis.variables": ["Interpretation", "Variable"],
+    "scrubbing.metrics.equivalent": ["Series"],
     "scrubbing.metrics.losses": ["Classification", "SquaredError"],
     "scrubbing.metrics.next_token": ["Bigram", "NextToken"],
     "scrubbing.models.toy": ["ToyModel"],
@@ -136,6 +137,7 @@ if TYPE_CHECKING:
     from scrubbing.hypothesis.samplers import uniform as uniform
     from scrubbing.hypothesis.variables import Interpretation as Interpretation
     from scrubbing.hypothesis.variables import Variable as Variable
+    from scrubbing.metrics.equivalent import Series as Series
     from scrubbing.metrics.losses import Classification as Classification
     from scrubbing.metrics.losses import SquaredError as SquaredError
     from scrubbing.metrics.next_token import Bigram as Bigram

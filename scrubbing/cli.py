@@ -16,6 +16,7 @@ from scrubbing.errors import ScrubbingError, UsageError, fail
 if TYPE_CHECKING:
     from scrubbing.experiment.task import Task
     from scrubbing.hypothesis.hypothesis import Hypothesis
+    from scrubbing.records.inputs import Inputs
     from scrubbing.records.schema import RunRecord
 
 app = typer.Typer(
@@ -89,8 +90,7 @@ def bench(
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
-    found = [(one, _run(one, ladder, references, draws, seed, memory, threads)) for one, ladder in ladders]
-    _write([record for _, records in found for record in records], out)
+    found = [(one, _run(one, ladder, references, draws, seed, memory, threads, out)) for one, ladder in ladders]
     if json_:
         _print_json([record for _, records in found for record in records])
         return
@@ -114,8 +114,7 @@ def run(
     """Scrub one hypothesis and print everything about it."""
     _prepare(out)
     found = _task(address, task)
-    records = _run(found, [_hypothesis(address, found)], references, draws, seed, memory, threads)
-    _write(records, out)
+    records = _run(found, [_hypothesis(address, found)], references, draws, seed, memory, threads, out, address)
     _print(records[0], json_)
 
 
@@ -215,33 +214,44 @@ def _run(
     seed: int,
     memory: int,
     threads: int | None,
+    out: Path | None = None,
+    address: str | None = None,
 ) -> list[RunRecord]:
+    """Run, and write each record as soon as there is one."""
     import torch
+
+    from scrubbing.hypothesis.references import defined
+    from scrubbing.records.schema import Source
 
     if threads is not None:
         torch.set_num_threads(threads)
     experiment = task.experiment(references=references, draws=draws, seed=seed, memory=memory * 2**20)
-    return [result.record() for result in experiment.run_all(hypotheses)]
+    records: list[RunRecord] = []
+    with experiment.results(hypotheses, out) as results:
+        for result in results:
+            place = address or f"{task.name}/{result.hypothesis.name.rpartition('/')[2]}"
+            file, line = defined(place, result.hypothesis.name)
+            source = Source(address=place, file=file, line=line)
+            record = result.record().model_copy(update={"source": source})
+            records.append(record if out is None else _write(record, result.inputs(), out))
+    return records
 
 
 def _prepare(out: Path | None) -> None:
     if out is not None:
-        from scrubbing.records.store import folder
+        from scrubbing.records.files import folder
 
         folder(out)
 
 
-def _write(records: Sequence[RunRecord], out: Path | None) -> None:
-    if out is None:
-        return
+def _write(record: RunRecord, inputs: Inputs, out: Path) -> RunRecord:
     from rich.console import Console
 
-    from scrubbing.records.store import file_name, save
+    from scrubbing.records.store import file_name, load, save
 
-    console = Console(stderr=True, highlight=False)
-    for record in records:
-        path = save(record, out / file_name(record))
-        console.print(f"scrub show {path}", markup=False)
+    path = save(record, out / file_name(record), inputs)
+    Console(stderr=True, highlight=False).print(f"scrub show {path}", markup=False)
+    return load(path)
 
 
 def _print(record: RunRecord, as_json: bool) -> None:

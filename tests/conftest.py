@@ -18,7 +18,7 @@ from hypothesis import settings
 
 # The same examples every time: a failure that comes and goes teaches nothing. Search wider by hand with
 # `--hypothesis-profile=default`.
-settings.register_profile("same", derandomize=True)
+settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 

@@ -1,7 +1,7 @@
 """Train the shipped attention-only models: one seed each, no selection.
 
-    python -m benchmarks.induction.train language      # about 15 minutes on one core
-    python -m benchmarks.induction.train python        # about 40 minutes on one core
+    python -m benchmarks.induction.train language      # about 25 minutes on one core
+    python -m benchmarks.induction.train python        # about 50 minutes on one core
 
 Beside the weights this writes the training curve with the prefix-matching score of every head, and the weights at a few
 moments of training, which say how much training a scrubbed model is worth.

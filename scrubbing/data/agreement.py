@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -66,6 +67,13 @@ class Groups:
 def groups(feature: Feature, data: Dataset) -> Groups:
     """The agreement groups of a feature, computed once per dataset."""
     return data.remember(("groups", feature), lambda: _groups(feature, data))
+
+
+def digest_of(feature: Feature, data: Dataset) -> str:
+    """Of which inputs agree: another digest, and other inputs are exchanged for one another."""
+    table = groups(feature, data)
+    order = np.argsort(data.ids)
+    return hashlib.blake2b(np.ascontiguousarray(table.group[order]).tobytes(), digest_size=8).hexdigest()
 
 
 def locate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -130,6 +131,7 @@ class Engine:
         seed: int,
         counts: dict[Context, DrawCounts] | None = None,
         batch: int | None = None,
+        skip: int = 0,
     ) -> Iterator[Batch]:
         """Run a plan over references and draws.
 
@@ -140,6 +142,7 @@ class Engine:
             seed: of the run.
             counts: filled with what was drawn, by context.
             batch: rows at a time; the default is chosen from the memory budget. Results do not depend on it.
+            skip: batches to leave out at the beginning, of a run that is resumed.
 
         Yields:
             Batches draw by draw. Within a draw, references whose padding masks are of similar length come
@@ -151,10 +154,11 @@ class Engine:
         executor = self._executor(compiled)
         size = batch or self.batch_size(compiled.plan)
         counts = {} if counts is None else counts
-        for draw in range(draws):
+        starts = [(draw, start) for draw in range(draws) for start in range(0, len(references), size)]
+        for draw, each in itertools.groupby(starts[skip:], key=lambda start: start[0]):
             numbers = np.full(len(references), draw, dtype=np.int64)
             order = self._order(compiled, references, numbers, seed)
-            for start in range(0, len(references), size):
+            for _, start in each:
                 index = order[start : start + size]
                 found = executor.run(Frame.root(compiled.data, references[index], numbers[index], seed, counts))
                 outputs = {name: tensor for name, (tensor, _) in found.items()}

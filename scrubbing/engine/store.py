@@ -47,6 +47,8 @@ class _Shelf:
     kept: dict[v.Item, _Kept]
     filled: Tensor
     """Bool `[distinct]`."""
+    key: str
+    """Number of the shelf, the same in every process that registers the same items in the same order."""
 
 
 @dataclass(eq=False)
@@ -73,6 +75,12 @@ class Store:
     room: Room
     _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict)
     _padding: dict[v.Item, _Padding] = field(default_factory=dict)
+    _shelves: int = 0
+    fills: dict[str, list[Tensor]] = field(default_factory=dict)
+    """Inputs computed together, by shelf, in order. Matrix products of other batches differ in the last bit, so a
+    resumed run computes what an interrupted one had computed in the same batches."""
+    replay: dict[str, list[Tensor]] = field(default_factory=dict)
+    """Fills of an interrupted run that are still to be repeated, each when its shelf is first read."""
 
     def __post_init__(self) -> None:
         self.inputs = DistinctInputs.of(self.data, self.model, self.graph.positions)
@@ -88,8 +96,9 @@ class Store:
         by_size = sorted(new, key=lambda item: len(new[item].fixed) * self._width(item))
         kept = {item: self._empty(item, new[item]) for item in by_size}  # small items get the memory first
         filled = torch.zeros(len(self.inputs), dtype=torch.bool, device=self.model.device)
-        shelf = _Shelf(self._plan(demands), {item: kept[item] for item in new}, filled)
+        shelf = _Shelf(self._plan(demands), {item: kept[item] for item in new}, filled, str(self._shelves))
         self._shelf_of.update(dict.fromkeys(new, shelf))
+        self._shelves += 1
 
     def gather(self, item: v.Item, rows: FrameRows, context: object, tokens: Tokens) -> Tensor:
         """See `execute.Reader`."""
@@ -156,9 +165,12 @@ class Store:
         return _Kept(demand.fixed, column, _finite(item, self.room.block(rows, width, dtype, device)))
 
     def _fill(self, shelf: _Shelf, inputs: Tensor) -> None:
+        for before in self.replay.pop(shelf.key, []):
+            self._fill(shelf, before.to(inputs.device))
         missing = torch.unique(inputs[~shelf.filled[inputs]])
         if not len(missing):
             return
+        self.fills.setdefault(shelf.key, []).append(missing)
         with bar("computing clean activations", len(missing)) as progress:
             for batch in self._batches(missing):
                 for item, flat, tokens in self._compute(shelf.plan, list(shelf.kept), batch):
@@ -175,9 +187,13 @@ class Store:
         if item not in self._padding:
             start = torch.full((len(self.inputs),), -1, dtype=torch.int64, device=self.model.device)
             self._padding[item] = _Padding(self._plan({item: self._everywhere}), start)
-        padding = self._padding[item]
+        padding, key = self._padding[item], f"padding of {item}"
+        for before in self.replay.pop(key, []):
+            again = before.to(inputs.device)
+            self._padded(item, again, self.inputs.length[again])
         missing = torch.unique(inputs[padding.start[inputs] < 0])
         if len(missing):
+            self.fills.setdefault(key, []).append(missing)
             self._fill_padding(item, padding, missing)
         assert padding.values is not None
         return padding.values.index_select(0, padding.start[inputs] + positions - self.inputs.length[inputs])

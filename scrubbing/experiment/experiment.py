@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
-import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from scrubbing.data.agreement import groups
+from scrubbing.data.agreement import digest_of
 from scrubbing.data.dataset import Dataset, choose
 from scrubbing.data.features import Feature, anything, as_feature, everything
 from scrubbing.engine.demand import fixed, within
 from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine, graph_of
 from scrubbing.errors import UsageError, fail, located
+from scrubbing.experiment import describe
+from scrubbing.experiment.journal import Journal, key_of
 from scrubbing.experiment.measure import Baseline, Measured, Reference, measure
 from scrubbing.experiment.result import Result
 from scrubbing.hypothesis.claims import OUTPUT, reads
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.hypothesis.printing import sample_text
 from scrubbing.hypothesis.variables import Variable
+from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.losses import Loss
 from scrubbing.metrics.recovered import BASELINES
 from scrubbing.metrics.slices import MAIN, Slices
 from scrubbing.models.protocol import Model
-from scrubbing.records.schema import Choices, ClaimCounts, Provenance
+from scrubbing.records.files import alone, folder
+from scrubbing.records.schema import Choices
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Mode
-from scrubbing.sampling.frames import DrawCounts, sample_tree
+from scrubbing.sampling.frames import DrawCounts
 
 Ablation = Literal["mean", "zero", "noise"]
 
@@ -60,6 +63,8 @@ class Experiment:
         slices: further sets of positions (features per position) to report losses on, beside the loss's own.
         further: further baselines by name.
         zero: the baseline that 0 % recovered stands for in tables.
+        clusters: feature by which references come in families (templates, documents); intervals then resample families.
+        series: unscrubbed models of increasing training, to say how much of it the scrubbed model is worth.
         ablation: replace what is unclaimed by its `mean`, by `zero`, or by Gaussian `noise` of matching covariance,
             instead of resampling it. Recorded, and never mixed with resampled results.
         baselines: also compute the mean-ablation baselines, which need two more runs per hypothesis.
@@ -81,6 +86,8 @@ class Experiment:
         slices: Mapping[str, Feature] | None = None,
         further: Mapping[str, Baseline] | None = None,
         zero: str = "null",
+        clusters: Feature | None = None,
+        series: Series | None = None,
         ablation: Ablation | None = None,
         baselines: bool = True,
         store: bool = True,
@@ -101,6 +108,8 @@ class Experiment:
         self.baselines = baselines
         self.further = dict(further or {})
         self.zero = zero
+        self.clusters = None if clusters is None else _per_input(clusters, "clusters")
+        self.series = series
         self._check_baselines()
         self.slices = Slices(loss, graph_of(model, data).positions, dict(slices or {}))
         length = self.slices.length
@@ -108,6 +117,9 @@ class Experiment:
         positions = within(fixed(tuple(range(length))), where, REFERENCE, length)
         self.engine = Engine(model, data, positions, store=store, memory=memory, spill=spill)
         self._known: dict[tuple[str, Dataset], dict[str, NDArray[np.float64]]] = {}
+        self._others: dict[str, Compiled] = {}
+        self._journal: Journal | None = None
+        self.task: str | None = None
 
     def _check_baselines(self) -> None:
         known = [*BASELINES, *self.further]
@@ -127,52 +139,93 @@ class Experiment:
         """
         return self.run_all([hypothesis])[0]
 
-    def run_all(self, hypotheses: Sequence[Hypothesis]) -> list[Result]:
-        """Scrub several hypotheses; all are checked before anything runs, and one pass caches what all of them read."""
-        compiled = [self.engine.compile(hypothesis, self.mode, with_model=True) for hypothesis in hypotheses]
-        if self.baselines:
-            self._kept = [self.engine.compile(hypothesis, KEEP_CLAIMED) for hypothesis in hypotheses]
-            self._ablated = [self.engine.compile(hypothesis, ABLATE_CLAIMED) for hypothesis in hypotheses]
-        return [self._result(i, one) for i, one in enumerate(compiled)]
+    def run_all(self, hypotheses: Sequence[Hypothesis], out: str | Path | None = None) -> list[Result]:
+        """Scrub several hypotheses; all are checked before anything runs, and one pass caches what all of them read.
 
-    def _result(self, index: int, compiled: Compiled) -> Result:
+        Args:
+            hypotheses: to scrub.
+            out: folder in which to keep what has been measured, so that the same run, stopped half-way, goes on where
+                it was and gives the same results bit for bit.
+
+        Raises:
+            FileError: SCR-FILE, the folder cannot be written, or another run is writing to it.
+        """
+        with self.results(hypotheses, out) as results:
+            return list(results)
+
+    @contextmanager
+    def results(self, hypotheses: Sequence[Hypothesis], out: str | Path | None = None) -> Iterator[Iterator[Result]]:
+        """As `run_all`, one result at a time, so that each can be written before the next is measured. What was kept in
+        `out` is removed when the block ends without an error.
+        """
+        scrubbed = [self.engine.compile(hypothesis, self.mode, with_model=True) for hypothesis in hypotheses]
+        ablated: list[dict[str, Compiled]] = [{} for _ in scrubbed]
+        if self.baselines:
+            modes = {"mean rest": KEEP_CLAIMED, "mean claimed": ABLATE_CLAIMED}
+            ablated = [
+                {name: self.engine.compile(one, mode) for name, mode in modes.items() if one.correspondence.children}
+                for one in hypotheses
+            ]
+        # All of them now: what the store keeps together must not depend on what a resumed run leaves out.
+        others = {"null": NULL} | {name: b.hypothesis for name, b in self.further.items() if b.hypothesis is not None}
+        self._others = {name: self.engine.compile(hypothesis) for name, hypothesis in others.items()}
+        with ExitStack() as held:
+            if out is not None:
+                held.enter_context(alone(folder(out)))
+                every = [*scrubbed, *self._others.values()]
+                key = key_of(every, self._facts())
+                self._journal = None if key is None else Journal.open(Path(out), key, self.engine.store)
+            held.callback(setattr, self, "_journal", None)
+            yield (self._result(i, one, ablated[i]) for i, one in enumerate(scrubbed))
+            if self._journal is not None:
+                self._journal.close()
+
+    def _result(self, index: int, compiled: Compiled, ablated: Mapping[str, Compiled]) -> Result:
         started = time.perf_counter()
-        data = compiled.data
+        data, name = compiled.data, compiled.hypothesis.name
         scope = "" if compiled.hypothesis.scope is None else f", on inputs where {compiled.hypothesis.scope}"
-        with located(f"{compiled.hypothesis.name}{scope}"):
+        with located(f"{name}{scope}"):
             rows = self._rows(data)
         reference = Reference(data, rows, self.slices)
         self.engine.verify(compiled, rows[reference.weights()[MAIN] > 0])
         counts: dict[Context, DrawCounts] = {}
-        found = self._measure(compiled, reference, self.draws, counts, with_model=True)
-        losses = {"model": found.model, "scrubbed": found.losses, "null": self._other(NULL, "null", reference)}
+        found = self._measure(compiled, reference, self.draws, f"{index}: {name}", counts, with_model=True)
+        losses = {"model": found.losses("model"), "scrubbed": found.losses()}
+        losses["null"] = self._other("null", reference)
         losses["constant"] = self._constant(reference)
-        if self.baselines and compiled.hypothesis.correspondence.children:
-            losses["mean rest"] = self._measure(self._kept[index], reference, 1).losses
-            losses["mean claimed"] = self._measure(self._ablated[index], reference, 1).losses
-        for name, baseline in self.further.items():
-            if baseline.hypothesis is not None:
-                losses[name] = self._other(baseline.hypothesis, name, reference)
-            elif baseline.losses is not None:
-                losses[name] = reference.averaged(baseline.losses(data))
+        for mode, one in ablated.items():
+            losses[mode] = self._measure(one, reference, 1, f"{index}: {name}, {mode}").losses()
+        for further, baseline in self.further.items():
+            if baseline.losses is not None:
+                losses[further] = reference.averaged(baseline.losses(data))
+            else:
+                losses[further] = self._other(further, reference)
+        sampled = describe.samples(compiled, int(rows[0]), self.seed)
+        nodes = describe.nodes(compiled)
         return Result(
             hypothesis=compiled.hypothesis,
-            ids=data.ids[rows],
+            data=data,
+            rows=rows,
             losses={name: by_slice[MAIN] for name, by_slice in losses.items()},
             weights=reference.weights()[MAIN],
-            counted=self.slices.of(data)[MAIN][rows].sum(axis=1).astype(np.float64),
-            correct=found.others["correct"],
-            kl=found.others["kl"],
-            changed=found.others["changed"],
+            counted=reference.counted(),
+            measured=found.values,
             slices=self._slices(losses, reference),
             meanings=BASELINES | {name: baseline.meaning for name, baseline in self.further.items()},
             zero=self.zero,
             strata={name: stratum(data)[rows] for name, stratum in self.strata.items()},
-            claims=tuple(_claim_counts(compiled, counts)),
+            clusters=None if self.clusters is None else self.clusters(data)[rows],
+            claims=tuple(describe.claim_counts(compiled, counts)),
             choices=self._choices(len(rows)),
-            provenance=self._provenance(data, time.perf_counter() - started),
-            tree=_sample(compiled, int(rows[0]), self.seed),
-            exchanged=any(_contexts(value) - {REFERENCE} for value in compiled.plan.values()),
+            provenance=describe.provenance(self.model, data, time.perf_counter() - started, self.task),
+            tree=describe.tree_text(compiled, sampled),
+            variables=tuple(describe.variables(compiled)),
+            branches=tuple(describe.branches(compiled, sampled)),
+            nodes=tuple(nodes),
+            size=describe.size(compiled, nodes),
+            exchanged=describe.exchanges(compiled),
+            kept=found.sample(reference),
+            series=None if self.series is None else (self.series, self._series(self.series, reference)),
         )
 
     def _rows(self, data: Dataset) -> NDArray[np.int64]:
@@ -184,19 +237,56 @@ class Experiment:
         compiled: Compiled,
         reference: Reference,
         draws: int,
+        stage: str,
         counts: dict[Context, DrawCounts] | None = None,
         with_model: bool = False,
     ) -> Measured:
-        batches = self.engine.run(compiled, reference.rows, draws, self.seed, {} if counts is None else counts)
-        return measure(batches, reference, draws, f"scrubbing {compiled.hypothesis.name}", with_model)
+        counts = {} if counts is None else counts
+        found, done, journal = Measured.empty(reference, draws, with_model), False, self._journal
+        if journal is not None:
+            done = journal.restore(stage, found, describe.drawing_contexts(compiled), counts)
+        if not done:
+            batches = self.engine.run(compiled, reference.rows, draws, self.seed, counts, skip=found.batches)
+            for so_far in measure(batches, reference, found, f"scrubbing {compiled.hypothesis.name}"):
+                if journal is not None:
+                    journal.keep(stage, so_far, counts, done=False)
+            if journal is not None:
+                journal.keep(stage, found, counts, done=True)
+        return found.done(reference)
 
-    def _other(self, hypothesis: Hypothesis, name: str, reference: Reference) -> dict[str, NDArray[np.float64]]:
+    def _other(self, name: str, reference: Reference) -> dict[str, NDArray[np.float64]]:
         """Losses under a hypothesis that serves as a baseline, computed once per scope."""
         key = (name, reference.data)
         if key not in self._known:
-            compiled = replace(self.engine.compile(hypothesis), data=reference.data)
-            self._known[key] = self._measure(compiled, reference, max(4, self.draws)).losses
+            compiled = replace(self._others[name], data=reference.data)
+            stage = f"{name} in {reference.data.fingerprint}"
+            self._known[key] = self._measure(compiled, reference, max(4, self.draws), stage).losses()
         return self._known[key]
+
+    def _series(self, series: Series, reference: Reference) -> list[Any]:
+        """The losses of each point of a series: one number, or one per reference."""
+        if not callable(series.losses):
+            return list(series.losses)
+        chosen = reference.data.take(reference.rows)
+        counted, weights = self.slices.of(reference.data)[MAIN][reference.rows], reference.weights()[MAIN]
+        totals = [(np.asarray(loss) * counted).sum(axis=1) for loss in series.losses(chosen)]
+        return [total / np.where(weights > 0, weights, 1.0) for total in totals]
+
+    def _facts(self) -> dict[str, Any]:
+        """What a resumed run must have in common with the interrupted one, beside its hypotheses."""
+        data = self.data
+        return {
+            "model": self.model.fingerprint,
+            "data": data.fingerprint,
+            "loss": repr(self.loss),
+            "slices": [(name, digest_of(as_feature(feature), data)) for name, feature in self.slices.further.items()],
+            "references": None if self.references is None else np.asarray(self.references).tolist(),
+            "choices": self._choices(0).model_dump(),
+            "baselines": [self.baselines, sorted(self.further)],
+            "memory": [self.engine.memory, self.engine.store is not None],
+            "versions": describe.provenance(self.model, data, 0.0, None).versions,
+            "threads": torch.get_num_threads(),
+        }
 
     def _constant(self, reference: Reference) -> dict[str, NDArray[np.float64]]:
         """The best constant prediction of each slice."""
@@ -227,20 +317,7 @@ class Experiment:
             loss=self.loss.name,
             dtype=str(self.model.dtype).removeprefix("torch."),
             device=self.model.device.type,
-        )
-
-    def _provenance(self, data: Dataset, seconds: float) -> Provenance:
-        packages = ("scrubbing", "torch", "numpy", "transformer_lens")
-        versions = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
-        return Provenance(
-            model=self.model.name,
-            model_fingerprint=self.model.fingerprint,
-            data=data.name,
-            data_fingerprint=data.fingerprint,
-            inputs_in_scope=len(data),
-            versions={"python": platform.python_version(), **versions},
-            seconds=round(seconds, 3),
-            when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            clusters=None if self.clusters is None else str(self.clusters),
         )
 
 
@@ -270,48 +347,3 @@ def _per_input(stratum: Feature, where: str) -> Feature:
             problem = f"feature {stratum} has a value per position, and a loss is of a whole input."
             fail(UsageError, "SCR-FEATURE", problem, "Break losses down by a feature with one value per input.")
     return stratum
-
-
-def _claim_counts(compiled: Compiled, counts: Mapping[Context, DrawCounts]) -> list[ClaimCounts]:
-    found: list[ClaimCounts] = []
-    for context, count in sorted(counts.items(), key=lambda item: item[0].region or 0):
-        assert context.region is not None and context.feature is not None
-        region = compiled.tree.regions[context.region]
-        agreed = np.concatenate(count.agreed) if count.agreed else np.zeros(0)
-        found.append(
-            ClaimCounts(
-                path=region.path,
-                what=" | ".join(map(str, region.claim.targets)),
-                variable=region.claim.variable.name,
-                feature=context.feature.name,
-                bits=groups(context.feature, compiled.data).entropy,
-                draws=count.total,
-                agreed_min=int(agreed.min()) if len(agreed) else None,
-                agreed_median=float(np.median(agreed)) if len(agreed) else None,
-                self_share=count.returned_self / count.total if count.total else 0.0,
-                near_ties=context.feature.near_ties(compiled.data),
-            )
-        )
-    return found
-
-
-def _sample(compiled: Compiled, row: int, seed: int) -> str:
-    contexts: dict[str, Context] = {}
-    for region in compiled.tree.regions:
-        contexts[region.path] = compiled.contexts.of(region.index)
-        if region.children and not region.claim.unclaimed.separately:
-            contexts[f"{region.path} / ~unclaimed"] = compiled.contexts.unclaimed(region.index)
-    return sample_text(compiled.hypothesis, compiled.data, sample_tree(contexts, compiled.data, row, seed))
-
-
-def _contexts(value: Any) -> set[Context]:
-    held = getattr(value, "context", None)
-    return {held} if isinstance(held, Context) else set()
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine.engine import Batch
 from scrubbing.errors import ModelMismatch, UsageError, fail
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import divergence
+from scrubbing.metrics.recalibration import FEWEST, NUMBERS_KEPT, Kept
 from scrubbing.metrics.slices import MAIN, Slices
 from scrubbing.progress import bar
+from scrubbing.rng import stream_key, uniform
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +33,12 @@ class Baseline:
     hypothesis: Hypothesis | None = None
     losses: Callable[[Dataset], Floats] | None = None
     """`dataset -> [n, positions]`: loss of every prediction."""
+
+    def __post_init__(self) -> None:
+        if (self.hypothesis is None) == (self.losses is None):
+            told = "neither a hypothesis nor losses" if self.hypothesis is None else "both a hypothesis and losses"
+            remedy = "Give hypothesis=, to be scrubbed, or losses=, a function of the dataset."
+            fail(UsageError, "SCR-BASELINE", f"it has {told}.", remedy, f"baseline {self.meaning!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,83 +71,145 @@ class Reference:
                 fail(UsageError, "SCR-SLICE", problem, "Take more references, or a wider slice.", where)
         return found
 
+    def counted(self) -> Floats:
+        """Positions that the loss counts, `[references]`."""
+        return self.slices.of(self.data)[MAIN][self.rows].sum(axis=1).astype(np.float64)
+
+    def rank(self) -> NDArray[np.int64]:
+        """An order of the references that depends on their ids alone, `[references]`."""
+        ids = self.data.ids[self.rows]
+        return np.argsort(np.lexsort((ids, uniform(stream_key(0, "recalibration"), ids, 0))))
+
+    def sampled(self, positions: int) -> NDArray[np.bool_]:
+        """The first references in that order with at most so many counted positions together, `[references]`."""
+        rank, counted = self.rank(), self.counted()
+        return (np.cumsum(counted[np.argsort(rank)]) <= positions)[rank]
+
 
 @dataclass(eq=False)
 class Measured:
-    """What a run measures, each `[references, draws]`."""
+    """What a run measures: sums over counted positions while it goes on, means when it is done.
 
-    losses: dict[str, Floats]
-    """By slice, per counted position."""
-    model: dict[str, Floats]
-    """The model's own, by slice, `[references]`; empty where it was not computed."""
-    others: dict[str, Floats]
-    """`correct`, `kl` and `changed`, per counted position of the main slice; likewise."""
-
-
-def measure(batches: Iterator[Batch], reference: Reference, draws: int, title: str, with_model: bool) -> Measured:
-    """Consume a run.
-
-    Raises:
-        UsageError: SCR-SLICE. ModelMismatch: SCR-NAN, a loss is not finite.
+    Keys are `loss.SLICE`, `[references, draws]`; where the model runs beside the scrubbed one also `model.SLICE` and
+    `model right`, `[references]`, and `right`, `kl`, `changed` and `prediction`, `[references, draws]`.
     """
-    data, rows, slices = reference.data, reference.rows, reference.slices
-    counted, weights = slices.of(data), reference.weights()
-    shape = (len(rows), draws)
-    measured = Measured({name: np.zeros(shape) for name in counted}, {}, {})
-    if with_model:
-        measured.model = {name: np.zeros(len(rows)) for name in counted}
-        measured.others = {name: np.zeros(shape) for name in ("correct", "kl", "changed")}
-    with bar(title, len(rows) * draws) as progress:
-        for batch in batches:
-            row, position = batch.tokens.rows.cpu().numpy(), batch.tokens.positions.cpu().numpy()
-            token = _Tokens(data, rows[batch.index][row], position, row, len(batch.index))
-            output = batch.outputs["scrubbed"]
-            loss = slices.loss.per_token(output, data, token.of, position).cpu().numpy()
-            if not np.isfinite(loss).all():
-                at = data.ids[token.of[np.flatnonzero(~np.isfinite(loss))[0]]]
+
+    values: dict[str, Floats]
+    kept: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    """For recalibration, of some references: `logits` `[tokens, d_out]`, `targets` and `reference` `[tokens]`."""
+    batches: int = 0
+    """Batches counted so far."""
+
+    @classmethod
+    def empty(cls, reference: Reference, draws: int, with_model: bool) -> Measured:
+        """Before the first batch."""
+        n = len(reference.rows)
+        values = {f"loss.{name}": np.zeros((n, draws)) for name in reference.weights()}
+        if with_model:
+            values |= {f"model.{name}": np.zeros(n) for name in reference.weights()}
+            values |= {name: np.zeros((n, draws)) for name in ("right", "kl", "changed", "prediction")}
+            values |= {name: np.zeros(n) for name in ("model right", "model prediction")}
+        return cls(values)
+
+    def losses(self, of: str = "loss") -> dict[str, Floats]:
+        """By slice: of the scrubbed model, or the `model`."""
+        return {name.removeprefix(f"{of}."): v for name, v in self.values.items() if name.startswith(f"{of}.")}
+
+    def add(self, batch: Batch, reference: Reference, title: str) -> None:
+        """Count one batch.
+
+        Raises:
+            ModelMismatch: SCR-NAN, a loss is not finite.
+        """
+        loss, data = reference.slices.loss, reference.data
+        row, position = batch.tokens.rows.cpu().numpy(), batch.tokens.positions.cpu().numpy()
+        of = reference.rows[batch.index][row]
+        counted = {name: where[of, position] for name, where in reference.slices.of(data).items()}
+
+        def sums(values: Tensor, where: NDArray[np.bool_]) -> Floats:
+            every = values.double().cpu().numpy() * where
+            return np.bincount(row, every, minlength=len(batch.index)).astype(np.float64)
+
+        def losses(output: Tensor) -> Tensor:
+            found = loss.per_token(output, data, of, position)
+            if not bool(found.isfinite().all()):
+                at = data.ids[of[int((~found.isfinite()).nonzero()[0])]]
                 problem = f"the scrubbed loss of input id {at} is NaN or infinite."
                 fail(ModelMismatch, "SCR-NAN", problem, "Use a precision with a larger range.", title)
-            for name, where in counted.items():
-                measured.losses[name][batch.index, batch.draw] = token.sums(loss, where)
-            if with_model:
-                own = batch.outputs["model"]
-                found = {
-                    "correct": slices.loss.correct(output, data, token.of, position),
-                    "kl": divergence(own, output),
-                    "changed": own.argmax(-1) != output.argmax(-1),
-                }
-                for name, values in found.items():
-                    sums = token.sums(values.double().cpu().numpy(), counted[MAIN])
-                    measured.others[name][batch.index, batch.draw] = sums
-                if batch.draw == 0:
-                    loss = slices.loss.per_token(own, data, token.of, position).cpu().numpy()
-                    for name, where in counted.items():
-                        measured.model[name][batch.index] = token.sums(loss, where)
+            return found
+
+        output, at = batch.outputs["scrubbed"], (batch.index, batch.draw)
+        found = losses(output)
+        for name, where in counted.items():
+            self.values[f"loss.{name}"][at] = sums(found, where)
+        if "right" in self.values:
+            own, main = batch.outputs["model"], counted[MAIN]
+            self.values["right"][at] = sums(loss.correct(output, data, of, position), main)
+            self.values["kl"][at] = sums(divergence(own, output), main)
+            self.values["changed"][at] = sums(own.argmax(-1) != output.argmax(-1), main)
+            self.values["prediction"][at] = sums(output.argmax(-1), main)
+            if batch.draw == 0:
+                found = losses(own)
+                for name, where in counted.items():
+                    self.values[f"model.{name}"][batch.index] = sums(found, where)
+                self.values["model right"][batch.index] = sums(loss.correct(own, data, of, position), main)
+                self.values["model prediction"][batch.index] = sums(own.argmax(-1), main)
+            self._keep(output, loss.targets(data, of, position, output), batch.index[row], main, reference)
+        self.batches += 1
+
+    def _keep(
+        self, output: Tensor, targets: Tensor | None, at: NDArray[np.int64], main: NDArray[np.bool_], of: Reference
+    ) -> None:
+        if targets is None:
+            return
+        draws = self.values["right"].shape[1]
+        chosen = np.flatnonzero(of.sampled(NUMBERS_KEPT // (output.shape[1] * draws))[at] & main)
+        here = torch.from_numpy(chosen).to(output.device)
+        found = {"logits": output[here].float(), "targets": targets[here]}
+        for name, values in {**found, "reference": torch.from_numpy(at[chosen])}.items():
+            self.kept.setdefault(name, []).append(values.cpu().numpy())
+
+    def done(self, reference: Reference) -> Measured:
+        """Means per counted position in place of the sums."""
+        weights = reference.weights()
+        # The share of right predictions is of counted positions, whatever the loss is divided by.
+        number = reference.counted()
+
+        def divisor(name: str) -> Floats:
+            kind, _, of = name.partition(".")
+            return weights[of] if kind in ("loss", "model") and "." in name else number
+
+        return Measured({name: _over(v, divisor(name)) for name, v in self.values.items()}, self.kept, self.batches)
+
+    def sample(self, reference: Reference) -> tuple[Kept, Floats, NDArray[np.bool_]] | None:
+        """Logits kept for recalibration, base rates, and which tokens are held out; None where there are too few."""
+        if not self.kept:
+            return None
+        joined = {name: np.concatenate(parts) for name, parts in self.kept.items()}
+        kept = Kept(joined["logits"], joined["targets"], joined["reference"])
+        held_out = reference.rank()[kept.reference] % 2 == 1
+        if min(len(np.unique(kept.reference[half])) for half in (held_out, ~held_out)) < FEWEST:
+            return None
+        data, width = reference.data, kept.logits.shape[1]
+        rows, positions = np.nonzero(reference.slices.of(data)[MAIN])
+        targets = reference.slices.loss.targets(data, rows, positions, torch.empty(0, width))
+        assert targets is not None
+        rate = np.bincount(targets.numpy(), minlength=width) + 0.5
+        return kept, rate / rate.sum(), held_out
+
+
+def measure(batches: Iterator[Batch], reference: Reference, found: Measured, title: str) -> Iterator[Measured]:
+    """Consume a run, batch by batch; what was `found` so far is counted on, in place.
+
+    Raises:
+        ModelMismatch: SCR-NAN, a loss is not finite.
+    """
+    total = found.values[f"loss.{MAIN}"].size
+    with bar(title, total) as progress:
+        for batch in batches:
+            found.add(batch, reference, title)
             progress.advance(len(batch.index))
-    for found in (measured.losses, measured.model):
-        for name in found:
-            found[name] = _over(found[name], weights[name])
-    # The share of right predictions is of counted positions, whatever the loss is divided by.
-    number = counted[MAIN][rows].sum(axis=1).astype(np.float64)
-    measured.others = {name: _over(values, number) for name, values in measured.others.items()}
-    return measured
-
-
-@dataclass(frozen=True, eq=False)
-class _Tokens:
-    """The tokens of one batch."""
-
-    data: Dataset
-    of: NDArray[np.int64]
-    """Row of the dataset."""
-    position: NDArray[np.int64]
-    row: NDArray[np.int64]
-    """Row of the batch."""
-    n: int
-
-    def sums(self, values: Floats, where: NDArray[np.bool_]) -> Floats:
-        """Sum per row of the batch over the tokens that a slice counts."""
-        return np.bincount(self.row, values * where[self.of, self.position], minlength=self.n).astype(np.float64)
+            yield found
 
 
 def _over(sums: Floats, weights: Floats) -> Floats:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from scrubbing.records.schema import ClaimCounts, Number, Recovered, Stratum
+from scrubbing.records.schema import Cancellation, ClaimCounts, Number, Recovered, Stratum
 
 _MOSTLY_SELF = 0.5
 """Share of self-draws above which a claim's test is called empty."""
 _HIDDEN = 0.02
 """Difference between mean-ablated and resampled recovery that is worth a sentence."""
+_CANCELLED = 0.3
+"""Share of the increases in loss that decreases make up for, above which a mean is called misleading."""
 _STRATUM = 3.0
 """A stratum this many times worse than the whole is named."""
 
@@ -20,11 +22,13 @@ def notes(
     strata: Sequence[Stratum],
     claims: Sequence[ClaimCounts],
     exchanged: bool,
+    cancellation: Cancellation,
 ) -> list[str]:
     """All sentences that apply; `exchanged` says whether any activation comes from another input."""
     return [
         *_constant(losses),
         *_mean_ablation(losses, recovered),
+        *_cancellation(cancellation),
         *_strata(losses, strata),
         *_claims(claims),
         *_trivial(exchanged),
@@ -58,6 +62,15 @@ def _mean_ablation(losses: Mapping[str, Number], recovered: Sequence[Recovered])
             f"Mean ablation hides what resampling shows: with everything unclaimed at its mean {100 * mean_kept:.1f} % "
             "is "
             f"recovered, resampled {100 * null.fraction.value:.1f} %."
+        )
+
+
+def _cancellation(found: Cancellation) -> Iterator[str]:
+    worse, better = found.worse.value, found.better.value
+    if better > _CANCELLED * worse and better > 2 * (found.better.se or 0.0) and better > 0.01:
+        yield (
+            f"Losses cancel: scrubbing raises them by {worse:.3f} nats on some inputs and lowers them by {better:.3f} "
+            "on others, so the mean difference says less than it seems to. Look at the losses per input."
         )
 
 

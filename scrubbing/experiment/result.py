@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scrubbing.data.dataset import Dataset
 from scrubbing.errors import NoFraction, ScrubbingError, UsageError, fail
 from scrubbing.experiment.notes import notes
 from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.metrics.equivalent import Series, equivalent
 from scrubbing.metrics.recovered import BASELINES, loss_recovered
-from scrubbing.records.schema import Choices, ClaimCounts, Number, Provenance, Recovered, RunRecord, Slice, Stratum
-from scrubbing.stats.intervals import Bootstrap, Estimate
+from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
+from scrubbing.records.schema import (
+    Branch,
+    Cancellation,
+    Choices,
+    ClaimCounts,
+    Equivalent,
+    ModelNode,
+    Number,
+    Provenance,
+    Recalibrated,
+    Recovered,
+    RunRecord,
+    Size,
+    Slice,
+    Stratum,
+    VariableNode,
+)
+from scrubbing.stats.intervals import Bootstrap, Estimate, per_input
+
+if TYPE_CHECKING:
+    from scrubbing.metrics.recalibration import Kept
 
 Floats = NDArray[np.float64]
 
@@ -25,8 +47,10 @@ class Result:
     """What came out of a scrub. Arrays are in the order of `ids`; estimates are made when asked for."""
 
     hypothesis: Hypothesis
-    ids: NDArray[np.int64]
-    """Reference inputs, `[n]`."""
+    data: Dataset
+    """Within the hypothesis's scope."""
+    rows: NDArray[np.int64]
+    """Of the reference inputs, `[n]`."""
     losses: Mapping[str, Floats]
     """`model` and `constant` `[n]`; `scrubbed` and the baselines `[n]` or `[n, draws]`. In nats per counted position;
     for a classifier, per reference input."""
@@ -34,12 +58,8 @@ class Result:
     """What each reference counts in a mean, `[n]`: its number of counted positions; 1 for a classifier."""
     counted: Floats
     """Number of counted positions of each reference, `[n]`."""
-    correct: Floats
-    """Share of counted positions whose most likely scrubbed prediction is right, `[n, draws]`."""
-    kl: Floats
-    """KL(model || scrubbed), `[n, draws]`."""
-    changed: Floats
-    """Share of counted positions whose most likely prediction differs from the model's, `[n, draws]`."""
+    measured: Mapping[str, Floats]
+    """See `Measured`."""
     slices: Mapping[str, tuple[Floats, Mapping[str, Floats]]]
     """Further slices: weights and losses."""
     meanings: Mapping[str, str]
@@ -48,24 +68,58 @@ class Result:
     """The baseline that 0 % recovered stands for in tables."""
     strata: Mapping[str, NDArray[Any]]
     """Value of each stratifying feature, `[n]`."""
+    clusters: NDArray[Any] | None
+    """Family of each reference, `[n]`."""
     claims: tuple[ClaimCounts, ...]
     choices: Choices
     provenance: Provenance
     tree: str
     """The claims with one sampled input each, as text."""
-    exchanged: bool = True
+    variables: tuple[VariableNode, ...]
+    branches: tuple[Branch, ...]
+    nodes: tuple[ModelNode, ...]
+    size: Size
+    exchanged: bool
     """Whether any activation comes from another input."""
+    kept: tuple[Kept, Floats, NDArray[np.bool_]] | None
+    """Logits for recalibration, base rates, and which are held out."""
+    series: tuple[Series, Sequence[Any]] | None
+    """A series of unscrubbed models, and the loss of each."""
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Reference inputs, `[n]`."""
+        return self.data.ids[self.rows]
+
+    @property
+    def correct(self) -> Floats:
+        """Share of counted positions whose most likely scrubbed prediction is right, `[n, draws]`."""
+        return self.measured["right"]
+
+    @property
+    def kl(self) -> Floats:
+        """KL(model || scrubbed), `[n, draws]`."""
+        return self.measured["kl"]
+
+    @property
+    def changed(self) -> Floats:
+        """Share of counted positions whose most likely prediction differs from the model's, `[n, draws]`."""
+        return self.measured["changed"]
+
+    def _bootstrap(self, columns: Mapping[str, Floats], weights: Floats, here: Any = slice(None)) -> Bootstrap:
+        clusters = None if self.clusters is None else self.clusters[here]
+        more = {} if clusters is None else {"clusters": clusters}
+        return Bootstrap(columns, seed=self.choices.seed, weights=weights, **more)
 
     @cached_property
     def bootstrap(self) -> Bootstrap:
         """All losses, resampled together."""
-        return Bootstrap(self.losses, seed=self.choices.seed, weights=self.weights)
+        return self._bootstrap(self.losses, self.weights)
 
     @cached_property
     def predictions(self) -> Bootstrap:
         """Accuracy, KL and changed predictions, resampled together."""
-        columns = {"accuracy": self.correct, "kl": self.kl, "changed": self.changed}
-        return Bootstrap(columns, seed=self.choices.seed, weights=self.counted)
+        return self._bootstrap({"accuracy": self.correct, "kl": self.kl, "changed": self.changed}, self.counted)
 
     def loss(self, name: str = "scrubbed") -> Estimate:
         """Mean loss of `scrubbed`, `model` or a baseline, in nats per counted position (per input, of a classifier).
@@ -87,16 +141,17 @@ class Result:
         return loss_recovered(self.bootstrap, baseline)
 
     def record(self) -> RunRecord:
-        """Everything but the per-input numbers, ready to be stored or shown."""
+        """Everything but the values per input, ready to be stored or shown."""
         losses = {name: Number.of(self.loss(name)) for name in self.losses}
         recovered = [_recovered(self.bootstrap, name, self.meanings) for name in self.meanings if name in self.losses]
         strata = [stratum for name, values in self.strata.items() for stratum in self._strata(name, values)]
+        stored = _stored(self.hypothesis)
         return RunRecord(
             hypothesis=self.hypothesis.name,
             claim=self.hypothesis.claim,
             scope=None if self.hypothesis.scope is None else str(self.hypothesis.scope),
             tree=self.tree,
-            stored=_stored(self.hypothesis),
+            stored=stored,
             choices=self.choices,
             losses=losses,
             recovered=recovered,
@@ -108,9 +163,91 @@ class Result:
             counted=int(self.counted.sum()),
             zero=self.zero,
             claims=list(self.claims),
-            notes=notes(losses, recovered, strata, self.claims, self.exchanged),
+            notes=notes(losses, recovered, strata, self.claims, self.exchanged, self.cancellation),
             provenance=self.provenance,
+            hash=None if stored is None else self.hypothesis.hash,
+            variables=list(self.variables),
+            branches=list(self.branches),
+            nodes=list(self.nodes),
+            size=self.size,
+            cancellation=self.cancellation,
+            recalibrated=self.recalibrated,
+            equivalent=self.equivalent,
         )
+
+    def inputs(self) -> Inputs:
+        """The values per reference input, draws averaged."""
+        columns: dict[str, NDArray[Any]] = {
+            "id": self.ids,
+            "text": np.array([self.data.show(int(row)) for row in self.rows], dtype=str),
+            "weight": self.weights,
+            "counted": self.counted,
+        }
+        columns |= {f"{LOSS}{name}": per_input(values) for name, values in self.losses.items()}
+        columns |= {name: per_input(self.measured[name]) for name in ("right", "kl", "changed")}
+        columns["model_right"] = self.measured["model right"]
+        if (self.counted == 1).all():
+            columns["prediction"] = self.measured["prediction"][:, 0].astype(np.int64)
+            columns["model_prediction"] = self.measured["model prediction"].astype(np.int64)
+        columns |= {f"{STRATUM}{name}": values for name, values in self.strata.items()}
+        for name, (weights, losses) in self.slices.items():
+            columns[f"{SLICE}{name}.weight"] = weights
+            columns |= {f"{SLICE}{name}.{LOSS}{loss}": per_input(values) for loss, values in losses.items()}
+        if self.clusters is not None:
+            columns["cluster"] = self.clusters
+        return Inputs(columns)
+
+    @cached_property
+    def cancellation(self) -> Cancellation:
+        """Increases and decreases of the loss per input, apart."""
+        scrubbed, model = per_input(self.losses["scrubbed"]), self.losses["model"]
+        rise = scrubbed - model
+        both = self._bootstrap({"worse": rise.clip(min=0), "better": (-rise).clip(min=0)}, self.weights)
+        varied = len(rise) > 1 and scrubbed.std() > 0 and model.std() > 0
+        return Cancellation(
+            worse=Number.of(both.mean("worse")),
+            better=Number.of(both.mean("better")),
+            correlation=float(np.corrcoef(scrubbed, model)[0, 1]) if varied else None,
+        )
+
+    @cached_property
+    def recalibrated(self) -> Recalibrated | None:
+        """After the best affine recalibration; None for losses without classes, and for few references."""
+        if self.kept is None:
+            return None
+        from scrubbing.metrics.recalibration import recalibrate
+
+        kept, prior, held_out = self.kept
+        temperature, weight, after, before = recalibrate(kept, prior, held_out)
+        at, places = np.unique(kept.reference[held_out], return_inverse=True)
+        number = np.bincount(places)
+        columns = {name: np.bincount(places, x) / number for name, x in (("after", after), ("before", before))}
+        both = self._bootstrap(columns, self.counted[at], at)
+        return Recalibrated(
+            temperature=temperature if np.isfinite(temperature) else None,
+            prior=weight,
+            loss=Number.of(both.mean("after")),
+            before=Number.of(both.mean("before")),
+            references=len(at),
+        )
+
+    @cached_property
+    def equivalent(self) -> Equivalent | None:
+        """The amount of training the scrubbed model is worth; None without a series."""
+        if self.series is None:
+            return None
+        series, losses = self.series
+        amounts = series.amounts
+        amount, beyond = equivalent(amounts, losses, self.losses["scrubbed"], self.weights, self.choices.seed)
+        told = f"worse than {series.what} at {amounts[0]:g} {series.unit}, the first of the series"
+        if beyond == "more":
+            told = f"better than {series.what} at {amounts[-1]:g} {series.unit}, the last of the series"
+        if amount is not None:
+            told = f"as good as {series.what} at {amount.value:.3g} {series.unit}"
+            if amount.low is not None:
+                told += f" [{amount.low:.3g}, {amount.high:.3g}]"
+        number = None if amount is None else Number.of(amount)
+        return Equivalent(what=series.what, unit=series.unit, amount=number, told=told)
 
     def _check_name(self, name: str) -> None:
         if name not in self.losses:
@@ -121,7 +258,7 @@ class Result:
             fail(UsageError, "SCR-BASELINE", problem, remedy, self.hypothesis.name)
 
     def _slice(self, name: str, weights: Floats, losses: Mapping[str, Floats]) -> Slice:
-        whole = Bootstrap(losses, seed=self.choices.seed, weights=weights)
+        whole = self._bootstrap(losses, weights)
         return Slice(
             name=name,
             counted=int(weights.sum()),
@@ -143,8 +280,8 @@ class Result:
             if not self.weights[here].any():
                 continue
             columns = {"scrubbed": self.losses["scrubbed"][here], "model": self.losses["model"][here]}
-            part = Bootstrap(columns, seed=self.choices.seed, weights=self.weights[here])
-            right = Bootstrap({"accuracy": self.correct[here]}, weights=self.counted[here])
+            part = self._bootstrap(columns, self.weights[here], here)
+            right = self._bootstrap({"accuracy": self.correct[here]}, self.counted[here], here)
             found.append(
                 Stratum(
                     name=title,

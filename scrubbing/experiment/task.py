@@ -16,6 +16,7 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 if TYPE_CHECKING:
     from scrubbing.experiment.experiment import Experiment
     from scrubbing.experiment.measure import Baseline
+    from scrubbing.metrics.equivalent import Series
     from scrubbing.metrics.losses import Loss
     from scrubbing.models.protocol import Model
 
@@ -47,6 +48,10 @@ class Task:
     """Further baselines by name."""
     zero: str = "null"
     """The baseline that 0 % recovered stands for in tables."""
+    clusters: Feature | None = None
+    """Families of inputs, which intervals resample whole."""
+    series: Callable[[], Series | None] = lambda: None
+    """Unscrubbed models of increasing training."""
     also: tuple[str, ...] = ()
     """Tasks whose ladders are run after this one's."""
     variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict)
@@ -75,9 +80,13 @@ class Task:
             "slices": self.slices,
             "further": self.further(),
             "zero": self.zero,
+            "clusters": self.clusters,
+            "series": self.series(),
         }
         chosen = {name: value for name, value in options.items() if value is not None}
-        return Experiment(self.model(), self.data(), self.loss(), **given | chosen)
+        made = Experiment(self.model(), self.data(), self.loss(), **given | chosen)
+        made.task = self.name
+        return made
 
     def variant(self, name: str, folder: Path | None) -> Task:
         """This task, or one of its variants.

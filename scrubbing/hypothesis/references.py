@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -104,3 +106,55 @@ def _import(name: str) -> ModuleType:
         fail(
             UsageError, "SCR-ADDRESS", f"there is no module {name!r}.", "Check the name, or give a path ending in .py."
         )
+
+
+def defined(address: str, name: str) -> tuple[str | None, int | None]:
+    """File and line where a hypothesis is defined: where its address's name is bound, or else where its own name is
+    written in a module that has been imported; None where neither is found.
+    """
+    place, _, bound = address.replace("::", ":").rpartition(":")
+    modules = [sys.modules[place]] if place in sys.modules else _own_modules()
+    for module in modules:
+        file = getattr(module, "__file__", None)
+        try:
+            text = Path(file).read_text() if file else ""
+        except (OSError, UnicodeDecodeError):
+            continue
+        if line := _line(text, bound if place else None, name):
+            return _relative(str(file)), line
+    return None, None
+
+
+def _own_modules() -> list[ModuleType]:
+    """Modules of somebody's project: not of the standard library, nor installed."""
+    homes = ("site-packages", "dist-packages", str(Path(os.__file__).parent))
+    files = {module: str(getattr(module, "__file__", None) or "") for module in sys.modules.values()}
+    return [module for module, file in files.items() if file.endswith(".py") and not any(h in file for h in homes)]
+
+
+def _line(text: str, bound: str | None, name: str) -> int | None:
+    names = (name, name.rpartition("/")[2])
+    if bound is None and not any(f'"{one}"' in text for one in names):
+        return None
+    for step in ast.walk(ast.parse(text)):
+        if bound is None:
+            if isinstance(step, ast.Constant) and step.value in names:
+                return step.lineno
+        elif bound in _bound(step):
+            return getattr(step, "lineno", None)
+    return None
+
+
+def _bound(step: ast.AST) -> list[str]:
+    """Names that a statement binds."""
+    if isinstance(step, ast.FunctionDef):
+        return [step.name]
+    targets = step.targets if isinstance(step, ast.Assign) else [step.target] if isinstance(step, ast.AnnAssign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _relative(file: str) -> str:
+    try:
+        return str(Path(file).resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return file

@@ -48,6 +48,12 @@ class Loss(Protocol):
         """Loss of every counted output under the best prediction that ignores the input, `[n, length]`."""
         ...
 
+    def targets(
+        self, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], output: Tensor
+    ) -> Tensor | None:
+        """The right class of each output, int64 `[tokens]`; None where the output is not logits of classes."""
+        ...
+
 
 class _AtOnePosition:
     """What losses that read the output at one position share."""
@@ -89,11 +95,11 @@ class Classification(_AtOnePosition):
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
-        return F.cross_entropy(output.double(), self._targets(data, rows, output), reduction="none")
+        return F.cross_entropy(output.double(), self.targets(data, rows, positions, output), reduction="none")
 
     def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.correct`."""
-        return output.argmax(dim=1) == self._targets(data, rows, output)
+        return output.argmax(dim=1) == self.targets(data, rows, positions, output)
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Minus the log frequency of each input's class; its mean is the entropy of the label."""
@@ -101,7 +107,8 @@ class Classification(_AtOnePosition):
         share = np.bincount(labels) / len(labels)
         return self._everywhere(-np.log(share[labels]), counted)
 
-    def _targets(self, data: Dataset, rows: NDArray[np.int64], output: Tensor) -> Tensor:
+    def targets(self, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], output: Tensor) -> Tensor:
+        """See `Loss.targets`."""
         labels = data[self.label]
         told = ""
         if labels.ndim != 1 or labels.dtype.kind not in "biu":
@@ -136,6 +143,9 @@ class SquaredError(_AtOnePosition):
     def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """Whether the output rounds to the target."""
         return self.per_token(output, data, rows, positions) < 0.25
+
+    def targets(self, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], output: Tensor) -> None:
+        """There are no classes."""
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Squared distance from the mean target."""

@@ -59,7 +59,7 @@ class NextToken:
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
-        targets = self._targets(data, rows, positions, output)
+        targets = self.targets(data, rows, positions, output)
         size = max(1, _NUMBERS_AT_ONCE // output.shape[1])
         losses = [
             F.cross_entropy(logits.double(), target, reduction="none")
@@ -69,7 +69,7 @@ class NextToken:
 
     def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.correct`."""
-        return output.argmax(dim=1) == self._targets(data, rows, positions, output)
+        return output.argmax(dim=1) == self.targets(data, rows, positions, output)
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The unigram: minus the log frequency of each next token among the counted ones of this dataset."""
@@ -86,7 +86,8 @@ class NextToken:
         tokens = data[self.tokens].astype(np.int64)
         return np.concatenate([tokens[:, 1:], np.zeros_like(tokens[:, :1])], axis=1)
 
-    def _targets(self, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], output: Tensor) -> Tensor:
+    def targets(self, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], output: Tensor) -> Tensor:
+        """See `Loss.targets`."""
         targets = data.remember(("following", self.tokens), lambda: self.following(data))[rows, positions]
         if len(targets) and int(targets.max()) >= output.shape[1]:
             problem = f"column {self.tokens!r} holds token {int(targets.max())}; the model predicts {output.shape[1]}."

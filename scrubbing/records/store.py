@@ -2,58 +2,42 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from scrubbing.errors import FileError, fail
-from scrubbing.records.schema import VERSION, RunRecord
+from scrubbing.records.files import folder, write
+from scrubbing.records.inputs import Inputs, digest
+from scrubbing.records.schema import VERSION, PerInput, RunRecord
 
 
-def save(record: RunRecord, path: str | Path) -> Path:
-    """Write a record as JSON. The file appears complete or not at all.
+def save(record: RunRecord, path: str | Path, inputs: Inputs | None = None) -> Path:
+    """Write a record as JSON, and its values per input as parquet beside it.
+
+    The table's name holds its content's digest, so that a record never points at values of another run, however the
+    writing was interrupted.
 
     Raises:
-        FileError: SCR-FILE, the folder cannot be written.
+        FileError: SCR-FILE, the folder cannot be written; what was there before is still there.
     """
     target = folder(Path(path).parent) / Path(path).name
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "w") as file:
-            file.write(record.model_dump_json(indent=1) + "\n")
-        Path(temporary).replace(target)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        fail(
-            FileError,
-            "SCR-FILE",
-            f"the record cannot be written ({error.strerror}).",
-            "Choose a folder you can write.",
-            str(target),
-        )
+    if inputs is not None:
+        content = inputs.to_parquet()
+        name = f"{target.stem}-{digest(content)}.parquet"
+        write(target.with_name(name), content, "the values per input")
+        record = record.model_copy(update={"inputs": PerInput(file=name, digest=digest(content), rows=len(inputs))})
+    write(target, (record.model_dump_json(indent=1) + "\n").encode(), "the record")
+    kept = record.inputs.file if record.inputs is not None else None
+    for old in target.parent.glob(f"{target.stem}-????????????????.parquet"):
+        if old.name != kept:
+            old.unlink(missing_ok=True)
     return target
 
 
-def folder(path: str | Path) -> Path:
-    """A folder for records, made if need be: before a long run, so that its results have somewhere to go.
-
-    Raises:
-        FileError: SCR-FILE, it cannot be made.
-    """
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = f"this folder cannot be made ({error.strerror})."
-        fail(FileError, "SCR-FILE", problem, "Choose a folder you can write.", str(path))
-    return Path(path)
-
-
 def load(path: str | Path) -> RunRecord:
-    """Read a record.
+    """Read a record, of this version or an older one.
 
     Raises:
         FileError: SCR-FILE, missing, truncated, or not a record.
@@ -68,11 +52,54 @@ def load(path: str | Path) -> RunRecord:
         problem = f"it is not a run record ({f'{place}: ' if place else ''}{first['msg']})."
         remedy = "The file is truncated or of another kind; run the hypothesis again."
         if place == "version":
-            problem = f"it is a record of version {first['input']!r}, and this package reads version {VERSION}."
+            problem = f"it is a record of version {first['input']!r}, and this package reads versions 1 to {VERSION}."
             remedy = "Read it with the release of scrubbing that wrote it, or run the hypothesis again."
         fail(FileError, "SCR-FILE", problem, remedy, str(path))
 
 
+def load_inputs(record: RunRecord, path: str | Path) -> Inputs | None:
+    """The values per input of a record read from `path`; None where it was stored without.
+
+    Raises:
+        FileError: SCR-FILE, missing, truncated, or of another run.
+    """
+    if record.inputs is None:
+        return None
+    place = Path(path).with_name(record.inputs.file)
+    try:
+        content = place.read_bytes()
+    except OSError as error:
+        problem = f"the values per input of {Path(path).name} cannot be read ({error.strerror})."
+        fail(FileError, "SCR-FILE", problem, "Keep it beside the record, or run the hypothesis again.", str(place))
+    if digest(content) != record.inputs.digest:
+        problem = f"it is not the table that {Path(path).name} was written with: truncated or changed since."
+        fail(FileError, "SCR-FILE", problem, "Run the hypothesis again.", str(place))
+    return Inputs.from_parquet(content)
+
+
+def found(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
+    """Every record in a folder and its subfolders, by path; a file that is damaged comes as its error.
+
+    Raises:
+        FileError: SCR-FILE, there is no such folder.
+    """
+    root = Path(where)
+    if not root.is_dir():
+        fail(FileError, "SCR-FILE", "there is no such folder.", "Check the path.", str(root))
+    for path in sorted(root.rglob("*.json")):
+        if any(part.startswith(".") for part in path.relative_to(root).parts):
+            continue
+        try:
+            yield path, load(path)
+        except FileError as error:
+            yield path, error
+
+
 def file_name(record: RunRecord) -> str:
     """Where a record goes in an output folder: the hypothesis's name."""
-    return record.hypothesis.replace("/", "-").replace(" ", "-") + ".json"
+    return stem(record.hypothesis) + ".json"
+
+
+def stem(name: str) -> str:
+    """A hypothesis's name as a file name."""
+    return name.replace("/", "-").replace(" ", "-")

@@ -29,7 +29,7 @@ def record_view(record: RunRecord) -> RenderableType:
         parts += [Text(""), _strata(record)]
     if record.claims:
         parts += [Text(""), _claims(record)]
-    parts += [Text(""), *(_note(note) for note in record.notes)]
+    parts += [*_beyond(record), Text(""), *(_note(note) for note in record.notes)]
     parts.append(Text(_provenance(record), style="dim"))
     return Group(*parts)
 
@@ -129,7 +129,32 @@ def _losses(record: RunRecord) -> Table:
     table.add_row("accuracy", _percentages(record.accuracy), "", "most likely scrubbed prediction is right")
     table.add_row("changed", _percentages(record.changed), "", "most likely prediction differs from the model's")
     table.add_row("KL", str(record.kl), "", "KL(model || scrubbed), nats")
+    if (both := record.cancellation) is not None:
+        table.add_row("raised", str(both.worse), "", "mean increase of the loss, inputs with a decrease counting 0")
+        table.add_row("lowered", str(both.better), "", "mean decrease, likewise: what cancels")
     return table
+
+
+def _beyond(record: RunRecord) -> list[RenderableType]:
+    """What is to be known beside losses: size, recalibration, compute."""
+    told: list[str] = []
+    if (size := record.size) is not None:
+        told.append(
+            f"Size: {size.claims} claims on {size.nodes} of {size.of_nodes} nodes, keeping at most {size.bits:.1f} of "
+            f"{size.of_bits:.1f} bits of an input."
+        )
+    if (again := record.recalibrated) is not None:
+        how = "ignoring the logits" if again.temperature is None else f"temperature {again.temperature:.2f}"
+        told.append(
+            f"Recalibrated ({how}, base rates times {again.prior:.2f}; fitted on the other half): {again.loss} on "
+            f"{again.references:,} references, {again.before.value:.3f} without."
+        )
+    if record.equivalent is not None:
+        told.append(f"Compute: {record.equivalent.told}.")
+    null = next((one for one in record.recovered if one.baseline == record.zero), None)
+    if null is not None and null.nines is not None and null.nines > 1:
+        told.append(f"Nines: {null.nines:.1f} of {record.zero} (1 is 90 %, 2 is 99 %).")
+    return [Text(""), *(Text(line) for line in told)] if told else []
 
 
 def _how(record: RunRecord) -> str:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scrubbing import Baseline, Feature, IllegalHypothesis, NextToken, UsageError, feature, head, mlp, offsets, pairs
+from scrubbing import (
+    Baseline,
+    Feature,
+    IllegalHypothesis,
+    NextToken,
+    Series,
+    UsageError,
+    feature,
+    head,
+    mlp,
+    offsets,
+    pairs,
+)
 from scrubbing import attending_to as as_if
 
 
@@ -43,7 +55,24 @@ SEQUENCES = {
         "SCR-SLICE",
         lambda w: scrubbed(w, slices={"late": per_position("last input", last_input)}),
     ),
-    "baseline of a taken name": ("SCR-BASELINE", lambda w: scrubbed(w, further={"null": Baseline("another")})),
+    "baseline of a taken name": (
+        "SCR-BASELINE",
+        lambda w: scrubbed(w, further={"null": Baseline("another", losses=lambda data: data)}),
+    ),
+    "baseline of nothing": ("SCR-BASELINE", lambda w: Baseline("nothing")),
+    "baseline of two things": (
+        "SCR-BASELINE",
+        lambda w: Baseline("two things", hypothesis=w.hypothesis(), losses=lambda data: data),
+    ),
+    "series that goes back": (
+        "SCR-SERIES",
+        lambda w: Series("this model in training", "% of it", (10.0, 5.0), (2.0, 3.0)),
+    ),
+    "series of one": ("SCR-SERIES", lambda w: Series("this model in training", "% of it", (10.0,), (2.0,))),
+    "series with losses of another number": (
+        "SCR-SERIES",
+        lambda w: Series("this model in training", "% of it", (1.0, 5.0), (2.0, 3.0, 4.0)),
+    ),
     "unknown zero": ("SCR-BASELINE", lambda w: scrubbed(w, zero="heads")),
     "no offset": ("SCR-PART", lambda w: offsets()),
     "offset that is no integer": ("SCR-PART", lambda w: offsets(0.5)),

@@ -101,5 +101,5 @@ def test_record_as_json(snapshot: Any) -> None:
     experiment = Experiment(model, data, SquaredError(), strata={"half": halves}, draws=2)
     record = experiment.run(Hypothesis("toy/half", "Half of it matters.", claims)).record()
     value = json.loads(record.model_dump_json(), parse_float=lambda text: float(f"{float(text):.9g}"))
-    value["provenance"] |= {"when": "<when>", "seconds": "<seconds>", "versions": "<versions>"}
+    value["provenance"] |= {"when": "<when>", "seconds": "<seconds>", "versions": "<versions>", "git": "<git>"}
     assert json.dumps(value, indent=1) == snapshot

@@ -7,14 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scrubbing.experiment.notes import notes
-from scrubbing.records.schema import ClaimCounts, Number, Recovered, Stratum
+from scrubbing.records.schema import Cancellation, ClaimCounts, Number, Recovered, Stratum
 
 
 def number(value, width=0.01):
     return Number(value=value, se=width / 2, low=value - width, high=value + width)
 
 
-def told(scrubbed=0.2, constant=0.6, null=4.0, rest=None, strata=(), claims=(), exchanged=True, width=0.01):
+def told(
+    scrubbed=0.2,
+    constant=0.6,
+    null=4.0,
+    rest=None,
+    strata=(),
+    claims=(),
+    exchanged=True,
+    width=0.01,
+    worse=0.2,
+    better=0.0,
+):
     losses = {"model": number(0.0), "scrubbed": number(scrubbed, width), "null": number(null)}
     if constant is not None:
         losses["constant"] = number(constant)
@@ -23,7 +34,8 @@ def told(scrubbed=0.2, constant=0.6, null=4.0, rest=None, strata=(), claims=(), 
     recovered = [
         Recovered(baseline="null", meaning="", fraction=number(1 - scrubbed / null), nats=number(scrubbed)),
     ]
-    return notes(losses, recovered, list(strata), list(claims), exchanged)
+    cancelled = Cancellation(worse=number(worse), better=number(better), correlation=None)
+    return notes(losses, recovered, list(strata), list(claims), exchanged, cancelled)
 
 
 def claim(**changed):
@@ -111,3 +123,10 @@ def test_near_ties():
 def test_nothing_exchanged():
     (found,) = told(exchanged=False)
     assert found.startswith("No activation is ever exchanged")
+
+
+@pytest.mark.parametrize(
+    ("worse", "better", "said"), [(0.5, 0.0, False), (0.5, 0.14, False), (0.5, 0.16, True), (0.02, 0.009, False)]
+)
+def test_losses_that_cancel(worse, better, said):
+    assert any(note.startswith("Losses cancel") for note in told(worse=worse, better=better)) == said

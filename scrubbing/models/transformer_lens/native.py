@@ -15,8 +15,6 @@ from scrubbing.errors import Fault, ModelMismatch, brief, fail, nearest
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
-LEGACY_KEYS = {"normalization": "normalization_type"}
-"""Keys of old config files under today's name."""
 _VALUES: dict[str, tuple[str | None, ...]] = {
     "attention_dir": ("bidirectional", "causal"),
     "normalization_type": ("LN", "LNPre", "RMS", "RMSPre", None),
@@ -38,7 +36,7 @@ def boot(config: Mapping[str, Any], head_bias: bool = False) -> TransformerBridg
     from transformer_lens.model_bridge.sources import build_bridge_from_module
     from transformer_lens.model_bridge.sources.native import NativeModel, initialize_native_model
 
-    fields = {LEGACY_KEYS.get(key, key): value for key, value in config.items()}
+    fields = dict(config)
     faults: list[Fault] = []
     known = {name for kind in TransformerBridgeConfig.__mro__[:-1] for name in inspect.signature(kind).parameters}
     for key in sorted(set(fields) - known):

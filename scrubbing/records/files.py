@@ -1,0 +1,76 @@
+"""Files that appear whole or not at all, and folders that one run at a time writes to."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scrubbing.errors import FileError, fail
+
+
+def write(path: Path, content: bytes, what: str = "the file") -> Path:
+    """Write a file through a temporary one beside it, on disk before it gets its name.
+
+    Raises:
+        FileError: SCR-FILE, no room, no permission; what was there before is still there.
+    """
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)  # mkstemp's own 0600 would keep colleagues from reading
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        remedy = "Choose a folder you can write, with room; what was there before is unchanged."
+        fail(FileError, "SCR-FILE", f"{what} cannot be written ({error.strerror}).", remedy, str(path))
+    return path
+
+
+def folder(path: str | Path) -> Path:
+    """A folder to write to, made if need be: before a long run, so that its results have somewhere to go.
+
+    Raises:
+        FileError: SCR-FILE, it cannot be made, or not written to.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        problem = f"this folder cannot be made or written to ({error.strerror})."
+        fail(FileError, "SCR-FILE", problem, "Choose a folder you can write.", str(path))
+    return Path(path)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a folder for this process; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        FileError: SCR-FILE, another process holds it.
+    """
+    import filelock
+
+    lock = filelock.FileLock(path / ".scrub.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        remedy = "Wait for it to end, or choose another folder."
+        fail(FileError, "SCR-FILE", "another run is writing to this folder.", remedy, str(path))
+    except OSError as error:
+        problem = f"this folder cannot be written to ({error.strerror})."
+        fail(FileError, "SCR-FILE", problem, "Choose a folder you can write.", str(path))
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,66 @@
+"""A loss as an amount of training: interpolation by hand, and what lies outside the series."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scrubbing import Series
+from scrubbing.metrics.equivalent import equivalent
+
+ONES = np.ones(4)
+
+
+def test_halfway_in_loss_is_halfway_in_log_amount():
+    amount, beyond = equivalent((1.0, 100.0), (4.0, 2.0), np.full(4, 3.0), ONES, 0)
+    assert (amount.value, beyond) == (pytest.approx(10.0), "")
+    assert (amount.low, amount.high) == (pytest.approx(10.0), pytest.approx(10.0))
+
+
+def test_a_point_that_got_worse_counts_as_the_one_before():
+    amount, _ = equivalent((1.0, 10.0, 100.0), (4.0, 5.0, 2.0), np.full(4, 4.0), ONES, 0)
+    assert 1.0 <= amount.value <= 10.0
+
+
+@pytest.mark.parametrize(("loss", "beyond"), [(5.0, "less"), (1.0, "more")])
+def test_outside_the_series(loss, beyond):
+    assert equivalent((1.0, 10.0), (4.0, 2.0), np.full(4, loss), ONES, 0) == (None, beyond)
+
+
+def test_losses_per_reference_share_their_sampling_error():
+    """A scrubbed model that is a point of the series, input by input, is that amount without any uncertainty."""
+    rng = np.random.default_rng(0)
+    hard = rng.exponential(size=200)
+    points = [3 * hard, 2 * hard, hard]
+    shared, _ = equivalent((1.0, 10.0, 100.0), points, 2 * hard, np.ones(200), 0)
+    apart, _ = equivalent((1.0, 10.0, 100.0), [p.mean() for p in points], 2 * hard, np.ones(200), 0)
+    assert (shared.value, apart.value) == (pytest.approx(10.0), pytest.approx(10.0))
+    assert shared.high - shared.low < 1e-6 < apart.high - apart.low
+
+
+@given(losses=st.lists(st.floats(0.1, 10), min_size=2, max_size=6), scrubbed=st.floats(0.1, 10))
+def test_the_amount_is_within_the_series(losses, scrubbed):
+    amounts = [2.0**i for i in range(len(losses))]
+    amount, beyond = equivalent(amounts, losses, np.full(3, scrubbed), np.ones(3), 0)
+    if amount is None:
+        assert scrubbed > losses[0] if beyond == "less" else scrubbed < min(losses)
+    else:
+        assert amounts[0] <= amount.value * (1 + 1e-9) and amount.value <= amounts[-1] * (1 + 1e-9)
+
+
+def test_series_of_any_kind_in_a_result():
+    from benchmarks.parens.task import our_data, task
+    from scrubbing import Experiment
+
+    told = {}
+    for top in (9.0, 1e-9):
+        series = Series("other models", "layers", (1.0, 4.0), (top, top / 2))
+        experiment = Experiment(task.model(), our_data(500), task.loss(), references=40, baselines=False, series=series)
+        told[top] = experiment.run(task.rung("two-tests")).record()
+    assert told[1e-9].equivalent.told == "worse than other models at 1 layers, the first of the series"
+    assert told[9.0].equivalent.told == "better than other models at 4 layers, the last of the series"
+    assert math.isfinite(told[9.0].losses["scrubbed"].value)

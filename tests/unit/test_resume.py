@@ -1,0 +1,170 @@
+"""A run that is stopped goes on where it was, and gives the same bits; another run never picks up its measurements."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.parens.task import our_data, task
+from scrubbing import Experiment, FileError, Hypothesis, feature, head
+from scrubbing.experiment import journal
+from scrubbing.experiment.experiment import OUTPUT, Variable
+from scrubbing.records.files import alone
+
+
+class Stop(Exception):
+    """Stands for a power cut."""
+
+
+def experiment(seed=0, **options):
+    options = {"references": 60, "draws": 3, "memory": 2**22, "strata": task.strata, **options}
+    return Experiment(task.model(), our_data(400), task.loss(), seed=seed, **options)
+
+
+RUNGS = ["two-tests", "four-heads"]
+
+
+def stopped(monkeypatch, out, after, hypotheses=None, **options):
+    """Run until so many files were written, then stop."""
+    written = 0
+    real = journal.write
+
+    def write(*arguments):
+        nonlocal written
+        if written == after:
+            raise Stop
+        written += 1
+        return real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "EVERY", 0.0)
+        patched.setattr(journal, "write", write)
+        with pytest.raises(Stop):
+            experiment(**options).run_all(hypotheses or [task.rung(name) for name in RUNGS], out)
+
+
+def everything(results):
+    timed = {"provenance": {"seconds", "when"}}
+    return [(one.record().model_dump(exclude=timed), one.inputs().to_parquet()) for one in results]
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return everything(experiment().run_all([task.rung(name) for name in RUNGS]))
+
+
+@pytest.mark.parametrize("after", [1, 2, 5, 9, 14, 25, 40])
+def test_stopped_anywhere_the_record_is_the_same_bit_for_bit(after, whole, tmp_path, monkeypatch):
+    stopped(monkeypatch, tmp_path, after)
+    assert list(tmp_path.glob(".scrub-*/*.npz"))
+    again = experiment().run_all([task.rung(name) for name in RUNGS], tmp_path)
+    assert everything(again) == whole
+    assert not list(tmp_path.glob(".scrub-*"))
+
+
+def test_stopped_twice(whole, tmp_path, monkeypatch):
+    stopped(monkeypatch, tmp_path, 4)
+    stopped(monkeypatch, tmp_path, 6)
+    assert everything(experiment().run_all([task.rung(name) for name in RUNGS], tmp_path)) == whole
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
+    stopped(monkeypatch, tmp_path, 30)
+    run = []
+    again = experiment()
+    real = again.engine.run
+    monkeypatch.setattr(again.engine, "run", lambda *a, **k: run.append(k["skip"]) or real(*a, **k))
+    again.run_all([task.rung(name) for name in RUNGS], tmp_path)
+    fresh = experiment()
+    every, real_fresh = [], fresh.engine.run
+    monkeypatch.setattr(fresh.engine, "run", lambda *a, **k: every.append(k["skip"]) or real_fresh(*a, **k))
+    fresh.run_all([task.rung(name) for name in RUNGS])
+    assert len(run) < len(every)
+    assert max(run) > 0 == max(every)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"seed": 1}, {"draws": 2}, {"references": 50}, {"memory": 2**23}, {"baselines": False}]
+)
+def test_another_run_starts_afresh(changed, tmp_path, monkeypatch):
+    stopped(monkeypatch, tmp_path, 9)
+    before = sorted(tmp_path.glob(".scrub-*/*.npz"))
+    hypotheses = [task.rung(name) for name in RUNGS]
+    assert everything(experiment(**changed).run_all(hypotheses, tmp_path)) == everything(
+        experiment(**changed).run_all(hypotheses)
+    )
+    assert sorted(tmp_path.glob(".scrub-*/*.npz")) == before  # what the stopped run left is not touched
+
+
+def test_a_feature_with_another_body_starts_afresh(tmp_path, monkeypatch):
+    """The same name and import path, but other values: nothing measured with the old ones may be used."""
+
+    def hypothesis(threshold):
+        parity = feature(name="parity")(lambda data: data["tokens"].sum(1) % 2 == threshold % 2)
+        monkeypatch.setattr(Hypothesis, "to_json", lambda self: {"name": self.name})
+        return Hypothesis(
+            "h",
+            "a claim",
+            OUTPUT.carries(
+                Variable("v", parity),
+                head(1, 0)
+                .direct()
+                .carries(
+                    Variable(
+                        "w", parity if threshold else feature(name="parity")(lambda data: data["tokens"][:, 1] == 0)
+                    )
+                ),
+            ),
+        )
+
+    stopped(monkeypatch, tmp_path, 9, [hypothesis(1)])
+    other = everything(experiment().run_all([hypothesis(0)], tmp_path))
+    assert other == everything(experiment().run_all([hypothesis(0)]))
+
+
+def test_a_hypothesis_that_cannot_be_stored_runs_without_a_journal(tmp_path):
+    unnamed = feature(name="unnamed")(lambda data: data["tokens"][:, 1] == 0)
+    hypothesis = Hypothesis("h", "a claim", OUTPUT.carries(Variable("v", unnamed)))
+    experiment().run_all([hypothesis], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] in ([".scrub.lock"], [])
+
+
+def test_a_damaged_measurement_is_measured_again(whole, tmp_path, monkeypatch):
+    stopped(monkeypatch, tmp_path, 20)
+    for path in tmp_path.glob(".scrub-*/*.npz"):
+        path.write_bytes(path.read_bytes()[:40])
+    assert everything(experiment().run_all([task.rung(name) for name in RUNGS], tmp_path)) == whole
+
+
+def test_two_runs_in_one_folder(tmp_path):
+    with alone(tmp_path), pytest.raises(FileError) as refused:
+        experiment().run_all([task.rung("two-tests")], tmp_path)
+    assert "another run is writing to this folder" in str(refused.value)
+    experiment().run_all([task.rung("two-tests")], tmp_path)  # once it is over
+
+
+def test_the_lock_of_a_killed_process_is_gone(tmp_path):
+    lines = [
+        "import time, pathlib, scrubbing.records.files as files",
+        f"with files.alone(pathlib.Path({str(tmp_path)!r})):",
+        "    print('held', flush=True)",
+        "    time.sleep(60)",
+    ]
+    hold = "\n".join(lines)
+    process = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    with pytest.raises(FileError), alone(tmp_path):
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    with alone(tmp_path):
+        pass
+
+
+def test_measurements_differ_between_seeds(whole):
+    other = everything(experiment(seed=1).run_all([task.rung(name) for name in RUNGS]))
+    assert other != whole
