@@ -18,7 +18,7 @@ from hypotheses.induction.roles import Roles
 from scrubbing import Dataset, Hypothesis, ModelGraph, Task, transformer_graph
 
 if TYPE_CHECKING:
-    from scrubbing import Baseline, Bigram, NextToken
+    from scrubbing import Baseline, Bigram, NextToken, Series
     from scrubbing.models.transformer.model import Transformer
 
 HERE = Path(__file__).parent
@@ -129,6 +129,12 @@ def rungs(which: str) -> list[Hypothesis]:
     return ladder.ladder(roles(which))
 
 
+def _series(which: str) -> Series:
+    from benchmarks.induction.moments import series
+
+    return series(which)
+
+
 def _task(which: str, name: str, also: tuple[str, ...] = ()) -> Task:
     return Task(
         name=name,
@@ -142,6 +148,7 @@ def _task(which: str, name: str, also: tuple[str, ...] = ()) -> Task:
         slices=SLICES,
         further=lambda: further(which),
         zero="heads only",
+        series=lambda: _series(which),
         also=also,
     )
 

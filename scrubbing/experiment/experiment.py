@@ -32,9 +32,10 @@ from scrubbing.metrics.recovered import BASELINES
 from scrubbing.metrics.slices import MAIN, Slices
 from scrubbing.models.protocol import Model
 from scrubbing.records.files import alone, folder
-from scrubbing.records.schema import Choices
+from scrubbing.records.schema import Choices, ClaimCost, Number
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Mode
 from scrubbing.sampling.frames import DrawCounts
+from scrubbing.stats.intervals import Bootstrap
 
 Ablation = Literal["mean", "zero", "noise"]
 
@@ -116,7 +117,7 @@ class Experiment:
         where = self.slices.where(data)
         positions = within(fixed(tuple(range(length))), where, REFERENCE, length)
         self.engine = Engine(model, data, positions, store=store, memory=memory, spill=spill)
-        self._known: dict[tuple[str, Dataset], dict[str, NDArray[np.float64]]] = {}
+        self._known: dict[tuple[str, Dataset, bytes], dict[str, NDArray[np.float64]]] = {}
         self._others: dict[str, Compiled] = {}
         self._journal: Journal | None = None
         self.task: str | None = None
@@ -228,6 +229,23 @@ class Experiment:
             series=None if self.series is None else (self.series, self._series(self.series, reference)),
         )
 
+    def claim_costs(self, result: Result) -> list[ClaimCost]:
+        """What the exchange of each claim costs, on the references and draws of a result; one more run per claim that
+        draws.
+        """
+        found: list[ClaimCost] = []
+        reference = Reference(result.data, result.rows, self.slices)
+        for region in self.engine.compile(result.hypothesis, self.mode).tree.regions[1:]:
+            compiled = self.engine.compile(result.hypothesis, replace(self.mode, kept=region.index))
+            kept = self._measure(compiled, reference, self.draws, f"without {region.path}").losses()[MAIN]
+            columns = {"cost": result.losses["scrubbed"] - kept}
+            nats = Bootstrap(columns, self.seed, weights=result.weights, clusters=result.clusters).mean("cost")
+            what = " | ".join(map(str, region.claim.targets))
+            found.append(
+                ClaimCost(path=region.path, what=f"{what} carries {region.claim.variable}", nats=Number.of(nats))
+            )
+        return found
+
     def _rows(self, data: Dataset) -> NDArray[np.int64]:
         wanted = self.references
         return choose(data, min(DEFAULT_REFERENCES, len(data)) if wanted is None else wanted, self.seed)
@@ -256,7 +274,7 @@ class Experiment:
 
     def _other(self, name: str, reference: Reference) -> dict[str, NDArray[np.float64]]:
         """Losses under a hypothesis that serves as a baseline, computed once per scope."""
-        key = (name, reference.data)
+        key = (name, reference.data, reference.rows.tobytes())
         if key not in self._known:
             compiled = replace(self._others[name], data=reference.data)
             stage = f"{name} in {reference.data.fingerprint}"
@@ -290,7 +308,7 @@ class Experiment:
 
     def _constant(self, reference: Reference) -> dict[str, NDArray[np.float64]]:
         """The best constant prediction of each slice."""
-        key = ("constant", reference.data)
+        key = ("constant", reference.data, reference.rows.tobytes())
         if key not in self._known:
             data, counted = reference.data, self.slices.of(reference.data)
             per_token = {name: self.loss.constant(data, where) for name, where in counted.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from scrubbing.records.schema import Cancellation, ClaimCounts, Number, Recovered, Stratum
 
@@ -16,20 +17,20 @@ _STRATUM = 3.0
 """A stratum this many times worse than the whole is named."""
 
 
-def notes(
-    losses: Mapping[str, Number],
-    recovered: Sequence[Recovered],
-    strata: Sequence[Stratum],
-    claims: Sequence[ClaimCounts],
-    exchanged: bool,
-    cancellation: Cancellation,
-) -> list[str]:
-    """All sentences that apply; `exchanged` says whether any activation comes from another input."""
+def notes(found: Mapping[str, Any], claims: Sequence[ClaimCounts], exchanged: bool) -> list[str]:
+    """All sentences that apply.
+
+    Args:
+        found: `losses`, `recovered`, `strata` and `cancellation` of a record.
+        claims: what was drawn.
+        exchanged: whether any activation comes from another input.
+    """
+    losses = found["losses"]
     return [
         *_constant(losses),
-        *_mean_ablation(losses, recovered),
-        *_cancellation(cancellation),
-        *_strata(losses, strata),
+        *_mean_ablation(losses, found["recovered"]),
+        *_cancellation(found["cancellation"]),
+        *_strata(losses, found["strata"]),
         *_claims(claims),
         *_trivial(exchanged),
     ]

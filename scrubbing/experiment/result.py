@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.errors import NoFraction, ScrubbingError, UsageError, fail
+from scrubbing.errors import ScrubbingError, UsageError, fail
 from scrubbing.experiment.notes import notes
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.equivalent import Series, equivalent
@@ -19,7 +19,6 @@ from scrubbing.metrics.recovered import BASELINES, loss_recovered
 from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
 from scrubbing.records.schema import (
     Branch,
-    Cancellation,
     Choices,
     ClaimCounts,
     Equivalent,
@@ -27,13 +26,11 @@ from scrubbing.records.schema import (
     Number,
     Provenance,
     Recalibrated,
-    Recovered,
     RunRecord,
     Size,
-    Slice,
-    Stratum,
     VariableNode,
 )
+from scrubbing.records.summary import summarise
 from scrubbing.stats.intervals import Bootstrap, Estimate, per_input
 
 if TYPE_CHECKING:
@@ -108,8 +105,7 @@ class Result:
 
     def _bootstrap(self, columns: Mapping[str, Floats], weights: Floats, here: Any = slice(None)) -> Bootstrap:
         clusters = None if self.clusters is None else self.clusters[here]
-        more = {} if clusters is None else {"clusters": clusters}
-        return Bootstrap(columns, seed=self.choices.seed, weights=weights, **more)
+        return Bootstrap(columns, seed=self.choices.seed, weights=weights, clusters=clusters)
 
     @cached_property
     def bootstrap(self) -> Bootstrap:
@@ -142,35 +138,25 @@ class Result:
 
     def record(self) -> RunRecord:
         """Everything but the values per input, ready to be stored or shown."""
-        losses = {name: Number.of(self.loss(name)) for name in self.losses}
-        recovered = [_recovered(self.bootstrap, name, self.meanings) for name in self.meanings if name in self.losses]
-        strata = [stratum for name, values in self.strata.items() for stratum in self._strata(name, values)]
+        found = summarise(self.inputs(), self.meanings, self.choices.seed)
         stored = _stored(self.hypothesis)
         return RunRecord(
+            **found,
             hypothesis=self.hypothesis.name,
             claim=self.hypothesis.claim,
             scope=None if self.hypothesis.scope is None else str(self.hypothesis.scope),
             tree=self.tree,
             stored=stored,
             choices=self.choices,
-            losses=losses,
-            recovered=recovered,
-            accuracy=Number.of(self.predictions.mean("accuracy")),
-            kl=Number.of(self.predictions.mean("kl")),
-            changed=Number.of(self.predictions.mean("changed")),
-            strata=strata,
-            slices=[self._slice(name, *of) for name, of in self.slices.items()],
-            counted=int(self.counted.sum()),
             zero=self.zero,
             claims=list(self.claims),
-            notes=notes(losses, recovered, strata, self.claims, self.exchanged, self.cancellation),
+            notes=notes(found, self.claims, self.exchanged),
             provenance=self.provenance,
             hash=None if stored is None else self.hypothesis.hash,
             variables=list(self.variables),
             branches=list(self.branches),
             nodes=list(self.nodes),
             size=self.size,
-            cancellation=self.cancellation,
             recalibrated=self.recalibrated,
             equivalent=self.equivalent,
         )
@@ -196,19 +182,6 @@ class Result:
         if self.clusters is not None:
             columns["cluster"] = self.clusters
         return Inputs(columns)
-
-    @cached_property
-    def cancellation(self) -> Cancellation:
-        """Increases and decreases of the loss per input, apart."""
-        scrubbed, model = per_input(self.losses["scrubbed"]), self.losses["model"]
-        rise = scrubbed - model
-        both = self._bootstrap({"worse": rise.clip(min=0), "better": (-rise).clip(min=0)}, self.weights)
-        varied = len(rise) > 1 and scrubbed.std() > 0 and model.std() > 0
-        return Cancellation(
-            worse=Number.of(both.mean("worse")),
-            better=Number.of(both.mean("better")),
-            correlation=float(np.corrcoef(scrubbed, model)[0, 1]) if varied else None,
-        )
 
     @cached_property
     def recalibrated(self) -> Recalibrated | None:
@@ -257,53 +230,8 @@ class Result:
                 remedy += " This one needs baselines=True, and a hypothesis with claims."
             fail(UsageError, "SCR-BASELINE", problem, remedy, self.hypothesis.name)
 
-    def _slice(self, name: str, weights: Floats, losses: Mapping[str, Floats]) -> Slice:
-        whole = self._bootstrap(losses, weights)
-        return Slice(
-            name=name,
-            counted=int(weights.sum()),
-            losses={one: Number.of(whole.mean(one)) for one in losses},
-            recovered=[_recovered(whole, one, self.meanings) for one in self.meanings if one in losses],
-        )
-
-    def _strata(self, name: str, values: NDArray[Any]) -> list[Stratum]:
-        found: list[Stratum] = []
-        for value in np.unique(values)[::-1]:
-            here = values == value
-            title = (
-                name
-                if values.dtype.kind == "b" and value
-                else f"not {name}"
-                if values.dtype.kind == "b"
-                else f"{name} = {value}"
-            )
-            if not self.weights[here].any():
-                continue
-            columns = {"scrubbed": self.losses["scrubbed"][here], "model": self.losses["model"][here]}
-            part = self._bootstrap(columns, self.weights[here], here)
-            right = self._bootstrap({"accuracy": self.correct[here]}, self.counted[here], here)
-            found.append(
-                Stratum(
-                    name=title,
-                    n=int(here.sum()),
-                    model=part.mean("model").value,
-                    scrubbed=Number.of(part.mean("scrubbed")),
-                    accuracy=right.mean("accuracy").value,
-                )
-            )
-        return found
-
     def __repr__(self) -> str:
         return f"<Result {self.hypothesis.name}: scrubbed {self.loss()}, model {self.loss('model')}>"
-
-
-def _recovered(losses: Bootstrap, baseline: str, meanings: Mapping[str, str]) -> Recovered:
-    try:
-        fraction: Number | None = Number.of(loss_recovered(losses, baseline))
-    except NoFraction:
-        fraction = None
-    nats = losses.of(lambda means: means["scrubbed"] - means["model"])
-    return Recovered(baseline=baseline, meaning=meanings[baseline], fraction=fraction, nats=Number.of(nats))
 
 
 def _stored(hypothesis: Hypothesis) -> dict[str, Any] | None:

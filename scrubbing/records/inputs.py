@@ -40,6 +40,15 @@ class Inputs:
     def __contains__(self, name: str) -> bool:
         return name in self.columns
 
+    @property
+    def clusters(self) -> NDArray[Any] | None:
+        """The family of each input; None where every input is one of its own."""
+        return self.columns.get("cluster")
+
+    def rows(self, chosen: NDArray[np.int64]) -> Inputs:
+        """These rows, in this order."""
+        return Inputs({name: values[chosen] for name, values in self.columns.items()})
+
     def names(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Columns whose name starts with a prefix, by the rest of the name."""
         return {name.removeprefix(prefix): values for name, values in self.columns.items() if name.startswith(prefix)}

@@ -202,6 +202,23 @@ class PerInput(_Strict):
     rows: int
 
 
+class ClaimCost(_Strict):
+    """What a claim's own exchange costs: the scrubbed loss minus that with the claim left on the input of the claim
+    above it.
+    """
+
+    path: str
+    what: str
+    nats: Number
+
+
+class Accepted(_Strict):
+    """Why a record is a snapshot that later runs are held against."""
+
+    reason: str
+    when: str
+
+
 class Source(_Strict):
     """Where the hypothesis is defined."""
 
@@ -293,3 +310,7 @@ class RunRecord(_Strict):
     equivalent: Equivalent | None = None
     inputs: PerInput | None = None
     """None where only the record was kept."""
+    claim_costs: list[ClaimCost] = []
+    """Measured for snapshots, and where a gate failed."""
+    accepted: Accepted | None = None
+    """None where the record is not a snapshot."""

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from scrubbing.records.schema import Number, Recovered, RunRecord
+from scrubbing.records.schema import Equivalent, Number, Recovered, RunRecord
 
 _FAR = 10.0
 """A fraction below minus this is not written out."""
@@ -69,9 +69,20 @@ def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
         parts.append(
             _note(told + " What they recover of the null does not make them an account of the model's performance.")
         )
+    if worth := [(record, record.equivalent) for record in records if record.equivalent is not None]:
+        told = "; ".join(f"{_last(record)} {_worth(one)}" for record, one in worth)
+        parts.append(Text(f"As good as {worth[0][1].what} at ... {worth[0][1].unit}: {told}."))
     for i in range(len(first.slices)):
         parts += [Text(""), _slice_table(records, i)]
     return Group(*parts)
+
+
+def _last(record: RunRecord) -> str:
+    return record.hypothesis.rpartition("/")[2]
+
+
+def _worth(one: Equivalent) -> str:
+    return one.told.split(" than ")[0] + " than all" if one.amount is None else f"{one.amount.value:.3g}"
 
 
 def _legend(record: RunRecord) -> str:

@@ -53,6 +53,8 @@ class Mode:
     claimed: Literal["sample", "exact", "mean"] = "sample"
     """`exact`: claims keep the reference. `mean`: the claims directly under the root are ablated instead."""
     unclaimed: Literal["sample", "exact", "mean", "zero", "noise"] = "sample"
+    kept: int | None = None
+    """A region that keeps the input of the claim above it, to see what its own exchange costs."""
 
 
 SCRUB = Mode()
@@ -72,7 +74,7 @@ class Contexts:
         if region.parent is None:
             return REFERENCE
         above = self.of(region.parent)
-        if self.mode.claimed == "exact":
+        if self.mode.claimed == "exact" or self.mode.kept == index:
             return above
         if self.mode.claimed == "mean":
             ablated = self._once("mean", lambda: Context("mean", REFERENCE, ablation="mean"))

@@ -35,7 +35,8 @@ def told(
         Recovered(baseline="null", meaning="", fraction=number(1 - scrubbed / null), nats=number(scrubbed)),
     ]
     cancelled = Cancellation(worse=number(worse), better=number(better), correlation=None)
-    return notes(losses, recovered, list(strata), list(claims), exchanged, cancelled)
+    found = {"losses": losses, "recovered": recovered, "strata": list(strata), "cancellation": cancelled}
+    return notes(found, list(claims), exchanged)
 
 
 def claim(**changed):

@@ -1,0 +1,1 @@
+"""Holding explanations to what was accepted: policy, snapshots, verdicts, and what moved."""

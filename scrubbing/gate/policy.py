@@ -1,0 +1,116 @@
+"""What is gated and how strictly, read from `pyproject.toml` or a TOML file of its own."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scrubbing.errors import Fault, FileError, UsageError, fail, nearest
+
+TABLE = "tool.scrubbing.gate"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rule(_Strict):
+    """One hypothesis, and what must hold of it."""
+
+    hypothesis: str
+    """Its address: FILE.py::name, module:name, or task/rung."""
+    task: str | None = None
+    """By name, or FILE.py::name; the default is the address's own."""
+    references: int | None = Field(default=None, ge=2)
+    """Reference inputs of a gate run; the default is the task's."""
+    budget: int | None = Field(default=None, ge=2)
+    """Reference inputs of a snapshot, and the most that `--settle` goes to; the default is four times `references`."""
+    draws: int | None = Field(default=None, ge=1)
+    seed: int = 0
+    margin: float = Field(default=0.05, ge=0)
+    """Nats by which the mean scrubbed loss may rise over the snapshot's."""
+    floor: float | None = None
+    """Fraction recovered that must be reached, whatever the snapshot says."""
+    baseline: str | None = None
+    """What the floor is a fraction of; the default is the task's zero."""
+    beats: tuple[str, ...] = ("constant",)
+    """Baselines than which the scrubbed model must not be worse."""
+
+
+class Policy(_Strict):
+    """All rules, and what they share."""
+
+    rules: tuple[Rule, ...] = Field(min_length=1)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """Chance of any false alarm in a whole run of the gate."""
+    snapshots: str | None = None
+    """Folder of the snapshots, from the policy's own; the default is `snapshots` beside each hypothesis."""
+    missing: Literal["fail", "inconclusive"] = "fail"
+    """Verdict where there is no snapshot to compare with."""
+    memory: int = Field(default=1024, ge=1)
+    """MiB for activations."""
+    file: Path = Path()
+    """Where it was read."""
+
+
+def load_policy(path: Path | None = None) -> Policy:
+    """A policy from a file, or from the nearest `pyproject.toml` above this folder that has one.
+
+    Raises:
+        FileError: SCR-FILE, no such file, or not TOML.
+        UsageError: SCR-POLICY, with every fault; or no policy is found.
+    """
+    if path is None:
+        path = _nearest()
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        fail(FileError, "SCR-FILE", f"it is not TOML ({error}).", "Correct this line.", str(path))
+    if path.name == "pyproject.toml":
+        table = _within(table)
+        if table is None:
+            fail(UsageError, "SCR-POLICY", f"it has no table [{TABLE}].", _HOW, str(path))
+    try:
+        return Policy.model_validate({**table, "file": path})
+    except ValidationError as error:
+        raise UsageError([_fault(one, path) for one in error.errors()], "This gate policy cannot be used") from None
+
+
+_HOW = f"Add [{TABLE}] with a [[{TABLE}.rules]] table per hypothesis, or name a file with --policy."
+
+
+def _nearest() -> Path:
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        file = folder / "pyproject.toml"
+        if file.is_file() and f"[{TABLE}" in file.read_text(errors="ignore"):
+            return file
+    fail(UsageError, "SCR-POLICY", "there is no gate policy in this folder or above it.", _HOW)
+
+
+def _within(table: dict[str, Any]) -> dict[str, Any] | None:
+    for step in TABLE.split("."):
+        table = table.get(step, {})
+    return table or None
+
+
+def _fault(error: Any, path: Path) -> Fault:
+    place = ".".join(str(step + 1) if isinstance(step, int) else step for step in error["loc"])
+    remedy = "See docs/reference/gate.md for what each setting means."
+    if error["type"] == "extra_forbidden":
+        known = (Rule if "rules" in place else Policy).model_fields
+        word = str(error["loc"][-1])
+        return Fault(
+            "SCR-POLICY",
+            f"{path}: {place}",
+            "there is no such setting.",
+            f"Did you mean: {nearest(word, list(known))}?",
+        )
+    told = f"{error['msg'][0].lower()}{error['msg'][1:]} (given: {error['input']!r})."
+    if error["type"] == "missing":
+        told, remedy = "it is not given.", _HOW if place == "rules" else "Name the hypothesis's address."
+    return Fault("SCR-POLICY", f"{path}: {place}", told, remedy)

@@ -1,0 +1,157 @@
+"""Running a policy: every rule's hypothesis, against its snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from scrubbing.errors import UsageError, fail, nearest
+from scrubbing.experiment.address import hypothesis_at, source_of, task_at
+from scrubbing.experiment.experiment import Experiment
+from scrubbing.experiment.result import Result
+from scrubbing.experiment.task import Task
+from scrubbing.gate import snapshots
+from scrubbing.gate.drift import drift
+from scrubbing.gate.judge import Gate, checks_of, judge, settle
+from scrubbing.gate.policy import Policy, Rule
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.references import split
+from scrubbing.records.inputs import Inputs
+from scrubbing.records.schema import RunRecord
+from scrubbing.stats.critical import AlwaysValid, fixed_size, per_gate
+
+BUDGET = 4
+"""Snapshots hold this many times the references of a gate run, so that `--settle` has something to compare with."""
+
+
+def chosen(policy: Policy, only: list[str]) -> list[Rule]:
+    """The rules to run; all, or those with these addresses.
+
+    Raises:
+        UsageError: SCR-POLICY, no rule has such an address.
+    """
+    known = [rule.hypothesis for rule in policy.rules]
+    if unknown := [address for address in only if address not in known]:
+        remedy = f"Its rules: {nearest(unknown[0], known)}."
+        fail(UsageError, "SCR-POLICY", f"no rule is about {unknown[0]}.", remedy, str(policy.file))
+    return [rule for rule in policy.rules if not only or rule.hypothesis in only]
+
+
+@dataclass(eq=False)
+class Runner:
+    """Runs the rules of a policy; rules about one task share its model, data and clean activations."""
+
+    policy: Policy
+    checks: int
+    """All checks of the run, among which alpha is divided."""
+    _experiments: dict[tuple[str, int, int], Experiment] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, policy: Policy, rules: list[Rule]) -> Runner:
+        """For these rules."""
+        return cls(policy, sum(checks_of(rule) for rule in rules))
+
+    def gate(self, rule: Rule, settling: bool = False) -> Gate:
+        """The verdict on one rule, and what moved if it is not a pass.
+
+        Raises:
+            ScrubbingError: the rule's hypothesis, task or snapshot cannot be used.
+        """
+        task, hypothesis = self._find(rule)
+        experiment = self._experiment(task, rule)
+        results: dict[int, Result] = {}
+        taken: list[snapshots.Snapshot | None] = []
+
+        def run(references: int) -> tuple[RunRecord, Inputs]:
+            result = self._run(experiment, hypothesis, references)
+            results[0] = result
+            record = result.record().model_copy(update={"source": source_of(rule.hypothesis, hypothesis)})
+            if not taken:
+                taken.append(snapshots.read(snapshots.place(self._folder(rule), record)))
+            return record, result.inputs()
+
+        least, most = self._sizes(task, rule, experiment, hypothesis)
+        sizes = [least]
+        while settling and sizes[-1] < most:
+            sizes.append(min(2 * sizes[-1], most))
+
+        def judged(record: RunRecord, inputs: Inputs) -> Gate:
+            return judge(
+                rule,
+                record,
+                inputs,
+                taken[0],
+                alpha=per_gate(self.policy.alpha, self.checks),
+                critical=AlwaysValid() if settling else fixed_size,
+                missing=self.policy.missing,
+            )
+
+        gate = settle(judged, run, sizes)
+        if gate.verdict == "pass" or gate.snapshot is None:
+            return gate
+        record = gate.record
+        if gate.snapshot.record.claim_costs:
+            record = record.model_copy(update={"claim_costs": experiment.claim_costs(results[0])})
+        return replace(gate, record=record, drift=tuple(drift(record, gate.inputs, gate.snapshot)))
+
+    def update(self, rule: Rule, reason: str, only_new: bool) -> Path | None:
+        """Take a snapshot; None where there is one already and only new ones are wanted.
+
+        Raises:
+            ScrubbingError: as `gate`. FileError: SCR-FILE, it cannot be written.
+        """
+        task, hypothesis = self._find(rule)
+        experiment = self._experiment(task, rule)
+        _, most = self._sizes(task, rule, experiment, hypothesis)
+        folder = self._folder(rule)
+        if only_new:  # what decides the file's name is known after the smallest of runs
+            record = self._run(experiment, hypothesis, 2).record()
+            if snapshots.place(folder, record).exists():
+                return None
+        result = self._run(experiment, hypothesis, most)
+        costs = experiment.claim_costs(result)
+        more = {"source": source_of(rule.hypothesis, hypothesis), "claim_costs": costs}
+        record = result.record().model_copy(update=more)
+        return snapshots.write(snapshots.place(folder, record), record, result.inputs(), reason)
+
+    def _find(self, rule: Rule) -> tuple[Task, Hypothesis]:
+        task = task_at(rule.hypothesis, rule.task)
+        return task, hypothesis_at(rule.hypothesis, task)
+
+    def _experiment(self, task: Task, rule: Rule) -> Experiment:
+        draws = rule.draws or task.draws
+        key = (task.name, draws, rule.seed)
+        if key not in self._experiments:
+            wanted = {*rule.beats, rule.baseline}
+            self._experiments[key] = task.experiment(
+                draws=draws,
+                seed=rule.seed,
+                memory=self.policy.memory * 2**20,
+                baselines=bool(wanted & {"mean rest", "mean claimed"}),
+            )
+        return self._experiments[key]
+
+    def _run(self, experiment: Experiment, hypothesis: Hypothesis, references: int) -> Result:
+        experiment.references = references
+        return experiment.run(hypothesis)
+
+    def _sizes(self, task: Task, rule: Rule, experiment: Experiment, hypothesis: Hypothesis) -> tuple[int, int]:
+        """References of a run, and of a snapshot."""
+        available = len(hypothesis.in_scope(experiment.data))
+        least = rule.references or task.references
+        most = rule.budget or BUDGET * least
+        return min(least, available), min(max(least, most), available)
+
+    def _folder(self, rule: Rule) -> Path:
+        if self.policy.snapshots is not None:
+            return self.policy.file.parent / self.policy.snapshots
+        if ".py:" in rule.hypothesis:
+            return Path(split(rule.hypothesis)[0]).parent / "snapshots"
+        return self.policy.file.parent / "snapshots"
+
+
+def gates(policy: Policy, rules: list[Rule], settling: bool = False) -> Iterator[Gate]:
+    """The verdicts on these rules, one after another."""
+    runner = Runner.of(policy, rules)
+    yield from (runner.gate(rule, settling) for rule in rules)
