@@ -45,6 +45,15 @@ def per_input(values: ArrayLike) -> NDArray[np.float64]:
     return array if array.ndim == 1 else array.mean(axis=1)
 
 
+def aggregated(values: NDArray[np.float64], clusters: NDArray[Any] | None) -> NDArray[np.float64]:
+    """Sums over clusters, scaled to have the mean of the values; the values themselves without clusters."""
+    if clusters is None:
+        return values
+    _, of = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(of, values)
+    return sums * (len(sums) / len(values))
+
+
 class Bootstrap:
     """Means of several columns over the same inputs, resampled together.
 
@@ -58,6 +67,9 @@ class Bootstrap:
         level: of the intervals.
         weights: of the inputs, `[n]`; means are then sum(w x) / sum(w), numerator and denominator resampled together,
             with the standard error of a ratio estimator (Cochran, "Sampling Techniques" (1977), section 2.11).
+        clusters: what makes the losses of some inputs alike, such as their template or document, `[n]`. Clusters are
+            then resampled whole, and `n` is their number. Source: Davison and Hinkley, "Bootstrap Methods and their
+            Application" (1997), section 3.8.
     """
 
     def __init__(
@@ -66,18 +78,21 @@ class Bootstrap:
         seed: int = 0,
         level: float = LEVEL,
         weights: NDArray[np.float64] | None = None,
+        clusters: NDArray[Any] | None = None,
     ) -> None:
         self.columns = {name: per_input(values) for name, values in columns.items()}
         self.level = level
         self.seed = seed
-        self.n = len(next(iter(self.columns.values())))
-        self.weights = np.ones(self.n) if weights is None else weights / weights.mean()
+        inputs = len(next(iter(self.columns.values())))
+        self.weights = np.ones(inputs) if weights is None else weights / weights.mean()
+        self.clusters = clusters
+        self.n = inputs if clusters is None else len(np.unique(clusters))
         self._resampled: dict[str, NDArray[np.float64]] | None = None
 
     def mean(self, name: str) -> Estimate:
         """Mean of one column; its standard error is the usual one, its interval the bootstrap's."""
         column = self.columns[name]
-        residual = self.weights * (column - np.mean(self.weights * column))
+        residual = aggregated(self.weights * (column - np.mean(self.weights * column)), self.clusters)
         se = float(residual.std(ddof=1) / np.sqrt(self.n)) if self.n > 1 else None
         return self._estimate(lambda means: means[name], se)
 
@@ -103,10 +118,11 @@ class Bootstrap:
         if self._resampled is None:
             from scipy import stats
 
-            table = np.stack([self.weights * column for column in self.columns.values()])
+            sums = [aggregated(self.weights * column, self.clusters) for column in self.columns.values()]
+            table, weights = np.stack(sums), aggregated(self.weights, self.clusters)
 
             def means(chosen: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
-                return table[:, chosen].mean(axis=axis) / self.weights[chosen].mean(axis=axis)
+                return table[:, chosen].mean(axis=axis) / weights[chosen].mean(axis=axis)
 
             result = stats.bootstrap(
                 (np.arange(self.n),),

@@ -1,0 +1,61 @@
+"""Comparison of a run with an earlier one, input by input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrubbing.errors import BadData, fail
+from scrubbing.stats.influence import Influence, Losses, mean_loss
+
+Measure = Callable[[Losses], Influence]
+"""What is compared: `mean_loss`, `recovered`, or one of them with its second argument filled in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two runs on the reference inputs they have in common."""
+
+    before: Influence
+    after: Influence
+    ids: NDArray[np.int64]
+    """The common inputs, in the order of the later run."""
+    only_before: int
+    """Inputs left out because the later run does not have them."""
+    only_after: int
+    """Inputs left out because the earlier run does not have them."""
+
+    @property
+    def change(self) -> Influence:
+        """After minus before."""
+        return self.after - self.before
+
+
+def compare(before: Losses, after: Losses, measure: Measure = mean_loss) -> Comparison:
+    """Compare two runs on their common inputs.
+
+    What makes an input hard, and with a common seed what it was swapped with, is the same on both sides and cancels;
+    that is why few inputs show a small change. Each side is weighted by its own weights, so that each estimate is the
+    one its own record has. Clusters are those of the later run, or else of the earlier.
+
+    Raises:
+        BadData: SCR-REFERENCES, the runs have no input in common.
+    """
+    _, here, there = np.intersect1d(after.ids, before.ids, return_indices=True)
+    order = np.argsort(here)
+    here, there = here[order], there[order]
+    if not len(here):
+        problem = f"runs on {len(before.ids)} and {len(after.ids)} reference inputs have none in common."
+        fail(BadData, "SCR-REFERENCES", problem, "Compare runs with the same dataset and seed.", "comparison")
+    left, right = before.rows(there), after.rows(here)
+    clusters = left.clusters if right.clusters is None else right.clusters
+    return Comparison(
+        measure(replace(left, clusters=clusters)),
+        measure(replace(right, clusters=clusters)),
+        right.ids,
+        len(before.ids) - len(here),
+        len(after.ids) - len(here),
+    )

@@ -1,0 +1,99 @@
+"""Pass, fail or inconclusive: an estimate held against a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from scrubbing.errors import counted
+from scrubbing.stats.critical import Critical, fixed_size
+from scrubbing.stats.influence import Influence
+
+ALPHA = 0.05
+_TOO_MANY = 2**40
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the data say about a limit, and how sure that is."""
+
+    outcome: Literal["pass", "fail", "inconclusive"]
+    estimate: float
+    low: float | None
+    """Lower bound, wrong with probability alpha; together with `high` an interval of level 1 - 2 alpha. None where
+    there are too few units."""
+    high: float | None
+    limit: float
+    alpha: float
+    n: int
+    """Reference inputs it is based on."""
+    needed: int | None = None
+    """If inconclusive, about how many reference inputs would settle it if the estimate stayed as it is; None where
+    that cannot be said."""
+    reason: str = ""
+    """If inconclusive, why."""
+
+
+def at_most(x: Influence, limit: float, alpha: float = ALPHA, critical: Critical = fixed_size) -> Verdict:
+    """Whether a number is at most `limit`, as the change of a loss with a margin (non-inferiority).
+
+    Pass if its upper bound is at most the limit, fail if its lower bound is above it, otherwise inconclusive. A fail
+    where the truth is at or below the limit, and a pass where it is at or above, each come with probability alpha at
+    most. Losses that do not differ at all have bounds of no width: the same run twice passes, also with a limit of 0.
+
+    Args:
+        x: the estimate.
+        limit: the largest value that is good.
+        alpha: chance of a false fail, and of a false pass; see `per_gate` for several gates.
+        critical: `fixed_size`, or `AlwaysValid()` if the verdict decides whether more inputs are drawn.
+    """
+    low, high = x.bounds(critical, alpha)
+    if np.isinf(high):
+        made = Verdict("inconclusive", x.estimate, None, None, limit, alpha, x.inputs)
+        least = first(lambda n: bool(np.isfinite(critical(n, alpha))), 1)
+        few = f"{counted(x.n, 'independent unit')}; bounds need {least}"
+        return replace(made, needed=_needed(x, limit, alpha, critical), reason=few)
+    outcome = "pass" if high <= limit else "fail" if low > limit else "inconclusive"
+    made = Verdict(outcome, x.estimate, low, high, limit, alpha, x.inputs)
+    if outcome != "inconclusive":
+        return made
+    return replace(made, needed=_needed(x, limit, alpha, critical), reason="the limit is between the bounds")
+
+
+def at_least(x: Influence, limit: float, alpha: float = ALPHA, critical: Critical = fixed_size) -> Verdict:
+    """Whether a number is at least `limit`, as a fraction recovered with a floor, or its change with minus a margin.
+
+    See `at_most`, of which this is the mirror image.
+    """
+    mirrored = at_most(-x, -limit, alpha, critical)
+    low, high = (None if bound is None else -bound for bound in (mirrored.high, mirrored.low))
+    return replace(mirrored, estimate=x.estimate, low=low, high=high, limit=limit)
+
+
+def _needed(x: Influence, limit: float, alpha: float, critical: Critical) -> int | None:
+    """Inputs at which the bound that faces the limit would reach it: about n (half-width / distance)^2."""
+    if x.n < 2:
+        return None
+
+    def settled(n: int) -> bool:
+        low, high = x.bounds(critical, alpha, n)
+        return high <= limit if x.estimate <= limit else low > limit
+
+    units = first(settled, x.n)
+    return None if units is None else int(np.ceil(units * x.inputs / x.n))
+
+
+def first(holds: Callable[[int], bool], start: int) -> int | None:
+    """The first number from `start` where something holds that then goes on to hold; None if that is very large."""
+    low, high = start - 1, start
+    while not holds(high):
+        low, high = high, 2 * high
+        if high > _TOO_MANY:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
