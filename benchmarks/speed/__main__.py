@@ -3,6 +3,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed                                   # our model, ours alone
     OMP_NUM_THREADS=1 python -m benchmarks.speed --data DIR --peer PYTHON          # the original model, side by side
 
+    OMP_NUM_THREADS=1 python -m benchmarks.speed induction                         # see benchmarks/speed/induction.py
+
 `--peer` is an interpreter of an environment with the `peers` group. Both sides use one thread, the same hypotheses and
 the same number of references, one draw each; they take turns, rung by rung, each in a process of its own.
 """
@@ -137,4 +139,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["induction"]:
+        from benchmarks.speed import induction
+
+        induction.main(sys.argv[2:])
+    else:
+        main()

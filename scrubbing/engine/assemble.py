@@ -67,7 +67,17 @@ class Assembler:
         conditions = any(where.conditions for where, _ in formed)
         made: v.Sum = self.builder.intern(v.Sum, tuple(formed), context if conditions else REFERENCE, node, slot)
         self._earlier.setdefault(wheres, []).append((given, made))
+        if len(cells) == 1 and not clean:
+            self._recognise(made, cells[0][1], node, slot)
         return made
+
+    def _recognise(self, made: v.Sum, terms: Terms, node: Node, slot: str) -> None:
+        """Note that a sum is a clean input, where it is cheaper to add up than to read: every writer is of one input."""
+        whole = self._whole_outputs(terms)
+        contexts = {context for _, context in whole.values()}
+        parents = self.builder.graph.slots[node][slot].parents
+        if len(contexts) == 1 and {writer for writer, _ in whole.values()} == set(parents) and len(whole) == len(terms):
+            self.builder.clean_of.setdefault(made, (v.Item("input", node, slot), contexts.pop()))
 
     def _merged(self, cells: list[tuple[Where, Terms]]) -> list[tuple[Where, Terms]]:
         """Cells with the same terms as one, where no condition tells them apart."""

@@ -89,7 +89,10 @@ class Builder:
             )
         read = {name: self.input(item.node, name, context) for name in slots if slots[name].parents != (MASK,)}
         mask = context if any(slot.parents == (MASK,) for slot in slots.values()) else None
-        return self.run(item.node, read, mask, None, item.part)
+        if item.kind == "weights":
+            return self.run(item.node, {"q": read["q"], "k": read["k"]}, mask, None, item.part)
+        whole: v.Run = self.run(item.node, read, mask, None)
+        return whole if item.part is None else self.in_part(whole, item.part)
 
     def run(
         self,
@@ -98,13 +101,40 @@ class Builder:
         mask: Context | None,
         scale: Context | None,
         part: Part | None = None,
-    ) -> v.Value:
+    ) -> v.Run:
         """A node on these slot inputs, with norms recomputed or, given `scale`, frozen to that context's."""
         slots: list[tuple[str, v.Value]] = []
         for name, value in read.items():
             frozen = None if scale is None else self.clean(v.Item("scale", *self.read(node, name)), scale)
             slots.append((name, self.intern(v.Prepared, self.model.lens(node, name), value, frozen)))
         return self.intern(v.Run, node, tuple(slots), mask, part)
+
+    def in_part(self, run: v.Run, part: Part) -> v.Run:
+        """A part of a computed node. If it is what a head moves from a few offsets under the pattern of one clean
+        input, the pattern's few weights are all that is needed of that input.
+        """
+        context = self._pattern_of(run)
+        if part.kind != "offsets" or context is None:
+            return self.intern(v.Run, run.node, run.slots, run.mask, part)
+        weights = self.clean(v.Item("weights", run.node, part=part), context)
+        slots = (("v", dict(run.slots)["v"]), (v.WEIGHTS, weights))
+        return self.intern(v.Run, run.node, slots, run.mask, part)
+
+    def _pattern_of(self, run: v.Run) -> Context | None:
+        """The context whose clean run a head has its whole pattern from: queries, keys and padding mask."""
+        if run.node.kind != "head" or not getattr(self.model, "splits_attention", False):
+            return None
+        read = dict(run.slots)
+        contexts = set() if run.mask is None else {run.mask}
+        for name in ("q", "k"):
+            prepared = read[name]
+            assert isinstance(prepared, v.Prepared)
+            item, context = self.clean_of.get(prepared.of, (None, None))
+            if item != v.Item("input", *self.read(run.node, name)) or context is None or prepared.scale is not None:
+                return None
+            contexts.add(context)
+        only = contexts.pop()
+        return None if contexts or only.ablation is not None else only
 
 
 class Compiler:
@@ -176,7 +206,7 @@ class Compiler:
             item, held = builder.clean_of[value]
             return builder.output(item.node, held, part)
         assert isinstance(value, v.Run)
-        return builder.intern(v.Run, value.node, value.slots, value.mask, part)
+        return builder.in_part(value, part)
 
     def _run(self, copy: Copy) -> v.Value:
         """A copy recomputed on its mixture, or read from the clean run where the mixture is of one input only."""

@@ -230,14 +230,15 @@ class Engine:
         size = torch.finfo(self.model.dtype).bits // 8
         by_memory = self.memory / max(sum(per_row) * size, 1)
         by_cache = 2**20 / max(max(per_row, default=1), 1) if self.model.device.type == "cpu" else by_memory
-        return int(max(16, min(by_memory, by_cache, 2**16)))
+        # Below 64 rows, what each step costs whatever its size is more than what the cache saves.
+        return int(max(16, min(by_memory, max(64, by_cache), 2**16)))
 
     def _numbers(self, value: v.Value, demand: Demand) -> float:
         raw = v.written(value)
         width = self.model.raw_width(*raw) if raw is not None else self.graph.d_model
         tokens = demand.expected(self.graph.positions, self.real)
         scores = 0.0
-        if isinstance(value, v.Run) and value.node.kind == "head":
+        if isinstance(value, v.Run) and any(name == "k" for name, _ in value.slots):
             together = sum(node.kind == "head" and node.layer == value.node.layer for node in self.graph.slots)
             scores = tokens * self.graph.positions * together  # heads that read the same inputs run as one
         return tokens * max(width, 1) + scores

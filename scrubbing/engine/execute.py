@@ -185,11 +185,15 @@ class _SpaceRun:
                 and other not in self.live
                 and other.node.kind == "head"
                 and other.node.layer == value.node.layer
-                and (other.slots, other.mask, other.part) == (value.slots, value.mask, value.part)
+                and (_inputs(other), other.mask, other.part) == (_inputs(value), value.mask, value.part)
                 and self.space.demand[other] == demand
+                and self._has_weights(other)
             ]
         wanted = slot_demands(value, demand, self.graph)
-        prepared = {name: self._at(read, wanted[name]) for name, read in value.slots}
+        prepared = {name: self._at(read, wanted[name]) for name, read in _inputs(value)}
+        if v.WEIGHTS in wanted:
+            weights = [self._at(dict(one.slots)[v.WEIGHTS], demand) for one in together]
+            prepared[v.WEIGHTS] = torch.stack(weights, 1)
         tokens = {name: self.rows.tokens(needed) for name, needed in wanted.items()}
         if not len(self.rows.tokens(demand)):
             empty = next(iter(prepared.values()))
@@ -199,6 +203,13 @@ class _SpaceRun:
         visible = None if value.mask is None else self.rows.visible(value.mask)
         results = self.model.run([one.node for one in together], prepared, tokens, visible, value.part)
         self.live.update(zip(together, results, strict=True))
+
+    def _has_weights(self, run: v.Run) -> bool:
+        """Whether the weights that a run reads are there, after reading them from the store if need be."""
+        weights = dict(run.slots).get(v.WEIGHTS)
+        if isinstance(weights, v.Clean) and weights not in self.live:
+            self._compute(weights)
+        return weights is None or weights in self.live
 
     def _apply(self, value: v.Apply, tokens: Tokens) -> Tensor:
         parts, rows = self.executor.parts, self.rows
@@ -218,6 +229,11 @@ class _SpaceRun:
             results = _SpaceRun(self.executor, space, below).run([(one, FOCUS) for one in inner])
             self.entered[region] = dict(zip(inner, results, strict=True))
         return self.entered[region][value.of]
+
+
+def _inputs(run: v.Run) -> tuple[tuple[str, v.Value], ...]:
+    """The slots; those of heads that are evaluated together are the same, and their weights are not."""
+    return tuple((name, read) for name, read in run.slots if name != v.WEIGHTS)
 
 
 class _Total:

@@ -151,11 +151,11 @@ def _wanted(value: v.Value, demand: Demand, graph: ModelGraph) -> Iterator[tuple
                     yield term, inside
     elif isinstance(value, v.Run):
         for name, read in value.slots:
-            reach = graph.slots[value.node][name].reach
-            if reach == "same":
+            if name == v.WEIGHTS or graph.slots[value.node][name].reach == "same":
                 yield read, demand
             else:
-                yield read, keys(demand, reach == "earlier", value.mask, graph.positions)
+                earlier = graph.slots[value.node][name].reach == "earlier"
+                yield read, keys(demand, earlier, value.mask, graph.positions)
     else:
         for read in reads(value):
             yield read, demand

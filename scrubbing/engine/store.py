@@ -150,6 +150,9 @@ class Store:
     def _width(self, item: v.Item) -> int:
         if item.kind == "scale":
             return 1
+        if item.kind == "weights":
+            assert item.part is not None
+            return len(item.part.indices)
         if item.kind == "input":
             return self.graph.d_model or self.model.raw_width(self.graph.slots[item.node][item.slot].parents[0], None)
         return self.model.raw_width(item.node, item.part)

@@ -11,12 +11,17 @@ from scrubbing.hypothesis.parts import Part
 from scrubbing.sampling.contexts import Context
 
 
+WEIGHTS = "weights"
+"""What a head's part reads in place of queries and keys, by the name of a slot."""
+
+
 @dataclass(frozen=True)
 class Item:
     """Something a clean run of an input produces and the store may keep."""
 
     kind: str
-    """`output`: a node's raw value. `input`: what a slot reads. `scale`: the norm scale of what a slot reads."""
+    """`output`: a node's raw value. `input`: what a slot reads. `scale`: the norm scale of what a slot reads. `weights`:
+    the pattern's weights at the offsets of a part."""
     node: Node
     slot: str = ""
     part: Part | None = None
@@ -24,6 +29,8 @@ class Item:
     def __str__(self) -> str:
         if self.kind == "output":
             return str(self.node) + (f"[{self.part}]" if self.part else "")
+        if self.kind == "weights":
+            return f"pattern of {self.node}[{self.part}]"
         return f"{'resid' if self.kind == 'input' else 'norm scale'}→{self.node}.{self.slot}"
 
 
@@ -125,7 +132,9 @@ class Scale(Value):
 
 @dataclass(frozen=True, eq=False)
 class Run(Value):
-    """A node evaluated on given slots: its raw value."""
+    """A node evaluated on given slots: its raw value. A head's part is also evaluated in two steps: `q` and `k` alone
+    give the weights of its keys, and `v` with these `weights`, as if they were a slot, the raw value.
+    """
 
     node: Node
     slots: tuple[tuple[str, Value], ...]

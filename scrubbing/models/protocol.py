@@ -34,6 +34,9 @@ class Model(Protocol):
 
     Activations are flat: the first axis runs over tokens, (row, position) pairs. What a node produces may be held in a
     compact *raw* form (a head's `z`, width d_head); `write` turns raw values into residual contributions.
+
+    A model whose heads have parts may say `splits_attention = True` and evaluate an `offsets` part in two steps, see
+    `run`; what moves under a pattern of another input then needs neither its queries nor its keys.
     """
 
     device: torch.device
@@ -89,6 +92,10 @@ class Model(Protocol):
             tokens: slot to its tokens; the result has those of `q` (heads) or `x`.
             visible: bool `[rows, positions]`, keys that attention may see.
             part: evaluate only this inner part (neurons of an MLP).
+
+        Heads that split attention are also asked, with an `offsets` part, for the weights of its keys
+        `[queries, offsets]`, given `q` and `k` alone; and for their raw value given `v` and, in place of `q` and `k`,
+        `weights` `[queries, heads, offsets]`, whose tokens are the queries.
         """
         ...
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from scrubbing.hypothesis.parts import Part
@@ -42,11 +43,12 @@ def attend(
     """
     attention = weights.attention[layer]
     xq, xk, xv = prepared
-    q = _project(xq, attention.W_Q, attention.b_Q, heads)
-    if spec.positions.startswith("rotary"):
-        q = _rotate(q, queries.positions, weights, spec)
+    q = _queries(spec, weights, attention, heads, xq, queries)
+    if part is None and visible is None and _plainly_causal(spec, layer, queries, keys):
+        k, v = _keys(spec, weights, attention, heads, xk, keys), _values(attention, heads, xv, keys)
+        z = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, is_causal=True, scale=1.0)
+        return queries.flat(z.transpose(1, 2))
     hidden = _hidden(spec, layer, queries, keys, visible)
-    q = queries.grid(q) * spec.attention_scale
     chosen = None if part is None else _chosen(part, queries, keys)
     if part is not None and part.kind == "as_if":
         assert chosen is not None
@@ -54,6 +56,64 @@ def attend(
     few = _few_queries(spec, attention, heads, queries, keys)
     mix = _attend_few if few else _attend_many
     return queries.flat(mix(spec, weights, attention, heads, q, keys, xk, xv, _Shown(hidden, chosen)))
+
+
+def weights_at(
+    spec: Spec,
+    weights: Weights,
+    layer: int,
+    heads: Sequence[int],
+    prepared: tuple[Tensor, Tensor],
+    queries: Tokens,
+    keys: Tokens,
+    visible: Tensor | None,
+    offsets: Sequence[int],
+) -> Tensor:
+    """The pattern's weights at these distances from the query, `[queries, heads, offsets]`; zero where there is no key.
+
+    Arguments as of `attend`, without the input of v.
+    """
+    attention = weights.attention[layer]
+    q = _queries(spec, weights, attention, heads, prepared[0], queries).transpose(1, 2)
+    k = _keys(spec, weights, attention, heads, prepared[1], keys)
+    pattern = _pattern(spec, q @ k.transpose(2, 3), _Shown(_hidden(spec, layer, queries, keys, visible), None))
+    at_key = queries.columns[:, :, None] + torch.tensor(offsets, device=pattern.device)
+    same = at_key[..., None] == keys.columns[:, None, None, :]  # [rows or 1, queries, offsets, keys]
+    column, there = same.long().argmax(-1)[:, None], same.any(-1)[:, None]
+    found = pattern.gather(3, column.expand(*pattern.shape[:3], -1)) * there
+    return queries.flat(found.transpose(1, 2))
+
+
+def mix(
+    attention: Attention,
+    heads: Sequence[int],
+    weights: Tensor,
+    xv: Tensor,
+    queries: Tokens,
+    keys: Tokens,
+    offsets: Sequence[int],
+) -> Tensor:
+    """Values at these distances from the query, mixed with `weights` `[queries, heads, offsets]`.
+
+    Args:
+        attention: of the layer.
+        heads: which query heads.
+        weights: from `weights_at`, of any input.
+        xv: normed input of v, `[keys, d]`.
+        queries: tokens of the result.
+        keys: tokens of v.
+        offsets: distances of the keys.
+
+    Returns:
+        `[queries, heads, d_head]`.
+    """
+    v = _project(xv, attention.W_V, attention.b_V, _kv(attention, heads))
+    total = torch.zeros(len(queries), *v.shape[1:], dtype=v.dtype, device=v.device)
+    for i, offset in enumerate(offsets):
+        at_key = (queries.positions + offset).clamp(min=0)  # where that is another key, the weight is zero
+        place = keys.locate(Tokens(queries.rows, at_key, queries.n_rows)).clamp(min=0)
+        total.addcmul_(weights[..., i, None], v.index_select(0, place))
+    return total
 
 
 def attend_flops(
@@ -67,6 +127,19 @@ def attend_flops(
     few = 4 * queries * d * d_head * h + 4 * queries * per_row * d * h
     usable = not spec.positions.startswith("rotary")
     return 2 * queries * d * d_head * h + (min(many, few) if usable else many)
+
+
+def weights_flops(attention: Attention, heads: Sequence[int], queries: float, keys: float, rows: float) -> float:
+    """Floating-point operations of `weights_at`."""
+    _, d, d_head = attention.W_Q.shape
+    h, kv = len(heads), len(set(_kv(attention, heads)))
+    return 2 * queries * d * d_head * h + 2 * keys * d * d_head * kv + 2 * queries * keys / max(rows, 1) * d_head * h
+
+
+def mix_flops(attention: Attention, heads: Sequence[int], queries: float, keys: float, offsets: int) -> float:
+    """Floating-point operations of `mix`."""
+    _, d, d_head = attention.W_Q.shape
+    return 2 * keys * d * d_head * len(heads) + 2 * queries * offsets * d_head * len(heads)
 
 
 def _few_queries(spec: Spec, attention: Attention, heads: Sequence[int], queries: Tokens, keys: Tokens) -> bool:
@@ -90,18 +163,51 @@ def _attend_many(
     shown: _Shown,
 ) -> Tensor:
     """Project every key and value; the usual way. `q` is `[rows, queries, heads, d_head]`, as is the result."""
-    kv = _kv(attention, heads)
-    distinct = sorted(set(kv))
-    k = _project(xk, attention.W_K, attention.b_K, distinct)
-    v = _project(xv, attention.W_V, attention.b_V, distinct)
-    if spec.positions.startswith("rotary"):
-        k = _rotate(k, keys.positions, weights, spec)
-    k, v = keys.grid(k).transpose(1, 2), keys.grid(v).transpose(1, 2)
-    if kv != distinct:
-        order = torch.tensor([distinct.index(group) for group in kv], device=k.device)
-        k, v = k.index_select(1, order), v.index_select(1, order)
+    k, v = _keys(spec, weights, attention, heads, xk, keys), _values(attention, heads, xv, keys)
     pattern = _pattern(spec, q.transpose(1, 2) @ k.transpose(2, 3), shown)
     return (pattern @ v).transpose(1, 2)
+
+
+def _plainly_causal(spec: Spec, layer: int, queries: Tokens, keys: Tokens) -> bool:
+    """Whether fused attention computes the same: every query sees the keys up to itself, and nothing caps scores."""
+    window = spec.windows[layer] if layer < len(spec.windows) else 0
+    aligned = queries.shared is not None and queries.shared == keys.shared == tuple(range(len(queries.shared)))
+    return spec.causal and aligned and not window and not spec.attention_cap
+
+
+def _queries(
+    spec: Spec, weights: Weights, attention: Attention, heads: Sequence[int], xq: Tensor, queries: Tokens
+) -> Tensor:
+    """Scaled queries, `[rows, queries, heads, d_head]`."""
+    q = _project(xq, attention.W_Q, attention.b_Q, heads)
+    if spec.positions.startswith("rotary"):
+        q = _rotate(q, queries.positions, weights, spec)
+    return queries.grid(q) * spec.attention_scale
+
+
+def _keys(
+    spec: Spec, weights: Weights, attention: Attention, heads: Sequence[int], xk: Tensor, keys: Tokens
+) -> Tensor:
+    """Keys `[rows, heads, keys, d_head]`; projected once per key-value head."""
+    kv = _kv(attention, heads)
+    k = _project(xk, attention.W_K, attention.b_K, sorted(set(kv)))
+    if spec.positions.startswith("rotary"):
+        k = _rotate(k, keys.positions, weights, spec)
+    return _shared(keys.grid(k).transpose(1, 2), kv)
+
+
+def _values(attention: Attention, heads: Sequence[int], xv: Tensor, keys: Tokens) -> Tensor:
+    """Values `[rows, heads, keys, d_head]`; projected once per key-value head."""
+    kv = _kv(attention, heads)
+    return _shared(keys.grid(_project(xv, attention.W_V, attention.b_V, sorted(set(kv)))).transpose(1, 2), kv)
+
+
+def _shared(projected: Tensor, kv: list[int]) -> Tensor:
+    """The distinct key-value heads, as one per query head."""
+    distinct = sorted(set(kv))
+    if kv == distinct:
+        return projected
+    return projected.index_select(1, torch.tensor([distinct.index(group) for group in kv], device=projected.device))
 
 
 def _attend_few(

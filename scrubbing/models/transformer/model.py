@@ -17,7 +17,14 @@ from scrubbing.graph.nodes import LOGITS, Node
 from scrubbing.hypothesis.parts import Part
 from scrubbing.models.protocol import Inputs
 from scrubbing.models.tokens import Tokens
-from scrubbing.models.transformer.attention import attend, attend_flops
+from scrubbing.models.transformer.attention import (
+    attend,
+    attend_flops,
+    mix,
+    mix_flops,
+    weights_at,
+    weights_flops,
+)
 from scrubbing.models.transformer.weights import ACTIVATIONS, IDENTITY, Norm, Spec, Weights
 
 Forward = Callable[[Tensor, Tensor | None], Tensor]
@@ -36,6 +43,8 @@ class Transformer:
         forward: the model's own forward pass, used for the self-check and by the oracle.
         name: shown in reports.
     """
+
+    splits_attention = True
 
     def __init__(self, spec: Spec, weights: Weights, forward: Forward, name: str) -> None:
         self.spec = spec
@@ -173,10 +182,8 @@ class Transformer:
         """See `Model.run`: `z` `[queries, d_head]` per head, hidden neurons or output `[tokens, ...]` otherwise."""
         first = nodes[0]
         if first.kind == "head":
-            heads = [node.head for node in nodes]
-            xs = prepared["q"], prepared["k"], prepared["v"]
-            z = attend(self.spec, self.weights, first.layer, heads, xs, tokens["q"], tokens["k"], visible, part)
-            return [z[:, i] for i in range(len(heads))]
+            found = self._heads(first.layer, [node.head for node in nodes], prepared, tokens, visible, part)
+            return list(found.unbind(1))
         x = prepared["x"]
         match first.kind:
             case "mlp":
@@ -190,6 +197,27 @@ class Transformer:
             logits += self.weights.b_U
         cap = self.spec.logit_cap
         return [cap * torch.tanh(logits / cap) if cap else logits]
+
+    def _heads(
+        self,
+        layer: int,
+        heads: Sequence[int],
+        prepared: Mapping[str, Tensor],
+        tokens: Mapping[str, Tokens],
+        visible: Tensor | None,
+        part: Part | None,
+    ) -> Tensor:
+        """`z`, or the weights at the part's offsets, of heads with the same inputs, `[queries, heads, ...]`."""
+        if "weights" in prepared:
+            assert part is not None
+            attention = self.weights.attention[layer]
+            weights, xv = prepared["weights"], prepared["v"]
+            return mix(attention, heads, weights, xv, tokens["weights"], tokens["v"], part.indices)
+        xq, xk, q, k = prepared["q"], prepared["k"], tokens["q"], tokens["k"]
+        if "v" not in prepared:
+            assert part is not None
+            return weights_at(self.spec, self.weights, layer, heads, (xq, xk), q, k, visible, part.indices)
+        return attend(self.spec, self.weights, layer, heads, (xq, xk, prepared["v"]), q, k, visible, part)
 
     def _mlp(self, layer: int, x: Tensor, part: Part | None) -> Tensor:
         mlp = self.weights.mlps[layer]
@@ -247,8 +275,13 @@ class Transformer:
         """See `Model.flops`; two operations per multiply-add, element-wise work left out."""
         first = nodes[0]
         if first.kind == "head":
-            heads = [node.head for node in nodes]
-            return attend_flops(self.spec, self.weights.attention[first.layer], heads, tokens["q"], tokens["k"], rows)
+            attention, heads = self.weights.attention[first.layer], [node.head for node in nodes]
+            if "weights" in tokens:
+                assert part is not None
+                return mix_flops(attention, heads, tokens["weights"], tokens["v"], len(part.indices))
+            if "v" not in tokens:
+                return weights_flops(attention, heads, tokens["q"], tokens["k"], rows)
+            return attend_flops(self.spec, attention, heads, tokens["q"], tokens["k"], rows)
         if first.kind == "mlp":
             mlp = self.weights.mlps[first.layer]
             neurons = len(part.indices) if part is not None else mlp.W_in.shape[1]
