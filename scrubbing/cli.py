@@ -68,8 +68,18 @@ def _leave(error: ScrubbingError) -> NoReturn:
 @_told
 def bench(
     name: Annotated[str, typer.Argument(help="Name of a task, such as parens.")],
-    model: Annotated[str, typer.Option(help="Which model of the task; others than `shipped` need --data.")] = "shipped",
+    model: Annotated[
+        str, typer.Option(help="Which model of the task; others than `shipped` need --data, --text or --dataset.")
+    ] = "shipped",
     data: Annotated[Optional[Path], typer.Option(help="Folder with that model's files.")] = None,  # noqa: UP045
+    text: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Text file; --model is then any folder or hub name of a language model."),
+    ] = None,
+    dataset: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="NAME[,CONFIG][:SPLIT[:COLUMN]] of the `datasets` library, instead of --text."),
+    ] = None,
     only: Annotated[Optional[list[str]], typer.Option(help="Run only these rungs.")] = None,  # noqa: UP045
     references: References = None,
     draws: Draws = None,
@@ -83,7 +93,7 @@ def bench(
     from scrubbing.experiment.task import find_task
 
     _prepare(out)
-    task = find_task(name).variant(model, data)
+    task = _on(find_task(name), model, data, text, dataset)
     ladders = [(task, [task.rung(rung) for rung in only] if only else list(task.ladder()))]
     if not ladders[0][1]:
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
@@ -181,6 +191,17 @@ def _task(address: str, task: str | None) -> Task:
     return found
 
 
+def _on(task: Task, model: str, data: Path | None, text: Path | None, dataset: str | None) -> Task:
+    """The task on the model and text that were asked for."""
+    if text is None and dataset is None:
+        return task.variant(model, data)
+    if text is not None and dataset is not None:
+        fail(UsageError, "SCR-TASK", "both --text and --dataset were given.", "Give one of them.")
+    from scrubbing.data.text import read_dataset, read_text
+
+    return task.on(model, lambda: read_text(text) if text is not None else read_dataset(dataset or ""))
+
+
 def _hypothesis(address: str, task: Task) -> Hypothesis:
     from inspect import signature
 
@@ -264,6 +285,8 @@ def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
 
     from scrubbing.report.terminal import ladder_view
 
+    if about := task.about():
+        Console(highlight=False).print(about, markup=False)
     choices = records[0].choices
     title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
     Console(highlight=False).print(ladder_view(records, title))

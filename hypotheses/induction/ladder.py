@@ -4,9 +4,9 @@ Source: "Causal Scrubbing: results on induction heads" (2022). Everything outsid
 only what they read is resampled. A claim that carries the whole sequence leaves that input exactly as it is, so each
 rung says which paths into the induction heads matter, and all others come from another sequence.
 
-The original has two layers and no MLPs: what an induction head reads is the embedding plus what layer 0 writes. In other
-models "layer 0" is every head below, "the token" is the embedding with whatever MLPs make of it on the way, and a
-head's output likewise passes through MLPs, but through no further head.
+The original has two layers and no MLPs: what an induction head reads is the embedding plus what layer 0 writes. In
+other models "layer 0" is every head below, "the token" is the embedding with whatever MLPs make of it on the way, and
+a head's output likewise passes through MLPs, but through no further head.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ class Roles:
     previous: tuple[Head, ...]
     """Heads that attend to the previous token, below the last induction head."""
     copies: tuple[Head, ...]
-    """Heads of layer 0 that attend to the current token and its earlier copies. Only there do copies look the same: what
-    a later layer reads at a copy depends on what stood before it."""
+    """Heads of layer 0 that attend to the current token and its earlier copies. Only there do copies look the same:
+    what a later layer reads at a copy depends on what stood before it."""
     induction: tuple[Head, ...]
     """Heads above layer 0 that attend to what followed earlier copies of the current token."""
     layers: int
