@@ -60,7 +60,7 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
 def _leave(error: ScrubbingError) -> NoReturn:
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False, emoji=False)
     raise typer.Exit(2)
 
 
@@ -286,7 +286,7 @@ def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
     from scrubbing.report.terminal import ladder_view
 
     if about := task.about():
-        Console(highlight=False).print(about, markup=False)
+        Console(highlight=False).print(about, markup=False, emoji=False)
     choices = records[0].choices
     title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
     Console(highlight=False).print(ladder_view(records, title))

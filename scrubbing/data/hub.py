@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread
@@ -10,8 +11,9 @@ from typing import Any
 
 from scrubbing.errors import FileError, UsageError, brief, fail
 
-_PATIENCE = 1.0
-"""Seconds the hub is given to answer the first request. Its own client tries again for over 20 seconds."""
+_PATIENCE = 0.8
+"""Seconds the hub is given to answer the first request, unless HF_HUB_ETAG_TIMEOUT says otherwise. Its own client tries
+again for over 20 seconds before it says that there is no network."""
 _SAFE = ("*.safetensors", "*.safetensors.index.json")
 _LEGACY = ("*final.pth",)
 """The last weights of TransformerLens's own models; beside them lie checkpoints and training state."""
@@ -63,15 +65,14 @@ def tokenizer_file(folder: Path, name: str) -> Path:
         return Path(hub.hf_hub_download(source, "tokenizer.json", local_files_only=True))
     except OSError:
         pass
-    problem = _unreachable(lambda: hub.HfApi().model_info(source, timeout=_PATIENCE))
-    if problem is None:
-        try:
-            return Path(hub.hf_hub_download(source, "tokenizer.json"))
-        except OSError as error:
-            problem = brief(error)
-    remedy = f"Where there is a network, run: hf download {source} tokenizer.json --local-dir FOLDER. "
-    remedy += f"Then put the file into {folder}."
-    fail(FileError, "SCR-HUB", f"it has no tokenizer.json, and that of {source} is not here: {problem}", remedy, name)
+    remedy = f"{name} has no tokenizer.json of its own. Where there is a network, run: "
+    remedy += f"hf download {source} tokenizer.json --local-dir FOLDER. Then put the file into {folder}."
+    where = f"tokenizer {source}"
+    answers(lambda: hub.HfApi().model_info(source), where, remedy)
+    try:
+        return Path(hub.hf_hub_download(source, "tokenizer.json"))
+    except OSError as error:
+        fail(FileError, "SCR-HUB", f"it could not be fetched ({brief(error)}).", remedy, where)
 
 
 def library(name: str) -> Any:
@@ -95,20 +96,10 @@ def answers(ask: Callable[[], Any], name: str, remedy: str) -> None:
     Raises:
         FileError: SCR-HUB, it does not answer in time, or does not know.
     """
-    problem = _unreachable(ask)
-    if problem is not None:
-        fail(FileError, "SCR-HUB", problem, remedy, name)
-
-
-def offline() -> bool:
-    """Whether the user has forbidden the network."""
-    return bool(library("huggingface_hub").constants.HF_HUB_OFFLINE)
-
-
-def _unreachable(ask: Callable[[], Any]) -> str | None:
-    """Why the hub cannot be used, or None."""
-    if offline():
-        return "HF_HUB_OFFLINE is set, and it is not among the files fetched before."
+    before = "it was not fetched before, and"
+    if library("huggingface_hub.constants").HF_HUB_OFFLINE:
+        fail(FileError, "SCR-HUB", f"{before} HF_HUB_OFFLINE forbids to do so now.", remedy, name)
+    patience = float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or _PATIENCE)
     found: list[Exception | None] = []
 
     def run() -> None:
@@ -119,20 +110,19 @@ def _unreachable(ask: Callable[[], Any]) -> str | None:
         else:
             found.append(None)
 
-    # Looking up a host's name has no timeout of its own.
+    # A timeout of the request would not cover looking up the host's name.
     thread = Thread(target=run, daemon=True)
     thread.start()
-    thread.join(1.2 * _PATIENCE)
+    thread.join(patience)
     if not found:
-        return f"it is not among the files fetched before, and the hub did not answer within {_PATIENCE:.0f} s."
+        problem = f"{before} the hub did not answer within {patience} s (HF_HUB_ETAG_TIMEOUT sets how many)."
+        fail(FileError, "SCR-HUB", problem, remedy, name)
     if found[0] is None:
-        return None
-    kinds = [kind.__name__ for kind in type(found[0]).__mro__]
-    if "GatedRepoError" in kinds:
-        return "access to it has to be asked for on its page of the hub."
-    if "RepositoryNotFoundError" in kinds or "HFValidationError" in kinds:
-        return "the hub has no repository of this name, or none that may be read without logging in."
-    return f"it is not among the files fetched before, and the hub cannot be reached ({brief(found[0])})."
+        return
+    if {kind.__name__ for kind in type(found[0]).__mro__} & {"RepositoryNotFoundError", "HFValidationError"}:
+        problem = "the hub has no repository of this name, or none that you may read."
+        fail(FileError, "SCR-HUB", problem, "Check the name, or log in with: hf auth login.", name)
+    fail(FileError, "SCR-HUB", f"{before} the hub cannot be reached ({brief(found[0])}).", remedy, name)
 
 
 def _cached(name: str) -> Path | None:
@@ -150,7 +140,7 @@ def _downloaded(name: str) -> Path:
     files: list[str] = []
 
     def ask() -> None:
-        siblings = hub.HfApi().model_info(name, timeout=_PATIENCE).siblings or []
+        siblings = hub.HfApi().model_info(name).siblings or []
         files.extend(one.rfilename for one in siblings)
 
     answers(ask, name, _by_hand(name))
@@ -168,6 +158,8 @@ def _by_hand(name: str) -> str:
     told = f"Where there is a network, run: hf download {name} {patterns} --local-dir {folder}"
     if name in _TOKENIZERS:
         told += f"; hf download {_TOKENIZERS[name]} tokenizer.json --local-dir {folder}"
+    else:
+        told += " (and tokenizer.json of the tokenizer_name in its config.json, if it has none of its own)"
     return f"{told}. Bring the folder here, and run the same command with the folder instead of the name."
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.data.hub import answers, library, offline
+from scrubbing.data.hub import answers, library
 from scrubbing.errors import BadData, FileError, brief, fail
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def read_text(path: str | Path) -> list[str]:
     except UnicodeDecodeError as error:
         problem = f"it is not text in UTF-8 (byte {raw[error.start]:#04x} at {error.start})."
         fail(BadData, "SCR-TEXT", problem, "Give plain text; convert other encodings to UTF-8.", str(path))
+    if not text.strip():
+        fail(BadData, "SCR-TEXT", "it is empty.", "Give plain text in UTF-8.", str(path))
     if "\0" in text:
         fail(BadData, "SCR-TEXT", "it has zero bytes, so it is no text.", "Give plain text in UTF-8.", str(path))
     return [text[:MOST]]
@@ -79,9 +81,13 @@ def read_dataset(spec: str) -> list[str]:
 
 
 def _rows(name: str, split: str) -> Any:
-    datasets = library("datasets")
     name, _, config = name.partition(",")
     path = Path(name)
+    offline = library("huggingface_hub.constants").HF_HUB_OFFLINE
+    if not path.exists() and not offline:
+        hub = library("huggingface_hub")
+        answers(lambda: hub.HfApi().dataset_info(name), name, _by_hand(name))
+    datasets = library("datasets")
     remedy = "Give NAME[,CONFIG][:SPLIT[:COLUMN]] of a dataset, or a json, csv, parquet or text file."
     try:
         if path.is_file():
@@ -89,17 +95,18 @@ def _rows(name: str, split: str) -> Any:
         if path.is_dir() and any((path / one).is_file() for one in ("state.json", "dataset_dict.json")):
             found = datasets.load_from_disk(str(path))
             return found[split] if isinstance(found, dict) else found
-        if not path.is_dir() and not offline():
-            hub = library("huggingface_hub")
-            by_hand = f"Where there is a network, run: hf download {name} --type dataset --local-dir FOLDER. "
-            by_hand += "Bring the folder here, and run the same command with a file of it instead of the name."
-            answers(lambda: hub.HfApi().dataset_info(name, timeout=1.0), name, by_hand)
         # Whole corpora are large, and their beginning is enough; what was fetched before is read from where it is.
-        return datasets.load_dataset(name, config or None, split=split, streaming=not offline())
-    except FileError:
-        raise
+        return datasets.load_dataset(name, config or None, split=split, streaming=not offline)
     except Exception as error:  # the library lets through the errors of all its readers
+        if offline and not path.exists():
+            problem = "it was not fetched before, and HF_HUB_OFFLINE forbids to do so now."
+            fail(FileError, "SCR-HUB", problem, _by_hand(name), name)
         fail(FileError, "SCR-FILE", f"no dataset can be loaded from it ({brief(error)}).", remedy, name)
+
+
+def _by_hand(name: str) -> str:
+    told = f"Where there is a network, run: hf download {name} --repo-type dataset --local-dir FOLDER. "
+    return told + "Bring the folder here, and run the same command with a file of it instead of the name."
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
