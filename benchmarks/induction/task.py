@@ -150,7 +150,7 @@ def _task(which: str, name: str, also: tuple[str, ...] = ()) -> Task:
 def _other(model: str, documents: Callable[[], list[str]]) -> Task:
     from benchmarks.induction.yours import on
 
-    return on(model, documents)
+    return on(model, documents).task
 
 
 task = _task("language", "induction", also=("induction-python",))

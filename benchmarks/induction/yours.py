@@ -19,7 +19,7 @@ from benchmarks.induction.task import LENGTH, SEQUENCES, SLICES, WRITTEN_ON, fur
 from hypotheses.induction import features as f
 from hypotheses.induction import ladder
 from hypotheses.induction.roles import Roles, find_roles
-from scrubbing import BadData, Dataset, Hypothesis, ModelGraph, Task
+from scrubbing import BadData, Dataset, Hypothesis, Task
 from scrubbing.data.hub import fetch, tokenizer_file
 from scrubbing.data.text import begin_token, load_tokenizer, stretches
 from scrubbing.errors import fail
@@ -36,8 +36,8 @@ _ROLES_ON = 100
 """Sequences that roles are found on."""
 
 
-def on(model: str, documents: Callable[[], list[str]]) -> Task:
-    """The task on another model and text.
+def on(model: str, documents: Callable[[], list[str]]) -> Subject:
+    """A model with its text, for another task of the same kind.
 
     Args:
         model: a folder, or a repository of the hub.
@@ -48,21 +48,7 @@ def on(model: str, documents: Callable[[], list[str]]) -> Task:
     """
     folder = fetch(model)
     tokenizer = load_tokenizer(tokenizer_file(folder, model))
-    found = Subject(model, folder, tokenizer, documents())
-    return Task(
-        name=f"induction on {model}",
-        graph=found.graph,
-        data=lambda: found.data,
-        model=lambda: found.model,
-        loss=loss,
-        ladder=lambda: found.rungs,
-        references=min(300, len(found.scored)),
-        draws=2,
-        slices=SLICES,
-        further=lambda: further(found.roles, found.bigram),
-        zero="heads only",
-        about=found.about,
-    )
+    return Subject(model, folder, tokenizer, documents())
 
 
 @dataclass(frozen=True)
@@ -147,9 +133,23 @@ class Subject:
         skipped = ladder.left_out(self.roles)
         return [rung for rung in ladder.ladder(self.roles) if rung.name.rpartition("/")[2] not in skipped]
 
-    def graph(self) -> ModelGraph:
-        """The model's graph for this text."""
-        return self.model.graph(self.data)
+    @property
+    def task(self) -> Task:
+        """The induction task."""
+        return Task(
+            name=f"induction on {self.name}",
+            graph=lambda: self.model.graph(self.data),
+            data=lambda: self.data,
+            model=lambda: self.model,
+            loss=loss,
+            ladder=lambda: self.rungs,
+            references=min(300, len(self.scored)),
+            draws=2,
+            slices=SLICES,
+            further=lambda: further(self.roles, self.bigram),
+            zero="heads only",
+            about=self.about,
+        )
 
     def about(self) -> str:
         """What the hypotheses rest on."""

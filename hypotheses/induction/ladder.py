@@ -76,21 +76,16 @@ def _rung(roles: Roles, name: str, claim: str, *claims: Claim) -> Hypothesis:
     return Hypothesis(
         f"induction/{name}",
         claim,
-        OUTPUT.carries(NEXT, induction_heads(roles).carries(SEQUENCE, *claims), unclaimed=exact),
+        OUTPUT.carries(NEXT, _together(roles, roles.induction).carries(SEQUENCE, *claims), unclaimed=exact),
     )
 
 
-def induction_heads(roles: Roles) -> Bundle:
-    """The induction heads, by every path to the output on which no other of them lies."""
-    lowest, highest = min(roles.induction)[0], max(roles.induction)[0]
-    if not roles.mlps and lowest == highest == roles.layers - 1:
-        return Bundle(tuple(head(*one).direct() for one in roles.induction))
-    return Bundle(
-        tuple(
-            head(*one).any_path(avoid=[head(*other) for other in roles.induction if other[0] > one[0]])
-            for one in roles.induction
-        )
-    )
+def _together(roles: Roles, heads: tuple[Head, ...]) -> Bundle:
+    """Some heads, by every path to the output on which no other of them lies."""
+    if not roles.mlps and all(layer == roles.layers - 1 for layer, _ in heads):
+        return Bundle(tuple(head(*one).direct() for one in heads))
+    above = {one: [head(*other) for other in heads if other[0] > one[0]] for one in heads}
+    return Bundle(tuple(head(*one).any_path(avoid=above[one]) for one in heads))
 
 
 def _exactly(*slots: str) -> Claim:
@@ -281,10 +276,10 @@ def two_back(roles: Roles) -> Hypothesis:
     )
 
 
-def without_heads(roles: Roles) -> Hypothesis:
-    """What the induction heads are worth: their whole output comes from another sequence."""
+def without_heads(roles: Roles, heads: tuple[Head, ...] = ()) -> Hypothesis:
+    """What the induction heads, or some others, are worth: their whole output comes from another sequence."""
     return Hypothesis(
         "induction/without-heads",
-        "The induction heads do not matter.",
-        OUTPUT.carries(NEXT, induction_heads(roles).carries(NOTHING), unclaimed=exact),
+        "These heads do not matter." if heads else "The induction heads do not matter.",
+        OUTPUT.carries(NEXT, _together(roles, heads or roles.induction).carries(NOTHING), unclaimed=exact),
     )

@@ -15,11 +15,11 @@ from scrubbing.errors import UsageError, fail, located
 def by_position(data: Dataset, where: Feature, context: int | None = None) -> Dataset:
     """One input for every (sequence, position) pair at which a slice is true, in order.
 
-    Each has the columns of its sequence, and in `position` where it is meant and in `sequence` the id of the sequence it
-    is from. Score it there with `NextToken(at_position)`, and claim nodes there with `.at(at_position)`. An activation
-    at position t is only ever exchanged for one at position t, so a claim there either agrees on `same_position` too,
-    or all pairs have one position: with `context` each input is the window of so many tokens that ends at its position,
-    and one more token to be predicted.
+    Each has the columns of its sequence, in `position` where it is meant, and in `sequence` the id of the sequence.
+    Score it there with `NextToken(at_position)`, and claim nodes there with `.at(at_position)`. An activation at
+    position t is only ever exchanged for one at position t, so a claim there either agrees on `same_position` too, or
+    all pairs have one position: with `context` each input is the window of so many tokens that ends at its position,
+    and one more token to be predicted. Source: ours.
 
     Args:
         data: sequences; inputs with padding keep their mask.

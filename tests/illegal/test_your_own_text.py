@@ -194,13 +194,13 @@ def python_folder(here, vocabulary=None):
 def test_a_tokenizer_of_another_model(here, refused):
     python_folder(here, {f"w{i}": i for i in range(600)})
     words = [" ".join(f"w{i % 600}" for i in range(20_000))]
-    refused(BadData, "SCR-TOKENS", lambda: on(".", lambda: words).data())
+    refused(BadData, "SCR-TOKENS", lambda: on(".", lambda: words).data)
 
 
 def test_text_in_which_nothing_recurs(here, refused):
     python_folder(here, {f"w{i}": i for i in range(512)})
     words = [" ".join(f"w{i % 512}" for i in range(20_000))]
-    refused(BadData, "SCR-TEXT", lambda: on(".", lambda: words).data())
+    refused(BadData, "SCR-TEXT", lambda: on(".", lambda: words).data)
 
 
 def test_a_model_without_induction_heads(tiny_model, refused):
