@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "scrubbing.data.dataset": ["Dataset"],
     "scrubbing.data.features": ["Feature", "anything", "everything", "feature", "joint"],
+    "scrubbing.data.positions": ["at_position", "by_position", "same_position"],
     "scrubbing.errors": [
         "BadData",
         "Fault",
@@ -60,6 +61,7 @@ _HOME = {
     "scrubbing.metrics.equivalent": ["Series"],
     "scrubbing.metrics.losses": ["Classification", "SquaredError"],
     "scrubbing.metrics.next_token": ["Bigram", "NextToken"],
+    "scrubbing.models.local": ["from_folder"],
     "scrubbing.models.toy": ["ToyModel"],
     "scrubbing.models.transformer.checkpoint": ["from_file"],
     "scrubbing.records.schema": ["RunRecord"],
@@ -89,6 +91,9 @@ if TYPE_CHECKING:
     from scrubbing.data.features import everything as everything
     from scrubbing.data.features import feature as feature
     from scrubbing.data.features import joint as joint
+    from scrubbing.data.positions import at_position as at_position
+    from scrubbing.data.positions import by_position as by_position
+    from scrubbing.data.positions import same_position as same_position
     from scrubbing.errors import BadData as BadData
     from scrubbing.errors import Fault as Fault
     from scrubbing.errors import FileError as FileError
@@ -142,6 +147,7 @@ if TYPE_CHECKING:
     from scrubbing.metrics.losses import SquaredError as SquaredError
     from scrubbing.metrics.next_token import Bigram as Bigram
     from scrubbing.metrics.next_token import NextToken as NextToken
+    from scrubbing.models.local import from_folder as from_folder
     from scrubbing.models.toy import ToyModel as ToyModel
     from scrubbing.models.transformer.checkpoint import from_file as from_file
     from scrubbing.records.schema import RunRecord as RunRecord

@@ -61,7 +61,7 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
 def _leave(error: ScrubbingError) -> NoReturn:
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False, emoji=False)
     raise typer.Exit(2)
 
 
@@ -69,8 +69,18 @@ def _leave(error: ScrubbingError) -> NoReturn:
 @_told
 def bench(
     name: Annotated[str, typer.Argument(help="Name of a task, such as parens.")],
-    model: Annotated[str, typer.Option(help="Which model of the task; others than `shipped` need --data.")] = "shipped",
+    model: Annotated[
+        str, typer.Option(help="Which model of the task; others than `shipped` need --data, --text or --dataset.")
+    ] = "shipped",
     data: Annotated[Optional[Path], typer.Option(help="Folder with that model's files.")] = None,  # noqa: UP045
+    text: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Text file; --model is then any folder or hub name of a language model."),
+    ] = None,
+    dataset: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="NAME[,CONFIG][:SPLIT[:COLUMN]] of the `datasets` library, instead of --text."),
+    ] = None,
     only: Annotated[Optional[list[str]], typer.Option(help="Run only these rungs.")] = None,  # noqa: UP045
     references: References = None,
     draws: Draws = None,
@@ -84,7 +94,7 @@ def bench(
     from scrubbing.experiment.task import find_task
 
     _prepare(out)
-    task = find_task(name).variant(model, data)
+    task = _on(find_task(name), model, data, text, dataset)
     ladders = [(task, [task.rung(rung) for rung in only] if only else list(task.ladder()))]
     if not ladders[0][1]:
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
@@ -178,6 +188,17 @@ def _task(address: str, task: str | None) -> Task:
     if not isinstance(found, Task):
         fail(UsageError, "SCR-TASK", problem, "Name one with --task NAME, or define `task` beside the hypothesis.")
     return found
+
+
+def _on(task: Task, model: str, data: Path | None, text: Path | None, dataset: str | None) -> Task:
+    """The task on the model and text that were asked for."""
+    if text is None and dataset is None:
+        return task.variant(model, data)
+    if text is not None and dataset is not None:
+        fail(UsageError, "SCR-TASK", "both --text and --dataset were given.", "Give one of them.")
+    from scrubbing.data.text import read_dataset, read_text
+
+    return task.on(model, lambda: read_text(text) if text is not None else read_dataset(dataset or ""))
 
 
 def _hypothesis(address: str, task: Task) -> Hypothesis:
@@ -274,6 +295,8 @@ def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
 
     from scrubbing.report.terminal import ladder_view
 
+    if about := task.about():
+        Console(highlight=False).print(about, markup=False, emoji=False)
     choices = records[0].choices
     title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
     Console(highlight=False).print(ladder_view(records, title))

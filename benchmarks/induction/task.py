@@ -108,18 +108,18 @@ def graph() -> ModelGraph:
     return transformer_graph(2, 8, **sizes, causal=True, padded=False, learned_positions=False)  # pyright: ignore
 
 
-def further(which: str) -> dict[str, Baseline]:
+def further(roles: Roles, bigram: Bigram) -> dict[str, Baseline]:
     """The original study's zero point, and a prediction from the current token alone."""
     from scrubbing import Baseline
 
     return {
         "heads only": Baseline(
             "everything the induction heads read resampled, the rest of the model as it is",
-            hypothesis=ladder.heads_only(roles(which)),
+            hypothesis=ladder.heads_only(roles),
         ),
         "bigram": Baseline(
             "the best prediction from the current token alone",
-            losses=lambda data: bigram(which).losses(data["tokens"]),
+            losses=lambda data: bigram.losses(data["tokens"]),
         ),
     }
 
@@ -146,11 +146,18 @@ def _task(which: str, name: str, also: tuple[str, ...] = ()) -> Task:
         references=300,
         draws=2,
         slices=SLICES,
-        further=lambda: further(which),
+        further=lambda: further(roles(which), bigram(which)),
         zero="heads only",
         series=lambda: _series(which),
         also=also,
+        other=_other,
     )
+
+
+def _other(model: str, documents: Callable[[], list[str]]) -> Task:
+    from benchmarks.induction.yours import on
+
+    return on(model, documents).task
 
 
 task = _task("language", "induction", also=("induction-python",))

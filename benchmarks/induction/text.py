@@ -41,9 +41,9 @@ def _hash(name: str) -> int:
 @cache
 def tokenizer() -> Tokenizer:
     """The committed tokenizer, trained by `train_tokenizer`."""
-    from tokenizers import Tokenizer
+    from scrubbing.data.text import load_tokenizer
 
-    return Tokenizer.from_file(str(TOKENIZER))
+    return load_tokenizer(TOKENIZER)
 
 
 def train_tokenizer() -> None:

@@ -1,15 +1,19 @@
-"""The induction ladder: the original study's hypotheses and its four refinements, for any two-layer model with roles.
+"""The induction ladder: the original study's hypotheses and its four refinements, for any decoder with roles.
 
 Source: "Causal Scrubbing: results on induction heads" (2022). Everything outside the induction heads stays as it is;
 only what they read is resampled. A claim that carries the whole sequence leaves that input exactly as it is, so each
 rung says which paths into the induction heads matter, and all others come from another sequence.
+
+The original has two layers and no MLPs: what an induction head reads is the embedding plus what layer 0 writes. In
+other models "layer 0" is every head below, "the token" is the embedding with whatever MLPs make of it on the way, and
+a head's output likewise passes through MLPs, but through no further head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from hypotheses.induction.roles import Roles
+from hypotheses.induction.roles import Head, Roles
 from scrubbing import (
     EMBED,
     OUTPUT,
@@ -56,14 +60,32 @@ def ladder(roles: Roles) -> list[Hypothesis]:
     ]
 
 
+def left_out(roles: Roles) -> dict[str, str]:
+    """Rungs that say nothing new about a model with these roles, and why."""
+    found: dict[str, str] = {}
+    if not roles.previous:
+        without = "no head below the induction heads attends to the previous token"
+        found |= dict.fromkeys(("key", "key-previous", "naive", "two-back"), without)
+    if not roles.copies:
+        found["copies"] = "no head of layer 0 attends to earlier copies of the current token"
+    return found
+
+
 def _rung(roles: Roles, name: str, claim: str, *claims: Claim) -> Hypothesis:
     """A hypothesis about what the induction heads read; everything beside them is exact."""
-    heads = Bundle(tuple(head(1, i).direct() for i in roles.induction))
     return Hypothesis(
         f"induction/{name}",
         claim,
-        OUTPUT.carries(NEXT, heads.carries(SEQUENCE, *claims), unclaimed=exact),
+        OUTPUT.carries(NEXT, _together(roles, roles.induction).carries(SEQUENCE, *claims), unclaimed=exact),
     )
+
+
+def _together(roles: Roles, heads: tuple[Head, ...]) -> Bundle:
+    """Some heads, by every path to the output on which no other of them lies."""
+    if not roles.mlps and all(layer == roles.layers - 1 for layer, _ in heads):
+        return Bundle(tuple(head(*one).direct() for one in heads))
+    above = {one: [head(*other) for other in heads if other[0] > one[0]] for one in heads}
+    return Bundle(tuple(head(*one).any_path(avoid=above[one]) for one in heads))
 
 
 def _exactly(*slots: str) -> Claim:
@@ -71,23 +93,29 @@ def _exactly(*slots: str) -> Claim:
     return reads(*slots).carries(SEQUENCE)
 
 
-def _from(layer_0: Target, slot: str, *below: Claim) -> Claim:
-    return layer_0.direct().into(slot).carries(SEQUENCE, *below)
+def _from(roles: Roles, target: Target, slot: str, *below: Claim) -> Claim:
+    """What a head or the embedding brings to a slot, through MLPs if there are any, and through no other head."""
+    others = [head(*one) for one in roles.below if head(*one).node != target.node]
+    path = target.any_path(avoid=others) if roles.mlps else target.direct()
+    return path.into(slot).carries(SEQUENCE, *below)
 
 
-def _parts(heads: Iterator[int] | tuple[int, ...] | range, slot: str, part: Part, *below: Claim) -> Iterator[Claim]:
-    """A part of the output of some layer-0 heads, into one slot."""
-    for i in heads:
-        yield _from(head(0, i).part(part), slot, *below)
+def _parts(roles: Roles, heads: Iterable[Head], slot: str, part: Part, *below: Claim) -> Iterator[Claim]:
+    """A part of the output of some heads, into one slot."""
+    for one in heads:
+        yield _from(roles, head(*one).part(part), slot, *below)
 
 
-def _token(slot: str) -> Claim:
-    return _from(EMBED, slot)
+def _token(roles: Roles, slot: str) -> Claim:
+    return _from(roles, EMBED, slot)
 
 
-def _previous_token() -> tuple[Claim, ...]:
-    """Of a previous-token head, what it reads at that token; its pattern is another sequence's."""
-    return (reads("v").carries(SEQUENCE),)
+def _previous_token(roles: Roles, slot: str, back: int = -1) -> Iterator[Claim]:
+    """Of previous-token heads, what they read at that token; their pattern is another sequence's."""
+    for layer, i in roles.previous:
+        # Above layer 0 what stands at the previous token is more than that token.
+        read = _token(roles, "v") if layer else reads("v").carries(SEQUENCE)
+        yield _from(roles, head(layer, i).part(offsets(back)), slot, read)
 
 
 def heads_only(roles: Roles) -> Hypothesis:
@@ -99,12 +127,14 @@ def heads_only(roles: Roles) -> Hypothesis:
 
 def value(roles: Roles) -> Hypothesis:
     """V: they move tokens, so their values need only the embeddings."""
-    return _rung(roles, "value", "The value input depends only on the token.", _token("v"), _exactly("q", "k"))
+    return _rung(roles, "value", "The value input depends only on the token.", _token(roles, "v"), _exactly("q", "k"))
 
 
 def query(roles: Roles) -> Hypothesis:
     """Q: the query is the current token."""
-    return _rung(roles, "query", "The query input depends only on the current token.", _token("q"), _exactly("k", "v"))
+    return _rung(
+        roles, "query", "The query input depends only on the current token.", _token(roles, "q"), _exactly("k", "v")
+    )
 
 
 def key(roles: Roles) -> Hypothesis:
@@ -113,7 +143,7 @@ def key(roles: Roles) -> Hypothesis:
         roles,
         "key",
         "The key input depends only on the previous-token heads.",
-        *(_from(head(0, i), "k") for i in roles.previous),
+        *(_from(roles, head(*one), "k") for one in roles.previous),
         _exactly("q", "v"),
     )
 
@@ -124,7 +154,7 @@ def key_previous(roles: Roles) -> Hypothesis:
         roles,
         "key-previous",
         "The key input depends only on the previous token, through the previous-token heads.",
-        *_parts(roles.previous, "k", offsets(-1), *_previous_token()),
+        *_previous_token(roles, "k"),
         _exactly("q", "v"),
     )
 
@@ -137,9 +167,9 @@ def naive(roles: Roles) -> Hypothesis:
         roles,
         "naive",
         "The heads copy the token after an earlier copy of the current one: value, query and previous token alone.",
-        _token("v"),
-        _token("q"),
-        *_parts(roles.previous, "k", offsets(-1), *_previous_token()),
+        _token(roles, "v"),
+        _token(roles, "q"),
+        *_previous_token(roles, "k"),
     )
 
 
@@ -151,14 +181,17 @@ def three_tokens(roles: Roles) -> Hypothesis:
         roles,
         "three-tokens",
         "As naive, and attention compares three consecutive tokens.",
-        _token("v"),
+        _token(roles, "v"),
         *_three_tokens(roles),
     )
 
 
 def _three_tokens(roles: Roles) -> list[Claim]:
-    everyone = range(roles.heads)
-    return [_token("q"), *_parts(everyone, "q", QUERY_TOKENS), *_parts(everyone, "k", KEY_TOKENS)]
+    return [
+        _token(roles, "q"),
+        *_parts(roles, roles.below, "q", QUERY_TOKENS),
+        *_parts(roles, roles.below, "k", KEY_TOKENS),
+    ]
 
 
 def current_position(roles: Roles) -> Hypothesis:
@@ -167,8 +200,8 @@ def current_position(roles: Roles) -> Hypothesis:
         roles,
         "current-position",
         "As three-tokens, and the value takes what layer-0 heads move from the current position.",
-        _token("v"),
-        *_parts(range(roles.heads), "v", offsets(0)),
+        _token(roles, "v"),
+        *_parts(roles, roles.below, "v", offsets(0)),
         *_three_tokens(roles),
     )
 
@@ -182,17 +215,17 @@ def copies(roles: Roles) -> Hypothesis:
         roles,
         "copies",
         "As current-position, with heads that attend to copies of the current token as if they attended to it alone.",
-        _token("v"),
+        _token(roles, "v"),
         *_with_copies(roles, "v", offsets(0)),
-        _token("q"),
+        _token(roles, "q"),
         *_with_copies(roles, "q", QUERY_TOKENS),
-        *_parts(range(roles.heads), "k", KEY_TOKENS),
+        *_parts(roles, roles.below, "k", KEY_TOKENS),
     )
 
 
 def _with_copies(roles: Roles, slot: str, part: Part) -> list[Claim]:
-    others = tuple(i for i in range(roles.heads) if i not in roles.copies)
-    return [*_parts(roles.copies, slot, attending_to(0)), *_parts(others, slot, part)]
+    others = [one for one in roles.below if one not in roles.copies]
+    return [*_parts(roles, roles.copies, slot, attending_to(0)), *_parts(roles, others, slot, part)]
 
 
 def refined(roles: Roles) -> Hypothesis:
@@ -201,12 +234,12 @@ def refined(roles: Roles) -> Hypothesis:
         roles,
         "refined",
         "As copies, and the key also knows its own token.",
-        _token("v"),
+        _token(roles, "v"),
         *_with_copies(roles, "v", offsets(0)),
-        _token("q"),
+        _token(roles, "q"),
         *_with_copies(roles, "q", QUERY_TOKENS),
-        _token("k"),
-        *_parts(range(roles.heads), "k", offsets(0, -1, -2, -3)),
+        _token(roles, "k"),
+        *_parts(roles, roles.below, "k", offsets(0, -1, -2, -3)),
     )
 
 
@@ -215,19 +248,19 @@ def free_pattern(roles: Roles) -> Hypothesis:
     layer-0 pattern taken from another sequence; copies are then found by no pattern at all.
     """
     values = reads("v").carries(SEQUENCE)
-    others = tuple(i for i in range(roles.heads) if i not in roles.copies)
+    others = [one for one in roles.below if one not in roles.copies]
     return _rung(
         roles,
         "free-pattern",
         "As refined, with the patterns of layer 0 taken from another sequence.",
-        _token("v"),
-        *_parts(roles.copies, "v", attending_to(0)),
-        *_parts(others, "v", offsets(0), values),
-        _token("q"),
-        *_parts(roles.copies, "q", attending_to(0)),
-        *_parts(others, "q", QUERY_TOKENS, values),
-        _token("k"),
-        *_parts(range(roles.heads), "k", offsets(0, -1, -2, -3), values),
+        _token(roles, "v"),
+        *_parts(roles, roles.copies, "v", attending_to(0)),
+        *_parts(roles, others, "v", offsets(0), values),
+        _token(roles, "q"),
+        *_parts(roles, roles.copies, "q", attending_to(0)),
+        *_parts(roles, others, "q", QUERY_TOKENS, values),
+        _token(roles, "k"),
+        *_parts(roles, roles.below, "k", offsets(0, -1, -2, -3), values),
     )
 
 
@@ -237,17 +270,16 @@ def two_back(roles: Roles) -> Hypothesis:
         roles,
         "two-back",
         "As naive, with the token before the previous one in the key.",
-        _token("v"),
-        _token("q"),
-        *_parts(roles.previous, "k", offsets(-2), *_previous_token()),
+        _token(roles, "v"),
+        _token(roles, "q"),
+        *_previous_token(roles, "k", -2),
     )
 
 
-def without_heads(roles: Roles) -> Hypothesis:
-    """What the induction heads are worth: their whole output comes from another sequence."""
-    heads = Bundle(tuple(head(1, i).direct() for i in roles.induction))
+def without_heads(roles: Roles, heads: tuple[Head, ...] = ()) -> Hypothesis:
+    """What the induction heads, or some others, are worth: their whole output comes from another sequence."""
     return Hypothesis(
         "induction/without-heads",
-        "The induction heads do not matter.",
-        OUTPUT.carries(NEXT, heads.carries(NOTHING), unclaimed=exact),
+        "These heads do not matter." if heads else "The induction heads do not matter.",
+        OUTPUT.carries(NEXT, _together(roles, heads or roles.induction).carries(NOTHING), unclaimed=exact),
     )

@@ -56,6 +56,10 @@ class Task:
     """Tasks whose ladders are run after this one's."""
     variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict)
     """The same task on other models, each made from a folder of files the user has."""
+    other: Callable[[str, Callable[[], list[str]]], Task] | None = None
+    """The same task on any model (a folder, or a name on the hub) and text (a function that returns documents)."""
+    about: Callable[[], str] = str
+    """What to read beside the numbers, printed above them."""
 
     def rung(self, name: str) -> Hypothesis:
         """The hypothesis of the ladder with this name, after the last slash.
@@ -98,12 +102,27 @@ class Task:
             return self
         if name not in self.variants:
             known = ", ".join(["shipped", *self.variants])
+            known += "" if self.other is None else "; any other needs --text FILE or --dataset NAME"
             fail(UsageError, "SCR-TASK", f"task {self.name} has no model {name!r}.", f"Its models: {known}.")
         if folder is None:
             fail(
                 UsageError, "SCR-TASK", f"the model {name!r} is read from files.", "Name their folder with --data DIR."
             )
         return self.variants[name](folder)
+
+    def on(self, model: str, documents: Callable[[], list[str]]) -> Task:
+        """This task on another model and text.
+
+        Raises:
+            UsageError: SCR-TASK, the task is about one model, or no model is named; and what `other` raises.
+        """
+        if self.other is None:
+            remedy = "Leave out --text and --dataset."
+            fail(UsageError, "SCR-TASK", f"task {self.name} does not run on text of your own.", remedy)
+        if model == "shipped":
+            remedy = "Name a folder or a repository of the hub with --model."
+            fail(UsageError, "SCR-TASK", f"task {self.name} needs a model to go with the text.", remedy)
+        return self.other(model, documents)
 
 
 def find_task(name: str) -> Task:

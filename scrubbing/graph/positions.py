@@ -96,7 +96,7 @@ class Positions:
             return np.arange(length)[None] == last[:, None]
         assert self.chosen_by is not None
         with located(f"positions {self}"):
-            chosen = np.asarray(self.chosen_by(data))
+            chosen = np.array(self.chosen_by(data))  # a feature gives out arrays that may not be written to
             if chosen.shape != (len(data), length) or chosen.dtype.kind != "b":
                 problem = f"the function returned {chosen.dtype} of shape {list(chosen.shape)} for {len(data)} inputs."
                 fail(IllegalHypothesis, "SCR-POSITION", problem, f"Return booleans of shape [{len(data)}, {length}].")

@@ -12,6 +12,7 @@ from scrubbing import (
     NextToken,
     Series,
     UsageError,
+    by_position,
     feature,
     head,
     mlp,
@@ -43,6 +44,9 @@ def scrubbed(w, where: Feature | None = None, **options):
 
 
 SEQUENCES = {
+    "pairs of a slice that selects nothing": ("SCR-SLICE", lambda w: by_position(w.data, per_position("never", never))),
+    "pairs of a slice of numbers": ("SCR-SLICE", lambda w: by_position(w.data, per_position("tokens", tokens))),
+    "pairs with too long a context": ("SCR-POSITION", lambda w: by_position(w.data, w.token_parity.feature, context=6)),
     "slice that selects nothing": ("SCR-SLICE", lambda w: scrubbed(w, per_position("never", never))),
     "slice of numbers": ("SCR-SLICE", lambda w: scrubbed(w, per_position("tokens", tokens))),
     "slice of inputs": ("SCR-SLICE", lambda w: scrubbed(w, w.early())),

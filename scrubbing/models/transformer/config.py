@@ -30,7 +30,7 @@ _HARMLESS = {
     "dataset_name", "default_prepend_bos", "device", "dtype", "from_checkpoint", "init_mode", "init_weights",
     "initializer_range", "lr", "max_tokens", "model_name", "model_type", "n_devices", "n_params",
     "original_architecture", "seed", "tokenizer_name", "tokenizer_prepends_bos", "trust_remote_code", "use_hook_tokens",
-    "weight_decay", "name",
+    "weight_decay", "name", "bos_token_id",
 }  # fmt: skip
 """Fields that change nothing of what a model computes."""
 

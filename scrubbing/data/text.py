@@ -1,0 +1,166 @@
+"""Text of the user's own as token sequences: from a file or the `datasets` library, with any tokenizer.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrubbing.data.hub import answers, library
+from scrubbing.errors import BadData, FileError, brief, fail
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MOST = 8_000_000
+"""Characters that are read at most, from the start."""
+_BEGINS = ("<|endoftext|>", "<s>", "<bos>", "<|begin_of_text|>", "[BEGIN]", "<begin>")
+_LOCAL = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet", ".txt": "text"}
+
+
+def read_text(path: str | Path) -> list[str]:
+    """The text of a file in UTF-8, as one document, at most `MOST` characters.
+
+    Raises:
+        FileError: SCR-FILE, it cannot be read. BadData: SCR-TEXT, it is not text.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(4 * MOST)
+    except OSError as error:
+        fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
+    try:
+        # A cut in the middle of a character is ours, and no fault of the file.
+        text = raw.decode("utf-8", errors="strict" if len(raw) < 4 * MOST else "ignore")
+    except UnicodeDecodeError as error:
+        problem = f"it is not text in UTF-8 (byte {raw[error.start]:#04x} at {error.start})."
+        fail(BadData, "SCR-TEXT", problem, "Give plain text; convert other encodings to UTF-8.", str(path))
+    if not text.strip():
+        fail(BadData, "SCR-TEXT", "it is empty.", "Give plain text in UTF-8.", str(path))
+    if "\0" in text:
+        fail(BadData, "SCR-TEXT", "it has zero bytes, so it is no text.", "Give plain text in UTF-8.", str(path))
+    return [text[:MOST]]
+
+
+def read_dataset(spec: str) -> list[str]:
+    """Documents of a dataset, at most `MOST` characters of them.
+
+    Args:
+        spec: `NAME[,CONFIG][:SPLIT[:COLUMN]]`, where the name is one of the hub's, a local json, csv, parquet or text
+            file, or a folder written by `save_to_disk`. Split defaults to `train`, column to `text`.
+
+    Raises:
+        UsageError: SCR-EXTRA, the library is not installed.
+        FileError: SCR-HUB, the dataset is not here and cannot be fetched; SCR-FILE, it cannot be read.
+        BadData: SCR-COLUMN, it has no such column of strings.
+    """
+    name, split, column = (*spec.split(":"), "", "")[:3]
+    rows = _rows(name, split or "train")
+    column = column or "text"
+    documents: list[str] = []
+    total = 0
+    try:
+        for row in rows:
+            if not isinstance(row.get(column), str):
+                known = ", ".join(key for key, value in row.items() if isinstance(value, str)) or "none"
+                problem = f"it has no column {column!r} of strings."
+                remedy = f"Its columns of strings: {known}. Name one as NAME:SPLIT:COLUMN."
+                fail(BadData, "SCR-COLUMN", problem, remedy, spec)
+            documents.append(row[column][: MOST - total])
+            total += len(documents[-1])
+            if total >= MOST:
+                break
+    except (OSError, ValueError) as error:
+        if isinstance(error, BadData):
+            raise
+        fail(FileError, "SCR-FILE", f"its rows cannot be read ({brief(error)}).", "Fetch it again.", spec)
+    return documents
+
+
+def _rows(name: str, split: str) -> Any:
+    name, _, config = name.partition(",")
+    path = Path(name)
+    offline = library("huggingface_hub.constants").HF_HUB_OFFLINE
+    if not path.exists() and not offline:
+        hub = library("huggingface_hub")
+        answers(lambda: hub.HfApi().dataset_info(name), name, _by_hand(name))
+    datasets = library("datasets")
+    remedy = "Give NAME[,CONFIG][:SPLIT[:COLUMN]] of a dataset, or a json, csv, parquet or text file."
+    try:
+        if path.is_file():
+            return datasets.load_dataset(_LOCAL.get(path.suffix, "text"), data_files=str(path), split="train")
+        if path.is_dir() and any((path / one).is_file() for one in ("state.json", "dataset_dict.json")):
+            found = datasets.load_from_disk(str(path))
+            return found[split] if isinstance(found, dict) else found
+        # Whole corpora are large, and their beginning is enough; what was fetched before is read from where it is.
+        return datasets.load_dataset(name, config or None, split=split, streaming=not offline)
+    except Exception as error:  # the library lets through the errors of all its readers
+        if offline and not path.exists():
+            problem = "it was not fetched before, and HF_HUB_OFFLINE forbids to do so now."
+            fail(FileError, "SCR-HUB", problem, _by_hand(name), name)
+        fail(FileError, "SCR-FILE", f"no dataset can be loaded from it ({brief(error)}).", remedy, name)
+
+
+def _by_hand(name: str) -> str:
+    told = f"Where there is a network, run: hf download {name} --repo-type dataset --local-dir FOLDER. "
+    return told + "Bring the folder here, and run the same command with a file of it instead of the name."
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer from its `tokenizer.json`.
+
+    Raises:
+        UsageError: SCR-EXTRA, the library tokenizers is not installed. FileError: SCR-FILE, it is none.
+    """
+    tokenizers = library("tokenizers")
+    try:
+        return tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises plain exceptions
+        remedy = "Give the tokenizer.json that belongs to the model."
+        fail(FileError, "SCR-FILE", f"no tokenizer can be read from it ({brief(error)}).", remedy, str(path))
+
+
+def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
+    """The token that a model expects at the start of a text: what its config files say, or a customary one."""
+    for file in ("tokenizer_config.json", "config.json"):
+        try:
+            stored = json.loads((folder / file).read_bytes())
+        except (OSError, ValueError):
+            continue
+        token = stored.get("bos_token")
+        token = token.get("content") if isinstance(token, dict) else token
+        found = stored.get("bos_token_id") if token is None else tokenizer.token_to_id(token)
+        if isinstance(found, int):
+            return found
+    return next((found for one in _BEGINS if (found := tokenizer.token_to_id(one)) is not None), None)
+
+
+def stretches(
+    documents: list[str], tokenizer: Tokenizer, begin: int | None, length: int, least: int
+) -> NDArray[np.int64]:
+    """Documents one after another, cut into sequences that do not overlap, in order, `[n, length]`.
+
+    Args:
+        documents: texts.
+        tokenizer: to cut them into tokens; special tokens are not added.
+        begin: token before every document and at the start of every sequence; None leaves it out.
+        length: tokens of a sequence, `begin` included.
+        least: sequences without which there is nothing to say.
+
+    Raises:
+        BadData: SCR-TEXT, too little text.
+    """
+    prefix = [] if begin is None else [begin]
+    encoded = tokenizer.encode_batch(documents, add_special_tokens=False)
+    pieces = [np.asarray([*prefix, *one.ids], dtype=np.int64) for one in encoded if one.ids]
+    stream = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+    width = length - len(prefix)
+    n = len(stream) // width
+    if n < least:
+        problem = f"it has {len(stream):,} tokens, which makes {n} sequences of {length}."
+        fail(BadData, "SCR-TEXT", problem, f"Give at least {least * width:,} tokens of text.", "text")
+    cut = stream[: n * width].reshape(n, width)
+    return np.concatenate([np.tile(np.array(prefix, dtype=np.int64), (n, 1)), cut], axis=1)
