@@ -10,7 +10,6 @@ from scrubbing.graph.positions import Where
 from scrubbing.hypothesis.parts import Part
 from scrubbing.sampling.contexts import Context
 
-
 WEIGHTS = "weights"
 """What a head's part reads in place of queries and keys, by the name of a slot."""
 

@@ -58,6 +58,7 @@ class Experiment:
         data: inputs to draw from; the references are among them.
         loss: what the model is judged by.
         references: how many inputs to explain (chosen by hashed id), or their ids; None is all, at most 4096.
+        shard: `(k, n)`, only the k-th of n parts of the references, to spread a run over machines.
         draws: complete resamplings per reference.
         seed: of the choice of references and of all draws.
         strata: features by which losses are broken down.
@@ -81,6 +82,7 @@ class Experiment:
         loss: Loss,
         *,
         references: int | Sequence[int] | None = None,
+        shard: tuple[int, int] | None = None,
         draws: int = 4,
         seed: int = 0,
         strata: Mapping[str, Feature] | None = None,
@@ -102,7 +104,7 @@ class Experiment:
             remedy = "Write mean, zero or noise, or leave it out to resample what is unclaimed."
             fail(UsageError, "SCR-ABLATION", problem, remedy)
         self.model, self.data, self.loss = model, data, loss
-        self.references, self.draws, self.seed = references, draws, seed
+        self.references, self.shard, self.draws, self.seed = references, shard, draws, seed
         self.strata = {name: _per_input(stratum, f"stratum {name!r}") for name, stratum in (strata or {}).items()}
         self.mode = SCRUB if ablation is None else replace(SCRUB, unclaimed=ablation)
         self.ablation = ablation
@@ -248,7 +250,14 @@ class Experiment:
 
     def _rows(self, data: Dataset) -> NDArray[np.int64]:
         wanted = self.references
-        return choose(data, min(DEFAULT_REFERENCES, len(data)) if wanted is None else wanted, self.seed)
+        rows = choose(data, min(DEFAULT_REFERENCES, len(data)) if wanted is None else wanted, self.seed)
+        if self.shard is None:
+            return rows
+        part, of = self.shard
+        if not 1 <= part <= of <= len(rows):
+            problem = f"part {part} of {of} was asked for, of {len(rows)} references."
+            fail(UsageError, "SCR-REFERENCES", problem, "Ask for parts 1 to n, each with a reference.")
+        return rows[part - 1 :: of]
 
     def _measure(
         self,
@@ -299,6 +308,7 @@ class Experiment:
             "loss": repr(self.loss),
             "slices": [(name, digest_of(as_feature(feature), data)) for name, feature in self.slices.further.items()],
             "references": None if self.references is None else np.asarray(self.references).tolist(),
+            "shard": self.shard,
             "choices": self._choices(0).model_dump(),
             "baselines": [self.baselines, sorted(self.further)],
             "memory": [self.engine.memory, self.engine.store is not None],

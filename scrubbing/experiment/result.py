@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import ScrubbingError, UsageError, fail
-from scrubbing.experiment.notes import notes
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.equivalent import Series, equivalent
 from scrubbing.metrics.recovered import BASELINES, loss_recovered
 from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
+from scrubbing.records.notes import notes
 from scrubbing.records.schema import (
     Branch,
     Choices,

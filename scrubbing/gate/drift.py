@@ -9,11 +9,14 @@ import numpy as np
 from scrubbing.gate.snapshots import Snapshot
 from scrubbing.records.inputs import LOSS, STRATUM, Inputs
 from scrubbing.records.schema import RunRecord
+from scrubbing.records.summary import stratum_name
 from scrubbing.stats.influence import Losses
 from scrubbing.stats.paired import compare
 
 _WORTH_SAYING = 2.0
 """Standard errors from which a stratum or claim is said to have moved."""
+_LEAST = 0.001
+"""Nats below which nothing moved: other batches differ in the last digits."""
 _INPUTS = 3
 
 
@@ -56,7 +59,7 @@ def _claims(record: RunRecord, before: RunRecord) -> Iterator[str]:
             continue
         change = cost.nats.value - old[cost.path].nats.value
         error = np.hypot(cost.nats.se or 0.0, old[cost.path].nats.se or 0.0)
-        if abs(change) > max(_WORTH_SAYING * error, 0.001):
+        if abs(change) > max(_WORTH_SAYING * error, _LEAST):
             told = f"{old[cost.path].nats.value:.3f} -> {cost.nats.value:.3f} nats"
             moved.append((-change, f"Claim {cost.what}: what its exchange costs went {told}."))
     yield from (told for _, told in sorted(moved))
@@ -69,10 +72,9 @@ def _strata(inputs: Inputs, before: Inputs) -> Iterator[str]:
     for name, values in inputs.names(STRATUM).items():
         for value in np.unique(values):
             here = compare(then, now.rows(np.flatnonzero(values == value))).change
-            if not here.n or not abs(here.estimate) > _WORTH_SAYING * np.nan_to_num(here.se):
+            if not abs(here.estimate) > max(_WORTH_SAYING * np.nan_to_num(here.se), _LEAST):
                 continue
-            title = f"{'' if value else 'not '}{name}" if values.dtype.kind == "b" else f"{name} = {value}"
-            told = f"Where {title}: {here.estimate:+.3f} nats on {here.inputs:,} references"
+            told = f"Where {stratum_name(name, value)}: {here.estimate:+.3f} nats on {here.inputs:,} references"
             found.append((-abs(here.estimate), f"{told} ({whole.estimate:+.3f} overall)."))
     yield from (told for _, told in sorted(found)[:3])
 
@@ -81,7 +83,7 @@ def _inputs(inputs: Inputs, before: Inputs) -> Iterator[str]:
     _, here, there = np.intersect1d(inputs["id"], before["id"], return_indices=True)
     change = inputs[f"{LOSS}scrubbed"][here] - before[f"{LOSS}scrubbed"][there]
     for row in np.argsort(-np.abs(change), kind="stable")[:_INPUTS]:
-        if abs(change[row]) > 0.01:
+        if abs(change[row]) > _LEAST:
             text = str(inputs["text"][here[row]])
             told = text if len(text) <= 80 else text[:79] + "…"
             yield f"Input {inputs['id'][here[row]]} {told!r}: {change[row]:+.3f} nats."

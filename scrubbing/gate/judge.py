@@ -8,7 +8,8 @@ from typing import Literal
 
 from scrubbing.errors import NoFraction
 from scrubbing.gate.policy import Rule
-from scrubbing.gate.snapshots import Snapshot, differences
+from scrubbing.gate.snapshots import Snapshot
+from scrubbing.records.identity import differences
 from scrubbing.records.inputs import LOSS, Inputs
 from scrubbing.records.schema import RunRecord
 from scrubbing.stats.critical import Critical

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,6 +76,15 @@ def load_policy(path: Path | None = None) -> Policy:
         table = _within(table)
         if table is None:
             fail(UsageError, "SCR-POLICY", f"it has no table [{TABLE}].", _HOW, str(path))
+    return policy_of(table, path)
+
+
+def policy_of(table: Mapping[str, Any], path: Path) -> Policy:
+    """A policy from its settings; `path` is where they are from, whose folder relative paths start at.
+
+    Raises:
+        UsageError: SCR-POLICY, with every fault.
+    """
     try:
         return Policy.model_validate({**table, "file": path})
     except ValidationError as error:

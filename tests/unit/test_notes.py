@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrubbing.experiment.notes import notes
+from scrubbing.records.notes import notes
 from scrubbing.records.schema import Cancellation, ClaimCounts, Number, Recovered, Stratum
 
 

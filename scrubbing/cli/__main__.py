@@ -1,0 +1,5 @@
+"""`python -m scrubbing.cli` is `scrub`."""
+
+from scrubbing.cli import app
+
+app()

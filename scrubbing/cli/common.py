@@ -1,0 +1,93 @@
+"""What the commands share: the application, options, errors without tracebacks, output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+
+import typer
+
+from scrubbing.errors import ScrubbingError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scrubbing.records.schema import RunRecord
+
+app = typer.Typer(
+    help="Causal scrubbing: state how a model computes something, and let a machine try to break it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+References = Annotated[Optional[int], typer.Option(min=1, help="Inputs to explain; the default is the task's.")]  # noqa: UP045
+Draws = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Complete resamplings per reference; the default is the task's."),
+]
+Seed = Annotated[int, typer.Option(help="Of the choice of references and of all draws.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print records as JSON instead of tables.")]
+Out = Annotated[Optional[Path], typer.Option(help="Folder to write the records to.")]  # noqa: UP045
+Memory = Annotated[int, typer.Option(min=1, help="MiB for activations; what does not fit goes to temporary files.")]
+Threads = Annotated[Optional[int], typer.Option(min=1, help="CPU threads; the default is torch's.")]  # noqa: UP045
+TaskName = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Task by name, or FILE.py::name; the default is the address's own."),
+]
+Address = Annotated[
+    str, typer.Argument(help="A hypothesis, or a function returning one: FILE.py::name, module:name, or task/rung.")
+]
+Shard = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="K/N", help="Only the K-th of N parts of the references; scrub merge puts records together."),
+]
+RecordFile = Annotated[Path, typer.Argument(help="A record written with --out.")]
+
+
+def told(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Print our own errors without a traceback, and exit with 2."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except ScrubbingError as error:
+            _leave(error)
+
+    return run
+
+
+def _leave(error: ScrubbingError) -> NoReturn:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False, emoji=False)
+    raise typer.Exit(2)
+
+
+def console(stderr: bool = False, soft_wrap: bool = False) -> Console:
+    """Where to print."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=soft_wrap)
+
+
+def print_json(records: RunRecord | Sequence[RunRecord]) -> None:
+    """One record as an object, several as a list."""
+    several = isinstance(records, Sequence)
+    value = [one.model_dump(mode="json") for one in records] if several else records.model_dump(mode="json")
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def print_record(record: RunRecord, as_json: bool) -> None:
+    """Everything about one record."""
+    from scrubbing.report.terminal import record_view
+
+    if as_json:
+        print_json(record)
+    else:
+        console().print(record_view(record))

@@ -1,0 +1,94 @@
+"""The gate: explanations held to what was accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from scrubbing.cli.common import Threads, app, console, told
+from scrubbing.errors import UsageError, fail
+
+if TYPE_CHECKING:
+    from scrubbing.gate.judge import Gate
+    from scrubbing.gate.policy import Policy, Rule
+
+_WORST = ("fail", "inconclusive", "pass")
+
+
+@app.command()
+@told
+def gate(
+    only: Annotated[Optional[list[str]], typer.Argument(help="Addresses of rules; all by default.")] = None,  # noqa: UP045
+    policy: Annotated[Optional[Path], typer.Option(help="TOML file; by default the nearest pyproject.toml.")] = None,  # noqa: UP045
+    settle: Annotated[
+        bool, typer.Option("--settle", help="Draw more references until a verdict is settled, up to the budget.")
+    ] = False,
+    update: Annotated[bool, typer.Option("--update", help="Take snapshots, replacing those there are.")] = False,
+    update_new: Annotated[bool, typer.Option("--update-new", help="Take snapshots where there are none.")] = False,
+    reason: Annotated[str, typer.Option(help="Why the new snapshots are accepted; kept in them.")] = "",
+    out: Annotated[Optional[Path], typer.Option(help="Folder for records, page, summary and JUnit file.")] = None,  # noqa: UP045
+    threads: Threads = None,
+) -> None:
+    """Hold hypotheses to their snapshots: exit code 0 pass, 1 fail, 2 cannot be judged, 3 inconclusive."""
+    from scrubbing.gate.policy import load_policy
+    from scrubbing.gate.run import Runner, chosen
+
+    found = load_policy(policy)
+    rules = chosen(found, only or [])
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    if update or update_new:
+        _update(found, rules, reason, update_new and not update)
+        return
+    if out is not None:
+        from scrubbing.records.files import folder
+
+        folder(out)
+    runner = Runner.of(found, rules)
+    gates: list[Gate] = []
+    for rule in rules:
+        gates.append(runner.gate(rule, settle))
+        _print(gates[-1])
+    _finish(found, gates, out)
+
+
+def _update(policy: Policy, rules: list[Rule], reason: str, only_new: bool) -> None:
+    from scrubbing.gate.run import Runner
+
+    if not reason and not only_new:
+        problem = "a snapshot is replaced without a reason."
+        fail(UsageError, "SCR-POLICY", problem, 'Say why with --reason "...", which is kept in the snapshot.')
+    runner = Runner.of(policy, rules)
+    for rule in rules:
+        path = runner.update(rule, reason or "first snapshot", only_new)
+        told = f"kept  {rule.hypothesis}: there is a snapshot" if path is None else f"took  {rule.hypothesis}: {path}"
+        console(soft_wrap=True).print(told, markup=False)
+
+
+def _print(gate: Gate) -> None:
+    from rich.text import Text
+
+    style = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}[gate.verdict]
+    out = console(soft_wrap=True)
+    out.print(Text.assemble((f"{gate.verdict.upper():13}", style), gate.name))
+    for line in gate.details:
+        out.print(f"    {line}", markup=False)
+
+
+def _finish(policy: Policy, gates: list[Gate], out: Path | None) -> None:
+    from scrubbing.gate.judge import EXIT
+    from scrubbing.gate.outlets import annotate, write_all
+
+    annotate(gates)
+    if out is not None:
+        write_all(gates, out)
+    counts = {verdict: sum(gate.verdict == verdict for gate in gates) for verdict in _WORST}
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    console(soft_wrap=True).print(f"{told}; chance of any false alarm at most {policy.alpha:g}", markup=False)
+    worst = next(verdict for verdict in _WORST if counts[verdict])
+    if EXIT[worst]:
+        raise typer.Exit(EXIT[worst])

@@ -1,0 +1,126 @@
+"""Commands that read records: show, ls, compare, merge, power."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from scrubbing.cli.common import AsJson, RecordFile, app, console, print_json, print_record, told
+from scrubbing.errors import FileError, UsageError, fail
+
+Other = Annotated[Path, typer.Argument(help="The later record.")]
+
+
+@app.command()
+@told
+def show(record: RecordFile, json_: AsJson = False) -> None:
+    """Print a stored record."""
+    from scrubbing.records.store import load
+
+    print_record(load(record), json_)
+
+
+@app.command()
+@told
+def ls(
+    folder: Annotated[Path, typer.Argument(help="Folder with records, searched with its subfolders.")] = Path(),
+    json_: AsJson = False,
+) -> None:
+    """List the records in a folder, oldest first."""
+    from scrubbing.records.store import found
+    from scrubbing.report.listing import listing
+
+    entries = list(found(folder))
+    damaged = [error for _, error in entries if isinstance(error, FileError)]
+    records = [(path, record) for path, record in entries if not isinstance(record, FileError)]
+    records.sort(key=lambda entry: (entry[1].provenance.when, str(entry[0])))
+    if json_:
+        print_json([record for _, record in records])
+    else:
+        console().print(listing([(str(path), record) for path, record in records]))
+    for error in damaged:
+        console(stderr=True, soft_wrap=True).print(str(error), markup=False)
+    if damaged:
+        raise typer.Exit(2)
+
+
+@app.command()
+@told
+def compare(
+    before: RecordFile,
+    after: Other,
+    alpha: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Chance that a bound is wrong.")] = 0.025,
+) -> None:
+    """Compare two runs of a hypothesis, input by input, and say what moved."""
+    from scrubbing.gate.drift import drift
+    from scrubbing.gate.snapshots import Snapshot
+    from scrubbing.records.identity import differences
+    from scrubbing.report.listing import comparison
+
+    (old, old_inputs), (new, new_inputs) = _with_inputs(before), _with_inputs(after)
+    if old.provenance.data_fingerprint != new.provenance.data_fingerprint or old.choices.loss != new.choices.loss:
+        problem = f"{after} is on another dataset or loss than {before}: {'; '.join(differences(new, old))}."
+        fail(UsageError, "SCR-COMPARE", problem, "Compare runs on the same inputs with the same loss.")
+    out = console()
+    out.print(comparison((old, old_inputs), (new, new_inputs), alpha))
+    for line in differences(new, old):
+        out.print(f"! {line}", markup=False)
+    for line in drift(new, new_inputs, Snapshot(old, old_inputs)):
+        out.print(line, markup=False)
+
+
+@app.command()
+@told
+def merge(
+    records: Annotated[list[Path], typer.Argument(help="Records of parts of a run.")],
+    out: Annotated[Path, typer.Option(help="Where to write the record of the whole, ending in .json.")],
+) -> None:
+    """Put the records of parts of a run together."""
+    from scrubbing.records.merge import merge as merged
+    from scrubbing.records.store import save
+
+    record, inputs = merged([_with_inputs(path) for path in records])
+    path = save(record, out, inputs)
+    console(stderr=True, soft_wrap=True).print(f"scrub show {path}", markup=False)
+
+
+@app.command()
+@told
+def power(
+    record: RecordFile,
+    after: Annotated[Optional[Path], typer.Argument(help="A second run, whose difference tells more.")] = None,  # noqa: UP045
+    change: Annotated[Optional[float], typer.Option(help="Change of the mean loss to be seen, in nats.")] = None,  # noqa: UP045
+    margin: Annotated[float, typer.Option(min=0.0, help="Margin of the gate, in nats.")] = 0.0,
+    wanted: Annotated[float, typer.Option("--power", help="Wanted probability of seeing it.")] = 0.8,
+    alpha: Annotated[float, typer.Option(help="Chance of a false alarm.")] = 0.05,
+) -> None:
+    """Say how many references a gate needs to see a change of the loss."""
+    from scrubbing.gate.judge import losses_of
+    from scrubbing.report.listing import planning
+    from scrubbing.stats.influence import mean_loss
+    from scrubbing.stats.paired import compare as paired
+
+    _, inputs = _with_inputs(record)
+    if after is not None:
+        sd = paired(losses_of(inputs), losses_of(_with_inputs(after)[1])).change.sd
+    else:
+        sd = mean_loss(losses_of(inputs)).sd
+    console().print(planning(sd, len(inputs), change, margin, wanted, alpha, paired=after is not None))
+
+
+def _with_inputs(path: Path) -> tuple[Any, Any]:
+    """A record and its values per input.
+
+    Raises:
+        UsageError: SCR-COMPARE, it was stored without them.
+    """
+    from scrubbing.records.store import load, load_inputs
+
+    record = load(path)
+    inputs = load_inputs(record, path)
+    if inputs is None:
+        problem = "it was stored without its values per input."
+        fail(UsageError, "SCR-COMPARE", problem, "Run the hypothesis again with --out.", str(path))
+    return record, inputs

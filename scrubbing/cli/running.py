@@ -1,0 +1,213 @@
+"""Commands that run something, or are about to: bench, run, check, plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from scrubbing.cli.common import (
+    Address,
+    AsJson,
+    Draws,
+    Memory,
+    Out,
+    References,
+    Seed,
+    Shard,
+    TaskName,
+    Threads,
+    app,
+    console,
+    print_json,
+    print_record,
+    told,
+)
+from scrubbing.errors import UsageError, fail
+
+if TYPE_CHECKING:
+    from scrubbing.experiment.task import Task
+    from scrubbing.hypothesis.hypothesis import Hypothesis
+    from scrubbing.records.inputs import Inputs
+    from scrubbing.records.schema import RunRecord
+
+
+@app.command()
+@told
+def bench(
+    name: Annotated[str, typer.Argument(help="Name of a task, such as parens.")],
+    model: Annotated[
+        str, typer.Option(help="Which model of the task; others than `shipped` need --data, --text or --dataset.")
+    ] = "shipped",
+    data: Annotated[Optional[Path], typer.Option(help="Folder with that model's files.")] = None,  # noqa: UP045
+    text: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Text file; --model is then any folder or hub name of a language model."),
+    ] = None,
+    dataset: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="NAME[,CONFIG][:SPLIT[:COLUMN]] of the `datasets` library, instead of --text."),
+    ] = None,
+    only: Annotated[Optional[list[str]], typer.Option(help="Run only these rungs.")] = None,  # noqa: UP045
+    references: References = None,
+    draws: Draws = None,
+    seed: Seed = 0,
+    json_: AsJson = False,
+    out: Out = None,
+    memory: Memory = 1024,
+    threads: Threads = None,
+    shard: Shard = None,
+) -> None:
+    """Run a task's whole ladder of hypotheses, with every baseline."""
+    from scrubbing.experiment.task import find_task
+
+    _prepare(out)
+    task = _on(find_task(name), model, data, text, dataset)
+    ladders = [(task, [task.rung(rung) for rung in only] if only else list(task.ladder()))]
+    if not ladders[0][1]:
+        fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
+    also = [find_task(name) for name in task.also] if not only else []
+    ladders += [(one, list(one.ladder())) for one in also]
+    options = _options(references, draws, seed, memory, threads, shard)
+    found = [(one, _run(one, ladder, options, out)) for one, ladder in ladders]
+    if json_:
+        print_json([record for _, records in found for record in records])
+        return
+    for one, records in found:
+        _print_ladder(one, records)
+
+
+@app.command()
+@told
+def run(
+    address: Address,
+    task: TaskName = None,
+    references: References = None,
+    draws: Draws = None,
+    seed: Seed = 0,
+    json_: AsJson = False,
+    out: Out = None,
+    memory: Memory = 1024,
+    threads: Threads = None,
+    shard: Shard = None,
+) -> None:
+    """Scrub one hypothesis and print everything about it."""
+    from scrubbing.experiment.address import hypothesis_at, task_at
+
+    _prepare(out)
+    found = task_at(address, task)
+    records = _run(
+        found, [hypothesis_at(address, found)], references, draws, seed, memory, threads, shard, out, address
+    )
+    print_record(records[0], json_)
+
+
+@app.command()
+@told
+def check(
+    address: Address, task: TaskName = None, data: Annotated[bool, typer.Option(help="Also check features.")] = True
+) -> None:
+    """Check that a hypothesis is legal; needs no weights and loads no torch."""
+    from scrubbing.experiment.address import hypothesis_at, task_at
+
+    found = task_at(address, task)
+    hypothesis = hypothesis_at(address, found)
+    hypothesis.check(found.graph(), found.data() if data else None)
+    out = console(soft_wrap=True)
+    out.print(str(hypothesis), markup=False)
+    out.print(f"\nlegal on {found.name}", markup=False)
+
+
+@app.command()
+@told
+def plan(address: Address, task: TaskName = None, references: References = None) -> None:
+    """Print what would be computed, and what it costs next to one plain forward pass."""
+    from scrubbing.engine.cost import cost
+    from scrubbing.engine.describe import describe
+    from scrubbing.experiment.address import hypothesis_at, task_at
+
+    found = task_at(address, task)
+    experiment = found.experiment()
+    hypothesis = hypothesis_at(address, found)
+    made = experiment.engine.compile(hypothesis).plan
+    out = console(soft_wrap=True)
+    out.print(str(hypothesis), markup=False)
+    out.print("\n" + describe(made), markup=False)
+    out.print("\n" + cost(made).describe(references or found.references), markup=False)
+
+
+def _on(task: Task, model: str, data: Path | None, text: Path | None, dataset: str | None) -> Task:
+    """The task on the model and text that were asked for."""
+    if text is None and dataset is None:
+        return task.variant(model, data)
+    if text is not None and dataset is not None:
+        fail(UsageError, "SCR-TASK", "both --text and --dataset were given.", "Give one of them.")
+    from scrubbing.data.text import read_dataset, read_text
+
+    return task.on(model, lambda: read_text(text) if text is not None else read_dataset(dataset or ""))
+
+
+def _options(
+    references: int | None, draws: int | None, seed: int, memory: int, threads: int | None, shard: str | None
+) -> dict[str, Any]:
+    """Of the experiment."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    chosen = {"references": references, "draws": draws, "seed": seed, "memory": memory * 2**20}
+    return {**chosen, "shard": None if shard is None else _part(shard)}
+
+
+def _run(
+    task: Task,
+    hypotheses: Sequence[Hypothesis],
+    options: Mapping[str, Any],
+    out: Path | None,
+    address: str | None = None,
+) -> list[RunRecord]:
+    """Run, and write each record as soon as there is one."""
+    from scrubbing.experiment.address import source_of
+
+    experiment = task.experiment(**options)
+    records: list[RunRecord] = []
+    with experiment.results(hypotheses, out) as results:
+        for result in results:
+            place = address or f"{task.name}/{result.hypothesis.name.rpartition('/')[2]}"
+            record = result.record().model_copy(update={"source": source_of(place, result.hypothesis)})
+            records.append(record if out is None else _write(record, result.inputs(), out))
+    return records
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, _, of = text.partition("/")
+    if not (part.isdigit() and of.isdigit() and 1 <= int(part) <= int(of)):
+        fail(UsageError, "SCR-REFERENCES", f"--shard {text} was given.", "Write K/N with 1 <= K <= N, such as 2/4.")
+    return int(part), int(of)
+
+
+def _prepare(out: Path | None) -> None:
+    if out is not None:
+        from scrubbing.records.files import folder
+
+        folder(out)
+
+
+def _write(record: RunRecord, inputs: Inputs, out: Path) -> RunRecord:
+    from scrubbing.records.store import file_name, load, save
+
+    path = save(record, out / file_name(record), inputs)
+    console(stderr=True, soft_wrap=True).print(f"scrub show {path}", markup=False)
+    return load(path)
+
+
+def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
+    from scrubbing.report.terminal import ladder_view
+
+    if about := task.about():
+        console().print(about, markup=False, emoji=False)
+    choices = records[0].choices
+    title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
+    console().print(ladder_view(records, title))

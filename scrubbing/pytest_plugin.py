@@ -1,0 +1,83 @@
+"""Hypotheses as tests: the fixture `scrub` gates one, the marker `scrub` says that a test does.
+
+Nothing of scrubbing is imported before a test asks for the fixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from scrubbing.gate.judge import Gate
+
+_CHECKS = pytest.StashKey[int]()
+_CHECKS_OF_A_TEST = 3
+"""Verdicts of a rule with a floor and a baseline to beat; alpha is divided before it is known which rules have them."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of `pytest`."""
+    group = parser.getgroup("scrub", "causal scrubbing")
+    group.addoption("--scrub-settle", action="store_true", help="draw references until verdicts are settled")
+    group.addoption("--scrub-update", metavar="REASON", help="take snapshots instead of comparing with them, and why")
+    parser.addini("scrub_alpha", "chance of any false alarm among all tests with scrub", default="0.05")
+    parser.addini("scrub_inconclusive", "what an inconclusive verdict is: fail or skip", default="fail")
+    parser.addini("scrub_snapshots", "folder of the snapshots; by default beside each hypothesis", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "scrub: gates a hypothesis with the fixture `scrub`; select with -m scrub")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m deselects by marker
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that use the fixture, and count them: they share one chance of a false alarm.
+
+    Every worker of xdist collects all tests, so the count is the same everywhere.
+    """
+    using = [item for item in items if "scrub" in getattr(item, "fixturenames", ())]
+    for item in using:
+        item.add_marker("scrub")
+    config.stash[_CHECKS] = _CHECKS_OF_A_TEST * max(1, len(using))
+
+
+@pytest.fixture
+def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Callable[..., Gate]:
+    """Gate a hypothesis: `scrub("FILE.py::name", floor=0.9, margin=0.05)`.
+
+    The function takes an address and the settings of a rule, fails the test if the verdict is a fail, or inconclusive
+    unless the ini option `scrub_inconclusive` is `skip`, and returns the verdict. Its numbers become properties of the
+    test in JUnit files.
+    """
+    config = request.config
+
+    def gate(hypothesis: str, **settings: Any) -> Gate:
+        from scrubbing.gate.outlets import facts
+        from scrubbing.gate.policy import policy_of
+        from scrubbing.gate.run import Runner
+
+        table = {
+            "rules": [{"hypothesis": hypothesis, **settings}],
+            "alpha": float(config.getini("scrub_alpha")),
+            "snapshots": config.getini("scrub_snapshots") or None,
+        }
+        policy = policy_of(table, config.rootpath / "pyproject.toml")
+        runner = Runner(policy, config.stash[_CHECKS])
+        rule = policy.rules[0]
+        if (reason := config.getoption("scrub_update")) is not None:
+            pytest.skip(f"took the snapshot {runner.update(rule, reason, only_new=False)}")
+        found = runner.gate(rule, config.getoption("scrub_settle"))
+        for name, value in facts(found).items():
+            record_property(name, value)
+        told = "\n".join([f"{found.name}: {found.verdict}", *found.details])
+        if found.verdict == "inconclusive" and config.getini("scrub_inconclusive") == "skip":
+            pytest.skip(told)
+        if found.verdict != "pass":
+            pytest.fail(told, pytrace=False)
+        return found
+
+    return gate
