@@ -286,7 +286,7 @@ def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
     from scrubbing.report.terminal import ladder_view
 
     if about := task.about():
-        Console(highlight=False).print(about, markup=False, emoji=False)
+        Console(highlight=False, soft_wrap=True).print(about, markup=False, emoji=False)
     choices = records[0].choices
     title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
     Console(highlight=False).print(ladder_view(records, title))
