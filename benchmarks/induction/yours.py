@@ -154,7 +154,9 @@ class Subject:
     def about(self) -> str:
         """What the hypotheses rest on."""
         skipped = ladder.left_out(self.roles)
-        halves = f"Written on {len(self.written):,} sequences, scored on others out of {len(self.scored):,}."
+        halves = (
+            f"Roles and candidates are from {len(self.written):,} sequences, losses from {len(self.scored):,} others."
+        )
         return "\n".join(
             [halves, self.roles.describe(), *(f"{name} is left out: {why}." for name, why in skipped.items())]
         )

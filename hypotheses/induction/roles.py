@@ -31,7 +31,7 @@ _ABOVE_CHANCE = 2.0
 """... and at least this many times what attending everywhere alike would score."""
 _LEAST_COPY = 0.3
 """Attention to copies of the current token, itself included, from which a head counts as attending to them."""
-_ROWS_AT_ONCE = 16
+_ROWS_AT_ONCE = 8
 """Sequences whose attention patterns are held at a time."""
 
 

@@ -98,9 +98,8 @@ def run(
 
     _prepare(out)
     found = task_at(address, task)
-    records = _run(
-        found, [hypothesis_at(address, found)], references, draws, seed, memory, threads, shard, out, address
-    )
+    options = _options(references, draws, seed, memory, threads, shard)
+    records = _run(found, [hypothesis_at(address, found)], options, out, address)
     print_record(records[0], json_)
 
 
@@ -207,7 +206,7 @@ def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
     from scrubbing.report.terminal import ladder_view
 
     if about := task.about():
-        console().print(about, markup=False, emoji=False)
+        console(soft_wrap=True).print(about, markup=False, emoji=False)
     choices = records[0].choices
     title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
     console().print(ladder_view(records, title))

@@ -15,8 +15,9 @@ _PATIENCE = 0.8
 """Seconds the hub is given to answer the first request, unless HF_HUB_ETAG_TIMEOUT says otherwise. Its own client tries
 again for over 20 seconds before it says that there is no network."""
 _SAFE = ("*.safetensors", "*.safetensors.index.json")
-_LEGACY = ("*final.pth",)
-"""The last weights of TransformerLens's own models; beside them lie checkpoints and training state."""
+_LEGACY = ("*final.pth", "pytorch_model*.bin")
+"""The last weights of TransformerLens's own models, beside which lie checkpoints and training state; and those of old
+Hugging Face ones."""
 _SMALL = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
 _TOKENIZERS = {
     # Its own tokenizer has a merge that is not in its vocabulary, which today's readers refuse.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from inspect import signature
 
 from scrubbing.errors import UsageError, fail
-from scrubbing.experiment.task import Task, find_task
+from scrubbing.experiment import task as tasks
+from scrubbing.experiment.task import Task
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.references import defined, module_at, resolve, split
 from scrubbing.records.schema import Source
@@ -20,7 +21,7 @@ def task_at(address: str, task: str | None = None) -> Task:
     if task is None and _is_rung(address):
         task = address.partition("/")[0]
     if task is not None:
-        found = resolve(task) if ":" in task else find_task(task)
+        found = resolve(task) if ":" in task else tasks.find_task(task)
         problem = f"{task} is of type {type(found).__name__}, not a task."
     else:
         place, _ = split(address)

@@ -174,7 +174,8 @@ def _dump_target(target: Target) -> Json:
             "last": positions.last,
             "chosen_by": None
             if positions.chosen_by is None
-            else reference(positions.chosen_by, "a choice of positions"),
+            # A feature is found again by the function it was made of.
+            else reference(getattr(positions.chosen_by, "compute", positions.chosen_by), "a choice of positions"),
         },
         "each": target.each_position,
         "part": None if target.only is None else _dump_part(target.only),

@@ -43,12 +43,14 @@ def folder(path: str | Path) -> Path:
         FileError: SCR-FILE, it cannot be made, or not written to.
     """
     try:
+        problem = "made"
         Path(path).mkdir(parents=True, exist_ok=True)
+        problem = "written to"
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        problem = f"this folder cannot be made or written to ({error.strerror})."
-        fail(FileError, "SCR-FILE", problem, "Choose a folder you can write.", str(path))
+        told = f"this folder cannot be {problem} ({error.strerror})."
+        fail(FileError, "SCR-FILE", told, "Choose a folder you can write.", str(path))
     return Path(path)
 
 

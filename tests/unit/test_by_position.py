@@ -38,6 +38,12 @@ def second(data):
     return np.broadcast_to(np.arange(data["tokens"].shape[1]) == 1, data["tokens"].shape)
 
 
+def test_a_claim_at_the_position_comes_back_from_json():
+    claim = head(1, 0).direct().at(at_position).carries(Variable("position", same_position))
+    h = Hypothesis("h", "c", OUTPUT.carries(Variable("output", everything), claim))
+    assert Hypothesis.from_json(h.to_json()) == h
+
+
 def test_one_input_per_pair():
     pairs = by_position(DATA, even)
     rows, positions = np.nonzero(TOKENS % 2 == 0)

@@ -8,9 +8,9 @@ import pytest
 from benchmarks.induction import language
 from benchmarks.induction.task import CORPORA, python_task, task
 from hypotheses.induction.features import candidates, last_copy, repeated_bigram, repeated_candidate
-from hypotheses.induction.ladder import ladder
+from hypotheses.induction.ladder import ladder, left_out, without_heads
 from hypotheses.induction.roles import Roles
-from scrubbing import Dataset, Hypothesis
+from scrubbing import Dataset, Hypothesis, transformer_graph
 
 TOKENS = np.array([[0, 1, 2, 1, 2, 2, 1, 3]])
 
@@ -61,8 +61,9 @@ def test_roles_are_read_without_weights(which, tmp_path):
     from benchmarks.induction.task import HERE, roles
 
     found = roles(which)
-    assert found.induction and found.previous and len(found.scores["induction"]) == found.heads == 8
-    assert f"1.{found.induction[0]}" in found.describe()
+    assert found.induction and found.previous and {layer for layer, _ in found.induction} == {1}
+    assert np.shape(found.scores["induction"]) == (found.layers, found.heads) == (2, 8)
+    assert f"1.{found.induction[0][1]}" in found.describe()
     found.save(tmp_path / "again.json")
     assert Roles.load(tmp_path / "again.json") == found == Roles.load(HERE / f"{which}_roles.json")
 
@@ -75,11 +76,25 @@ def test_every_rung_is_legal_and_comes_back_from_json(one):
         assert Hypothesis.from_json(hypothesis.to_json()) == hypothesis
 
 
-def test_a_ladder_for_other_roles():
-    """One head of each kind, four heads per layer."""
-    roles = Roles((0,), (), (3,), 4, {"previous": (), "copies": (), "induction": ()})
-    from scrubbing import transformer_graph
+OTHERS = {
+    "one head of each kind": (Roles(((0, 0),), (), ((1, 3),), 2, 4), {}),
+    "no previous-token head": (Roles((), ((0, 1),), ((1, 3),), 2, 4), {}),
+    "three layers": (Roles(((0, 0), (1, 2)), ((0, 1),), ((1, 3), (2, 0)), 3, 4), {}),
+    "MLPs": (Roles(((0, 0), (1, 2)), ((0, 1),), ((1, 3), (2, 0), (2, 3)), 4, 4, True), {"d_mlp": 16}),
+    "parallel": (Roles(((1, 2),), (), ((2, 0),), 3, 4, True), {"d_mlp": 16, "parallel": True}),
+    "norms after": (Roles(((1, 2),), (), ((2, 0),), 3, 4, True), {"d_mlp": 16, "post_norms": True}),
+}
 
-    graph = transformer_graph(2, 4, d_model=8, d_mlp=None, positions=9, causal=True, padded=False)
-    for hypothesis in ladder(roles):
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_ladder_for_other_roles(case):
+    roles, options = OTHERS[case]
+    sizes = {"d_model": 8, "d_mlp": None, "positions": 9, "causal": True, "padded": False, **options}
+    graph = transformer_graph(roles.layers, roles.heads, **sizes)
+    skipped = left_out(roles)
+    rungs = [one for one in ladder(roles) if one.name.rpartition("/")[2] not in skipped]
+    assert len(rungs) == 12 - len(skipped)
+    assert ("copies" in skipped) == (not roles.copies) and ("naive" in skipped) == (not roles.previous)
+    for hypothesis in [*rungs, without_heads(roles), without_heads(roles, roles.previous or roles.copies)]:
         hypothesis.check(graph)
+        assert Hypothesis.from_json(hypothesis.to_json()) == hypothesis
