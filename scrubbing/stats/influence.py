@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from scrubbing.errors import BadData, NoFraction, fail
 from scrubbing.stats.critical import Critical
@@ -28,7 +28,7 @@ class Losses:
 
     ids: NDArray[np.int64]
     """Reference inputs in the order they were drawn, `[n]`."""
-    columns: Mapping[str, ArrayLike]
+    columns: Mapping[str, Any]
     """Losses by name, `[n]` or `[n, draws]`; draws are averaged."""
     weights: Floats | None = None
     """What each input counts in a mean, `[n]`; None for one each."""
@@ -57,7 +57,7 @@ class Losses:
     def rows(self, chosen: NDArray[np.int64]) -> Losses:
         """These rows, in this order."""
         weights, clusters = (None if x is None else x[chosen] for x in (self.weights, self.clusters))
-        columns = {name: np.asarray(values)[chosen] for name, values in self.columns.items()}
+        columns = {name: values[chosen] for name, values in self.columns.items()}
         return Losses(self.ids[chosen], columns, weights, clusters)
 
 
