@@ -25,7 +25,7 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
     first = parts[0][0]
     faults = list(_faults(parts))
     if faults:
-        raise UsageError(faults, "These records cannot be merged")
+        raise UsageError(faults)
     inputs = Inputs({name: np.concatenate([part[name] for _, part in parts]) for name in parts[0][1].columns})
     inputs = inputs.rows(np.argsort(inputs["id"], kind="stable"))
     meanings = {one.baseline: one.meaning for one in first.recovered}
