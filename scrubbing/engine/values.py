@@ -10,7 +10,6 @@ from scrubbing.graph.positions import Where
 from scrubbing.hypothesis.parts import Part
 from scrubbing.sampling.contexts import Context
 
-
 WEIGHTS = "weights"
 """What a head's part reads in place of queries and keys, by the name of a slot."""
 
@@ -20,8 +19,8 @@ class Item:
     """Something a clean run of an input produces and the store may keep."""
 
     kind: str
-    """`output`: a node's raw value. `input`: what a slot reads. `scale`: the norm scale of what a slot reads. `weights`:
-    the pattern's weights at the offsets of a part."""
+    """`output`: a node's raw value. `input`: what a slot reads. `scale`: the norm scale of what a slot reads.
+    `weights`: the pattern's weights at the offsets of a part."""
     node: Node
     slot: str = ""
     part: Part | None = None

@@ -185,9 +185,7 @@ def _queries(
     return queries.grid(q) * spec.attention_scale
 
 
-def _keys(
-    spec: Spec, weights: Weights, attention: Attention, heads: Sequence[int], xk: Tensor, keys: Tokens
-) -> Tensor:
+def _keys(spec: Spec, weights: Weights, attention: Attention, heads: Sequence[int], xk: Tensor, keys: Tokens) -> Tensor:
     """Keys `[rows, heads, keys, d_head]`; projected once per key-value head."""
     kv = _kv(attention, heads)
     k = _project(xk, attention.W_K, attention.b_K, sorted(set(kv)))
