@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed induction            # every rung of both models, ours alone
     OMP_NUM_THREADS=1 python -m benchmarks.speed induction --peers    # and what other tools can do, side by side
 
-`--peers` needs the packages of the `interventions` group. Everything runs in one process on one thread, in turns; times
-are medians, in plain forward passes of the same model over the same inputs, which are the fastest we know how to write:
-the training module with fused attention, or for TransformerLens the bridge itself.
+`--peers` needs the `peers` group. Everything runs in one process on one thread, in turns. Times are medians of
+processor time in plain forward passes over as many inputs, the fastest we know how to write: the training module with fused
+attention, or for TransformerLens the bridge itself.
 """
 
 from __future__ import annotations
@@ -41,13 +41,15 @@ PREDICTIONS = fixed(tuple(range(LENGTH - 1)))
 
 
 def in_turns(repeats: int, **runs: Callable[[], object]) -> dict[str, float]:
-    """Median seconds of each run, all of them once per turn."""
+    """Median seconds of processor time of each run, all of them once per turn; on one thread, that is what a clock
+    would show if nothing else ran.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
-            started = time.perf_counter()
+            started = time.process_time()
             run()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(time.process_time() - started)
     return {name: median(times) for name, times in seconds.items()}
 
 
@@ -175,8 +177,7 @@ def sides(references: int) -> list[tuple[Side, list[Case]]]:
     made = [(Side(lens, lens, from_bridge(bridge), data, found, references), resampling.cases(found, True))]
     for tool in (Pyvene, Nnsight):
         network = network_of(ours)
-        weights = NetworkWeights(network)
-        side = Side(tool(network), weights, ours, data, found, references)
+        side = Side(tool(network), NetworkWeights(network), ours, data, found, references)
         made.append((side, resampling.cases(found, False)))
     return made
 

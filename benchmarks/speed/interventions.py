@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -37,8 +37,8 @@ class NetworkWeights:
 
     def __init__(self, network: AttentionOnly) -> None:
         self.network = network
-        self.embed = network.embed.weight
-        self.out = network.blocks[0].out.weight.T
+        self.embed: Tensor = network.embed.weight
+        self.out: Tensor = network.blocks[0].out.weight.T
 
     def project(self, slot: str, stream: Tensor, columns: Tensor) -> Tensor:
         """See `resampling.Weights`."""
@@ -113,7 +113,7 @@ class Nnsight:
                 columns, values = edits[site]
                 self.traced.get(_WRITTEN[site])[..., columns + (shift if site == "k" else 0)] = values
             logits = self.traced.output.save()
-        return logits
+        return logits  # noqa: RET504, a trace does not return
 
 
 class Pyvene:
@@ -135,7 +135,9 @@ class Pyvene:
         import pyvene
 
         collecting = [(_READ[site], pyvene.CollectIntervention) for site in sites]
-        (_, found), _ = self._model(("collect", *sites), [(name, kind()) for name, kind in collecting])({"tokens": tokens})
+        (_, found), _ = self._model(("collect", *sites), [(name, kind()) for name, kind in collecting])(
+            {"tokens": tokens}
+        )
         return dict(zip(sites, found, strict=True))
 
     def patched(self, tokens: Tensor, edits: Edits) -> Tensor:
@@ -170,7 +172,7 @@ class Bridge:
     """
 
     name = "TransformerLens"
-    _names = {
+    _names: ClassVar = {
         "z0": "blocks.0.attn.hook_z",
         "stream": "blocks.1.hook_in",
         "z1": "blocks.1.attn.hook_z",

@@ -1,4 +1,4 @@
-"""Resampling that every tool can do: the claim, the inputs that were drawn, and what the changed activations then are."""
+"""Resampling that every tool can do: the claim, the inputs that were drawn, and what the changed activations are."""
 
 from __future__ import annotations
 

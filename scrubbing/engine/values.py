@@ -19,8 +19,8 @@ class Item:
     """Something a clean run of an input produces and the store may keep."""
 
     kind: str
-    """`output`: a node's raw value. `input`: what a slot reads. `scale`: the norm scale of what a slot reads. `weights`:
-    the pattern's weights at the offsets of a part."""
+    """`output`: a node's raw value. `input`: what a slot reads. `scale`: the norm scale of what a slot reads.
+    `weights`: the pattern's weights at the offsets of a part."""
     node: Node
     slot: str = ""
     part: Part | None = None
