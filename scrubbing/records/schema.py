@@ -1,16 +1,17 @@
-"""The run record: what was claimed, on what, with which choices, and what came out. Versioned; needs no torch to
-read.
+"""The run record: what was claimed, on what, with which choices, and what came out. Versioned; reading it needs no
+torch.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from scrubbing.stats.intervals import Estimate
 
-VERSION = 1
+VERSION = 2
 
 
 class _Strict(BaseModel):
@@ -44,6 +45,13 @@ class Recovered(_Strict):
     """None where model and baseline cannot be told apart."""
     nats: Number
     """Scrubbed loss minus model loss."""
+
+    @property
+    def nines(self) -> float | None:
+        """`-log10(1 - fraction)`: 1 at 90 %, 2 at 99 %; None without a fraction or at a perfect one."""
+        if self.fraction is None or self.fraction.value >= 1:
+            return None
+        return -math.log10(1 - self.fraction.value)
 
 
 class Stratum(_Strict):
@@ -87,6 +95,122 @@ class ClaimCounts(_Strict):
     """Values that a rounding nearly sent the other way."""
 
 
+class VariableNode(_Strict):
+    """One variable of the interpretation."""
+
+    name: str
+    feature: str
+    """What draws agree on."""
+    parents: list[str]
+    """Variables it is computed from."""
+    digest: str
+    """Of the feature's values on the dataset: a feature whose body changed has another."""
+
+
+class Branch(_Strict):
+    """One claim of the correspondence, in the order of a walk from the root."""
+
+    path: str
+    depth: int
+    """0 for the output."""
+    what: str
+    """Targets in words."""
+    variable: str
+    line: str
+    """The claim as a line, with every choice that is not the default."""
+    sample: str | None
+    """One input it held, as text; None for claims that draw per position."""
+    value: str | None
+    """The feature's value on that input."""
+    unclaimed: str | None
+    """The input that what it leaves unclaimed held."""
+
+
+class ModelNode(_Strict):
+    """What the hypothesis says of one node of the model."""
+
+    name: str
+    layer: int
+    """-1 for nodes before the first layer and for the output."""
+    state: Literal["claimed", "mixed", "behind", "unclaimed"]
+    """`claimed`: a claim names it or a part of it. `mixed`: recomputed on a mixture of inputs, on the way between two
+    claims. `behind`: wholly on a claim's input, upstream of a claim without claims of its own. `unclaimed`: resampled
+    wherever it is read."""
+
+
+class Size(_Strict):
+    """How much of model and input the hypothesis keeps, without which no score means anything."""
+
+    claims: int
+    nodes: int
+    """Nodes that a claim names."""
+    of_nodes: int
+    """All nodes of the model."""
+    bits: float
+    """Entropy of the features claimed, summed, at most that of the inputs: what is kept of an input, at most."""
+    of_bits: float
+    """Entropy of the inputs themselves: log2 of their number."""
+
+
+class Cancellation(_Strict):
+    """Whether a small mean difference hides large ones of both signs. Per-input loss differences, in nats."""
+
+    worse: Number
+    """Mean of the increases, scrubbed over model, counted as 0 where there is none."""
+    better: Number
+    """Mean of the decreases, likewise, as a positive number."""
+    correlation: float | None
+    """Of the losses of model and scrubbed model over inputs; None where one does not vary."""
+
+
+class Recalibrated(_Strict):
+    """The scrubbed model after the best affine recalibration of its logits, on references not used to fit it.
+
+    Resampling leaves a model confident where it is wrong; a temperature takes that part of the loss away.
+    """
+
+    temperature: float
+    """The logits are divided by it."""
+    prior: float
+    """Weight of the log base rates added to them."""
+    loss: Number
+    """Mean loss on the held-out half."""
+    before: Number
+    """The same without recalibration."""
+    references: int
+    """Held-out references."""
+
+
+class Equivalent(_Strict):
+    """The amount of training at which the model itself had the scrubbed model's loss."""
+
+    what: str
+    """The series, in words."""
+    unit: str
+    amount: Number | None
+    """None if the scrubbed loss is worse than the first, or better than the last point of the series."""
+    told: str
+    """In words."""
+
+
+class PerInput(_Strict):
+    """Where the values per reference input are."""
+
+    file: str
+    """Beside the record."""
+    digest: str
+    rows: int
+
+
+class Source(_Strict):
+    """Where the hypothesis is defined."""
+
+    address: str
+    """As given: FILE.py::name, module:name, or task/rung."""
+    file: str | None
+    line: int | None
+
+
 class Choices(_Strict):
     """Everything that changes the number."""
 
@@ -98,6 +222,11 @@ class Choices(_Strict):
     loss: str
     dtype: str
     device: str
+    clusters: str | None = None
+    """Feature whose equal values make references one unit; None: every reference is one."""
+    interval: str = "percentile bootstrap over references, 95 %"
+    numerics: int = 1
+    """Version of draws and evaluation; records of different ones are not compared input by input."""
 
 
 class Provenance(_Strict):
@@ -111,12 +240,19 @@ class Provenance(_Strict):
     versions: dict[str, str]
     seconds: float
     when: str
+    task: str | None = None
+    family: str = ""
+    """Architecture, as its loader names it."""
+    processing: str = ""
+    """What was done to the weights on loading."""
+    git: str | None = None
+    """Revision of the folder it was run in; with a + where files differed from it."""
 
 
 class RunRecord(_Strict):
     """One hypothesis scrubbed once."""
 
-    version: Literal[1] = VERSION
+    version: Literal[1, 2] = VERSION
     hypothesis: str
     """Name."""
     claim: str
@@ -145,3 +281,15 @@ class RunRecord(_Strict):
     notes: list[str]
     """What a reader must know before quoting the score, in sentences."""
     provenance: Provenance
+    hash: str | None = None
+    """Of what is claimed (`Hypothesis.hash`); None where the hypothesis cannot be stored."""
+    source: Source | None = None
+    variables: list[VariableNode] = []
+    branches: list[Branch] = []
+    nodes: list[ModelNode] = []
+    size: Size | None = None
+    cancellation: Cancellation | None = None
+    recalibrated: Recalibrated | None = None
+    equivalent: Equivalent | None = None
+    inputs: PerInput | None = None
+    """None where only the record was kept."""
