@@ -53,6 +53,11 @@ def short_name(record: RunRecord) -> str:
     return record.hypothesis.rpartition("/")[2]
 
 
+def day(record: RunRecord) -> str:
+    """When it was made, to the minute."""
+    return record.provenance.when[:16].replace("T", " ")
+
+
 def short(number: Number) -> str:
     """`0.228 (0.054)`: a value with its standard error."""
     return f"{number.value:.3f}" + ("" if number.se is None else f" ({number.se:.3f})")
@@ -116,7 +121,11 @@ def equivalent(given: Equivalent) -> str:
     """Compute-equivalent, as a sentence with its interval."""
     if given.amount is None or given.amount.low is None or given.amount.high is None:
         return given.told
-    return f"{given.told} [{given.amount.low:.3g}, {given.amount.high:.3g} {given.unit}]"
+    return f"{given.told} [{_amount(given.amount.low)}, {_amount(given.amount.high)} {given.unit}]"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def differences(record: RunRecord, earlier: RunRecord) -> list[str]:
