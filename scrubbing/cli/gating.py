@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -86,9 +87,27 @@ def _finish(policy: Policy, gates: list[Gate], out: Path | None) -> None:
     annotate(gates)
     if out is not None:
         write_all(gates, out)
+        _page(gates, out)
     counts = {verdict: sum(gate.verdict == verdict for gate in gates) for verdict in _WORST}
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     console(soft_wrap=True).print(f"{told}; chance of any false alarm at most {policy.alpha:g}", markup=False)
     worst = next(verdict for verdict in _WORST if counts[verdict])
     if EXIT[worst]:
         raise typer.Exit(EXIT[worst])
+
+
+def _page(gates: list[Gate], out: Path) -> None:
+    """The page and the job summary."""
+    from scrubbing.records.files import write
+    from scrubbing.report.markdown import markdown
+    from scrubbing.report.page import page
+
+    records = [gate.record for gate in gates]
+    accepted = [gate.snapshot.record for gate in gates if gate.snapshot is not None]
+    shown = page(records, {gate.name: gate.inputs for gate in gates}, accepted, gates)
+    write(out / "page.html", shown.encode(), "the page")
+    summary = markdown(records, gates)
+    write(out / "summary.md", summary.encode(), "the summary")
+    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(file).open("a") as appended:
+            appended.write(summary)

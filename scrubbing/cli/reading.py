@@ -10,6 +10,7 @@ import typer
 from scrubbing.cli.common import AsJson, RecordFile, app, console, print_json, print_record, told
 from scrubbing.errors import FileError, UsageError, fail
 
+Records = Annotated[list[Path], typer.Argument(help="Records written with --out.")]
 Other = Annotated[Path, typer.Argument(help="The later record.")]
 
 
@@ -108,6 +109,54 @@ def power(
     else:
         sd = mean_loss(losses_of(inputs)).sd
     console().print(planning(sd, len(inputs), change, margin, wanted, alpha, paired=after is not None))
+
+
+@app.command()
+@told
+def report(
+    records: Records,
+    out: Annotated[Path, typer.Option(help="What to write: page.html, or summary.md.")] = Path("page.html"),
+    history: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder with earlier records, shown beside those of the same hypotheses."),
+    ] = None,
+) -> None:
+    """Write records as one self-contained page, or as Markdown."""
+    from scrubbing.records.files import write
+    from scrubbing.records.store import found, load, load_inputs
+    from scrubbing.report.markdown import markdown
+    from scrubbing.report.page import page
+
+    if out.suffix not in (".html", ".md"):
+        fail(UsageError, "SCR-PLOT", f"{out.name} is neither a page nor Markdown.", "End its name in .html or .md.")
+    loaded = [load(path) for path in records]
+    if out.suffix == ".md":
+        text = markdown(loaded)
+    else:
+        inputs = {record.hypothesis: load_inputs(record, path) for path, record in zip(records, loaded, strict=True)}
+        earlier = [one for _, one in found(history) if not isinstance(one, FileError)] if history is not None else []
+        text = page(loaded, {name: one for name, one in inputs.items() if one is not None}, earlier)
+    write(out, text.encode(), "the report")
+    console(stderr=True, soft_wrap=True).print(f"wrote {out}", markup=False)
+
+
+@app.command()
+@told
+def plot(
+    records: Records,
+    out: Annotated[Path, typer.Option(help="File to write, ending in .svg, .pdf or .png.")],
+    kind: Annotated[str, typer.Option(help="recovered, losses or inputs.")] = "recovered",
+    width: Annotated[str, typer.Option(help="single (89 mm) or double (183 mm).")] = "single",
+) -> None:
+    """Draw a figure for a paper."""
+    from scrubbing.records.store import load, load_inputs
+    from scrubbing.report.plot import plot as draw
+
+    loaded = [(path, load(path)) for path in records]
+    inputs = {record.hypothesis: load_inputs(record, path) for path, record in loaded}
+    known = {name: one for name, one in inputs.items() if one is not None}
+    draw([record for _, record in loaded], out, kind, width, known)  # pyright: ignore - it says what is not known
+    console(stderr=True, soft_wrap=True).print(f"wrote {out}", markup=False)
 
 
 def _with_inputs(path: Path) -> tuple[Any, Any]:

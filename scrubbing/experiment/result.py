@@ -34,6 +34,8 @@ from scrubbing.records.summary import summarise
 from scrubbing.stats.intervals import Bootstrap, Estimate, per_input
 
 if TYPE_CHECKING:
+    import pandas
+
     from scrubbing.metrics.recalibration import Kept
 
 Floats = NDArray[np.float64]
@@ -229,6 +231,16 @@ class Result:
             if name in BASELINES:
                 remedy += " This one needs baselines=True, and a hypothesis with claims."
             fail(UsageError, "SCR-BASELINE", problem, remedy, self.hypothesis.name)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The values per reference input as a table, a row each."""
+        return self.inputs().to_frame()
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from scrubbing.report.page import fragment
+
+        return fragment(self.record())
 
     def __repr__(self) -> str:
         return f"<Result {self.hypothesis.name}: scrubbed {self.loss()}, model {self.loss('model')}>"

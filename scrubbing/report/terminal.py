@@ -9,10 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from scrubbing.records.schema import Equivalent, Number, Recovered, RunRecord
-
-_FAR = 10.0
-"""A fraction below minus this is not written out."""
+from scrubbing.records.schema import Equivalent, RunRecord
+from scrubbing.report.words import MEANING, how, percent, percentages, short, unit, worse
 
 
 def record_view(record: RunRecord) -> RenderableType:
@@ -38,7 +36,7 @@ def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
     """Several records of one experiment, one row each, with the baselines they share above."""
     first = records[0]
     further = [name for name in first.losses if name not in (*_SHORT, "model", "scrubbed", "mean rest")]
-    shared = "   ".join(f"{name} {_short(first.losses[name])}" for name in ("model", "constant", "null", *further))
+    shared = "   ".join(f"{name} {short(first.losses[name])}" for name in ("model", "constant", "null", *further))
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("hypothesis", overflow="fold")
     others = ("constant", "mean claimed") if first.zero == "null" else ("constant",)
@@ -53,19 +51,19 @@ def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
         recovered = {one.baseline: one for one in record.recovered}
         table.add_row(
             record.hypothesis.rpartition("/")[2],
-            _short(record.losses["scrubbed"]),
-            _percent(recovered.get(first.zero), interval=True, sign=""),
-            *(_percent(recovered.get(name), sign="") for name in others),
+            short(record.losses["scrubbed"]),
+            percent(recovered.get(first.zero), interval=True, sign=""),
+            *(percent(recovered.get(name), sign="") for name in others),
             f"{record.losses['mean rest'].value:.3f}" if "mean rest" in record.losses else "-",
             f"{100 * record.accuracy.value:.1f}",
-            "!" if _worse(record) else "",
+            "!" if worse(record) else "",
         )
     parts: list[RenderableType] = [table, Text("")]
     parts += [Text(shared), Text(_legend(first), style="dim")]
-    worse = [record.hypothesis.rpartition("/")[2] for record in records if _worse(record)]
-    if worse:
+    losers = [record.hypothesis.rpartition("/")[2] for record in records if worse(record)]
+    if losers:
         constant = first.losses["constant"].value
-        told = f"Worse than the constant model ({constant:.3f} nats): {', '.join(worse)}."
+        told = f"Worse than the constant model ({constant:.3f} nats): {', '.join(losers)}."
         parts.append(
             _note(told + " What they recover of the null does not make them an account of the model's performance.")
         )
@@ -89,21 +87,12 @@ def _legend(record: RunRecord) -> str:
     further = {one.baseline: one.meaning for one in record.recovered if one.baseline not in (*_SHORT, "mean rest")}
     told = "; ".join(f"{name}, {words}" for name, words in (_SHORT | further).items())
     return (
-        f"Loss in {_unit(record)}. Recovered, in %, = 1 - (scrubbed - model) / (baseline - model), of each baseline: "
+        f"Loss in {unit(record)}. Recovered, in %, = 1 - (scrubbed - model) / (baseline - model), of each baseline: "
         f"{told}. Rest at mean: loss with everything unclaimed at its mean instead of resampled. Accuracy in %."
     )
 
 
-_SHORT = {
-    "null": "the whole output resampled",
-    "constant": "the best prediction that ignores the input",
-    "mean claimed": "everything claimed at its mean",
-}
-
-
-def _unit(record: RunRecord) -> str:
-    per_input = record.counted in (None, record.choices.references)
-    return f"nats per {'reference input' if per_input else 'counted position'}"
+_SHORT = {name: told for name, told in MEANING.items() if name != "model"}
 
 
 def _slice_table(records: Sequence[RunRecord], index: int) -> Table:
@@ -119,26 +108,26 @@ def _slice_table(records: Sequence[RunRecord], index: int) -> Table:
     for record in records:
         here = record.slices[index]
         recovered = {one.baseline: one for one in here.recovered}[record.zero]
-        cells = (_short(here.losses["scrubbed"]), _percent(recovered, interval=True, sign=""), str(recovered.nats))
+        cells = (short(here.losses["scrubbed"]), percent(recovered, interval=True, sign=""), str(recovered.nats))
         table.add_row(record.hypothesis.rpartition("/")[2], *cells)
     return table
 
 
 def _losses(record: RunRecord) -> Table:
-    table = Table(title=f"losses ({_unit(record)})", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=f"losses ({unit(record)})", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column("loss [95 %]", justify="right")
     table.add_column("recovered [95 %]", justify="right")
     table.add_column("meaning", style="dim")
     meaning = {one.baseline: one for one in record.recovered}
     table.add_row("model", str(record.losses["model"]), "", "as it is")
-    table.add_row("scrubbed", str(record.losses["scrubbed"]), "", _how(record), style="bold")
+    table.add_row("scrubbed", str(record.losses["scrubbed"]), "", how(record), style="bold")
     for name, loss in record.losses.items():
         if name in meaning:
             one = meaning[name]
-            table.add_row(name, str(loss), _percent(one, interval=True), one.meaning)
-    table.add_row("accuracy", _percentages(record.accuracy), "", "most likely scrubbed prediction is right")
-    table.add_row("changed", _percentages(record.changed), "", "most likely prediction differs from the model's")
+            table.add_row(name, str(loss), percent(one, interval=True), one.meaning)
+    table.add_row("accuracy", percentages(record.accuracy), "", "most likely scrubbed prediction is right")
+    table.add_row("changed", percentages(record.changed), "", "most likely prediction differs from the model's")
     table.add_row("KL", str(record.kl), "", "KL(model || scrubbed), nats")
     if (both := record.cancellation) is not None:
         table.add_row("raised", str(both.worse), "", "mean increase of the loss, inputs with a decrease counting 0")
@@ -157,7 +146,7 @@ def _beyond(record: RunRecord) -> list[RenderableType]:
     if (again := record.recalibrated) is not None:
         how = "ignoring the logits" if again.temperature is None else f"temperature {again.temperature:.2f}"
         told.append(
-            f"Recalibrated ({how}, base rates times {again.prior:.2f}; fitted on the other half): {again.loss} on "
+            f"Recalibrated ({done}, base rates times {again.prior:.2f}; fitted on the other half): {again.loss} on "
             f"{again.references:,} references, {again.before.value:.3f} without."
         )
     if record.equivalent is not None:
@@ -166,12 +155,6 @@ def _beyond(record: RunRecord) -> list[RenderableType]:
     if null is not None and null.nines is not None and null.nines > 1:
         told.append(f"Nines: {null.nines:.1f} of {record.zero} (1 is 90 %, 2 is 99 %).")
     return [Text(""), *(Text(line) for line in told)] if told else []
-
-
-def _how(record: RunRecord) -> str:
-    if record.choices.ablation is None:
-        return "what is unclaimed resampled"
-    return f"what is unclaimed ablated ({record.choices.ablation}), not resampled"
 
 
 def _strata(record: RunRecord) -> Table:
@@ -203,29 +186,6 @@ def _claims(record: RunRecord) -> Table:
 
 def _note(text: str) -> Text:
     return Text.assemble(("! ", "bold"), text)
-
-
-def _short(number: Number) -> str:
-    return f"{number.value:.3f}" + ("" if number.se is None else f" ({number.se:.3f})")
-
-
-def _percentages(number: Number, sign: str = " %") -> str:
-    whole = f"{100 * number.value:.1f}{sign}"
-    if number.low is None or number.high is None:
-        return whole
-    return f"{whole} [{100 * number.low:.1f}, {100 * number.high:.1f}]"
-
-
-def _percent(recovered: Recovered | None, interval: bool = False, sign: str = " %") -> str:
-    if recovered is None or recovered.fraction is None:
-        return "-"
-    if recovered.fraction.value < -_FAR:
-        return f"< -{100 * _FAR:.0f}{sign}"  # of a gap next to nothing; more digits would say no more
-    return _percentages(recovered.fraction, sign) if interval else f"{100 * recovered.fraction.value:.1f}{sign}"
-
-
-def _worse(record: RunRecord) -> bool:
-    return "constant" in record.losses and record.losses["scrubbed"].value > record.losses["constant"].value
 
 
 def _provenance(record: RunRecord) -> str:

@@ -1,0 +1,111 @@
+"""The hypothesis as a picture: variables as a graph, the model as a grid of nodes, claims as a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import networkx as nx
+
+from scrubbing.records.schema import Branch, ModelNode, RunRecord, VariableNode
+
+STATES = {
+    "claimed": ("C", "a claim names it, or a part of it"),
+    "mixed": ("M", "recomputed on a mixture of inputs, on the way between two claims"),
+    "behind": ("B", "upstream of the last claim, wholly on that claim's input"),
+    "unclaimed": ("U", "resampled wherever it is read"),
+}
+"""Letter and meaning of each state of a node."""
+
+_LETTER, _LINE, _PAD, _GAP, _RISE = 7.4, 44, 12, 24, 40
+_LONGEST = 34
+
+
+@dataclass(frozen=True)
+class Box:
+    """A variable, in pixels from the upper left."""
+
+    name: str
+    feature: str
+    x: float
+    y: float
+    width: float
+    height: float = _LINE
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Boxes and arrows, with the whole's width and height."""
+
+    boxes: list[Box]
+    arrows: list[tuple[float, float, float, float]]
+    """From the variable used (below) to the one computed from it (above)."""
+    width: float
+    height: float
+
+
+def interpretation(variables: Sequence[VariableNode]) -> Graph | None:
+    """The variables in layers: what is computed from nothing else at the bottom."""
+    if not variables:
+        return None
+    by_name = {one.name: one for one in variables}
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(by_name)
+    graph.add_edges_from((one.name, parent) for one in variables for parent in one.parents if parent in by_name)
+    layers = [sorted(layer, key=list(by_name).index) for layer in nx.topological_generations(graph)]
+    for above, layer in pairwise(layers):  # under what they are used for, so that arrows cross less
+        layer.sort(key=lambda name: min((above.index(user) for user in graph.predecessors(name) if user in above)))
+    rows = [[_box(by_name[name], i) for name in layer] for i, layer in enumerate(layers)]
+    width = max(sum(box.width for box in row) + _GAP * (len(row) - 1) for row in rows)
+    placed: dict[str, Box] = {}
+    for row in rows:
+        x = (width - sum(box.width for box in row) - _GAP * (len(row) - 1)) / 2
+        for box in row:
+            placed[box.name] = Box(box.name, box.feature, x + 1, box.y + 1, box.width)
+            x += box.width + _GAP
+    middle = {name: box.x + box.width / 2 for name, box in placed.items()}
+    arrows = [(middle[b], placed[b].y, middle[a], placed[a].y + _LINE) for a, b in graph.edges]
+    return Graph(list(placed.values()), arrows, width + 2, len(rows) * (_LINE + _RISE) - _RISE + 2)
+
+
+def _box(variable: VariableNode, layer: int) -> Box:
+    name, feature = variable.name, "" if variable.feature == variable.name else variable.feature
+    letters = min(_LONGEST, max(len(name), len(feature)))
+    return Box(name, feature, 0, layer * (_LINE + _RISE), letters * _LETTER + 2 * _PAD)
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """A text that fits its box."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def grid(record: RunRecord) -> list[tuple[str, list[ModelNode]]]:
+    """The nodes of the model in rows: the output, the layers from the last, and what comes before the first."""
+    outputs = {record.branches[0].what} if record.branches else set()
+    last = max((node.layer for node in record.nodes), default=-1)
+    rows = {"output": [], **{f"layer {i}": [] for i in range(last, -1, -1)}, "input" if last >= 0 else "nodes": []}
+    for node in record.nodes:
+        row = f"layer {node.layer}" if node.layer >= 0 else "output" if node.name in outputs else list(rows)[-1]
+        rows[row].append(node)
+    return [(name, nodes) for name, nodes in rows.items() if nodes]
+
+
+@dataclass(frozen=True)
+class Twig:
+    """A claim with the claims below it."""
+
+    branch: Branch
+    below: list[Twig] = field(default_factory=list)
+
+
+def tree(branches: Sequence[Branch]) -> list[Twig]:
+    """The claims, nested; they come in the order of a walk from the root."""
+    roots: list[Twig] = []
+    open_: list[Twig] = []
+    for branch in branches:
+        del open_[branch.depth :]
+        twig = Twig(branch)
+        (open_[-1].below if open_ else roots).append(twig)
+        open_.append(twig)
+    return roots

@@ -1,0 +1,187 @@
+"""Figures for papers, with matplotlib: what a ladder recovers, losses on one axis, and losses per input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from scrubbing.errors import FileError, UsageError, fail, nearest
+from scrubbing.records.inputs import Inputs
+from scrubbing.records.schema import Number, RunRecord
+from scrubbing.report import drawing, words
+from scrubbing.report.frames import missing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Kind = Literal["recovered", "losses", "inputs"]
+
+_MM = 1 / 25.4
+WIDTHS = {"single": 89 * _MM, "double": 183 * _MM}
+"""Of one and of two columns of a journal, in inches."""
+_STYLES = [("#0072B2", "D"), ("#000000", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P")]
+"""Colours of Okabe and Ito (2008), and markers, so that neither colour-blind eyes nor grey print lose anything."""
+_RC = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "scrubbing",  # equal figures give equal files
+    "pdf.fonttype": 42,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+_LEAST = -1.0
+"""Fraction recovered at which an axis ends at the latest; what is worse is an arrow with its number."""
+
+
+def plot(
+    records: Sequence[RunRecord],
+    path: str | Path,
+    kind: Kind = "recovered",
+    width: Literal["single", "double"] = "single",
+    inputs: Mapping[str, Inputs] | None = None,
+) -> Path:
+    """Draw records to a file whose extension is the format: `.svg`, `.pdf` or `.png`. Equal records give equal files.
+
+    Args:
+        records: one per hypothesis.
+        path: of the file to write.
+        kind: `recovered`, of each baseline with intervals; `losses`, model, scrubbed model and baselines of each
+            hypothesis; `inputs`, loss of the model against that of the scrubbed model, per input.
+        width: of one column (89 mm) or two (183 mm).
+        inputs: values per input by name of the hypothesis, for `inputs`.
+
+    Raises:
+        UsageError: SCR-EXTRA, matplotlib is not installed; SCR-PLOT, no such kind, width or format, or nothing to draw.
+        FileError: SCR-FILE, the file cannot be written.
+    """
+    target = Path(path)
+    _one_of("a format", target.suffix.lower(), (".svg", ".pdf", ".png"))
+    _one_of("a kind of figure", kind, get_args(Kind))
+    _one_of("a width", width, tuple(WIDTHS))
+    drawn = records if kind != "inputs" else [one for one in records if one.hypothesis in (inputs or {})]
+    if not drawn:
+        told = "values per input" if kind == "inputs" else "records"
+        fail(UsageError, "SCR-PLOT", f"there are no {told} to draw.", "Pass at least one, by name of the hypothesis.")
+    try:
+        from matplotlib import rc_context
+    except ImportError:
+        missing("matplotlib")
+    dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[target.suffix.lower()]
+    with rc_context(_RC):  # pyright: ignore[reportArgumentType]
+        figure = _figure(drawn, kind, WIDTHS[width], inputs or {})
+        try:
+            figure.savefig(target, metadata=dates, dpi=300)
+        except OSError as error:
+            problem = f"the figure cannot be written ({error.strerror})."
+            fail(FileError, "SCR-FILE", problem, "Choose a folder you can write.", str(target))
+    return target
+
+
+def _one_of(what: str, given: str, known: Sequence[str]) -> None:
+    if given not in known:
+        remedy = f"There are: {nearest('', known)}."
+        fail(UsageError, "SCR-PLOT", f"{given!r} is not {what}.", remedy)
+
+
+def _figure(records: Sequence[RunRecord], kind: Kind, width: float, inputs: Mapping[str, Inputs]) -> Figure:
+    from matplotlib.figure import Figure
+
+    if kind == "inputs":
+        columns = min(len(records), 1 if width < 4 else 3)
+        lines = -(-len(records) // columns)
+        figure = Figure((width, lines * width / columns), layout="constrained")
+        for i, record in enumerate(records):
+            _inputs(figure.add_subplot(lines, columns, i + 1), record, inputs[record.hypothesis])
+        return figure
+    draw, height = {"recovered": (_recovered, 3 * len(_names(records)) - 4), "losses": (_losses, 6)}[kind]
+    figure = Figure((width, (20 + height * len(records)) * _MM), layout="constrained")
+    axes = figure.add_subplot()
+    draw(axes, records)
+    axes.set_yticks(range(len(records)), [words.short_name(record) for record in records])
+    axes.set_ylim(len(records) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    figure.legend(loc="outside lower center", ncols=3 if width < 4 else 6, handletextpad=0.2, columnspacing=1.2)
+    return figure
+
+
+def _recovered(axes: Axes, records: Sequence[RunRecord]) -> None:
+    names = [name for name in _names(records) if _any(records, name)]
+    for i, name in enumerate(names):
+        shift = 0.7 * ((i + 0.5) / len(names) - 0.5)
+        rows = [(y + shift, one.fraction) for y, record in enumerate(records) if (one := words.of(record, name))]
+        for y, fraction in rows:
+            if fraction is not None and fraction.value < _LEAST:
+                colour, _ = _style(records, name)
+                axes.plot(100 * _LEAST + 2, y, marker="<", color=colour, markersize=4, linestyle="")
+                text = f"{100 * fraction.value:,.0f}" if fraction.value > -words.FAR else f"< -{100 * words.FAR:,.0f}"
+                axes.annotate(text, (100 * _LEAST, y), (9, 0), textcoords="offset points", va="center", fontsize=6)
+        inside = [(y, fraction) for y, fraction in rows if fraction is not None and fraction.value >= _LEAST]
+        _points(axes, inside, records, name, 100)
+    left, _ = axes.get_xlim()
+    axes.set_xlim(max(100 * _LEAST, min(0, left)), 103)
+    axes.axvline(0, color="0.6", linewidth=0.6, zorder=0)
+    axes.set_xlabel("loss recovered, % (95 % interval), of")
+
+
+def _losses(axes: Axes, records: Sequence[RunRecord]) -> None:
+    for name in _names(records):
+        rows = [(y, record.losses[name]) for y, record in enumerate(records) if name in record.losses]
+        _points(axes, rows, records, name, 1)
+    axes.set_xlabel(f"loss, {words.unit(records[0])} (95 % interval)")
+
+
+def _points(
+    axes: Axes, rows: Sequence[tuple[float, Number]], records: Sequence[RunRecord], name: str, scale: float
+) -> None:
+    colour, marker = _style(records, name)
+    ends = [[scale * max(0.0, _difference(number, side)) for _, number in rows] for side in ("low", "high")]
+    options: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linestyle": "", "elinewidth": 1}
+    face = (
+        colour if name in ("scrubbed", "model") else "white"
+    )  # hollow baselines: scrubbed and model stand out where they overlap
+    x = [scale * number.value for _, number in rows]
+    axes.errorbar(x, [y for y, _ in rows], xerr=ends, label=name, markerfacecolor=face, **options)
+
+
+def _difference(number: Number, side: str) -> float:
+    if number.low is None or number.high is None:
+        return 0.0
+    return number.value - number.low if side == "low" else number.high - number.value
+
+
+def _names(records: Sequence[RunRecord]) -> list[str]:
+    """Every loss, the scrubbed model's first."""
+    return list(dict.fromkeys(["scrubbed", "model", *(name for record in records for name in record.losses)]))
+
+
+def _any(records: Sequence[RunRecord], name: str) -> bool:
+    return any(one.fraction for record in records if (one := words.of(record, name)))
+
+
+def _style(records: Sequence[RunRecord], name: str) -> tuple[str, str]:
+    """A loss looks the same in every kind of figure of the same records."""
+    return _STYLES[_names(records).index(name) % len(_STYLES)]
+
+
+def _inputs(axes: Axes, record: RunRecord, inputs: Inputs) -> None:
+    found = drawing.scatter(inputs)
+    axes.set_aspect("equal")
+    axes.set_xlabel("model loss, nats")
+    axes.set_ylabel("scrubbed loss, nats")
+    axes.set_title(words.short_name(record), fontsize=7)
+    if found is None:
+        return
+    places, texts = zip(*found.axis.ticks, strict=True)
+    axes.plot([0, 100], [0, 100], color="0.5", linewidth=0.6, linestyle="--", zorder=0)
+    axes.plot(
+        *zip(*found.points, strict=True), linestyle="", marker=".", markersize=2.5, color=_STYLES[0][0], alpha=0.6
+    )
+    axes.set_xticks(places, texts)
+    axes.set_yticks(places, texts)
+    axes.set_xlim(-2, 102)
+    axes.set_ylim(-2, 102)

@@ -1,0 +1,212 @@
+"""The page as people see it: opened in headless Chromium, at two widths, in the dark, without scripts, and printed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from scrubbing.report import drawing
+from scrubbing.report.page import page
+
+VIEWS: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1280, "height": 900}},
+    "phone": {"viewport": {"width": 360, "height": 740}},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "dark phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"},
+    "without scripts": {"viewport": {"width": 1280, "height": 900}, "java_script_enabled": False},
+}
+PAGES = ("full", "ladder", "old")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One browser for all tests of this file.
+
+    Skipped where there is none: install Chromium or Chrome, and the tests run.
+    """
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not found:
+        pytest.skip("no chromium, chromium-browser or google-chrome on the path: install one to run this")
+    with sync_playwright() as started:
+        running = started.chromium.launch(executable_path=found[0], args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, full, old, inputs, history, verdicts) -> dict[str, Path]:
+    """A record with every field, several in one page, and an old record alone."""
+    folder, values = tmp_path_factory.mktemp("pages"), {full.hypothesis: inputs}
+    texts = {
+        "full": page([full], values, history, verdicts),
+        "ladder": page([full, *old], values, history, verdicts),
+        "old": page([old[0]]),
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in texts}
+
+
+@pytest.fixture
+def opened(browser, files):
+    """Open a page in a view; what it says to the console or asks of anyone else fails the test."""
+    contexts, told, asked = [], [], []
+
+    def open_(name: str, view: str = "desktop") -> Any:
+        context = browser.new_context(**VIEWS[view])
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda message: told.append(message.text))
+        tab.on("pageerror", lambda error: told.append(str(error)))
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(files[name].as_uri())
+        return tab
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert told == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in asked if url.startswith("file:")]) == len(contexts)
+
+
+def unfold(tab: Any) -> None:
+    tab.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view != "without scripts"])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_hangs_over_the_edge_and_nobody_is_shut_out(opened, name, view):
+    tab = opened(name, view)
+    unfold(tab)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= VIEWS[view]["viewport"]["width"]
+    # The page's policy forbids scripts inside it; axe is put there by the tool, past the policy.
+    found = Axe().run(tab)
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_labels_of_charts_do_not_overlap(opened, name):
+    tab = opened(name, "phone")
+    unfold(tab)
+    overlapping = tab.evaluate("""() => [...document.querySelectorAll('svg.rows')].flatMap(svg => {
+        const texts = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
+        return texts.flatMap(([a, p], i) => texts.slice(i + 1)
+            .filter(([b, q]) => p.left < q.right && q.left < p.right && p.top < q.bottom - 1 && q.top < p.bottom - 1)
+            .map(([b]) => a + ' / ' + b));
+    })""")
+    assert overlapping == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_scripts_everything_can_be_read(opened, files, name, full, old):
+    tab = opened(name, "without scripts")
+    shown = tab.inner_text("main")
+    for record in {"full": [full], "ladder": [full], "old": [old[0]]}[name]:
+        assert record.claim in shown
+        for note in record.notes:
+            assert note in shown
+    assert "<script" not in files[name].read_text().lower()
+
+
+def numbers(tab: Any, hypothesis: str) -> dict[str, list[float]]:
+    rows = tab.eval_on_selector_all(
+        f'article[data-hypothesis="{hypothesis}"] .number',
+        "all => all.map(one => [one.dataset.name, one.dataset.value, one.dataset.low, one.dataset.high])",
+    )
+    return {name: [float(value) for value in values if value is not None] for name, *values in rows}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_numbers_are_the_records(opened, name, full, old):
+    tab = opened(name)
+    for record in {"full": [full], "ladder": [full, *old], "old": [old[0]]}[name]:
+        read = numbers(tab, record.hypothesis)
+        wanted = {f"loss.{name}": one for name, one in record.losses.items()}
+        wanted |= {f"recovered.{one.baseline}": one.fraction for one in record.recovered if one.fraction}
+        wanted |= {f"nats.{one.baseline}": one.nats for one in record.recovered}
+        wanted |= {f"stratum.{one.name}": one.scrubbed for one in record.strata}
+        wanted |= {f"slice.{part.name}.{key}": one for part in record.slices for key, one in part.losses.items()}
+        wanted |= {"accuracy": record.accuracy, "changed": record.changed, "kl": record.kl}
+        if record.recalibrated and record.cancellation:
+            wanted |= {"recalibrated": record.recalibrated.loss, "worse": record.cancellation.worse}
+        assert {key: read[key] for key in wanted} == {
+            key: [one.value, one.low, one.high] for key, one in wanted.items()
+        }
+        for one in record.recovered:
+            assert (f"nines.{one.baseline}" in read) == (one.nines is not None)
+            assert one.nines is None or read[f"nines.{one.baseline}"] == [one.nines]
+
+
+def test_marks_stand_where_their_numbers_are(opened, full):
+    """In pixels: every loss lies on the line through those of the lowest and the highest."""
+    tab = opened("full")
+    places = dict(
+        tab.eval_on_selector_all(
+            "svg.rows >> nth=0 >> .mark",
+            "all => all.map(one => { const glyph = one.lastElementChild.getBoundingClientRect();"
+            " return [one.dataset.name, glyph.left + glyph.width / 2] })",
+        )
+    )
+    assert set(places) == set(full.losses)
+    low, high = (full.losses[name].value for name in ("model", "null"))
+    for name, loss in full.losses.items():
+        share = (loss.value - low) / (high - low)
+        assert places[name] == pytest.approx(places["model"] + share * (places["null"] - places["model"]), abs=1)
+
+
+def test_nodes_tree_and_inputs(opened, full, inputs):
+    tab = opened("full")
+    nodes = dict(
+        tab.eval_on_selector_all(".node[data-node]", "all => all.map(one => [one.dataset.node, one.dataset.state])")
+    )
+    assert nodes == {node.name: node.state for node in full.nodes}
+    letters = dict(
+        tab.eval_on_selector_all(".node[data-node]", "all => all.map(one => [one.dataset.state, one.innerText[0]])")
+    )
+    assert letters == {"claimed": "C", "mixed": "M", "behind": "B", "unclaimed": "U"}
+    tree = tab.inner_text(".tree")
+    for branch in full.branches:
+        assert branch.line in tree
+        assert branch.sample is None or branch.sample.split()[0] in tree
+    model, scrubbed, rows = drawing.losses(inputs)
+    worst = int((scrubbed - model).argmax())
+    assert tab.inner_text(".worst tbody th >> nth=0") == str(inputs["id"][rows[worst]])
+    assert tab.inner_text(".worst tbody .text >> nth=0").strip()[:5] in inputs["text"][rows[worst]]
+    cells = [
+        float(one) for one in tab.eval_on_selector_all(".right .number", "all => all.map(one => one.dataset.value)")
+    ]
+    assert sum(cells) == pytest.approx(len(rows))
+
+
+def test_a_row_of_the_overview_leads_to_its_hypothesis(opened, old):
+    tab = opened("ladder")
+    article = tab.locator(f'article[data-hypothesis="{old[1].hypothesis}"]')
+    assert not article.is_visible()
+    tab.keyboard.press("Tab")
+    link = tab.locator("table a", has_text="signs")
+    link.focus()
+    tab.keyboard.press("Enter")
+    article.wait_for(state="visible")
+
+
+def test_print_opens_what_is_folded(opened, old):
+    tab = opened("ladder")
+    tab.emulate_media(media="print")
+    assert tab.locator(f'article[data-hypothesis="{old[1].hypothesis}"] .claim').is_visible()
+    tab.set_viewport_size({"width": 700, "height": 1000})  # A4 inside its margins
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 700
+
+
+def test_headings_are_in_order(opened):
+    for name in PAGES:
+        tab = opened(name)
+        levels = tab.eval_on_selector_all("h1, h2, h3, h4", "all => all.map(one => +one.tagName[1])")
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
