@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -40,7 +41,7 @@ def ls(
     if json_:
         print_json([record for _, record in records])
     else:
-        console().print(listing([(str(path), record) for path, record in records]))
+        sys.stdout.write(listing([(str(path), record) for path, record in records]) + "\n")
     for error in damaged:
         console(stderr=True, soft_wrap=True).print(str(error), markup=False)
     if damaged:

@@ -35,7 +35,7 @@ def _definition(record: RunRecord, before: RunRecord) -> Iterator[str]:
     if now.model_fingerprint != then.model_fingerprint:
         yield f"The weights changed: {then.model_fingerprint[:8]} -> {now.model_fingerprint[:8]}."
     if record.stored is not None and before.stored is not None and record.stored != before.stored:
-        yield "The hypothesis is written differently than in the snapshot."
+        yield "The hypothesis is written differently than before."
     old = {variable.name: variable for variable in before.variables}
     for variable in record.variables:
         if variable.name not in old:

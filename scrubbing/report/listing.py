@@ -10,6 +10,7 @@ from rich.text import Text
 
 from scrubbing.records.inputs import LOSS, Inputs
 from scrubbing.records.schema import RunRecord
+from scrubbing.report.words import worse
 from scrubbing.stats.critical import fixed_size
 from scrubbing.stats.influence import Influence, Losses, mean_loss, recovered
 from scrubbing.stats.paired import compare
@@ -19,31 +20,27 @@ _SHARES = (0.1, 0.2, 0.5, 1.0)
 """Changes to plan for where none is asked for, in standard deviations."""
 
 
-def listing(records: Sequence[tuple[str, RunRecord]]) -> RenderableType:
-    """One line per record."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("record", overflow="fold")
-    for name in ("when", "references", "loss", "recovered", "of", ""):
-        table.add_column(name, justify="right", no_wrap=True)
+def listing(records: Sequence[tuple[str, RunRecord]]) -> str:
+    """One line per record. Plain text: a table of rich takes a second for a thousand rows."""
+    rows = [("record", "when", "references", "loss", "recovered", "of", "")]
     for path, record in records:
         main = next((one for one in record.recovered if one.baseline == record.zero), None)
         share = "-" if main is None or main.fraction is None else f"{100 * main.fraction.value:.1f} %"
-        scrubbed, constant = record.losses["scrubbed"].value, record.losses.get("constant")
-        table.add_row(
-            path,
-            record.provenance.when[:16].replace("T", " "),
-            f"{record.choices.references:,}",
-            f"{scrubbed:.3f}",
-            share,
-            record.zero,
-            "!" if constant is not None and scrubbed > constant.value else "",
+        when = record.provenance.when[:16].replace("T", " ")
+        loss = f"{record.losses['scrubbed'].value:.3f}"
+        rows.append(
+            (path, when, f"{record.choices.references:,}", loss, share, record.zero, "!" if worse(record) else "")
         )
-    told = Text("! worse than the constant model", style="dim")
-    worse = any(
-        "constant" in record.losses and record.losses["scrubbed"].value > record.losses["constant"].value
-        for _, record in records
-    )
-    return Group(table, told) if worse else table
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]
+    if any(row[-1] == "!" for row in rows):
+        lines.append("! worse than the constant model")
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def comparison(before: tuple[RunRecord, Inputs], after: tuple[RunRecord, Inputs], alpha: float) -> RenderableType:
