@@ -4,8 +4,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed induction --peers    # and what other tools can do, side by side
 
 `--peers` needs the `peers` group. Everything runs in one process on one thread, in turns. Times are medians of
-processor time in plain forward passes over as many inputs, the fastest we know how to write: the training module with fused
-attention, or for TransformerLens the bridge itself.
+processor time in plain forward passes over as many inputs, the fastest we know how to write: the training module with
+fused attention, or for TransformerLens the bridge itself.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Assembler:
         return made
 
     def _recognise(self, made: v.Sum, terms: Terms, node: Node, slot: str) -> None:
-        """Note that a sum is a clean input, every writer being of one input, though adding up is cheaper than reading."""
+        """Note that a sum is a clean input, every writer being of one input, though adding is cheaper than reading."""
         whole = self._whole_outputs(terms)
         contexts = {context for _, context in whole.values()}
         parents = self.builder.graph.slots[node][slot].parents
