@@ -1,0 +1,155 @@
+"""Runs that are killed without warning, disks that are full, folders that cannot be written, and two runs in one."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scrubbing.records.store import load, load_inputs
+
+ROOT = Path(__file__).parents[2]
+KILLS = 30
+
+RUN = """
+import sys
+from pathlib import Path
+from benchmarks.parens.task import our_data, task
+from scrubbing import Experiment
+from scrubbing.experiment import journal
+from scrubbing.records.store import save
+
+journal.EVERY = 0.0  # after every batch: as many places to be killed in as possible
+out = Path(sys.argv[1])
+experiment = Experiment(task.model(), our_data(600), task.loss(), references=150, draws=3, memory=2**22)
+print("ready", flush=True)
+with experiment.results([task.rung("two-tests"), task.rung("signs"), task.rung("one-number")], out) as results:
+    for result in results:
+        record = result.record()
+        save(record, out / f"{record.hypothesis.rpartition('/')[2]}.json", result.inputs())
+"""
+
+
+def start(out, *limits):
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, str(out)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=(lambda: [resource.setrlimit(*one) for one in limits]) if limits else None,
+    )
+
+
+def found(out):
+    """Records and values per input, without the time they took."""
+    timed = {"provenance": {"seconds", "when"}}
+    records = {path.name: load(path) for path in sorted(out.glob("*.json"))}
+    return {
+        name: (record.model_dump(exclude=timed), load_inputs(record, out / name).to_parquet())
+        for name, record in records.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    process = start(out)
+    process.stdout.readline()
+    began = time.monotonic()
+    _, error = process.communicate()
+    assert process.returncode == 0, error
+    return found(out), time.monotonic() - began
+
+
+@pytest.mark.slow
+def test_killed_thirty_times_at_random_moments(whole, tmp_path):
+    """Kill -9 until there were thirty; every run that gets through gives the same record bit for bit."""
+    records, seconds = whole
+    chance = random.Random(0)
+    killed = completed = 0
+    while killed < KILLS:
+        out = tmp_path / str(completed)
+        process = start(out)
+        process.stdout.readline()
+        time.sleep(chance.uniform(0, seconds))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        for path in out.glob("*.json"):  # what is there is whole, at any moment
+            assert found(out)[path.name] == records[path.name]
+        if process.returncode == 0:
+            assert found(out) == records
+            completed += 1
+    process = start(out)
+    _, error = process.communicate()
+    assert process.returncode == 0, error
+    assert found(out) == records
+    assert not list(out.glob(".scrub-*"))
+
+
+def test_killed_once(whole, tmp_path):
+    records, seconds = whole
+    process = start(tmp_path)
+    process.stdout.readline()
+    time.sleep(seconds / 2)
+    process.kill()
+    process.communicate()
+    process = start(tmp_path)
+    _, error = process.communicate()
+    assert process.returncode == 0, error
+    assert found(tmp_path) == records
+
+
+def test_a_full_disk(tmp_path):
+    """No file may grow beyond two kilobytes: what a full disk looks like to the writer of a larger one."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "signs.json").write_text("what was there before\n")
+    process = start(out, (resource.RLIMIT_FSIZE, (2048, 2048)))
+    _, error = process.communicate()
+    assert process.returncode == 1
+    assert "[SCR-FILE]" in error and "cannot be written" in error
+    assert (out / "signs.json").read_text() == "what was there before\n"
+    assert not [path for path in out.rglob("*") if path.is_file() and path.stat().st_size == 2048]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; run the tests as another user")
+def test_a_folder_that_may_not_be_written(tmp_path):
+    tmp_path.chmod(0o500)
+    process = start(tmp_path)
+    _, error = process.communicate()
+    tmp_path.chmod(0o700)
+    assert process.returncode == 1
+    assert "[SCR-FILE]" in error
+
+
+def test_a_read_only_file_system():
+    """`/proc` refuses everybody, root as well."""
+    process = start("/proc/scrubbing")
+    _, error = process.communicate()
+    assert process.returncode == 1
+    assert "[SCR-FILE] /proc/scrubbing: this folder cannot be made" in error
+
+
+def test_two_processes_on_one_folder(whole, tmp_path):
+    records, _ = whole
+    first = start(tmp_path)
+    first.stdout.readline()
+    while not (tmp_path / ".scrub.lock").exists():
+        time.sleep(0.01)
+    second = start(tmp_path)
+    _, error = second.communicate()
+    _, own = first.communicate()
+    # Whoever came second was refused, or began when the first was over; neither harmed the other.
+    assert first.returncode == 0, own
+    assert second.returncode == 0 or "another run is writing to this folder" in error
+    assert found(tmp_path) == records
