@@ -10,7 +10,7 @@ import numpy as np
 
 from scrubbing.records.inputs import LOSS, Inputs
 from scrubbing.records.schema import Number, RunRecord
-from scrubbing.report.words import of, percentages, unit
+from scrubbing.report.words import of, share, unit
 
 POINTS = 1_500
 """Most points of a scatter."""
@@ -102,7 +102,7 @@ def _fractions(title: str, rows: Iterable[tuple[str, Number | None]]) -> Scale:
     marks: list[Mark] = []
     for name, one in there:
         scaled = Number(value=100 * one.value, se=None, low=one.low and 100 * one.low, high=one.high and 100 * one.high)
-        marks.append(_mark(axis, name, scaled, percentages(one), "scrubbed"))
+        marks.append(_mark(axis, name, scaled, share(one), "scrubbed"))
     return Scale(title, axis, marks, [axis.at(0.0)] if axis.low < 0 else [])
 
 
