@@ -135,7 +135,7 @@ def test_mermaid_draws_the_tree_within_its_limits():
     assert mermaid([]) is None
     assert mermaid([branch(0)] + [branch(1)] * EDGES) is not None
     assert mermaid([branch(0)] + [branch(1)] * (EDGES + 1)) is None
-    assert mermaid([branch(0)] + [branch(1, "a" * CHARACTERS)]) is None
+    assert mermaid([branch(0), branch(1, "a" * CHARACTERS)]) is None
 
 
 def test_a_frame_has_a_row_per_record(full, old):
