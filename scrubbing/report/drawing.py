@@ -138,7 +138,7 @@ def scatter(inputs: Inputs) -> Scatter | None:
     high = max(float(both.max()), 10 * FLOOR)
     log = bool(both.min() >= 0 and np.median(both) < high / 100)
     axis = Axis(FLOOR, high, log) if log else Axis(min(0.0, float(both.min())), high)
-    return Scatter(axis, [(axis.at(model[i]), axis.at(scrubbed[i])) for i in shown.tolist()], len(model))
+    return Scatter(axis, [(axis.at(float(model[i])), axis.at(float(scrubbed[i]))) for i in shown], len(model))
 
 
 def losses(inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
