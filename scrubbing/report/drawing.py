@@ -10,7 +10,7 @@ import numpy as np
 
 from scrubbing.records.inputs import LOSS, Inputs
 from scrubbing.records.schema import Number, RunRecord
-from scrubbing.report.words import of, percentages, unit
+from scrubbing.report.words import of, share, unit
 
 POINTS = 1_500
 """Most points of a scatter."""
@@ -102,7 +102,7 @@ def _fractions(title: str, rows: Iterable[tuple[str, Number | None]]) -> Scale:
     marks: list[Mark] = []
     for name, one in there:
         scaled = Number(value=100 * one.value, se=None, low=one.low and 100 * one.low, high=one.high and 100 * one.high)
-        marks.append(_mark(axis, name, scaled, percentages(one), "scrubbed"))
+        marks.append(_mark(axis, name, scaled, share(one), "scrubbed"))
     return Scale(title, axis, marks, [axis.at(0.0)] if axis.low < 0 else [])
 
 
@@ -138,7 +138,7 @@ def scatter(inputs: Inputs) -> Scatter | None:
     high = max(float(both.max()), 10 * FLOOR)
     log = bool(both.min() >= 0 and np.median(both) < high / 100)
     axis = Axis(FLOOR, high, log) if log else Axis(min(0.0, float(both.min())), high)
-    return Scatter(axis, [(axis.at(model[i]), axis.at(scrubbed[i])) for i in shown.tolist()], len(model))
+    return Scatter(axis, [(axis.at(float(model[i])), axis.at(float(scrubbed[i]))) for i in shown], len(model))
 
 
 def losses(inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from scrubbing.errors import UsageError, fail
 from scrubbing.records.schema import Number, RunRecord
@@ -29,7 +29,7 @@ def to_frame(records: Iterable[RunRecord]) -> pandas.DataFrame:
     return pandas.DataFrame([_row(record) for record in records])
 
 
-def missing(package: str) -> None:
+def missing(package: str) -> NoReturn:
     """Say how to install an optional package."""
     remedy = "Install it with the other packages for reports: pip install 'scrubbing[report]'."
     fail(UsageError, "SCR-EXTRA", f"{package} is not installed.", remedy)

@@ -27,16 +27,17 @@ def markdown(records: Sequence[RunRecord], verdicts: Iterable[words.Verdict] = (
     """
     verdicts = list(verdicts)
     blocks = [*_verdicts(verdicts), _table(records), *_notes(records), *(_details(record) for record in records)]
+    whole = "\n".join(blocks)
+    if len(whole.encode()) <= limit:
+        return whole
     left = limit - len(_POINTER.encode())
     kept: list[str] = []
-    for i, block in enumerate(blocks):
-        size = len(block.encode()) + 1
-        # The pointer's room is kept free until the last block.
-        if size > left + (len(_POINTER.encode()) if i == len(blocks) - 1 else 0):
-            return "\n".join([*kept, _POINTER])
+    for block in blocks:
+        left -= len(block.encode()) + 1
+        if left < 0:
+            break
         kept.append(block)
-        left -= size
-    return "\n".join(kept)
+    return "\n".join([*kept, _POINTER])
 
 
 def escaped(text: str) -> str:
@@ -113,8 +114,9 @@ def _details(record: RunRecord) -> str:
         parts.append(words.size(record.size) + "\n")
     source, choices = record.provenance, record.choices
     parts.append(
-        f"{choices.references:,} references x {choices.draws} draws, seed {choices.seed}; model {escaped(source.model)} "
-        f"`{source.model_fingerprint[:8]}`, data {escaped(source.data)} `{source.data_fingerprint[:8]}`.\n"
+        f"{choices.references:,} references x {choices.draws} draws, seed {choices.seed}; model "
+        f"{escaped(source.model)} `{source.model_fingerprint[:8]}`, "
+        f"data {escaped(source.data)} `{source.data_fingerprint[:8]}`.\n"
     )
     return "\n".join([*parts, "</details>\n"])
 

@@ -57,8 +57,8 @@ def _view(
     index: int, record: RunRecord, inputs: Inputs | None, history: Sequence[RunRecord], verdict: words.Verdict | None
 ) -> dict[str, Any]:
     """What the template shows of one record beyond the record itself."""
-    past = {one.provenance.when: one for one in (*history, record) if one.hypothesis == record.hypothesis}
-    ordered = [past[when] for when in sorted(past)]
+    past = [one for one in history if one.hypothesis == record.hypothesis and one != record]
+    ordered = sorted([*past, record], key=lambda one: one.provenance.when)
     return {
         "id": f"hypothesis-{index + 1}",
         "record": record,
@@ -69,7 +69,7 @@ def _view(
         "claims_text": _claims_text(record),
         "losses": drawing.loss_scale(record),
         "recovered": drawing.recovered_scale(record),
-        "past": ordered if len(ordered) > 1 else [],
+        "past": ordered if past else [],
         "over_time": drawing.compared_scale(ordered, map(words.day, ordered)),
         "scatter": None if inputs is None else drawing.scatter(inputs),
         "worst": [] if inputs is None else worst(inputs),

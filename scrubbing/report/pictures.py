@@ -55,7 +55,7 @@ def interpretation(variables: Sequence[VariableNode]) -> Graph | None:
     graph.add_edges_from((one.name, parent) for one in variables for parent in one.parents if parent in by_name)
     layers = [sorted(layer, key=list(by_name).index) for layer in nx.topological_generations(graph)]
     for above, layer in pairwise(layers):  # under what they are used for, so that arrows cross less
-        layer.sort(key=lambda name: min((above.index(user) for user in graph.predecessors(name) if user in above)))
+        layer.sort(key=lambda name: min(above.index(user) for user in graph.predecessors(name) if user in above))
     rows = [[_box(by_name[name], i) for name in layer] for i, layer in enumerate(layers)]
     width = max(sum(box.width for box in row) + _GAP * (len(row) - 1) for row in rows)
     placed: dict[str, Box] = {}

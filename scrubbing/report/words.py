@@ -75,9 +75,12 @@ def percent(recovered: Recovered | None, interval: bool = False, sign: str = " %
     """A fraction of loss recovered; a dash where there is none."""
     if recovered is None or recovered.fraction is None:
         return "-"
-    if recovered.fraction.value < -FAR:
-        return f"< -{100 * FAR:.0f}{sign}"
-    return percentages(recovered.fraction, sign) if interval else f"{100 * recovered.fraction.value:.1f}{sign}"
+    return share(recovered.fraction, sign) if interval else share(recovered.fraction, sign).partition(" [")[0]
+
+
+def share(fraction: Number, sign: str = " %") -> str:
+    """A fraction recovered with its interval, or that it is far below zero."""
+    return f"< -{100 * FAR:.0f}{sign}" if fraction.value < -FAR else percentages(fraction, sign)
 
 
 def of(record: RunRecord, baseline: str) -> Recovered | None:
