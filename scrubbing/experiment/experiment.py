@@ -232,20 +232,24 @@ class Experiment:
         )
 
     def claim_costs(self, result: Result) -> list[ClaimCost]:
-        """What the exchange of each claim costs, on the references and draws of a result; one more run per claim that
-        draws.
+        """What exchanging each claim alone costs, and what is unclaimed alone, on the references and draws of a result.
+
+        One more run for each. They do not add up to the whole: exchanges together can cost more, or less.
         """
-        found: list[ClaimCost] = []
-        reference = Reference(result.data, result.rows, self.slices)
-        for region in self.engine.compile(result.hypothesis, self.mode).tree.regions[1:]:
-            compiled = self.engine.compile(result.hypothesis, replace(self.mode, kept=region.index))
-            kept = self._measure(compiled, reference, self.draws, f"without {region.path}").losses()[MAIN]
-            columns = {"cost": result.losses["scrubbed"] - kept}
-            nats = Bootstrap(columns, self.seed, weights=result.weights, clusters=result.clusters).mean("cost")
+        hypothesis, reference = result.hypothesis, Reference(result.data, result.rows, self.slices)
+        rest = replace(self.mode, claimed="exact")
+        modes = [("", "what is unclaimed", rest)]
+        for region in self.engine.compile(hypothesis, self.mode).tree.regions[1:]:
             what = " | ".join(map(str, region.claim.targets))
-            found.append(
-                ClaimCost(path=region.path, what=f"{what} carries {region.claim.variable}", nats=Number.of(nats))
-            )
+            only = replace(self.mode, unclaimed="exact", alone=region.index)
+            modes.append((region.path, f"{what} carries {region.claim.variable}", only))
+        found: list[ClaimCost] = []
+        for path, what, mode in modes:
+            compiled = self.engine.compile(hypothesis, mode)
+            losses = self._measure(compiled, reference, self.draws, f"only {path}").losses()[MAIN]
+            columns = {"cost": losses - result.losses["model"][:, None]}
+            nats = Bootstrap(columns, self.seed, weights=result.weights, clusters=result.clusters).mean("cost")
+            found.append(ClaimCost(path=path, what=what, nats=Number.of(nats)))
         return found
 
     def _rows(self, data: Dataset) -> NDArray[np.int64]:

@@ -61,7 +61,7 @@ def _claims(record: RunRecord, before: RunRecord) -> Iterator[str]:
         error = np.hypot(cost.nats.se or 0.0, old[cost.path].nats.se or 0.0)
         if abs(change) > max(_WORTH_SAYING * error, _LEAST):
             told = f"{old[cost.path].nats.value:.3f} -> {cost.nats.value:.3f} nats"
-            moved.append((-change, f"Claim {cost.what}: what its exchange costs went {told}."))
+            moved.append((-change, f"Exchanging {cost.what} alone cost {told}."))
     yield from (told for _, told in sorted(moved))
 
 

@@ -98,7 +98,7 @@ class ModelGraph:
     def readers(self, node: Node, avoid: frozenset[Node] = frozenset()) -> frozenset[Node]:
         """Every node that reads `node`, directly or through nodes outside `avoid`; none of `avoid` is among them."""
         found: set[Node] = set()
-        frontier = [node]
+        frontier = [node] if node in self.slots else []  # a claim may name a node that the model does not have
         while frontier:
             for reader in self.digraph.successors(frontier.pop()):
                 if reader not in found and reader not in avoid:

@@ -203,11 +203,10 @@ class PerInput(_Strict):
 
 
 class ClaimCost(_Strict):
-    """What a claim's own exchange costs: the scrubbed loss minus that with the claim left on the input of the claim
-    above it.
-    """
+    """What exchanging one thing costs, all else being left as it is: the loss minus the model's."""
 
     path: str
+    """Of the claim; empty for what is unclaimed."""
     what: str
     nats: Number
 

@@ -53,8 +53,8 @@ class Mode:
     claimed: Literal["sample", "exact", "mean"] = "sample"
     """`exact`: claims keep the reference. `mean`: the claims directly under the root are ablated instead."""
     unclaimed: Literal["sample", "exact", "mean", "zero", "noise"] = "sample"
-    kept: int | None = None
-    """A region that keeps the input of the claim above it, to see what its own exchange costs."""
+    alone: int | None = None
+    """The only region that is exchanged, to see what that costs; all others keep the input of the claim above them."""
 
 
 SCRUB = Mode()
@@ -74,7 +74,7 @@ class Contexts:
         if region.parent is None:
             return REFERENCE
         above = self.of(region.parent)
-        if self.mode.claimed == "exact" or self.mode.kept == index:
+        if self.mode.claimed == "exact" or self.mode.alone not in (None, index):
             return above
         if self.mode.claimed == "mean":
             ablated = self._once("mean", lambda: Context("mean", REFERENCE, ablation="mean"))

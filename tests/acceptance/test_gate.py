@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,10 +29,8 @@ from pathlib import Path
 
 from benchmarks.parens.task import our_data
 from benchmarks.parens.task import task as shipped
-from hypotheses.parens.features import count_ok, horizon_ok
-from hypotheses.parens.shipped import signs
-from scrubbing import OUTPUT, Hypothesis, Variable, feature, from_file, head
-from hypotheses.parens.features import balanced
+from hypotheses.parens.features import balanced, count_ok, excess_sign, horizon_ok
+from scrubbing import OUTPUT, Hypothesis, Variable, feature, from_file, head, joint
 
 HERE = Path(__file__).parent
 task = replace(
@@ -45,22 +44,23 @@ task = replace(
 
 @feature
 def counted(data):
-    """As many opened as closed."""
-    return count_ok(data)
+    """Which of the two there is too many of."""
+    return excess_sign(data)
 
 
 def four_heads():
     """Layer 1 tests, layer 2 repeats."""
-    outcome = Variable("balanced", balanced)
+    early, late = (head(1, 0), head(1, 1)), (head(2, 0), head(2, 1))
+    both = Variable("both", joint(counted, horizon_ok))
     return Hypothesis(
         "ours/four-heads",
-        "Head 1.0 reports the count, 1.1 the horizon, 2.0 and 2.1 the outcome.",
+        "Head 1.0 reports the sign of the excess, 1.1 the horizon, 2.0 and 2.1 both.",
         OUTPUT.carries(
-            outcome,
-            head(1, 0).any_path(avoid=(head(2, 0), head(2, 1))).carries(Variable("count", counted)),
-            head(1, 1).any_path(avoid=(head(2, 0), head(2, 1))).carries(Variable("horizon", horizon_ok)),
-            head(2, 0).any_path(avoid=head(2, 1)).carries(outcome),
-            head(2, 1).any_path(avoid=head(2, 0)).carries(outcome),
+            Variable("balanced", balanced),
+            early[0].any_path(avoid=late).carries(Variable("count", counted)),
+            early[1].any_path(avoid=late).carries(Variable("horizon", horizon_ok)),
+            late[0].any_path(avoid=late[1]).carries(both),
+            late[1].any_path(avoid=late[0]).carries(both),
         ),
     )
 '''
@@ -71,10 +71,10 @@ alpha = 0.05
 
 [[tool.scrubbing.gate.rules]]
 hypothesis = "claims.py::four_heads"
-references = 200
-budget = 800
-margin = 0.05
-floor = 0.85
+references = 500
+budget = 1000
+margin = 0.01
+floor = 0.9
 """
 
 
@@ -135,16 +135,12 @@ def test_an_unchanged_tree_passes(project):
 
 
 def test_a_perturbed_weight_of_a_claimed_head_fails(project):
-    def noise(weights):
-        W_O = weights.attention[1].W_O  # of head 1.0, on which the count rests
-        W_O[0] += 3 * W_O[0].std() * torch.randn(W_O[0].shape, generator=torch.Generator().manual_seed(0))
-
-    changed(project, noise)
+    changed(project, lambda weights: weights.attention[1].W_O[0].mul_(-3))  # of head 1.0, on which the count rests
     found = scrub(project, "gate", GITHUB_ACTIONS="true")
     assert found.returncode == 1, found.stdout
     assert "fail: Scrubbed loss" in found.stdout
     assert "The weights changed: " in found.stdout
-    assert "Claim a1.h0 by any path" in found.stdout
+    assert "Exchanging a1.h0 by any path" in found.stdout, found.stdout
     # The annotation points at the function that defines the hypothesis.
     line = CLAIMS.splitlines().index("def four_heads():") + 1
     assert f"::error file=claims.py,line={line},title=ours/four-heads%3A fail::" in found.stdout
@@ -152,7 +148,7 @@ def test_a_perturbed_weight_of_a_claimed_head_fails(project):
 
 def test_a_feature_with_another_meaning_fails(project):
     text = (project / "claims.py").read_text()
-    (project / "claims.py").write_text(text.replace("return count_ok(data)", "return horizon_ok(data)"))
+    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return count_ok(data)"))
     found = scrub(project, "gate")
     assert found.returncode == 1, found.stdout
     assert "fail: Scrubbed loss" in found.stdout
@@ -162,7 +158,7 @@ def test_a_feature_with_another_meaning_fails(project):
 
 def test_another_feature_is_another_hypothesis_without_a_snapshot(project):
     text = (project / "claims.py").read_text()
-    (project / "claims.py").write_text(text.replace('Variable("count", counted)', 'Variable("count", count_ok)'))
+    (project / "claims.py").write_text(text.replace('Variable("count", counted)', 'Variable("count", excess_sign)'))
     found = scrub(project, "gate")
     assert found.returncode == 1, found.stdout
     assert "There is no snapshot for this key (definition changed)" in found.stdout
@@ -201,14 +197,17 @@ def test_a_model_that_was_fine_tuned_away_fails(project):
 
 
 def test_few_references_are_inconclusive_and_settling_settles(project):
-    policy = (project / "pyproject.toml").read_text()
-    (project / "pyproject.toml").write_text(policy.replace("references = 200", "references = 20"))
+    text, policy = (project / "claims.py").read_text(), (project / "pyproject.toml").read_text()
+    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return count_ok(data)"))
+    (project / "pyproject.toml").write_text(policy.replace("references = 500", "references = 30"))
     few = scrub(project, "gate")
     assert few.returncode == 3, few.stdout
     assert few.stdout.startswith("INCONCLUSIVE ours/four-heads\n")
-    assert "references would settle it" in few.stdout
+    needed = int(re.search(r"about ([\d,]+) references would settle it", few.stdout)[1].replace(",", ""))
+    assert 30 < needed < 10_000
     settled = scrub(project, "gate", "--settle")
-    assert settled.returncode == 0, settled.stdout
+    assert settled.returncode == 1, settled.stdout
+    assert "on 30 common references" not in settled.stdout
 
 
 def test_a_change_within_the_margin_passes(project):

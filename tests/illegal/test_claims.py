@@ -52,6 +52,7 @@ def few_rows(data):
 ILLEGAL = {
     # Nodes
     "unknown head": ("SCR-NODE", lambda w: w.check(head(1, 7).direct().carries(w.parity))),
+    "unknown head by any path": ("SCR-NODE", lambda w: w.check(head(7, 0).any_path().carries(w.parity))),
     "unknown node to avoid": ("SCR-NODE", lambda w: w.check(head(1, 1).any_path(avoid=mlp(9)).carries(w.parity))),
     "unknown node in between": ("SCR-NODE", lambda w: w.check(EMBED.via("a1.h9").carries(w.parity))),
     "mask of unpadded inputs": (

@@ -1,0 +1,289 @@
+"""Verdicts from made-up losses: each check, the key, what moved, the level shared by all, and when settling stops."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from scrubbing.gate import outlets
+from scrubbing.gate.drift import drift
+from scrubbing.gate.judge import EXIT, checks_of, judge, settle
+from scrubbing.gate.policy import Rule
+from scrubbing.gate.snapshots import Snapshot, place, read, write
+from scrubbing.records.identity import differences, key
+from scrubbing.records.inputs import Inputs
+from scrubbing.records.schema import (
+    Choices,
+    ClaimCost,
+    Number,
+    Provenance,
+    Recovered,
+    RunRecord,
+    Source,
+    VariableNode,
+)
+from scrubbing.stats.critical import AlwaysValid, fixed_size
+
+NUMBER = Number(value=0.1, se=0.01, low=0.08, high=0.12)
+CHOICES = Choices(references=3, draws=2, seed=0, ablation=None, loss="nats", dtype="float32", device="cpu")
+PROVENANCE = Provenance(
+    model="m",
+    model_fingerprint="a" * 32,
+    data="d",
+    data_fingerprint="b" * 32,
+    inputs_in_scope=9,
+    versions={"torch": "2"},
+    seconds=1.0,
+    when="2026-11-21T00:00:00+00:00",
+)
+
+
+def record(**changed):
+    made = RunRecord(
+        hypothesis="h/one",
+        claim="It is so.",
+        scope=None,
+        tree="tree",
+        stored={"a": 1},
+        choices=CHOICES,
+        losses={"model": NUMBER, "scrubbed": NUMBER},
+        recovered=[Recovered(baseline="null", meaning="", fraction=NUMBER, nats=NUMBER)],
+        accuracy=NUMBER,
+        kl=NUMBER,
+        changed=NUMBER,
+        strata=[],
+        claims=[],
+        notes=[],
+        provenance=PROVENANCE,
+        hash="abc",
+        variables=[VariableNode(name="v", feature="f", parents=[], digest="1")],
+        source=Source(address="h.py::one", file="h.py", line=3),
+    )
+    return made.model_copy(update=changed)
+
+
+def inputs(rise=0.0, n=300, seed=0, ids=None, spread=0.05):
+    """Losses of a scrubbed model whose mean is `rise` above what the seed gives."""
+    rng = np.random.default_rng(seed)
+    hard = rng.exponential(0.2, size=n)
+    noise = np.random.default_rng(99).normal(0, spread, size=n) if rise else np.zeros(n)
+    found = {
+        "id": np.arange(n) if ids is None else ids,
+        "text": np.array([f"input {i}" for i in range(n)]),
+        "weight": np.ones(n),
+        "counted": np.ones(n),
+        "loss.model": hard / 10,
+        "loss.scrubbed": hard + rise + noise,
+        "loss.null": hard + 4,
+        "loss.constant": np.full(n, 0.6),
+        "stratum.odd": np.arange(n) % 2 == 1,
+    }
+    return Inputs(found)
+
+
+def judged(now, rule=None, before=None, this=None, **options):
+    snapshot = Snapshot(record(), inputs()) if before is None else before
+    options = {"alpha": 0.05, "critical": fixed_size, **options}
+    return judge(rule or Rule(hypothesis="h.py::one"), this or record(), now, snapshot, **options)
+
+
+def outcomes(gate):
+    return {check.what: check.outcome for check in gate.checks}
+
+
+@pytest.mark.parametrize(("rise", "verdict"), [(0.0, "pass"), (0.03, "pass"), (0.051, "inconclusive"), (0.1, "fail")])
+def test_change_against_the_margin(rise, verdict):
+    gate = judged(inputs(rise))
+    assert outcomes(gate)["change"] == gate.verdict == verdict
+    assert f"change {rise:+.3f}" in gate.reason or rise
+
+
+def test_the_same_run_passes_a_margin_of_nothing():
+    assert judged(inputs(), Rule(hypothesis="h.py::one", margin=0.0)).verdict == "pass"
+
+
+def test_better_is_a_pass():
+    assert judged(inputs(-0.1)).verdict == "pass"
+
+
+@pytest.mark.parametrize(("floor", "verdict"), [(0.9, "pass"), (0.98, "fail"), (0.9503, "inconclusive")])
+def test_floor(floor, verdict):
+    gate = judged(inputs(), Rule(hypothesis="h.py::one", floor=floor))
+    assert outcomes(gate)["floor"] == verdict, gate.details
+
+
+def test_floor_of_a_baseline_like_the_model_is_inconclusive():
+    same = Inputs({**inputs().columns, "loss.null": inputs()["loss.model"]})
+    assert outcomes(judged(same, Rule(hypothesis="h.py::one", floor=0.5)))["floor"] == "inconclusive"
+
+
+def test_worse_than_the_constant_fails_unless_told_otherwise():
+    poor, before = inputs(1.0), Snapshot(record(), inputs(1.0))
+    assert outcomes(judged(poor, before=before)) == {"change": "pass", "beats constant": "fail"}
+    assert judged(poor, Rule(hypothesis="h.py::one", beats=()), before=before).verdict == "pass"
+
+
+def test_inconclusive_says_how_many_would_settle_it():
+    few = judged(inputs(0.06, n=20))
+    assert (few.verdict, outcomes(few)["change"]) == ("inconclusive", "inconclusive")
+    assert few.needed > 20
+    assert f"about {few.needed:,} references would settle it" in few.reason
+
+
+def test_one_reference_settles_nothing():
+    assert judged(inputs(n=1)).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("missing", ["fail", "inconclusive"])
+def test_without_a_snapshot(missing):
+    rule = Rule(hypothesis="h.py::one")
+    gate = judge(rule, record(), inputs(), None, alpha=0.05, critical=fixed_size, missing=missing)
+    assert gate.verdict == missing
+    assert "--update-new" in gate.reason
+
+
+KEYS = {
+    "definition": {"hash": "def"},
+    "model": {"provenance": PROVENANCE.model_copy(update={"model": "n"})},
+    "dataset": {"provenance": PROVENANCE.model_copy(update={"data_fingerprint": "c"})},
+    "loss": {"choices": CHOICES.model_copy(update={"loss": "bits"})},
+    "seed": {"choices": CHOICES.model_copy(update={"seed": 1})},
+    "ablation": {"choices": CHOICES.model_copy(update={"ablation": "mean"})},
+    "dtype": {"choices": CHOICES.model_copy(update={"dtype": "bfloat16"})},
+    "device": {"choices": CHOICES.model_copy(update={"device": "cuda"})},
+    "numerics": {"choices": CHOICES.model_copy(update={"numerics": 2})},
+    "hypothesis": {"hypothesis": "h/two"},
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_another_key_is_no_snapshot(name):
+    """However good the losses are."""
+    other = record(**KEYS[name])
+    gate = judged(inputs(), this=other)
+    assert outcomes(gate)["change"] == "fail"
+    assert "no snapshot for this key" in gate.reason
+    assert len(differences(other, record())) == 1 and name in differences(other, record())[0]
+    assert set(KEYS) == set(key(record()))
+
+
+def test_other_weights_are_the_same_key():
+    other = record(provenance=PROVENANCE.model_copy(update={"model_fingerprint": "z"}))
+    assert differences(other, record()) == []
+
+
+def test_only_common_references_are_compared():
+    more = inputs(n=400)
+    gate = judged(more)
+    assert "on 300 common references" in gate.checks[0].text
+
+
+def test_the_level_is_shared():
+    assert checks_of(Rule(hypothesis="h")) == 2
+    assert checks_of(Rule(hypothesis="h", floor=0.5, beats=("constant", "mean rest"))) == 4
+    # A change that one gate tells is not told at a hundredth of its level.
+    assert judged(inputs(0.0583)).verdict == "fail"
+    assert judged(inputs(0.0583), alpha=0.0005).verdict == "inconclusive"
+
+
+def test_settling_stops_when_it_is_settled():
+    runs = []
+
+    def run(n):
+        runs.append(n)
+        return record(), inputs(0.1, n=n)
+
+    def verdict(this, now):
+        return judged(now, this=this, before=Snapshot(record(), inputs(n=3200)), critical=AlwaysValid())
+
+    gate = settle(verdict, run, [50, 100, 200, 400, 800])
+    assert (gate.verdict, runs) == ("fail", [50, 100, 200])
+
+
+def test_settling_ends_with_the_budget():
+    gate = settle(
+        lambda this, now: judged(now, this=this, critical=AlwaysValid()),
+        lambda n: (record(), inputs(0.05, n=n)),
+        [50, 100],
+    )
+    assert gate.verdict == "inconclusive"
+
+
+def test_settling_does_not_wait_for_a_snapshot_that_is_not_there():
+    runs = []
+
+    def run(n):
+        runs.append(n)
+        return record(), inputs(n=n)
+
+    def verdict(this, now):
+        rule = Rule(hypothesis="h.py::one", beats=())
+        return judge(rule, this, now, None, alpha=0.05, critical=AlwaysValid(), missing="inconclusive")
+
+    settle(verdict, run, [300, 600, 1200])
+    assert runs == [300]
+
+
+def test_what_moved():
+    cost = ClaimCost(path="p", what="a1.h0 carries v", nats=NUMBER)
+    dear = cost.model_copy(update={"nats": Number(value=0.9, se=0.01, low=0.8, high=1.0)})
+    before = record(claim_costs=[cost], variables=[VariableNode(name="v", feature="f", parents=[], digest="0")])
+    now = record(
+        claim_costs=[dear],
+        provenance=PROVENANCE.model_copy(update={"model_fingerprint": "9" * 32, "versions": {"torch": "3"}}),
+    )
+    moved = inputs().columns | {"loss.scrubbed": inputs()["loss.scrubbed"] + (np.arange(300) % 2) * 0.5}
+    assert drift(now, Inputs(moved), Snapshot(before, inputs()))[:5] == [
+        "The weights changed: aaaaaaaa -> 99999999.",
+        "Feature f of variable v has other values on the dataset than before.",
+        "torch was 2, is 3.",
+        "Exchanging a1.h0 carries v alone cost 0.100 -> 0.900 nats.",
+        "Where odd: +0.500 nats on 150 references (+0.250 overall).",
+    ]
+
+
+def test_nothing_moved():
+    assert drift(record(), inputs(), Snapshot(record(), inputs())) == []
+
+
+def test_a_snapshot_is_read_as_it_was_written(tmp_path):
+    path = place(tmp_path, record())
+    assert (path.name, read(path)) == ("h-one.json", None)
+    write(path, record(), inputs(), "first")
+    found = read(path)
+    assert found.record.accepted.reason == "first"
+    assert differences(found.record, record()) == []
+    assert found.inputs.to_parquet() == inputs().to_parquet()
+
+
+def test_snapshots_of_devices_and_precisions_are_kept_apart(tmp_path):
+    names = {place(tmp_path, record(**KEYS[kind])).name for kind in ("dtype", "device", "seed")}
+    assert names == {"h-one.bfloat16-cpu.json", "h-one.float32-cuda.json", "h-one.json"}
+
+
+def test_annotations_are_for_github_and_for_what_did_not_pass(monkeypatch, capsys):
+    gates = [judged(inputs(0.1)), judged(inputs()), judged(inputs(0.051))]
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    outlets.annotate(gates)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    outlets.annotate(gates * 20)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["::error"] * 10 + ["::warning"] * 10
+    assert lines[0].startswith("::error file=h.py,line=3,title=h/one%3A fail::Scrubbed loss")
+
+
+def test_junit():
+    suite = ElementTree.fromstring(outlets.junit([judged(inputs(0.1)), judged(inputs())]))
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    first, second = suite.iter("testcase")
+    assert first.find("failure").get("type") == "fail"
+    assert second.find("failure") is None
+    facts = {one.get("name"): one.get("value") for one in first.iter("property")}
+    assert facts["scrub.loss.scrubbed"] == "0.1" and facts["scrub.verdict"] == "fail"
+
+
+def test_exit_codes():
+    assert EXIT == {"pass": 0, "fail": 1, "inconclusive": 3}

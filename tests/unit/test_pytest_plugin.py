@@ -1,0 +1,113 @@
+"""The pytest plugin, in a pytest of its own: outcomes, properties, snapshots, workers, and no cost when unused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+CLAIMS = """
+from dataclasses import replace
+from benchmarks.parens.task import our_data
+from benchmarks.parens.task import task as shipped
+from hypotheses.parens.shipped import signs, two_tests
+
+task = replace(shipped, name="ours", data=lambda: our_data(1_000), ladder=tuple)
+"""
+
+TESTS = """
+import pytest
+
+def test_signs(scrub):
+    gate = scrub("claims.py::signs", references=60, budget=120, floor=0.9)
+    assert gate.verdict == "pass"
+
+def test_two(scrub):
+    scrub("claims.py::two_tests", references=60, budget=120)
+
+def test_arithmetic():
+    assert 1 + 1 == 2
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    where = tmp_path_factory.mktemp("project")
+    (where / "claims.py").write_text(CLAIMS)
+    (where / "test_claims.py").write_text(TESTS)
+    (where / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-p no:cacheprovider'\n")
+    taken = run(where, "--scrub-update=first", "-rs")
+    assert "2 skipped" in taken.stdout or "1 passed, 2 skipped" in taken.stdout, taken.stdout
+    assert "took the snapshot" in taken.stdout
+    return where
+
+
+def run(where, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *arguments],
+        cwd=where,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_verdicts_are_outcomes_and_numbers_are_properties(project):
+    found = run(project, "--junitxml=junit.xml")
+    assert "1 failed, 2 passed" in found.stdout, found.stdout
+    assert "parens/two-tests: fail" in found.stdout
+    assert "fail: Scrubbed minus constant +" in found.stdout
+    cases = {case.get("name"): case for case in ElementTree.parse(project / "junit.xml").getroot().iter("testcase")}
+    properties = {one.get("name"): one.get("value") for one in cases["test_signs"].iter("property")}
+    assert properties["scrub.verdict"] == "pass"
+    assert float(properties["scrub.recovered.null"]) > 0.9
+    assert not list(cases["test_arithmetic"].iter("property"))
+
+
+def test_the_marker_selects_and_workers_agree(project):
+    found = run(project, "-m", "scrub", "-n", "2")
+    assert "1 failed, 1 passed" in found.stdout, found.stdout
+
+
+def test_inconclusive_may_be_skipped(project):
+    test = 'def test_few(scrub):\n    scrub("claims.py::signs", references=3, floor=0.9999999)\n'
+    (project / "test_few.py").write_text(test)
+    assert "1 failed" in run(project, "test_few.py").stdout
+    found = run(project, "test_few.py", "-o", "scrub_inconclusive=skip", "-rs")
+    (project / "test_few.py").unlink()
+    assert "1 skipped" in found.stdout, found.stdout
+    assert "inconclusive" in found.stdout
+
+
+def test_settings_that_do_not_exist_are_refused(project):
+    (project / "test_wrong.py").write_text('def test_wrong(scrub):\n    scrub("claims.py::signs", flor=0.9)\n')
+    found = run(project, "test_wrong.py")
+    (project / "test_wrong.py").unlink()
+    assert "1 failed" in found.stdout
+    assert "[SCR-POLICY]" in found.stdout and "Did you mean: floor" in found.stdout
+
+
+def test_it_costs_nothing_unused(project):
+    """Collecting and running other tests imports neither torch nor the package beyond the plugin's own file."""
+    look = (
+        "import pytest, sys\n"
+        "code = pytest.main(['-q', 'test_claims.py::test_arithmetic'])\n"
+        "heavy = {'torch', 'scipy', 'scrubbing.gate', 'pydantic', 'transformer_lens'} & set(sys.modules)\n"
+        "print('exit', int(code), 'loaded', sorted(heavy))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", look],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert found.stdout.splitlines()[-1] == "exit 0 loaded []", found.stdout + found.stderr
