@@ -144,7 +144,7 @@ def _beyond(record: RunRecord) -> list[RenderableType]:
             f"{size.of_bits:.1f} bits of an input."
         )
     if (again := record.recalibrated) is not None:
-        how = "ignoring the logits" if again.temperature is None else f"temperature {again.temperature:.2f}"
+        done = "ignoring the logits" if again.temperature is None else f"temperature {again.temperature:.2f}"
         told.append(
             f"Recalibrated ({done}, base rates times {again.prior:.2f}; fitted on the other half): {again.loss} on "
             f"{again.references:,} references, {again.before.value:.3f} without."
