@@ -50,10 +50,14 @@ RecordFile = Annotated[Path, typer.Argument(help="A record written with --out.")
 
 
 def told(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Print our own errors without a traceback, and exit with 2."""
+    """Print our own errors without a traceback, and exit with 2. Modules in this folder can be imported, as they can be
+    with `python -m`.
+    """
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
+        if "" not in sys.path:
+            sys.path.append("")  # last: a file here must not stand in for an installed module
         try:
             return command(*arguments, **options)
         except ScrubbingError as error:

@@ -26,9 +26,16 @@ def annotate(gates: Sequence[Gate]) -> None:
             source = gate.record.source
             place = ""
             if source is not None and source.file is not None:
-                place = f"file={_escaped(source.file, True)},line={source.line},"
+                place = f"file={_escaped(_in_repository(source.file), True)},line={source.line},"
             title = _escaped(f"{gate.name}: {verdict}", True)
             sys.stdout.write(f"::{kind} {place}title={title}::{_escaped(gate.reason)}\n")
+
+
+def _in_repository(file: str) -> str:
+    """A path from this folder as annotations want it: from the root of the repository."""
+    root = os.environ.get("GITHUB_WORKSPACE")
+    path = Path(file).resolve()
+    return str(path.relative_to(Path(root).resolve())) if root and path.is_relative_to(Path(root).resolve()) else file
 
 
 def _escaped(text: str, within: bool = False) -> str:

@@ -17,6 +17,7 @@ from scrubbing.gate.judge import Gate, checks_of, judge, settle
 from scrubbing.gate.policy import Policy, Rule
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.references import split
+from scrubbing.metrics.recovered import BASELINES
 from scrubbing.records.inputs import Inputs
 from scrubbing.records.schema import RunRecord
 from scrubbing.stats.critical import AlwaysValid, fixed_size, per_gate
@@ -122,8 +123,12 @@ class Runner:
     def _experiment(self, task: Task, rule: Rule) -> Experiment:
         draws = rule.draws or task.draws
         key = (task.name, draws, rule.seed)
+        wanted = {*rule.beats, rule.baseline}
+        known = [*BASELINES, *task.further()]
+        if unknown := sorted(wanted - {*known, None}):
+            problem = f"{unknown[0]!r} is no baseline of task {task.name}."
+            fail(UsageError, "SCR-BASELINE", problem, f"There are: {', '.join(known)}.", f"rule {rule.hypothesis}")
         if key not in self._experiments:
-            wanted = {*rule.beats, rule.baseline}
             self._experiments[key] = task.experiment(
                 draws=draws,
                 seed=rule.seed,

@@ -1,18 +1,21 @@
 """Every example in the README and the docs runs, and prints what the page shows.
 
-One test per page, its examples in order and in one namespace, inside an empty folder:
+One test per page, its examples in order and in one namespace, inside an empty folder, or for the README of an example
+repository inside a copy of it:
 
 - a `python` block is run; what it prints must be in a `text` block right after it. If its first line is a comment that
   names a file (`# beliefs.py`), it is written to that file instead;
 - a `console` block holds commands after `$ ` and their output;
 - in outputs, `...` stands for anything, and times are not compared;
-- `sh` blocks (what to type to install things), and `text` blocks that follow no `python`, are only shown.
+- `sh` blocks (what to type to install things), `yaml` and `toml`, and `text` blocks that follow no `python`, are only
+  shown.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -109,14 +112,18 @@ def _normal(text: str) -> str:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_examples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    run_page(path, tmp_path)
+    folder = tmp_path
+    if path.parent.parent.name == "examples":
+        folder = tmp_path / "copy"
+        shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(folder)
+    run_page(path, folder)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_blocks_are_of_a_kind_that_is_run_or_plainly_not_an_example(path: Path) -> None:
     languages = re.findall(r"^```(.*)\n(?:.*\n)*?```$", path.read_text(), re.M)
-    known = {"python", "console", "text", "sh", "toml"}
+    known = {"python", "console", "text", "sh", "toml", "yaml"}
     assert {language for language in languages if not language.startswith("{")} <= known
 
 
