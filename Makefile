@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup bench test test-slow check format docs speed clean
+.PHONY: setup bench gate test test-slow check format docs speed clean
 
 # torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -19,6 +19,9 @@ setup: $(VENV)/ready
 bench: setup
 	$(BIN)/scrub bench parens
 	$(BIN)/scrub bench induction
+
+gate: setup
+	$(BIN)/scrub gate
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow'

@@ -66,8 +66,13 @@ def _update(policy: Policy, rules: list[Rule], reason: str, only_new: bool) -> N
     runner = Runner.of(policy, rules)
     for rule in rules:
         path = runner.update(rule, reason or "first snapshot", only_new)
-        told = f"kept  {rule.hypothesis}: there is a snapshot" if path is None else f"took  {rule.hypothesis}: {path}"
+        told = f"kept  {rule.hypothesis}: there is a snapshot" if path is None else f"took  {rule.hypothesis}: {_near(path)}"
         console(soft_wrap=True).print(told, markup=False)
+
+
+def _near(path: Path) -> Path:
+    """From this folder, if it is below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _print(gate: Gate) -> None:

@@ -237,3 +237,16 @@ def test_an_illegal_hypothesis_is_neither_pass_nor_fail(project):
     found = scrub(project, "gate")
     assert found.returncode == 2
     assert "[SCR-NODE]" in found.stderr
+
+
+def test_the_shipped_hypotheses_pass_on_this_tree():
+    """The policy of this repository, against the committed snapshots."""
+    found = scrub(ROOT, "gate", "parens/signs", "parens/one-number")
+    assert found.returncode == 0, found.stdout
+    assert found.stdout.count("PASS ") == 2
+
+
+@pytest.mark.slow
+def test_all_shipped_hypotheses_pass_on_this_tree():
+    found = scrub(ROOT, "gate")
+    assert found.returncode == 0, found.stdout
