@@ -66,7 +66,11 @@ def _update(policy: Policy, rules: list[Rule], reason: str, only_new: bool) -> N
     runner = Runner.of(policy, rules)
     for rule in rules:
         path = runner.update(rule, reason or "first snapshot", only_new)
-        told = f"kept  {rule.hypothesis}: there is a snapshot" if path is None else f"took  {rule.hypothesis}: {_near(path)}"
+        told = (
+            f"kept  {rule.hypothesis}: there is a snapshot"
+            if path is None
+            else f"took  {rule.hypothesis}: {_near(path)}"
+        )
         console(soft_wrap=True).print(told, markup=False)
 
 

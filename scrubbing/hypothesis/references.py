@@ -138,11 +138,18 @@ def _line(text: str, bound: str | None, name: str) -> int | None:
         return None
     for step in ast.walk(ast.parse(text)):
         if bound is None:
-            if isinstance(step, ast.Constant) and step.value in names:
-                return step.lineno
+            if _names_something(step, names):
+                return getattr(step, "lineno", None)
         elif bound in _bound(step):
             return getattr(step, "lineno", None)
     return None
+
+
+def _names_something(step: ast.AST, names: tuple[str, ...]) -> bool:
+    """Whether this is a call like `Hypothesis("name", "A sentence.", ...)`."""
+    if not isinstance(step, ast.Call) or len(step.args) + len(step.keywords) < 2 or not step.args:
+        return False
+    return isinstance(step.args[0], ast.Constant) and step.args[0].value in names
 
 
 def _bound(step: ast.AST) -> list[str]:

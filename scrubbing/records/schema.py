@@ -48,8 +48,8 @@ class Recovered(_Strict):
 
     @property
     def nines(self) -> float | None:
-        """`-log10(1 - fraction)`: 1 at 90 %, 2 at 99 %; None without a fraction or at a perfect one."""
-        if self.fraction is None or self.fraction.value >= 1:
+        """`-log10(1 - fraction)`: 1 at 90 %, 2 at 99 %; None without a fraction, below 0 and at a perfect one."""
+        if self.fraction is None or not 0 <= self.fraction.value < 1:
             return None
         return -math.log10(1 - self.fraction.value)
 

@@ -1,0 +1,38 @@
+"""The shipped models at moments of their training: whole series, and what a record says with it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.induction.moments import at, series
+from benchmarks.induction.task import dataset, model, task
+
+
+@pytest.mark.parametrize("which", ["language", "python"])
+def test_losses_fall_with_training_and_end_with_the_models_own(which):
+    found = series(which)
+    few = dataset(which).take(np.arange(12))
+    losses = [one.mean() for one in found.losses(few)]
+    assert found.amounts == (0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 100.0)
+    assert all(a > b for a, b in pairwise(losses))
+    tokens = torch.from_numpy(few["tokens"].astype(np.int64))
+    own = model(which).forward(tokens, None)[:, :-1].log_softmax(-1).gather(2, tokens[:, 1:, None])[..., 0]
+    assert losses[-1] == pytest.approx(-float(own.sum()) / few["tokens"].size, abs=1e-5)
+
+
+def test_a_moment_as_a_module_is_the_same_as_node_by_node():
+    module = at("language", 500)
+    tokens = torch.from_numpy(dataset("language")["tokens"][:2].astype(np.int64))
+    with torch.no_grad():
+        assert torch.allclose(module(tokens), module.scrubbable("moment").forward(tokens, None), atol=1e-4)
+
+
+def test_a_record_says_what_the_scrubbed_model_is_worth():
+    experiment = task.experiment(references=20, draws=1, baselines=False)
+    worth = {name: experiment.run(task.rung(name)).record().equivalent for name in ("heads-only", "refined")}
+    assert worth["heads-only"].amount.value < worth["refined"].amount.value < 100
+    assert worth["refined"].told.startswith("as good as this model at ")
