@@ -70,7 +70,7 @@ def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], 
         rule = policy.rules[0]
         if (reason := config.getoption("scrub_update")) is not None:
             pytest.skip(f"took the snapshot {runner.update(rule, reason, only_new=False)}")
-        found = runner.gate(rule, config.getoption("scrub_settle"))
+        found = runner.gate(rule, bool(config.getoption("scrub_settle")))
         for name, value in facts(found).items():
             record_property(name, value)
         told = "\n".join([f"{found.name}: {found.verdict}", *found.details])

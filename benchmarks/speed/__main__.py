@@ -28,7 +28,7 @@ from rich.table import Table
 from scrubbing import Experiment, Task
 from scrubbing.data.dataset import choose
 from scrubbing.engine.cost import cost
-from scrubbing.experiment.measure import Reference
+from scrubbing.experiment.measure import Measured, Reference
 from scrubbing.experiment.measure import measure as measure_losses
 from scrubbing.experiment.task import find_task
 
@@ -52,7 +52,9 @@ def measure(task: Task, rung: str, references: int) -> dict[str, float]:
         compiled = experiment.engine.compile(hypothesis)
         experiment.engine.verify(compiled, rows)
         batches = experiment.engine.run(compiled, rows, 1, 0)
-        measure_losses(batches, Reference(data, rows, experiment.slices), 1, rung, with_model=False)
+        reference = Reference(data, rows, experiment.slices)
+        for _ in measure_losses(batches, reference, Measured.empty(reference, 1, with_model=False), rung):
+            pass
         return time.perf_counter() - started
 
     started = time.perf_counter()

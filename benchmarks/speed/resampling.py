@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,9 +47,9 @@ def cases(roles: Roles, learned_positions: bool) -> list[Case]:
     slots = {
         "v": [EMBED.direct().into("v")],
         "q": [EMBED.direct().into("q")],
-        "k": [head(0, i).direct().into("k") for i in roles.previous],
+        "k": [head(*one).direct().into("k") for one in roles.previous],
     }
-    heads = Bundle(tuple(head(1, i).direct() for i in roles.induction))
+    heads = Bundle(tuple(head(*one).direct() for one in roles.induction))
 
     def into(*names: str) -> Hypothesis:
         claimed: list[Claim] = [target.carries(ladder.SEQUENCE) for name in names for target in slots[name]]
@@ -124,10 +125,10 @@ def edits(
     """What to overwrite in a pass over the references `rows`, where `held` says what each node is taken from."""
     size = weights.out.shape[0] // roles.heads
 
-    def columns(heads: tuple[int, ...] | range) -> Tensor:
+    def columns(heads: Iterable[int]) -> Tensor:
         return torch.cat([torch.arange(i * size, (i + 1) * size) for i in heads])
 
-    induction = columns(roles.induction)
+    induction = columns(i for _, i in roles.induction)
     if case.apart:
         made: Edits = {}
         for layer in (0, 1):
@@ -138,7 +139,7 @@ def edits(
     (other,) = {one.tobytes(): one for one in held.values()}.values()
     if not case.slots:
         return {"z1": (induction, pool("z1", other, induction))}
-    stream, previous = pool("stream", other), columns(roles.previous)
+    stream, previous = pool("stream", other), columns(i for _, i in roles.previous)
     moved = weights.embed[tokens[rows]] - weights.embed[tokens[other]]
     mixed = {"q": stream + moved, "v": stream + moved} if set(case.slots) & set("qv") else {}
     if "k" in case.slots:

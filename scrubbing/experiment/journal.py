@@ -77,7 +77,7 @@ class Journal:
         """Write what has been measured, if it is done or was last written a while ago."""
         if not done and time.monotonic() - self._written < EVERY:
             return
-        arrays = {f"value {name}": values for name, values in found.values.items()}
+        arrays: dict[str, NDArray[Any]] = {f"value {name}": values for name, values in found.values.items()}
         arrays |= {f"kept {name}": np.concatenate(parts) for name, parts in found.kept.items()}
         arrays["progress"] = np.array([found.batches, done])
         for context, count in counts.items():

@@ -42,8 +42,8 @@ def folder(path: str | Path) -> Path:
     Raises:
         FileError: SCR-FILE, it cannot be made, or not written to.
     """
+    problem = "made"
     try:
-        problem = "made"
         Path(path).mkdir(parents=True, exist_ok=True)
         problem = "written to"
         with tempfile.TemporaryFile(dir=path):
