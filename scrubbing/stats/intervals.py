@@ -42,7 +42,7 @@ class Estimate:
 def per_input(values: ArrayLike) -> NDArray[np.float64]:
     """Average over draws: `[n]` or `[n, draws]` to `[n]`."""
     array = np.asarray(values, dtype=np.float64)
-    return array if array.ndim == 1 else np.asarray(array.mean(axis=1), dtype=np.float64)
+    return array if array.ndim == 1 else array.mean(axis=1)  # pyright: ignore[reportReturnType]
 
 
 def aggregated(values: NDArray[np.float64], clusters: NDArray[Any] | None) -> NDArray[np.float64]:
