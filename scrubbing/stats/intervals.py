@@ -42,7 +42,7 @@ class Estimate:
 def per_input(values: ArrayLike) -> NDArray[np.float64]:
     """Average over draws: `[n]` or `[n, draws]` to `[n]`."""
     array = np.asarray(values, dtype=np.float64)
-    return array if array.ndim == 1 else array.mean(axis=1)  # pyright: ignore[reportReturnType]
+    return array if array.ndim == 1 else array.mean(axis=1)
 
 
 def aggregated(values: NDArray[np.float64], clusters: NDArray[Any] | None) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ def aggregated(values: NDArray[np.float64], clusters: NDArray[Any] | None) -> ND
     if clusters is None:
         return values
     _, of = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(of, values)
+    sums = np.bincount(of, values).astype(np.float64)
     return sums * (len(sums) / len(values))
 
 

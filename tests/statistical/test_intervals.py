@@ -89,6 +89,7 @@ def covered_in_clusters() -> dict[str, float]:
     return {name: count / RUNS for name, count in times.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["scrubbed", "recovered"])
 def test_coverage_in_clusters(name: str) -> None:
     assert 0.93 <= covered_in_clusters()[name] <= 0.97

@@ -27,7 +27,7 @@ def settled(whole: Callable[[int], Influence], limit: float, critical: Critical,
     return "inconclusive"
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if i else n for i, n in enumerate(MEASURES)])
 def test_false_alarms_when_settling(name: str) -> None:
     """The change is at the margin, so that every fail is false, and so is every pass."""
     measure, truth = MEASURES[name]
