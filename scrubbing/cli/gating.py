@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from scrubbing.cli.common import Threads, app, console, told
-from scrubbing.errors import UsageError, fail
+from scrubbing.errors import ScrubbingError, UsageError, fail
 
 if TYPE_CHECKING:
     from scrubbing.gate.judge import Gate
@@ -52,7 +53,14 @@ def gate(
     runner = Runner.of(found, rules)
     gates: list[Gate] = []
     for rule in rules:
-        gates.append(runner.gate(rule, settle))
+        try:
+            gates.append(runner.gate(rule, settle))
+        except ScrubbingError:
+            raise
+        except Exception:
+            # Python would leave with 1, which says that the gate failed; here nothing has been judged.
+            traceback.print_exc()
+            raise typer.Exit(2) from None
         _print(gates[-1])
     _finish(found, gates, out)
 

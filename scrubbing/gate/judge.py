@@ -163,9 +163,12 @@ def _difference(losses: Losses, name: str, other: str) -> Influence:
 
 
 def _bounds(verdict: Verdict, form: str) -> str:
+    def told(number: float) -> str:
+        return f"{round(number, 3) + 0.0:{form}}"  # a sum, because -0.000 would look like a change
+
     if verdict.low is None or verdict.high is None:
-        return f"{verdict.estimate:{form}}"
-    return f"{verdict.estimate:{form}} [{verdict.low:{form}}, {verdict.high:{form}}]"
+        return told(verdict.estimate)
+    return f"{told(verdict.estimate)} [{told(verdict.low)}, {told(verdict.high)}]"
 
 
 def _check(what: str, verdict: Verdict, text: str) -> Check:

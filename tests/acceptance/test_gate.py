@@ -246,6 +246,15 @@ def test_the_shipped_hypotheses_pass_on_this_tree():
     assert found.stdout.count("PASS ") == 2
 
 
+def test_a_hypothesis_file_that_crashes_is_not_a_fail(project):
+    (project / "claims.py").write_text("raise RuntimeError('a bug of ours')\n")
+    found = subprocess.run(
+        [sys.executable, "-m", "scrubbing.cli", "gate"], cwd=project, capture_output=True, text=True, timeout=300
+    )
+    assert found.returncode == 2
+    assert "RuntimeError: a bug of ours" in found.stderr
+
+
 @pytest.mark.slow
 def test_all_shipped_hypotheses_pass_on_this_tree():
     found = scrub(ROOT, "gate")

@@ -31,6 +31,7 @@ def python(folder: Path, *arguments: str) -> tuple[int, str]:
 SCRUB = ("-c", "from scrubbing.cli import app; app()")
 
 
+@pytest.mark.slow  # the README of the example runs the same commands
 def test_passes_as_it_is_and_fails_once_fine_tuned(repository: Path) -> None:
     code, told = python(repository, *SCRUB, "gate")
     assert code == 0, told
