@@ -49,23 +49,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Callable[..., Gate]:
     """Gate a hypothesis: `scrub("FILE.py::name", floor=0.9, margin=0.05)`.
 
-    The function takes an address and the settings of a rule, fails the test if the verdict is a fail, or inconclusive
-    unless the ini option `scrub_inconclusive` is `skip`, and returns the verdict. Its numbers become properties of the
-    test in JUnit files.
+    The function takes an address and the settings of a rule; those of the policy in `pyproject.toml` are the default. It
+    fails the test if the verdict is a fail, or inconclusive unless the ini option `scrub_inconclusive` is `skip`, and
+    returns the verdict. Its numbers become properties of the test in JUnit files.
     """
     config = request.config
 
     def gate(hypothesis: str, **settings: Any) -> Gate:
         from scrubbing.gate.outlets import facts
-        from scrubbing.gate.policy import policy_of
+        from scrubbing.gate.policy import policy_of, settings_of
         from scrubbing.gate.run import Runner
 
+        file = config.rootpath / "pyproject.toml"
         table = {
-            "rules": [{"hypothesis": hypothesis, **settings}],
+            "rules": [{"hypothesis": hypothesis, **settings_of(file, hypothesis), **settings}],
             "alpha": float(config.getini("scrub_alpha")),
             "snapshots": config.getini("scrub_snapshots") or None,
         }
-        policy = policy_of(table, config.rootpath / "pyproject.toml")
+        policy = policy_of(table, file)
         runner = Runner(policy, config.stash[_CHECKS])
         rule = policy.rules[0]
         if (reason := config.getoption("scrub_update")) is not None:

@@ -97,6 +97,18 @@ def policy_of(table: Mapping[str, Any], path: Path) -> Policy:
 _HOW = f"Add [{TABLE}] with a [[{TABLE}.rules]] table per hypothesis, or name a file with --policy."
 
 
+def settings_of(path: Path, address: str) -> dict[str, Any]:
+    """What a `pyproject.toml` says of one hypothesis; nothing where it has no policy or no rule about it.
+
+    Raises:
+        FileError: SCR-FILE. UsageError: SCR-POLICY.
+    """
+    if not path.is_file() or f"[{TABLE}" not in path.read_text(errors="ignore"):
+        return {}
+    rules = [rule for rule in load_policy(path).rules if rule.hypothesis == address]
+    return rules[0].model_dump(exclude_unset=True) if rules else {}
+
+
 def _nearest() -> Path:
     for folder in (Path.cwd(), *Path.cwd().parents):
         file = folder / "pyproject.toml"

@@ -218,3 +218,31 @@ def test_a_loss_that_is_not_finite_is_no_result(toy):
     hypothesis = Hypothesis("h", "c", OUTPUT.carries(Variable("out", everything), claim))
     with pytest.raises(ModelMismatch, match="SCR-NAN"):
         scrub(hypothesis, model, data, SquaredError(), draws=20, baselines=False)
+
+
+@feature(name="family of ten")
+def family(data):
+    return data.ids // 10
+
+
+@feature(name="each its own")
+def own(data):
+    return data.ids
+
+
+def test_references_in_families_are_resampled_by_family(toy):
+    """Each on its own it is the interval without families; ten alike are worth less than ten that differ."""
+    plain = toy.run("x", references=None, draws=2)
+    single = toy.run("x", references=None, draws=2, clusters=own)
+    families = toy.run("x", references=None, draws=2, clusters=family)
+    assert [one.loss().value for one in (single, families)] == pytest.approx([plain.loss().value] * 2)
+    assert single.loss().se == pytest.approx(plain.loss().se, rel=0.02)
+    assert families.loss().n == 20
+    assert families.record().choices.clusters == "family of ten"
+    assert families.inputs()["cluster"].tolist() == (families.ids // 10).tolist()
+    assert "cluster" not in plain.inputs()
+
+
+def test_families_are_of_inputs(toy):
+    with pytest.raises(UsageError, match="SCR-FEATURE"):
+        toy.run("x", clusters=feature(name="by place", per="position")(lambda data: data["x"][:, None]))

@@ -86,6 +86,22 @@ def test_inconclusive_may_be_skipped(project):
     assert "inconclusive" in found.stdout
 
 
+def test_settings_of_the_policy_are_the_default(project):
+    before = (project / "pyproject.toml").read_text()
+    rule = '\n[[tool.scrubbing.gate.rules]]\nhypothesis = "claims.py::two_tests"\nreferences = 60\nbeats = []\n'
+    (project / "pyproject.toml").write_text(before + rule)
+    (project / "test_rule.py").write_text('def test_two(scrub):\n    scrub("claims.py::two_tests")\n')
+    lenient = run(project, "test_rule.py")
+    (project / "test_rule.py").write_text(
+        'def test_two(scrub):\n    scrub("claims.py::two_tests", beats=["constant"])\n'
+    )
+    strict = run(project, "test_rule.py")
+    (project / "test_rule.py").unlink()
+    (project / "pyproject.toml").write_text(before)
+    assert "1 passed" in lenient.stdout, lenient.stdout
+    assert "1 failed" in strict.stdout
+
+
 def test_settings_that_do_not_exist_are_refused(project):
     (project / "test_wrong.py").write_text('def test_wrong(scrub):\n    scrub("claims.py::signs", flor=0.9)\n')
     found = run(project, "test_wrong.py")
