@@ -49,8 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Callable[..., Gate]:
     """Gate a hypothesis: `scrub("FILE.py::name", floor=0.9, margin=0.05)`.
 
-    The function takes an address and the settings of a rule; those of the policy in `pyproject.toml` are the default. It
-    fails the test if the verdict is a fail, or inconclusive unless the ini option `scrub_inconclusive` is `skip`, and
+    The function takes an address and the settings of a rule; those of the policy in `pyproject.toml` are the default.
+    It fails the test if the verdict is a fail, or inconclusive unless the ini option `scrub_inconclusive` is `skip`, and
     returns the verdict. Its numbers become properties of the test in JUnit files.
     """
     config = request.config
