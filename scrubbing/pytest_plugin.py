@@ -50,8 +50,8 @@ def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], 
     """Gate a hypothesis: `scrub("FILE.py::name", floor=0.9, margin=0.05)`.
 
     The function takes an address and the settings of a rule; those of the policy in `pyproject.toml` are the default.
-    It fails the test if the verdict is a fail, or inconclusive unless the ini option `scrub_inconclusive` is `skip`, and
-    returns the verdict. Its numbers become properties of the test in JUnit files.
+    It returns the verdict, and fails the test if that is a fail, or inconclusive while the ini option
+    `scrub_inconclusive` is not `skip`. The numbers become properties of the test in JUnit files.
     """
     config = request.config
 
