@@ -17,15 +17,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrubbing import Dataset, Series
+    from scrubbing.models.transformer.model import Transformer
 
 HERE = Path(__file__).parent
 _SEQUENCES_AT_ONCE = 64
 
 
-def series(which: str) -> Series:
+def series(which: str, trained: Callable[[], Transformer]) -> Series:
     """Losses of one shipped model at 0.3, 1, 3, 10, 30, 60 and 100 % of its training, on the references themselves.
 
     The moments are stored in half precision, which moves no single loss of the trained models by more than 0.03 nats.
+
+    Args:
+        which: of the models.
+        trained: loads it as it is at the end.
     """
     from scrubbing import Series
 
@@ -34,9 +39,7 @@ def series(which: str) -> Series:
         moments = sorted({int(key.partition(".")[0]) for key in stored.keys()})  # noqa: SIM118 - not a dict
 
     def losses(data: Dataset) -> list[NDArray[np.float64]]:
-        from benchmarks.induction.task import model
-
-        whole = model(which)
+        whole = trained()
         earlier = [_losses(at(which, step), data) for step in moments]
         return [*earlier, _losses(lambda ids: whole.forward(ids, None), data)]
 

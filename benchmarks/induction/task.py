@@ -132,7 +132,7 @@ def rungs(which: str) -> list[Hypothesis]:
 def _series(which: str) -> Series:
     from benchmarks.induction.moments import series
 
-    return series(which)
+    return series(which, lambda: model(which))
 
 
 def _task(which: str, name: str, also: tuple[str, ...] = ()) -> Task:

@@ -14,7 +14,7 @@ from benchmarks.induction.task import dataset, model, task
 
 @pytest.mark.parametrize("which", ["language", "python"])
 def test_losses_fall_with_training_and_end_with_the_models_own(which):
-    found = series(which)
+    found = series(which, lambda: model(which))
     few = dataset(which).take(np.arange(12))
     losses = [one.mean() for one in found.losses(few)]
     assert found.amounts == (0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 100.0)
