@@ -61,16 +61,13 @@ class Runner:
         """
         task, hypothesis = self._find(rule)
         experiment = self._experiment(task, rule)
-        results: dict[int, Result] = {}
-        taken: list[snapshots.Snapshot | None] = []
+        snapshot = snapshots.read(self._place(rule, hypothesis, experiment))
+        results: list[Result] = []
 
         def run(references: int) -> tuple[RunRecord, Inputs]:
-            result = self._run(experiment, hypothesis, references)
-            results[0] = result
-            record = result.record().model_copy(update={"source": source_of(rule.hypothesis, hypothesis)})
-            if not taken:
-                taken.append(snapshots.read(snapshots.place(self._folder(rule), record)))
-            return record, result.inputs()
+            results.append(self._run(experiment, hypothesis, references))
+            record = results[-1].record().model_copy(update={"source": source_of(rule.hypothesis, hypothesis)})
+            return record, results[-1].inputs()
 
         least, most = self._sizes(task, rule, experiment, hypothesis)
         sizes = [least]
@@ -82,7 +79,7 @@ class Runner:
                 rule,
                 record,
                 inputs,
-                taken[0],
+                snapshot,
                 alpha=per_gate(self.policy.alpha, self.checks),
                 critical=AlwaysValid() if settling else fixed_size,
                 missing=self.policy.missing,
@@ -93,7 +90,7 @@ class Runner:
             return gate
         record = gate.record
         if gate.snapshot.record.claim_costs:
-            record = record.model_copy(update={"claim_costs": experiment.claim_costs(results[0])})
+            record = record.model_copy(update={"claim_costs": experiment.claim_costs(results[-1])})
         return replace(gate, record=record, drift=tuple(drift(record, gate.inputs, gate.snapshot)))
 
     def update(self, rule: Rule, reason: str, only_new: bool) -> Path | None:
@@ -105,16 +102,14 @@ class Runner:
         task, hypothesis = self._find(rule)
         experiment = self._experiment(task, rule)
         _, most = self._sizes(task, rule, experiment, hypothesis)
-        folder = self._folder(rule)
-        if only_new:  # what decides the file's name is known after the smallest of runs
-            record = self._run(experiment, hypothesis, 2).record()
-            if snapshots.place(folder, record).exists():
-                return None
+        path = self._place(rule, hypothesis, experiment)
+        if only_new and path.exists():
+            return None
         result = self._run(experiment, hypothesis, most)
         costs = experiment.claim_costs(result)
         more = {"source": source_of(rule.hypothesis, hypothesis), "claim_costs": costs}
         record = result.record().model_copy(update=more)
-        return snapshots.write(snapshots.place(folder, record), record, result.inputs(), reason)
+        return snapshots.write(path, record, result.inputs(), reason)
 
     def _find(self, rule: Rule) -> tuple[Task, Hypothesis]:
         task = task_at(rule.hypothesis, rule.task)
@@ -147,6 +142,10 @@ class Runner:
         least = rule.references or task.references
         most = rule.budget or BUDGET * least
         return min(least, available), min(max(least, most), available)
+
+    def _place(self, rule: Rule, hypothesis: Hypothesis, experiment: Experiment) -> Path:
+        dtype = str(experiment.model.dtype).removeprefix("torch.")
+        return snapshots.place(self._folder(rule), hypothesis.name, dtype, experiment.model.device.type)
 
     def _folder(self, rule: Rule) -> Path:
         if self.policy.snapshots is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scrubbing.records.inputs import Inputs
 from scrubbing.records.schema import Accepted, RunRecord
-from scrubbing.records.store import file_name, load, load_inputs, save
+from scrubbing.records.store import load, load_inputs, save, stem
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +19,10 @@ class Snapshot:
     inputs: Inputs
 
 
-def place(folder: Path, record: RunRecord) -> Path:
-    """Where the snapshot of this hypothesis, on this precision and kind of device, is kept."""
-    choices = record.choices
-    usual = (choices.dtype, choices.device) == ("float32", "cpu")
-    name = file_name(record).removesuffix(".json")
-    return folder / f"{name}{'' if usual else f'.{choices.dtype}-{choices.device}'}.json"
+def place(folder: Path, hypothesis: str, dtype: str, device: str) -> Path:
+    """Where the snapshot of a hypothesis is kept; those of other precisions and kinds of device are kept apart."""
+    usual = (dtype, device) == ("float32", "cpu")
+    return folder / f"{stem(hypothesis)}{'' if usual else f'.{dtype}-{device}'}.json"
 
 
 def read(path: Path) -> Snapshot | None:
