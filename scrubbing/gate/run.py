@@ -46,7 +46,8 @@ class Runner:
     policy: Policy
     checks: int
     """All checks of the run, among which alpha is divided."""
-    _experiments: dict[tuple[str, int, int], Experiment] = field(default_factory=dict)
+    _experiments: dict[tuple[int, int, int, bool], tuple[Task, Experiment]] = field(default_factory=dict)
+    """By the task's identity, since two files may call theirs the same; the task is held so that it keeps it."""
 
     @classmethod
     def of(cls, policy: Policy, rules: list[Rule]) -> Runner:
@@ -117,20 +118,22 @@ class Runner:
 
     def _experiment(self, task: Task, rule: Rule) -> Experiment:
         draws = rule.draws or task.draws
-        key = (task.name, draws, rule.seed)
         wanted = {*rule.beats, rule.baseline}
+        ablated = bool(wanted & {"mean rest", "mean claimed"})
+        key = (id(task), draws, rule.seed, ablated)
         known = [*BASELINES, *task.further()]
         if unknown := sorted(wanted - {*known, None}):
             problem = f"{unknown[0]!r} is no baseline of task {task.name}."
             fail(UsageError, "SCR-BASELINE", problem, f"There are: {', '.join(known)}.", f"rule {rule.hypothesis}")
         if key not in self._experiments:
-            self._experiments[key] = task.experiment(
+            made = task.experiment(
                 draws=draws,
                 seed=rule.seed,
                 memory=self.policy.memory * 2**20,
-                baselines=bool(wanted & {"mean rest", "mean claimed"}),
+                baselines=ablated,
             )
-        return self._experiments[key]
+            self._experiments[key] = (task, made)
+        return self._experiments[key][1]
 
     def _run(self, experiment: Experiment, hypothesis: Hypothesis, references: int) -> Result:
         experiment.references = references
