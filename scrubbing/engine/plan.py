@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from scrubbing.engine import values as v
 from scrubbing.engine.demand import FOCUS, NOTHING, Demand, fixed, keys, union, widened, within
 from scrubbing.graph.model_graph import ModelGraph
-from scrubbing.graph.nodes import MASK
 from scrubbing.models.protocol import Model
 from scrubbing.sampling.contexts import Context
 
@@ -165,8 +164,3 @@ def slot_demands(value: v.Run, demand: Demand, graph: ModelGraph) -> dict[str, D
     """The tokens a node reads at each slot, to be computed at these tokens."""
     wanted = [needed for _, needed in _wanted(value, demand, graph)]
     return dict(zip((name for name, _ in value.slots), wanted, strict=True))
-
-
-def has_mask(graph: ModelGraph) -> bool:
-    """Whether inputs carry padding masks."""
-    return MASK in graph.slots

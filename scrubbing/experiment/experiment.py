@@ -20,6 +20,7 @@ from scrubbing.engine.demand import fixed, within
 from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine, graph_of
 from scrubbing.errors import UsageError, fail, located
 from scrubbing.experiment import describe
+from scrubbing.experiment.beyond import recalibrated, worth
 from scrubbing.experiment.journal import Journal, key_of
 from scrubbing.experiment.measure import Baseline, Measured, Reference, measure
 from scrubbing.experiment.result import Result
@@ -32,7 +33,7 @@ from scrubbing.metrics.recovered import BASELINES
 from scrubbing.metrics.slices import MAIN, Slices
 from scrubbing.models.protocol import Model
 from scrubbing.records.files import alone, folder
-from scrubbing.records.schema import Choices, ClaimCost, Number
+from scrubbing.records.schema import Choices, ClaimCost, Equivalent, Number
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Mode
 from scrubbing.sampling.frames import DrawCounts
 from scrubbing.stats.intervals import Bootstrap
@@ -120,6 +121,7 @@ class Experiment:
         positions = within(fixed(tuple(range(length))), where, REFERENCE, length)
         self.engine = Engine(model, data, positions, store=store, memory=memory, spill=spill)
         self._known: dict[tuple[str, Dataset, bytes], dict[str, NDArray[np.float64]]] = {}
+        self._points: dict[tuple[Dataset, bytes], list[Any]] = {}
         self._others: dict[str, Compiled] = {}
         self._journal: Journal | None = None
         self.task: str | None = None
@@ -203,6 +205,7 @@ class Experiment:
                 losses[further] = reference.averaged(baseline.losses(data))
             else:
                 losses[further] = self._other(further, reference)
+        clusters = None if self.clusters is None else self.clusters(data)[rows]
         sampled = describe.samples(compiled, int(rows[0]), self.seed)
         nodes = describe.nodes(compiled)
         return Result(
@@ -217,7 +220,7 @@ class Experiment:
             meanings=BASELINES | {name: baseline.meaning for name, baseline in self.further.items()},
             zero=self.zero,
             strata={name: stratum(data)[rows] for name, stratum in self.strata.items()},
-            clusters=None if self.clusters is None else self.clusters(data)[rows],
+            clusters=clusters,
             claims=tuple(describe.claim_counts(compiled, counts)),
             choices=self._choices(len(rows)),
             provenance=describe.provenance(self.model, data, time.perf_counter() - started, self.task),
@@ -227,8 +230,8 @@ class Experiment:
             nodes=tuple(nodes),
             size=describe.size(compiled, nodes),
             exchanged=describe.exchanges(compiled),
-            kept=found.sample(reference),
-            series=None if self.series is None else (self.series, self._series(self.series, reference)),
+            recalibrated=recalibrated(found.sample(reference), reference.counted(), clusters, self.seed),
+            equivalent=None if self.series is None else self._worth(self.series, reference, losses, clusters),
         )
 
     def claim_costs(self, result: Result) -> list[ClaimCost]:
@@ -293,6 +296,15 @@ class Experiment:
             stage = f"{name} in {reference.data.fingerprint}"
             self._known[key] = self._measure(compiled, reference, max(4, self.draws), stage).losses()
         return self._known[key]
+
+    def _worth(
+        self, series: Series, reference: Reference, losses: Mapping[str, Any], clusters: NDArray[Any] | None
+    ) -> Equivalent:
+        key = (reference.data, reference.rows.tobytes())
+        if key not in self._points:  # once for all hypotheses on these references
+            self._points[key] = self._series(series, reference)
+        scrubbed, weights = losses["scrubbed"][MAIN], reference.weights()[MAIN]
+        return worth(series, self._points[key], scrubbed, weights, clusters, self.seed)
 
     def _series(self, series: Series, reference: Reference) -> list[Any]:
         """The losses of each point of a series: one number, or one per reference."""

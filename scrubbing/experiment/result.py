@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import ScrubbingError, UsageError, fail
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.metrics.equivalent import Series, equivalent
 from scrubbing.metrics.recovered import BASELINES, loss_recovered
 from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
 from scrubbing.records.notes import notes
@@ -23,7 +22,6 @@ from scrubbing.records.schema import (
     ClaimCounts,
     Equivalent,
     ModelNode,
-    Number,
     Provenance,
     Recalibrated,
     RunRecord,
@@ -36,7 +34,6 @@ from scrubbing.stats.intervals import Bootstrap, Estimate, per_input
 if TYPE_CHECKING:
     import pandas
 
-    from scrubbing.metrics.recalibration import Kept
 
 Floats = NDArray[np.float64]
 
@@ -80,10 +77,10 @@ class Result:
     size: Size
     exchanged: bool
     """Whether any activation comes from another input."""
-    kept: tuple[Kept, Floats, NDArray[np.bool_]] | None
-    """Logits for recalibration, base rates, and which are held out."""
-    series: tuple[Series, Sequence[Any]] | None
-    """A series of unscrubbed models, and the loss of each."""
+    recalibrated: Recalibrated | None
+    """None for losses without classes, and for few references."""
+    equivalent: Equivalent | None
+    """None without a series."""
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -184,45 +181,6 @@ class Result:
         if self.clusters is not None:
             columns["cluster"] = self.clusters
         return Inputs(columns)
-
-    @cached_property
-    def recalibrated(self) -> Recalibrated | None:
-        """After the best affine recalibration; None for losses without classes, and for few references."""
-        if self.kept is None:
-            return None
-        from scrubbing.metrics.recalibration import recalibrate
-
-        kept, prior, held_out = self.kept
-        temperature, weight, after, before = recalibrate(kept, prior, held_out)
-        at, places = np.unique(kept.reference[held_out], return_inverse=True)
-        number = np.bincount(places)
-        columns = {name: np.bincount(places, x) / number for name, x in (("after", after), ("before", before))}
-        both = self._bootstrap(columns, self.counted[at], at)
-        return Recalibrated(
-            temperature=temperature if np.isfinite(temperature) else None,
-            prior=weight,
-            loss=Number.of(both.mean("after")),
-            before=Number.of(both.mean("before")),
-            references=len(at),
-        )
-
-    @cached_property
-    def equivalent(self) -> Equivalent | None:
-        """The amount of training the scrubbed model is worth; None without a series."""
-        if self.series is None:
-            return None
-        series, losses = self.series
-        amounts = series.amounts
-        amount, beyond = equivalent(amounts, losses, self.losses["scrubbed"], self.weights, self.choices.seed)
-        told = f"worse than {series.what} at {amounts[0]:g} {series.unit}, the first of the series"
-        if beyond == "more":
-            told = f"better than {series.what} at {amounts[-1]:g} {series.unit}, the last of the series"
-        if amount is not None:
-            told = f"as good as {series.what} at {amount.value:.3g} {series.unit}"
-            if amount.low is not None:
-                told += f" [{amount.low:.3g}, {amount.high:.3g}]"
-        number = None if amount is None else Number.of(amount)
-        return Equivalent(what=series.what, unit=series.unit, amount=number, told=told)
 
     def _check_name(self, name: str) -> None:
         if name not in self.losses:

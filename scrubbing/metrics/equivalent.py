@@ -46,7 +46,12 @@ class Series:
 
 
 def equivalent(
-    amounts: Sequence[float], losses: Sequence[float | Floats], scrubbed: Floats, weights: Floats, seed: int
+    amounts: Sequence[float],
+    losses: Sequence[float | Floats],
+    scrubbed: Floats,
+    weights: Floats,
+    seed: int,
+    clusters: NDArray[Any] | None = None,
 ) -> tuple[Estimate | None, str]:
     """The amount at which the series has the scrubbed loss, linear in loss against log amount. Source: ours.
 
@@ -58,6 +63,7 @@ def equivalent(
         scrubbed: loss per reference, `[n]` or `[n, draws]`.
         weights: of the references.
         seed: of the bootstrap.
+        clusters: family of each reference, `[n]`.
 
     Returns:
         The amount with its interval, or None with `"less"` (the scrubbed loss is worse than all of the series) or
@@ -68,7 +74,7 @@ def equivalent(
         name: np.broadcast_to(np.asarray(loss, dtype=np.float64), (len(weights),))
         for name, loss in zip(names, losses, strict=True)
     }
-    bootstrap = Bootstrap({"scrubbed": scrubbed, **given}, seed=seed, weights=weights)
+    bootstrap = Bootstrap({"scrubbed": scrubbed, **given}, seed=seed, weights=weights, clusters=clusters)
     logs = np.log(np.asarray(amounts, dtype=np.float64))
 
     def amount(means: Mapping[str, Any]) -> Any:

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.induction.moments import at, series
 from benchmarks.induction.task import dataset, model, task
+from scrubbing import Series
 
 
 @pytest.mark.parametrize("which", ["language", "python"])
@@ -36,3 +37,12 @@ def test_a_record_says_what_the_scrubbed_model_is_worth():
     worth = {name: experiment.run(task.rung(name)).record().equivalent for name in ("heads-only", "refined")}
     assert worth["heads-only"].amount.value < worth["refined"].amount.value < 100
     assert worth["refined"].told.startswith("as good as this model at ")
+
+
+def test_the_series_is_evaluated_once_for_all_hypotheses():
+    made = series("language", lambda: model("language"))
+    runs = []
+    counted = Series(made.what, made.unit, made.amounts, lambda data: runs.append(len(data)) or made.losses(data))
+    experiment = task.experiment(references=8, draws=1, baselines=False, series=counted)
+    experiment.run_all([task.rung("naive"), task.rung("refined")])
+    assert runs == [8]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.parens.task import our_data, task
 from scrubbing import Experiment
+from scrubbing.experiment import beyond
 from scrubbing.metrics.recalibration import Kept, recalibrate
 
 
@@ -54,16 +55,23 @@ def test_upside_down_logits_are_not_turned():
 def test_a_scrubbed_model_that_is_overconfident_is_told():
     """Two tests: worse than the constant as it is, better than it once it is less sure."""
     experiment = Experiment(task.model(), our_data(2_000), task.loss(), references=200, baselines=False)
-    result = experiment.run(task.rung("two-tests"))
-    record = result.record()
+    record = experiment.run(task.rung("two-tests")).record()
     assert record.recalibrated is not None and record.recalibrated.temperature is not None
     assert record.recalibrated.temperature > 3
     constant = record.losses["constant"].value
     assert record.recalibrated.loss.value < constant < record.recalibrated.before.value
-    # Fitted and scored on halves that share no reference.
-    kept, _, held_out = result.kept
+    assert record.recalibrated.references == 100
+
+
+def test_fitted_and_scored_on_halves_that_share_no_reference(monkeypatch):
+    seen = []
+    real = beyond.recalibrate
+    monkeypatch.setattr(beyond, "recalibrate", lambda *given: seen.append(given) or real(*given))
+    experiment = Experiment(task.model(), our_data(500), task.loss(), references=60, baselines=False)
+    experiment.run(task.rung("two-tests"))
+    ((kept, _, held_out),) = seen
     assert not set(kept.reference[held_out]) & set(kept.reference[~held_out])
-    assert len(set(kept.reference)) == 200
+    assert len(set(kept.reference)) == 60
 
 
 def test_few_references_are_not_recalibrated():

@@ -1,0 +1,71 @@
+"""What a record says beside its losses: what recalibration leaves, and how much training a scrubbed model is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrubbing.metrics.equivalent import Series, equivalent
+from scrubbing.metrics.recalibration import Kept, recalibrate
+from scrubbing.records.schema import Equivalent, Number, Recalibrated
+from scrubbing.stats.intervals import Bootstrap
+
+Floats = NDArray[np.float64]
+
+
+def recalibrated(
+    sample: tuple[Kept, Floats, NDArray[np.bool_]] | None, counted: Floats, clusters: NDArray[Any] | None, seed: int
+) -> Recalibrated | None:
+    """After the best affine recalibration of the logits.
+
+    Args:
+        sample: logits, base rates, and which tokens are held out; None where there are no classes, or few references.
+        counted: positions of each reference, `[n]`.
+        clusters: family of each reference, `[n]`.
+        seed: of the bootstrap.
+    """
+    if sample is None:
+        return None
+    kept, prior, held_out = sample
+    temperature, weight, after, before = recalibrate(kept, prior, held_out)
+    at, places = np.unique(kept.reference[held_out], return_inverse=True)
+    number = np.bincount(places)
+    columns = {name: np.bincount(places, x) / number for name, x in (("after", after), ("before", before))}
+    families = None if clusters is None else clusters[at]
+    both = Bootstrap(columns, seed=seed, weights=counted[at], clusters=families)
+    return Recalibrated(
+        temperature=temperature if np.isfinite(temperature) else None,
+        prior=weight,
+        loss=Number.of(both.mean("after")),
+        before=Number.of(both.mean("before")),
+        references=len(at),
+    )
+
+
+def worth(
+    series: Series, losses: Sequence[Any], scrubbed: Floats, weights: Floats, clusters: NDArray[Any] | None, seed: int
+) -> Equivalent:
+    """The amount of training at which the model itself had the scrubbed loss, in words too.
+
+    Args:
+        series: of unscrubbed models.
+        losses: of each, one number or one per reference `[n]`.
+        scrubbed: `[n, draws]`.
+        weights: of the references, `[n]`.
+        clusters: family of each reference, `[n]`.
+        seed: of the bootstrap.
+    """
+    amounts = series.amounts
+    amount, beyond = equivalent(amounts, losses, scrubbed, weights, seed, clusters)
+    told = f"worse than {series.what} at {amounts[0]:g} {series.unit}, the first of the series"
+    if beyond == "more":
+        told = f"better than {series.what} at {amounts[-1]:g} {series.unit}, the last of the series"
+    if amount is not None:
+        told = f"as good as {series.what} at {amount.value:.3g} {series.unit}"
+        if amount.low is not None:
+            told += f" [{amount.low:.3g}, {amount.high:.3g}]"
+    number = None if amount is None else Number.of(amount)
+    return Equivalent(what=series.what, unit=series.unit, amount=number, told=told)
