@@ -202,6 +202,38 @@ class PerInput(_Strict):
     rows: int
 
 
+class MeasureValue(_Strict):
+    """A measure per input and draw, averaged over references and draws."""
+
+    name: str
+    meaning: str
+    """In words."""
+    unit: str
+    """`share` for a fraction of counted positions, shown in %; else the unit itself, such as `nats`."""
+    value: Number
+
+
+class ControlValue(_Strict):
+    """What came out of the same hypothesis on another model, other data or other features."""
+
+    name: str
+    meaning: str
+    """In words: what was changed."""
+    expected: Literal["fails", "holds"]
+    """Whether a true hypothesis about the model as it is should lose its loss recovered here, or keep it."""
+    losses: dict[str, Number]
+    """`model`, `scrubbed` and the baselines, of the control."""
+    recovered: list[Recovered]
+
+
+class Note(_Strict):
+    """Something a reader must know before quoting the score; put into words by `scrubbing.report`."""
+
+    code: str
+    """Which sentence; `text` where `values` holds the sentence itself, in records older than version 3."""
+    values: dict[str, float | int | str | bool | None] = {}
+
+
 class ClaimCost(_Strict):
     """What exchanging one thing costs, all else being left as it is: the loss minus the model's."""
 

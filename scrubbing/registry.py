@@ -1,0 +1,78 @@
+"""Named things that a package outside of this one may add: one decorator, or one entry point, each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from scrubbing.errors import UsageError, fail, nearest
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name, those of this package and those others add.
+
+    What is added in a file that is loaded anyway is registered with `add`, as a decorator or a call. An installed
+    package names its own by an entry point of the group, which is loaded when it is first asked for.
+
+    Args:
+        kind: what the things are called in messages, such as `measure`.
+        group: of entry points; None where only `add` adds.
+        code: of the fault when a name is unknown.
+
+    Example:
+        >>> shapes: Registry[str] = Registry("shape", None)
+        >>> shapes.add("round", "a disc")
+        'a disc'
+        >>> shapes["round"]
+        'a disc'
+    """
+
+    def __init__(self, kind: str, group: str | None, code: str = "SCR-PLUGIN") -> None:
+        self.kind, self.group, self.code = kind, group, code
+        self._added: dict[str, T] = {}
+
+    def add(self, name: str, value: T) -> T:
+        """Register `value` under a name.
+
+        Raises:
+            UsageError: another thing has this name. Adding an equal one again changes nothing, so that a file can be
+                loaded twice.
+        """
+        if name in self._added and self._added[name] != value and not _same_place(self._added[name], value):
+            problem = f"there is a {self.kind} called {name!r} already."
+            fail(UsageError, self.code, problem, "Choose another name.")
+        self._added[name] = value
+        return value
+
+    def __call__(self, name: str) -> Callable[[T], T]:
+        """As a decorator: `@measures("entropy")`."""
+        return lambda value: self.add(name, value)
+
+    def __getitem__(self, name: str) -> T:
+        if name in self._added:
+            return self._added[name]
+        point = next((point for point in self._points() if point.name == name), None)
+        if point is None:
+            problem = f"there is no {self.kind} {name!r}."
+            fail(UsageError, self.code, problem, f"There are: {nearest(name, self) or 'none'}.")
+        return point.load()
+
+    def __contains__(self, name: str) -> bool:
+        return name in set(self)
+
+    def __iter__(self) -> Iterator[str]:
+        """All names, those added first."""
+        yield from dict.fromkeys([*self._added, *(point.name for point in self._points())])
+
+    def _points(self) -> list[Any]:
+        from importlib.metadata import entry_points
+
+        return [] if self.group is None else list(entry_points(group=self.group))
+
+
+def _same_place(first: Any, second: Any) -> bool:
+    """Whether two functions or classes are one definition, loaded twice."""
+    places = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in (first, second)]
+    return places[0] == places[1] and None not in places[0]
