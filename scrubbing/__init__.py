@@ -7,6 +7,7 @@ checking a hypothesis needs neither.
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
@@ -44,7 +45,23 @@ _HOME = {
         "reads",
     ],
     "scrubbing.hypothesis.hypothesis": ["Hypothesis"],
-    "scrubbing.hypothesis.parts": [
+    "scrubbing.hypothesis.variables": ["Interpretation", "Variable"],
+    "scrubbing.metrics.equivalent": ["Series"],
+    "scrubbing.metrics.losses": ["Classification", "SquaredError"],
+    "scrubbing.metrics.next_token": ["Bigram", "NextToken"],
+    "scrubbing.models.local": ["from_folder"],
+    "scrubbing.models.toy": ["ToyModel"],
+    "scrubbing.models.transformer.checkpoint": ["from_file"],
+    "scrubbing.parts.residual": ["project"],
+    "scrubbing.records.schema": ["RunRecord"],
+    "scrubbing.stats.intervals": ["Estimate"],
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+_PUBLIC = ("parts", "routes", "samplers")
+"""Modules whose names are public too, under their own."""
+_MOVED = {
+    "parts": (
         "Direction",
         "Part",
         "activation",
@@ -54,25 +71,22 @@ _HOME = {
         "neurons",
         "offsets",
         "pairs",
-        "project",
-    ],
-    "scrubbing.hypothesis.samplers": ["Sampler", "agree", "exact", "fixed", "generated", "separate", "uniform"],
-    "scrubbing.hypothesis.variables": ["Interpretation", "Variable"],
-    "scrubbing.metrics.equivalent": ["Series"],
-    "scrubbing.metrics.losses": ["Classification", "SquaredError"],
-    "scrubbing.metrics.next_token": ["Bigram", "NextToken"],
-    "scrubbing.models.local": ["from_folder"],
-    "scrubbing.models.toy": ["ToyModel"],
-    "scrubbing.models.transformer.checkpoint": ["from_file"],
-    "scrubbing.records.schema": ["RunRecord"],
-    "scrubbing.stats.intervals": ["Estimate"],
+    ),
+    "samplers": ("Sampler", "agree", "exact", "fixed", "generated", "separate", "uniform"),
 }
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+"""Names that version 0.1 had here, by the public module that has them now."""
+_NEW_HOME = {name: module for module, names in _MOVED.items() for name in names}
 
-__all__ = sorted(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted([*_MODULE_OF, *_PUBLIC])  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return importlib.import_module(f"scrubbing.{name}")
+    if name in _NEW_HOME:
+        home = f"scrubbing.{_NEW_HOME[name]}"
+        warnings.warn(f"scrubbing.{name} is now {home}.{name}", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(home), name)
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'scrubbing' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULE_OF[name]), name)
@@ -85,6 +99,9 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from scrubbing import parts as parts
+    from scrubbing import routes as routes
+    from scrubbing import samplers as samplers
     from scrubbing.data.dataset import Dataset as Dataset
     from scrubbing.data.features import Feature as Feature
     from scrubbing.data.features import anything as anything
@@ -123,23 +140,6 @@ if TYPE_CHECKING:
     from scrubbing.hypothesis.claims import part as part
     from scrubbing.hypothesis.claims import reads as reads
     from scrubbing.hypothesis.hypothesis import Hypothesis as Hypothesis
-    from scrubbing.hypothesis.parts import Direction as Direction
-    from scrubbing.hypothesis.parts import Part as Part
-    from scrubbing.hypothesis.parts import activation as activation
-    from scrubbing.hypothesis.parts import attending_to as attending_to
-    from scrubbing.hypothesis.parts import direction as direction
-    from scrubbing.hypothesis.parts import function as function
-    from scrubbing.hypothesis.parts import neurons as neurons
-    from scrubbing.hypothesis.parts import offsets as offsets
-    from scrubbing.hypothesis.parts import pairs as pairs
-    from scrubbing.hypothesis.parts import project as project
-    from scrubbing.hypothesis.samplers import Sampler as Sampler
-    from scrubbing.hypothesis.samplers import agree as agree
-    from scrubbing.hypothesis.samplers import exact as exact
-    from scrubbing.hypothesis.samplers import fixed as fixed
-    from scrubbing.hypothesis.samplers import generated as generated
-    from scrubbing.hypothesis.samplers import separate as separate
-    from scrubbing.hypothesis.samplers import uniform as uniform
     from scrubbing.hypothesis.variables import Interpretation as Interpretation
     from scrubbing.hypothesis.variables import Variable as Variable
     from scrubbing.metrics.equivalent import Series as Series
@@ -150,5 +150,6 @@ if TYPE_CHECKING:
     from scrubbing.models.local import from_folder as from_folder
     from scrubbing.models.toy import ToyModel as ToyModel
     from scrubbing.models.transformer.checkpoint import from_file as from_file
+    from scrubbing.parts.residual import project as project
     from scrubbing.records.schema import RunRecord as RunRecord
     from scrubbing.stats.intervals import Estimate as Estimate

@@ -22,7 +22,7 @@ _11 = np.uint64(11)
 
 
 def stream_key(seed: int, name: str) -> int:
-    """The 64-bit key of the stream called `name` (a claim's path) in the run with this seed."""
+    """The 64-bit key of the stream called `name` (see `hypothesis.streams`) in the run with this seed."""
     digest = hashlib.blake2b(f"{seed}\x00{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 

@@ -30,11 +30,10 @@ from scrubbing import (
     Variable,
     anything,
     everything,
-    exact,
     head,
     mlp,
-    separate,
 )
+from scrubbing.samplers import exact, separate
 
 if TYPE_CHECKING:
     from scrubbing.models.transformer.model import Transformer

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from hypotheses.induction import ladder
 from hypotheses.induction.roles import Roles
-from scrubbing import EMBED, OUTPUT, POS, Claim, Hypothesis, exact, head, separate
+from scrubbing import EMBED, OUTPUT, POS, Claim, Hypothesis, head
 from scrubbing.engine import values as v
 from scrubbing.engine.engine import Compiled
 from scrubbing.graph.nodes import Node
 from scrubbing.hypothesis.claims import Bundle
+from scrubbing.samplers import exact, separate
 from scrubbing.sampling.frames import Frame
 
 Edits = dict[str, tuple[Tensor, Tensor]]

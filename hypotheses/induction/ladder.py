@@ -14,23 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hypotheses.induction.roles import Head, Roles
-from scrubbing import (
-    EMBED,
-    OUTPUT,
-    Claim,
-    Hypothesis,
-    Part,
-    Target,
-    Variable,
-    anything,
-    attending_to,
-    everything,
-    exact,
-    head,
-    offsets,
-    reads,
-)
+from scrubbing import EMBED, OUTPUT, Claim, Hypothesis, Target, Variable, anything, everything, head, reads
 from scrubbing.hypothesis.claims import Bundle
+from scrubbing.parts import Part, attending_to, offsets
+from scrubbing.samplers import exact
 
 SEQUENCE = Variable("sequence", everything)
 NOTHING = Variable("nothing", anything)

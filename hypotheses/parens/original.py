@@ -34,12 +34,9 @@ from scrubbing import (
     Dataset,
     Feature,
     Hypothesis,
-    Part,
     Variable,
     anything,
-    direction,
     everything,
-    function,
     head,
     joint,
     mlp,
@@ -47,6 +44,7 @@ from scrubbing import (
     project,
     reads,
 )
+from scrubbing.parts import Part, direction, function
 
 OUTCOME = Variable("balanced", balanced)
 COUNT = Variable("count", count_ok)

@@ -25,23 +25,8 @@ from hypotheses.parens.features import (
     token,
     token_before,
 )
-from scrubbing import (
-    EMBED,
-    OUTPUT,
-    Claim,
-    Direction,
-    Feature,
-    Hypothesis,
-    Target,
-    Variable,
-    direction,
-    head,
-    joint,
-    mlp,
-    neurons,
-    project,
-    reads,
-)
+from scrubbing import EMBED, OUTPUT, Claim, Feature, Hypothesis, Target, Variable, head, joint, mlp, project, reads
+from scrubbing.parts import Direction, direction, neurons
 
 OUTCOME = Variable("balanced", balanced)
 COUNT = Variable("count", count_ok)

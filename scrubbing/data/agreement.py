@@ -70,10 +70,36 @@ def groups(feature: Feature, data: Dataset) -> Groups:
 
 
 def digest_of(feature: Feature, data: Dataset) -> str:
-    """Of which inputs agree: another digest, and other inputs are exchanged for one another."""
-    table = groups(feature, data)
-    order = np.argsort(data.ids)
-    return hashlib.blake2b(np.ascontiguousarray(table.group[order]).tobytes(), digest_size=8).hexdigest()
+    """Of which inputs agree, whatever their values are called: another digest, and other inputs are exchanged."""
+    return data.remember(("digest", feature), lambda: _digest(groups(feature, data), data.ids))
+
+
+def _digest(table: Groups, ids: NDArray[np.int64]) -> str:
+    # A class is known by its smallest id, which comes first among its members.
+    smallest = ids[table.members[table.start]]
+    named = np.ascontiguousarray(smallest[table.group][np.argsort(ids)])
+    digest = hashlib.blake2b(repr(named.shape).encode(), digest_size=8)
+    digest.update(named.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def agreeing(
+    feature: Feature, home: Dataset, data: Dataset, row: int, position: int | None = None
+) -> NDArray[np.bool_]:
+    """Which inputs of `home` agree with one of `data` (at a position), one by one; `groups` and `locate` are faster."""
+    if feature.op == "joint" and data is not home:
+        parts = [agreeing(part, home, data, row, position) for part in feature.of]
+        return np.all(parts, axis=0)
+    if feature.op == "identity" and data is not home:
+        return np.all([_same(home[name], data[name][row]) for name in data if name in home], axis=0)
+    values, wanted = feature(home), feature(data)[row]
+    if feature.per == "position":
+        values, wanted = values[:, position], wanted[position]
+    return _same(values, wanted)
+
+
+def _same(values: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.bool_]:
+    return (values == wanted).reshape(len(values), -1).all(axis=1)
 
 
 def locate(
@@ -81,6 +107,10 @@ def locate(
 ) -> NDArray[np.int64]:
     """For inputs of another dataset, the group of inputs in `home` that agree with them; -1 where there are none."""
     table = groups(feature, home)
+    if feature.op == "identity" and data is not home:
+        # Its values number the inputs of one dataset, and mean nothing in another.
+        found = [np.flatnonzero(agreeing(feature, home, data, int(row))) for row in rows]
+        return np.array([table.group[same[0]] if len(same) else -1 for same in found], dtype=np.int64)
     if feature.op != "joint":
         values = feature(data)
         return table.lookup(values[rows] if position is None else values[rows, position], position)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, UsageError, brief, counted, fail, located
+from scrubbing.storable import named
 
 Per = Literal["input", "position"]
 
@@ -22,6 +23,7 @@ _TIE_SHARE = 0.01
 """A value closer than this share of the rounding step to a rounding boundary is called a near tie."""
 
 
+@named("feature")
 @dataclass(frozen=True)
 class Feature:
     """A function of the dataset giving one value per input, or one per input and position.
@@ -122,6 +124,27 @@ class Feature:
             doubtful = max(10 * tolerance, 1e-6 * max(1.0, abs(threshold)))
             count += int(((distance > tolerance) & (distance <= doubtful)).sum())
         return count
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON: by its function, or by what it is made of."""
+        if self.op == "leaf":
+            return {"compute": self.compute}
+        return {"name": self.name, "op": self.op, "of": self.of, "numbers": self.numbers, "per": self.per}
+
+    @classmethod
+    def restored(cls, fields: dict[str, Any]) -> Feature:
+        """From JSON. At the address of its function there is now the feature, which the decorator made of it.
+
+        Raises:
+            UsageError: SCR-JSON, there is no feature any more.
+        """
+        if "compute" not in fields:
+            return cls(**fields)
+        found = fields["compute"]
+        if not isinstance(found, Feature):
+            told = f"{getattr(found, '__module__', '?')}:{getattr(found, '__qualname__', found)}"
+            fail(UsageError, "SCR-JSON", f"{told} is not a feature any more.", "Decorate it with @feature again.")
+        return found
 
     def _checked(self, data: Dataset) -> NDArray[Any]:
         where = f"feature {self.name}"

@@ -11,15 +11,12 @@ much as attention does. Three cheaper forms give the same sum:
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from scrubbing.engine import values as v
+from scrubbing.engine.interning import Table
 from scrubbing.graph.nodes import Node
 from scrubbing.graph.positions import Where
 from scrubbing.sampling.contexts import REFERENCE, Context
-
-if TYPE_CHECKING:
-    from scrubbing.engine.build import Builder
 
 Terms = tuple[v.Term, ...]
 
@@ -33,8 +30,8 @@ _FLOPS_PER_NUMBER_MOVED = 16.0
 class Assembler:
     """Chooses forms for the sums of one plan, and remembers earlier ones to build on."""
 
-    def __init__(self, builder: Builder) -> None:
-        self.builder = builder
+    def __init__(self, table: Table) -> None:
+        self.table = table
         self._earlier: dict[tuple[Where, ...], list[tuple[tuple[frozenset[v.Term], ...], v.Sum]]] = {}
         """Mixtures by their cells, with the terms each cell was asked for."""
 
@@ -53,7 +50,7 @@ class Assembler:
         Returns:
             The whole input, unnormed: a `Sum`, or a clean input where the mixture is of one input only.
         """
-        node, slot = self.builder.read(node, slot)
+        node, slot = self.table.read(node, slot)
         wheres = tuple(where for where, _ in cells)
         given = tuple(frozenset(terms) for _, terms in cells)
         formed = self._merged([(where, self._form(where, terms, node, slot, clean)) for where, terms in cells])
@@ -65,7 +62,7 @@ class Assembler:
         if onward is not None and self._cost(onward) < self._mean_cost(formed):
             formed = [(self._everywhere(), onward)]
         conditions = any(where.conditions for where, _ in formed)
-        made: v.Sum = self.builder.intern(v.Sum, tuple(formed), context if conditions else REFERENCE, node, slot)
+        made: v.Sum = self.table.intern(v.Sum, tuple(formed), context if conditions else REFERENCE, node, slot)
         self._earlier.setdefault(wheres, []).append((given, made))
         if len(cells) == 1 and not clean:
             self._recognise(made, cells[0][1], node, slot)
@@ -75,9 +72,9 @@ class Assembler:
         """Note that a sum is a clean input, every writer being of one input, though adding is cheaper than reading."""
         whole = self._whole_outputs(terms)
         contexts = {context for _, context in whole.values()}
-        parents = self.builder.graph.slots[node][slot].parents
+        parents = self.table.graph.slots[node][slot].parents
         if len(contexts) == 1 and {writer for writer, _ in whole.values()} == set(parents) and len(whole) == len(terms):
-            self.builder.clean_of.setdefault(made, (v.Item("input", node, slot), contexts.pop()))
+            self.table.clean_of.setdefault(made, (v.Item("input", node, slot), contexts.pop()))
 
     def _merged(self, cells: list[tuple[Where, Terms]]) -> list[tuple[Where, Terms]]:
         """Cells with the same terms as one, where no condition tells them apart."""
@@ -91,13 +88,13 @@ class Assembler:
         return merged
 
     def _everywhere(self) -> Where:
-        return Where(tuple(range(self.builder.graph.positions)))
+        return Where(tuple(range(self.table.graph.positions)))
 
     def _mean_cost(self, cells: list[tuple[Where, Terms]]) -> float:
         """Per token, plus what taking cells apart and putting them together costs."""
         total = sum(len(where.fixed) for where, _ in cells)
         mean = sum(len(where.fixed) * self._cost(terms) for where, terms in cells) / max(total, 1)
-        return mean + (2.0 * self.builder.graph.d_model if len(cells) > 1 else 0.0)
+        return mean + (2.0 * self.table.graph.d_model if len(cells) > 1 else 0.0)
 
     def _onward(
         self,
@@ -128,7 +125,7 @@ class Assembler:
             return value.slot != OUTPUT_OF
         if isinstance(value, v.Statistic):
             return value.is_input
-        known = self.builder.clean_of.get(value)
+        known = self.table.clean_of.get(value)
         return known is not None and known[0].kind == "input"
 
     def _form(self, where: Where, terms: Terms, node: Node, slot: str, clean: bool) -> Terms:
@@ -143,9 +140,9 @@ class Assembler:
         return min(forms, key=self._cost)
 
     def _constant(self, sign: int, node: Node, slot: str) -> Terms:
-        if self.builder.model.constant(node, slot) is None:
+        if self.table.model.constant(node, slot) is None:
             return ()
-        return ((sign, self.builder.intern(v.Constant, node, slot)),)
+        return ((sign, self.table.intern(v.Constant, node, slot)),)
 
     def _from_prefixes(self, terms: Terms, node: Node, slot: str) -> list[Terms]:
         whole = self._whole_outputs(terms)
@@ -156,7 +153,7 @@ class Assembler:
         """The terms that are one writer's whole contribution from a clean run."""
         found: dict[v.Term, tuple[Node, Context]] = {}
         for sign, value in terms:
-            item, context = self.builder.clean_of.get(value, (None, None))
+            item, context = self.table.clean_of.get(value, (None, None))
             if sign == 1 and item is not None and item.kind == "output" and item.part is None and context is not None:
                 found[sign, value] = (item.node, context)
         return found
@@ -166,10 +163,10 @@ class Assembler:
     ) -> Terms:
         """The clean input of `context`, with every writer that comes from elsewhere exchanged."""
         kept = {term: writer for term, (writer, held) in whole.items() if held is context}
-        base = self.builder.input(node, slot, context)
+        base = self.table.input(node, slot, context)
         others = tuple(term for term in terms if term not in kept)
-        parents = self.builder.graph.slots[node][slot].parents
-        gone = tuple((-1, self.builder.output(p, context)) for p in parents if p not in kept.values())
+        parents = self.table.graph.slots[node][slot].parents
+        gone = tuple((-1, self.table.output(p, context)) for p in parents if p not in kept.values())
         return ((1, base), *others, *gone)
 
     def _from_earlier(self, where: Where, terms: Terms, node: Node, slot: str) -> list[Terms]:
@@ -185,10 +182,10 @@ class Assembler:
 
     def _constant_change(self, earlier: v.Sum, node: Node, slot: str) -> Terms:
         """Biases written between an earlier slot and this one."""
-        builder = self.builder
-        if builder.model.constant(node, slot) is None:
+        model = self.table.model
+        if model.constant(node, slot) is None:
             return ()
-        if builder.model.constant(earlier.node, earlier.slot) is None:
+        if model.constant(earlier.node, earlier.slot) is None:
             return self._constant(1, node, slot)
         return self._constant(1, node, slot) + self._constant(-1, earlier.node, earlier.slot)
 
@@ -197,7 +194,7 @@ class Assembler:
 
     def _cost_of(self, value: v.Value) -> float:
         """Numbers moved per token, roughly: what adding this term costs beyond computing what is computed anyway."""
-        model, d = self.builder.model, float(max(self.builder.graph.d_model, 1))
+        model, d = self.table.model, float(max(self.table.graph.d_model, 1))
         raw = v.written(value)
         if isinstance(value, v.Constant):
             return 0.1 * d
@@ -210,7 +207,7 @@ class Assembler:
 
     def _ablated(self, value: v.Value) -> Context | None:
         """The ablated context of a value, if it is one writer's contribution or input under an ablation."""
-        _, context = self.builder.clean_of.get(value, (None, None))
+        _, context = self.table.clean_of.get(value, (None, None))
         if isinstance(value, v.Apply):
             context = value.context
         return context if context is not None and context.ablation is not None else None
@@ -231,7 +228,7 @@ class Assembler:
             return rest + self._constant(1, node, slot), True
         complete = len(ablated) == 1 and self._is_input(ablated[0][1])
         whole = self._whole_outputs(ablated)
-        parents = self.builder.graph.slots[node][slot].parents
+        parents = self.table.graph.slots[node][slot].parents
         if not complete and 2 * len(whole) > len(parents):
             # Most writers are ablated: take the stored prefix less the others, instead of storing every writer.
             ablated, complete = self._exchange(ablated, whole, context, node, slot), True
@@ -240,12 +237,12 @@ class Assembler:
     def statistic(self, ablated: Terms, node: Node, slot: str, context: Context, complete: bool = False) -> v.Value:
         """What stands in for the sum of these terms, all of one ablated context."""
         terms = tuple((sign, self._at_reference(value)) for sign, value in ablated)
-        whole = self.builder.intern(v.Sum, ((self._everywhere(), terms),), REFERENCE, node, slot)
-        return self.builder.intern(v.Statistic, context.ablation, whole, context, complete)
+        whole = self.table.intern(v.Sum, ((self._everywhere(), terms),), REFERENCE, node, slot)
+        return self.table.intern(v.Statistic, context.ablation, whole, context, complete)
 
     def _at_reference(self, value: v.Value) -> v.Value:
         if isinstance(value, v.Apply):
             inner = None if value.of is None else self._at_reference(value.of)
-            return self.builder.intern(v.Apply, value.part, inner, REFERENCE)
-        item, _ = self.builder.clean_of[value]
-        return self.builder.clean(item, REFERENCE)
+            return self.table.intern(v.Apply, value.part, inner, REFERENCE)
+        item, _ = self.table.clean_of[value]
+        return self.table.clean(item, REFERENCE)

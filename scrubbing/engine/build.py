@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
-
 from scrubbing.engine import values as v
 from scrubbing.engine.assemble import OUTPUT_OF, Assembler
+from scrubbing.engine.interning import Table
+from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Where
-from scrubbing.hypothesis.parts import Part
 from scrubbing.hypothesis.treeify import Copy, Entry, Tree
+from scrubbing.models.protocol import Model
+from scrubbing.parts import AttentionPart, InnerPart, InputPart, Part
 from scrubbing.sampling.contexts import REFERENCE, Context, Contexts
 
-if TYPE_CHECKING:
-    from scrubbing.graph.model_graph import ModelGraph
-    from scrubbing.models.protocol import Model
 
-
-class Builder:
+class Builder(Table):
     """Interns values, and knows how clean items are computed.
 
     Args:
@@ -28,51 +24,17 @@ class Builder:
     """
 
     def __init__(self, graph: ModelGraph, model: Model, stored: bool) -> None:
-        self.graph = graph
-        self.model = model
+        super().__init__(graph, model)
         self.stored = stored
-        self.clean_of: dict[v.Value, tuple[v.Item, Context]] = {}
-        """Which clean item a value is, whether read or computed."""
-        self._clean: dict[tuple[v.Item, Context], v.Value] = {}
-        self._interned: dict[Hashable, v.Value] = {}
-        self._canonical: dict[tuple[Node, ...], tuple[Node, str]] = {}
-        for node, slots in graph.slots.items():
-            for name, slot in slots.items():
-                self._canonical.setdefault(slot.parents, (node, name))
         self.assembler = Assembler(self)
 
-    def intern(self, kind: Callable[..., Any], *arguments: Any) -> Any:
-        """The one value of this kind with these arguments."""
-        key = (kind, *arguments)
-        if key not in self._interned:
-            self._interned[key] = kind(*arguments)
-        return self._interned[key]
-
-    def read(self, node: Node, slot: str) -> tuple[Node, str]:
-        """The first slot of the graph that reads the same sum as this one, so that all of them share one value."""
-        return self._canonical[self.graph.slots[node][slot].parents]
-
-    def output(self, node: Node, context: Context, part: Part | None = None) -> v.Value:
-        """A node's raw value in the clean run of a context."""
-        return self.clean(v.Item("output", node, part=part), context)
-
-    def input(self, node: Node, slot: str, context: Context) -> v.Value:
-        """What a slot reads in the clean run of a context."""
-        return self.clean(v.Item("input", *self.read(node, slot)), context)
-
-    def clean(self, item: v.Item, context: Context) -> v.Value:
-        """An item of the clean run of a context."""
-        if (item, context) not in self._clean:
-            value = self._clean[item, context] = self._read_or_computed(item, context)
-            self.clean_of.setdefault(value, (item, context))
-        return self._clean[item, context]
-
-    def _read_or_computed(self, item: v.Item, context: Context) -> v.Value:
+    def made(self, item: v.Item, context: Context) -> v.Value:
+        """See `Table.made`."""
         is_source = item.kind == "output" and not self.graph.slots[item.node]
-        generated = context.sampler is not None and context.sampler.kind == "generated"
+        in_store = self.stored and (context.sampler is None or context.sampler.from_data)
         if is_source and context.ablation is None:
             return self.intern(v.Source, item.node, context)
-        if (self.stored and not generated) or context.ablation is not None:
+        if in_store or context.ablation is not None:
             return self.intern(v.Clean, item, context)
         return self._computed(item, context)
 
@@ -100,7 +62,7 @@ class Builder:
         read: dict[str, v.Value],
         mask: Context | None,
         scale: Context | None,
-        part: Part | None = None,
+        part: InnerPart | None = None,
     ) -> v.Run:
         """A node on these slot inputs, with norms recomputed or, given `scale`, frozen to that context's."""
         slots: list[tuple[str, v.Value]] = []
@@ -109,12 +71,12 @@ class Builder:
             slots.append((name, self.intern(v.Prepared, self.model.lens(node, name), value, frozen)))
         return self.intern(v.Run, node, tuple(slots), mask, part)
 
-    def in_part(self, run: v.Run, part: Part) -> v.Run:
-        """A part of a computed node. If it is what a head moves from a few offsets under the pattern of one clean
+    def in_part(self, run: v.Run, part: InnerPart) -> v.Run:
+        """A part of a computed node. If it is what a head moves from a few distances under the pattern of one clean
         input, the pattern's few weights are all that is needed of that input.
         """
         context = self._pattern_of(run)
-        if part.kind != "offsets" or context is None:
+        if context is None or not isinstance(part, AttentionPart) or part.as_if or not part.distances:
             return self.intern(v.Run, run.node, run.slots, run.mask, part)
         weights = self.clean(v.Item("weights", run.node, part=part), context)
         slots = (("v", dict(run.slots)["v"]), (v.WEIGHTS, weights))
@@ -198,9 +160,9 @@ class Compiler:
         builder = self.builder
         if isinstance(value, v.Enter):
             return builder.intern(v.Enter, value.region, self._part(part, value.of, context))
-        if part.of_input:
+        if isinstance(part, InputPart):
             return builder.intern(v.Apply, part, None, context)
-        if not part.inner:
+        if not isinstance(part, InnerPart):
             return builder.intern(v.Apply, part, value, context)
         if value in builder.clean_of:
             item, held = builder.clean_of[value]

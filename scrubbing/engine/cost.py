@@ -99,8 +99,7 @@ class _Counted:
                 return tokens * (writes + d * len(list(value.inputs())))
             case v.Apply(part=part):
                 raw = None if value.of is None else v.written(value.of)
-                rank = part.vectors.shape[0] if hasattr(part.vectors, "shape") else 1  # pyright: ignore
-                return tokens * (4.0 * rank * d + (0.0 if raw is None else self.model.write_flops(*raw)))
+                return tokens * (part.flops(int(d)) + (0.0 if raw is None else self.model.write_flops(*raw)))
         return 0.0
 
     def _width(self, value: v.Value) -> float:

@@ -24,7 +24,8 @@ from scrubbing.engine.store import Store
 from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.hypothesis.treeify import Tree, treeify
+from scrubbing.hypothesis.legality import legal
+from scrubbing.hypothesis.treeify import Tree
 from scrubbing.models.check import check_finite
 from scrubbing.models.protocol import Model
 from scrubbing.models.tokens import Tokens
@@ -98,20 +99,19 @@ class Engine:
         self.real = float(data["mask"].sum(axis=1).mean()) if "mask" in data else float(self.graph.positions)
         """Mean number of real positions per input."""
 
-    def compile(self, hypothesis: Hypothesis, mode: Mode = SCRUB, with_model: bool = False) -> Compiled:
-        """Check a hypothesis and turn it into a plan.
+    def compile(self, hypothesis: Hypothesis | Tree, mode: Mode = SCRUB, with_model: bool = False) -> Compiled:
+        """Turn a hypothesis into a plan.
 
         Args:
-            hypothesis: what is claimed.
+            hypothesis: what is claimed, which is then checked; or its tree from `legal`, which has been.
             mode: the scrub, or one of the baselines made from the hypothesis.
             with_model: also compute the model's own output, under the name `model`.
 
         Raises:
             IllegalHypothesis: with every fault found.
         """
-        data = hypothesis.in_scope(self.data)
-        hypothesis.check(self.graph, data)
-        tree = treeify(hypothesis.correspondence, self.graph)
+        tree = hypothesis if isinstance(hypothesis, Tree) else legal(hypothesis, self.graph, self.data)
+        assert tree.data is not None and isinstance(tree.hypothesis, Hypothesis)
         contexts = Contexts(tree, mode)
         builder = Builder(self.graph, self.model, stored=self.store is not None)
         compiler = Compiler(builder, tree, contexts)
@@ -121,7 +121,7 @@ class Engine:
         plan = make_plan(self.graph, self.model, roots, self.real)
         if self.store is not None:
             self.store.register(plan.items())
-        return Compiled(hypothesis, mode, data, tree, contexts, plan)
+        return Compiled(tree.hypothesis, mode, tree.data, tree, contexts, plan)
 
     def run(
         self,

@@ -15,8 +15,8 @@ from scrubbing.engine.parts import PartOps
 from scrubbing.engine.plan import ScrubPlan, Space, reads, slot_demands
 from scrubbing.engine.rows import FrameRows
 from scrubbing.graph.nodes import Node
-from scrubbing.hypothesis.parts import Part
 from scrubbing.models.tokens import Tokens
+from scrubbing.parts import InnerPart, InputPart, OutputPart
 from scrubbing.sampling.frames import Frame
 
 
@@ -151,7 +151,7 @@ class _SpaceRun:
     def _cell(self, whole: v.Sum, terms: tuple[v.Term, ...], demand: Demand, exactly: bool = False) -> Tensor:
         """Add up signed terms. Raw values of one node are subtracted before they are written, once for all of them."""
         total = _Total()
-        raws: dict[tuple[Node, Part | None], _Total] = {}
+        raws: dict[tuple[Node, InnerPart | None], _Total] = {}
         bias: Tensor | None = None
         for sign, value in terms:
             if isinstance(value, v.Constant):
@@ -213,9 +213,10 @@ class _SpaceRun:
 
     def _apply(self, value: v.Apply, tokens: Tokens) -> Tensor:
         parts, rows = self.executor.parts, self.rows
-        if value.of is None:
+        if isinstance(value.part, InputPart):
             held = rows.rows(value.context)[tokens.rows]
             return parts.of_input(value.part, rows.data(value.context), held, tokens.positions, self.graph.d_model)
+        assert value.of is not None and isinstance(value.part, OutputPart)
         output = self._at(value.of, self.space.demand[value])
         raw = v.written(value.of)
         return parts.of_output(value.part, output if raw is None else self.model.write([(*raw, output)]))

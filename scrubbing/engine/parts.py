@@ -2,68 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import IllegalHypothesis, counted, fail, located
-from scrubbing.hypothesis.parts import Direction, Part, Vectors
 from scrubbing.models.check import TOLERANCE
 from scrubbing.models.protocol import Model
+from scrubbing.parts import InputPart, OutputPart
 
 
 class PartOps:
-    """Evaluates parts for one model; bases are found once."""
+    """Evaluates parts for one model; what is found in its weights is found once."""
 
     def __init__(self, model: Model, positions: int) -> None:
         self.model = model
         self.positions = positions
-        self._tokenwise: set[Part] = set()
-        self._bases: dict[Part, Tensor] = {}
+        self._functions: dict[OutputPart, Callable[[Tensor], Any]] = {}
+        self._tokenwise: set[OutputPart] = set()
+        self._along: dict[InputPart, Tensor | None] = {}
 
-    def of_output(self, part: Part, output: Tensor) -> Tensor:
+    def of_output(self, part: OutputPart, output: Tensor) -> Tensor:
         """A part that is a function of the node's output `[tokens, d]`."""
-        if part.kind == "project":
-            basis = self._basis(part, output.shape[-1])
-            return (output @ basis) @ basis.T
-        assert part.compute is not None
-        made = part.compute(output.clone())  # a copy, since others read this tensor, whatever the function does to it
+        if part not in self._functions:
+            self._functions[part] = part.function(self.model)
+        function = self._functions[part]
+        made = function(output.clone())  # a copy, since others read this tensor, whatever the function does to it
         if not isinstance(made, Tensor) or made.shape != output.shape:
             told = f"shape {list(made.shape)}" if isinstance(made, Tensor) else f"type {type(made).__name__}"
             problem = f"it returned {told} for an output of shape {list(output.shape)}."
             fail(IllegalHypothesis, "SCR-PART", problem, "Return a tensor of the same shape.", str(part))
         if part not in self._tokenwise and len(output) > 1:
             self._tokenwise.add(part)
-            difference = (part.compute(output[:1].clone()) - made[:1]).abs().max()
+            difference = (function(output[:1].clone()) - made[:1]).abs().max()
             if bool(difference > TOLERANCE[output.dtype] * made.abs().max().clamp(min=1)):
                 problem = "its value at one token depends on the other tokens, so results would depend on batches."
                 fail(IllegalHypothesis, "SCR-PART", problem, "Compute each row from that row alone.", str(part))
         return made
 
-    def of_input(self, part: Part, data: Dataset, rows: Tensor, positions: Tensor, width: int) -> Tensor:
+    def of_input(self, part: InputPart, data: Dataset, rows: Tensor, positions: Tensor, width: int) -> Tensor:
         """A part that is a function of the input, at rows and positions `[tokens]`: `[tokens, width]`."""
-        values = data.remember(("part", part), lambda: self._values(part, data))
+        along = self._vector(part, width)
+        values = data.remember(("part", part), lambda: self._values(part, data, 1 if along is None else 0))
         table = torch.from_numpy(values).to(self.model.device)
-        if part.vectors is not None:
+        if along is not None:
             scalar = table[rows] if table.ndim == 1 else table[rows, positions]
-            return scalar[:, None].to(self.model.dtype) * self._vector(part, width)
+            return scalar[:, None].to(self.model.dtype) * along
         found = table[rows] if table.ndim == 2 else table[rows, positions]
         if found.shape[-1] != width:
             problem = f"it returned vectors of {found.shape[-1]} numbers; the residual stream has {width}."
             fail(IllegalHypothesis, "SCR-PART", problem, "Return [n, d] or [n, positions, d].", str(part))
         return found.to(self.model.dtype)
 
-    def _values(self, part: Part, data: Dataset) -> np.ndarray[Any, Any]:
-        assert part.compute is not None
+    def _values(self, part: InputPart, data: Dataset, axes: int) -> NDArray[Any]:
+        """One number per input and position, or (`axes` 1) one vector."""
         with located(str(part)):
-            values = np.asarray(part.compute(data))
-        axes = (1, 2) if part.vectors is not None else (2, 3)
-        per_position = values.ndim == axes[1]
-        if values.ndim not in axes or len(values) != len(data) or (per_position and values.shape[1] != self.positions):
-            told = ", d]" if part.vectors is None else "]"
+            values = np.asarray(part.values(data))
+        per_position, told = values.ndim == 2 + axes, ", d]" if axes else "]"
+        shaped = values.ndim in (1 + axes, 2 + axes) and len(values) == len(data)
+        if not shaped or (per_position and values.shape[1] != self.positions):
             problem = f"it returned shape {list(values.shape)} for {len(data)} inputs of {self.positions} positions."
             fail(IllegalHypothesis, "SCR-PART", problem, f"Return [n{told} or [n, positions{told}.", str(part))
         if values.dtype.kind not in "biuf":
@@ -75,29 +77,12 @@ class PartOps:
             fail(IllegalHypothesis, "SCR-NAN", problem, "Give every input a finite estimate.", str(part))
         return values.astype(np.float32 if self.model.dtype == torch.float32 else np.float64)
 
-    def _vectors(self, part: Part, width: int) -> np.ndarray[Any, Any]:
-        source = part.vectors
-        assert source is not None
-        found = source.vectors(self.model) if isinstance(source, Direction) else source
-        assert isinstance(found, Vectors)
-        if found.shape[1] != width:
-            problem = f"its vectors have {found.shape[1]} numbers; the residual stream has {width}."
-            fail(IllegalHypothesis, "SCR-PART", problem, "Give vectors of the residual stream.", str(part))
-        return found.array()
-
-    def _vector(self, part: Part, width: int) -> Tensor:
-        if part not in self._bases:
-            array = self._vectors(part, width)
-            if len(array) != 1:
-                problem = f"{len(array)} vectors were given to multiply one number."
-                fail(IllegalHypothesis, "SCR-PART", problem, "Give one vector.", str(part))
-            self._bases[part] = torch.tensor(array[0], dtype=self.model.dtype, device=self.model.device)
-        return self._bases[part]
-
-    def _basis(self, part: Part, width: int) -> Tensor:
-        """Orthonormal columns spanning the vectors, `[d, k]`; dependent vectors add nothing."""
-        if part not in self._bases:
-            left, size, _ = np.linalg.svd(self._vectors(part, width).T, full_matrices=False)
-            basis = left[:, size > size[0] * 1e-10]
-            self._bases[part] = torch.tensor(basis, dtype=self.model.dtype, device=self.model.device)
-        return self._bases[part]
+    def _vector(self, part: InputPart, width: int) -> Tensor | None:
+        if part not in self._along:
+            array = part.along(self.model)
+            if array is not None and array.shape != (width,):
+                problem = f"its vectors have {array.shape[-1]} numbers; the residual stream has {width}."
+                fail(IllegalHypothesis, "SCR-PART", problem, "Give vectors of the residual stream.", str(part))
+            options: Any = {"dtype": self.model.dtype, "device": self.model.device}
+            self._along[part] = None if array is None else torch.tensor(array, **options)
+        return self._along[part]

@@ -79,7 +79,7 @@ def stand_in(value: v.Statistic, found: Moments, rows: FrameRows, tokens: Tokens
     frame, place = rows.frame, tokens.rows.cpu().numpy()
     counter = frame.counter if isinstance(frame.counter, int) else frame.counter[place]
     position = counter * (rows.positions + 1) + tokens.positions.cpu().numpy() + 1
-    key = stream_key(frame.seed, f"{value.context.key} / noise {value.of.node}.{value.of.slot}")
+    key = stream_key(frame.seed, f"{value.context.stream} noise {value.of.node.name}.{value.of.slot}")
     drawn = normal(key, frame.ids[place], frame.draw[place], position, made.shape[1])
     noise = torch.from_numpy(drawn).to(made)
     return made + torch.einsum("tij,tj->ti", found.root[tokens.positions], noise)

@@ -21,6 +21,7 @@ from scrubbing.engine.rows import FrameRows
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.models.protocol import Model
 from scrubbing.models.tokens import Tokens
+from scrubbing.parts import AttentionPart
 from scrubbing.progress import bar
 from scrubbing.sampling.contexts import REFERENCE, Context
 from scrubbing.sampling.frames import Frame
@@ -151,8 +152,8 @@ class Store:
         if item.kind == "scale":
             return 1
         if item.kind == "weights":
-            assert item.part is not None
-            return len(item.part.indices)
+            assert isinstance(item.part, AttentionPart)
+            return len(item.part.distances)
         if item.kind == "input":
             return self.graph.d_model or self.model.raw_width(self.graph.slots[item.node][item.slot].parents[0], None)
         return self.model.raw_width(item.node, item.part)

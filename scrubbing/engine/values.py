@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scrubbing.graph.nodes import Node
 from scrubbing.graph.positions import Where
-from scrubbing.hypothesis.parts import Part
+from scrubbing.parts import InnerPart, Part
 from scrubbing.sampling.contexts import Context
 
 WEIGHTS = "weights"
@@ -23,7 +23,7 @@ class Item:
     `weights`: the pattern's weights at the offsets of a part."""
     node: Node
     slot: str = ""
-    part: Part | None = None
+    part: InnerPart | None = None
 
     def __str__(self) -> str:
         if self.kind == "output":
@@ -138,7 +138,7 @@ class Run(Value):
     node: Node
     slots: tuple[tuple[str, Value], ...]
     mask: Context | None
-    part: Part | None = None
+    part: InnerPart | None = None
 
     def inputs(self) -> Iterator[Value]:
         """The slots."""
@@ -186,7 +186,7 @@ class Statistic(Value):
         return f"{self.kind} over the dataset of {{{self.of}}}"
 
 
-def written(value: Value) -> tuple[Node, Part | None] | None:
+def written(value: Value) -> tuple[Node, InnerPart | None] | None:
     """Node and part of a raw value; None if the value is already in the residual stream."""
     match value:
         case Clean(item=item) if item.kind == "output":

@@ -49,7 +49,7 @@ def claim_counts(compiled: Compiled, counts: Mapping[Context, DrawCounts]) -> li
 def drawing_contexts(compiled: Compiled) -> dict[str, Context]:
     """The contexts whose draws are counted, by the name of their stream."""
     found = (compiled.contexts.of(region.index) for region in compiled.tree.regions)
-    return {context.key: context for context in found if context.region is not None}
+    return {context.stream: context for context in found if context.region is not None}
 
 
 def samples(compiled: Compiled, row: int, seed: int) -> dict[str, int]:
@@ -57,7 +57,7 @@ def samples(compiled: Compiled, row: int, seed: int) -> dict[str, int]:
     contexts: dict[str, Context] = {}
     for region in compiled.tree.regions:
         contexts[region.path] = compiled.contexts.of(region.index)
-        if region.children and not region.claim.unclaimed.separately:
+        if region.children and not region.unclaimed.separately:
             contexts[f"{region.path} / ~unclaimed"] = compiled.contexts.unclaimed(region.index)
     return sample_tree(contexts, compiled.data, row, seed)
 
@@ -93,7 +93,7 @@ def branches(compiled: Compiled, rows: Mapping[str, int]) -> list[Branch]:
                 depth=_depth(compiled, region.index),
                 what=" | ".join(map(str, region.claim.targets)) or region.claim.label,
                 variable=region.claim.variable.name,
-                line=describe(region.claim),
+                line=describe(region.claim, compiled.hypothesis.unclaimed),
                 sample=None if held is None else data.show(held),
                 value=None if held is None or feature.per != "input" else str(feature.value_at(data, held)),
                 unclaimed=None if unclaimed is None else data.show(unclaimed),

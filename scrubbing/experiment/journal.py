@@ -81,8 +81,8 @@ class Journal:
         arrays |= {f"kept {name}": np.concatenate(parts) for name, parts in found.kept.items()}
         arrays["progress"] = np.array([found.batches, done])
         for context, count in counts.items():
-            arrays[f"agreed {context.key}"] = np.concatenate(count.agreed)
-            arrays[f"drawn {context.key}"] = np.array([count.total, count.returned_self])
+            arrays[f"agreed {context.stream}"] = np.concatenate(count.agreed)
+            arrays[f"drawn {context.stream}"] = np.array([count.total, count.returned_self])
         if self.store is not None:  # first, so that no measurement is ahead of the activations it was made with
             fills = {**self.store.replay, **self.store.fills}
             joined = {name: torch.cat(parts).cpu().numpy() for name, parts in fills.items()}

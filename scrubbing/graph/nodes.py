@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from scrubbing.errors import IllegalHypothesis, fail
+from scrubbing.storable import named
 
 _TRANSFORMER_NAME = re.compile(r"(?:a(?P<attn>\d+)(?:\.h(?P<head>\d+))?|m(?P<mlp>\d+))")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
+@named("node")
 @dataclass(frozen=True, order=True, slots=True)
 class Node:
     """One node of a model graph.
@@ -24,7 +27,9 @@ class Node:
     layer: int = -1
     head: int = -1
 
-    def __str__(self) -> str:
+    @property
+    def name(self) -> str:
+        """What it is called in text that is read back, such as JSON: `a1.h0`."""
         match self.kind:
             case "head":
                 return f"a{self.layer}.h{self.head}"
@@ -35,12 +40,24 @@ class Node:
             case name:
                 return name
 
+    def __str__(self) -> str:
+        return self.name
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON: by its name."""
+        return {"name": self.name}
+
+    @classmethod
+    def restored(cls, fields: dict[str, Any]) -> Node:
+        """From JSON."""
+        return cls.parse(fields["name"])
+
     def __repr__(self) -> str:
-        return f"Node({str(self)!r})"
+        return f"Node({self.name!r})"
 
     @classmethod
     def parse(cls, name: str) -> Node:
-        """The node called `name`; the inverse of `str(node)`.
+        """The node called `name`; the inverse of `node.name`.
 
         Raises:
             IllegalHypothesis: SCR-NAME, the text is not a node name.

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.errors import Fault, IllegalHypothesis, UsageError, fail, located
+from scrubbing.storable import named
 
 PositionsLike = int | slice | str | Iterable[int] | Callable[[Any], NDArray[Any]]
 """What `at` takes: an index, a slice, `"last"`, indices, or a function dataset -> bool [n, positions]."""
 
 
+@named("positions")
 @dataclass(frozen=True)
 class Positions:
     """Positions as a user wrote them; indices may count from the end, `last` is each input's last real position."""

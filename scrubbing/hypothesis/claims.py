@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from scrubbing.errors import IllegalHypothesis, UsageError, fail
 from scrubbing.graph.nodes import EMBED as EMBED_NODE
@@ -12,35 +12,20 @@ from scrubbing.graph.nodes import LOGITS, Node, head_node, mlp_node
 from scrubbing.graph.nodes import MASK as MASK_NODE
 from scrubbing.graph.nodes import POS as POS_NODE
 from scrubbing.graph.positions import Positions
-from scrubbing.hypothesis.parts import Part
-from scrubbing.hypothesis.samplers import Sampler, Unclaimed, uniform
 from scrubbing.hypothesis.variables import Variable
+from scrubbing.parts import Part
+from scrubbing.routes import AnyPath, Direct, Route, Via
+from scrubbing.samplers import Sampler, Unclaimed
+from scrubbing.storable import named
 
 if TYPE_CHECKING:
     from scrubbing.graph.positions import PositionsLike
-
-TOGETHER = Unclaimed()
-"""The default: one uniform draw for everything a claim leaves unclaimed."""
 
 WHOLE_INPUT = ("whole input",)
 """What `reads()` claims when it names no slot: every slot but the padding mask."""
 
 
-@dataclass(frozen=True)
-class Route:
-    """The paths by which a claim's node reaches its parent claim's node."""
-
-    kind: Literal["direct", "any", "via"]
-    avoid: frozenset[Node] = frozenset()
-    through: tuple[Node, ...] = ()
-
-    def __str__(self) -> str:
-        if self.kind == "via":
-            return f"via {', '.join(map(str, self.through))}"
-        avoiding = f" avoiding {', '.join(map(str, sorted(self.avoid)))}" if self.avoid else ""
-        return ("directly" if self.kind == "direct" else "by any path") + avoiding
-
-
+@named("target")
 @dataclass(frozen=True)
 class Target:
     """What a claim is about: a node reached by certain paths, at certain positions, or what a node reads there.
@@ -59,9 +44,17 @@ class Target:
     each_position: bool = False
     only: Part | None = None
 
+    def __post_init__(self) -> None:
+        if self.route is not None and not isinstance(self.route, Route):
+            problem = f"a route was expected, and this is of type {type(self.route).__name__}."
+            fail(UsageError, "SCR-ROUTE", problem, "Write .direct(), .any_path(), .via(...), or .by(a Route).")
+        if self.only is not None and not isinstance(self.only, Part):
+            problem = f"a part was expected, and this is of type {type(self.only).__name__}."
+            fail(UsageError, "SCR-PART", problem, "Write project(v), neurons([...]), function(f) or activation(f).")
+
     def direct(self) -> Target:
         """Through the residual stream only, with no other component in between."""
-        return replace(self, route=Route("direct"))
+        return replace(self, route=Direct())
 
     def any_path(self, avoid: Target | Node | str | Iterable[Target | Node | str] = ()) -> Target:
         """Every path, through any component not avoided; those in between are recomputed on the mixture.
@@ -70,7 +63,7 @@ class Target:
             IllegalHypothesis: SCR-NODE, what is avoided is not a component.
         """
         targets = (avoid,) if isinstance(avoid, (Target, Node, str)) else avoid
-        return replace(self, route=Route("any", avoid=frozenset(_node(target) for target in targets)))
+        return replace(self, route=AnyPath(frozenset(_node(target) for target in targets)))
 
     def via(self, *through: Target | Node | str) -> Target:
         """Exactly through these components, the one nearest the parent claim's node first.
@@ -81,7 +74,15 @@ class Target:
         if not through:
             remedy = "Name the components in between, or use .direct() if there are none."
             fail(IllegalHypothesis, "SCR-ROUTE", "via() names no component to go through.", remedy, str(self))
-        return replace(self, route=Route("via", through=tuple(_node(target) for target in through)))
+        return replace(self, route=Via(tuple(_node(target) for target in through)))
+
+    def by(self, route: Route) -> Target:
+        """By the paths of a route of `scrubbing.routes`, or of one of your own.
+
+        Raises:
+            UsageError: SCR-ROUTE, this is not a route.
+        """
+        return replace(self, route=route)
 
     def into(self, *slots: str) -> Target:
         """Only where the paths enter the parent claim's node by these slots (`q`, `k`, `v`)."""
@@ -126,9 +127,6 @@ class Target:
         Raises:
             UsageError: SCR-PART, this is not a part.
         """
-        if not isinstance(part, Part):
-            problem = f"a part was expected, and this is of type {type(part).__name__}."
-            fail(UsageError, "SCR-PART", problem, "Write project(v), neurons([...]), function(f) or activation(f).")
         return replace(self, only=part)
 
     def __or__(self, other: Target | Bundle) -> Bundle:
@@ -139,7 +137,7 @@ class Target:
         variable: Variable,
         *children: Claim,
         sampler: Sampler | None = None,
-        unclaimed: Sampler | Unclaimed = uniform,
+        unclaimed: Sampler | Unclaimed | None = None,
         group: str | None = None,
         exclude_self: bool = False,
         freeze_norm: bool = False,
@@ -150,7 +148,7 @@ class Target:
             variable: two inputs that agree on it may be exchanged here.
             children: claims on what the node itself reads; none means the node is evaluated wholly on its own input.
             sampler: how the resampled input is found; the default agrees on the variable's feature.
-            unclaimed: what flows in along paths that no child accounts for.
+            unclaimed: what flows in along paths that no child accounts for; the default is what the hypothesis says.
             group: claims of one group and one held input share a draw.
             exclude_self: never draw the held input itself.
             freeze_norm: keep the norm scale of the claim's own input instead of recomputing it on the mixture.
@@ -204,7 +202,7 @@ class Bundle:
         variable: Variable,
         *children: Claim,
         sampler: Sampler | None = None,
-        unclaimed: Sampler | Unclaimed = uniform,
+        unclaimed: Sampler | Unclaimed | None = None,
         group: str | None = None,
         exclude_self: bool = False,
         freeze_norm: bool = False,
@@ -215,13 +213,14 @@ class Bundle:
             variable,
             children,
             sampler,
-            unclaimed if isinstance(unclaimed, Unclaimed) else Unclaimed(unclaimed),
+            Unclaimed.of(unclaimed),
             group,
             exclude_self,
             freeze_norm,
         )
 
 
+@named("claim")
 @dataclass(frozen=True)
 class Claim:
     """A variable, the targets that carry it, and claims on what these read."""
@@ -230,7 +229,8 @@ class Claim:
     variable: Variable
     children: tuple[Claim, ...] = ()
     sampler: Sampler | None = None
-    unclaimed: Unclaimed = TOGETHER
+    unclaimed: Unclaimed | None = None
+    """None: as the hypothesis says."""
     group: str | None = None
     exclude_self: bool = False
     freeze_norm: bool = False
@@ -252,7 +252,7 @@ class Claim:
 
     @property
     def label(self) -> str:
-        """Targets and variable in words; part of the claim's path."""
+        """Targets and variable in words; part of the claim's path in reports."""
         return f"{' | '.join(map(str, self.targets))}: {self.variable}"
 
     @property
@@ -261,7 +261,7 @@ class Claim:
         return any(target.each_position for target in self.targets)
 
     def paths(self, path: str) -> Iterator[tuple[str, Claim]]:
-        """The children with their paths. Equal claims under one parent are illegal, yet must not share a path."""
+        """The children with their paths in words. Those that read alike get numbers: a path is one row of a report."""
         seen: dict[str, int] = {}
         for child in self.children:
             seen[child.label] = count = seen.get(child.label, 0) + 1

@@ -4,34 +4,83 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from scrubbing.data.dataset import Dataset
-from scrubbing.data.features import Feature
-from scrubbing.errors import Fault, ScrubbingError, counted, nearest
+from scrubbing.data.features import Feature, anything
+from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, nearest
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import LOGITS, MASK, Node
 from scrubbing.hypothesis.claims import WHOLE_INPUT, Claim, Target
-from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.hypothesis.parts import Part, Vectors
+from scrubbing.hypothesis.statement import Statement
 from scrubbing.hypothesis.treeify import Region, Tree, treeify
+from scrubbing.parts import InputPart, Part
+from scrubbing.samplers import Agree, Sampler
+from scrubbing.storable import Complaint, unusable
 
 _EXPLAINED_BY = {"SCR-PART", "SCR-POSITION", "SCR-SLOT"}
 """A claim with one of these faults meets no path; to report that as well would say the same thing twice."""
 
 
-def faults(hypothesis: Hypothesis, graph: ModelGraph, data: Dataset | None = None) -> list[Fault]:
+def legal(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None) -> Tree:
+    """The treeified hypothesis, once nothing is wrong with it: the one door to everything that runs.
+
+    Args:
+        hypothesis: what is claimed.
+        graph: of the model on this dataset.
+        data: inputs, before the hypothesis's scope is applied; without them, only what needs none is checked.
+
+    Returns:
+        The tree; its `data` are the inputs in scope.
+
+    Raises:
+        IllegalHypothesis: with every fault found.
+    """
+    tree, found = _examined(hypothesis, graph, data)
+    if found:
+        raise IllegalHypothesis(found, f'"{hypothesis.name}" cannot be tested as written')
+    return tree
+
+
+def faults(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None) -> list[Fault]:
     """Everything wrong with a hypothesis on this model graph, and on this dataset if one is given."""
+    return _examined(hypothesis, graph, data)[1]
+
+
+def _examined(hypothesis: Statement, graph: ModelGraph, data: Dataset | None) -> tuple[Tree, list[Fault]]:
     found = list(_interpretation_faults(hypothesis))
-    tree = treeify(hypothesis.correspondence, graph)
-    found += list(_node_faults(tree)) or [*_matching_faults(tree), *_group_faults(tree)]
-    found += _each_faults(tree)
-    if data is not None:
-        found += _data_faults(hypothesis, tree, data)
-    return list(dict.fromkeys(found))
+    scoped: Dataset | None = None
+    scope_faults: list[Fault] = []
+    try:
+        scoped = None if data is None else hypothesis.in_scope(data)
+    except ScrubbingError as error:
+        scope_faults += error.faults
+    broken = list(_value_faults(hypothesis))
+    tree = Tree(hypothesis, graph, scoped, []) if broken else treeify(hypothesis, graph, scoped)
+    found += broken
+    if tree.regions:
+        found += list(_node_faults(tree)) or [*_matching_faults(tree), *_group_faults(tree)]
+        found += _each_faults(tree)
+    found += scope_faults
+    if scoped is not None:
+        found += _data_faults(tree, scoped)
+    return tree, list(dict.fromkeys(found))
 
 
-def _interpretation_faults(hypothesis: Hypothesis) -> Iterator[Fault]:
+def _value_faults(hypothesis: Statement) -> Iterator[Fault]:
+    """Parts, routes and samplers of a class that cannot be compared; nothing else can be said about these."""
+
+    def visit(claim: Claim, path: str) -> Iterator[Fault]:
+        values = [("SCR-SAMPLER", claim.sampler), ("SCR-SAMPLER", hypothesis.rule(claim).sampler)]
+        for target in claim.targets:
+            values += [("SCR-PART", target.only), ("SCR-ROUTE", target.route)]
+        for code, value in values:
+            yield from () if value is None else _told(code, path, unusable(value))
+        for below, child in claim.paths(path):
+            yield from visit(child, below)
+
+    yield from visit(hypothesis.correspondence, hypothesis.correspondence.label)
+
+
+def _interpretation_faults(hypothesis: Statement) -> Iterator[Fault]:
     used = [claim.variable for claim in hypothesis.correspondence.walk()]
     yield from hypothesis.interpretation.faults(used)
 
@@ -43,7 +92,7 @@ def _node_faults(tree: Tree) -> Iterator[Fault]:
         problem = f"the root claim must be on the model's whole output, {graph.output}."
         remedy = "Start with OUTPUT.carries(...) and put every other claim inside it."
         yield Fault("SCR-ROOT", root.path, problem, remedy)
-    drawn = root.claim.sampler is not None and root.claim.sampler.kind != "exact"
+    drawn = root.claim.sampler is not None and not root.claim.sampler.keeps(_agreed(root.claim) or anything)
     if drawn or root.claim.group is not None or root.claim.exclude_self:
         problem = "the root claim holds the reference input itself, so it draws nothing."
         yield Fault("SCR-ROOT", root.path, problem, "Drop sampler=, group= and exclude_self= there.")
@@ -61,8 +110,7 @@ def _named(target: Target) -> Iterator[Node]:
     if target.node is not None:
         yield target.node
     if target.route is not None:
-        yield from sorted(target.route.avoid)
-        yield from target.route.through
+        yield from target.route.named
 
 
 def _matching_faults(tree: Tree) -> Iterator[Fault]:
@@ -96,25 +144,26 @@ def _own_part_faults(tree: Tree, region: Region, parts: set[int]) -> Iterator[Fa
 
 
 def _sampler_faults(region: Region) -> Iterator[Fault]:
-    claim = region.claim
-    kind = claim.sampler.kind if claim.sampler is not None else "agree"
+    claim, sampler = region.claim, _sampler(region.claim)
     if region.parent is None or not claim.exclude_self:
         return
     agreed = _agreed(claim)
-    if kind == "exact" or (agreed is not None and agreed.op == "identity"):
+    if agreed is not None and sampler.keeps(agreed):
         problem = "it must draw the input that its parent claim holds, and must never draw it."
         yield Fault("SCR-SAMPLER", region.path, problem, "Drop exclude_self=True, or let it agree on less.")
-    elif kind != "agree":
-        problem = f"exclude_self=True is about drawing from the dataset, and its input is {claim.sampler}."
+    elif not sampler.excludable:
+        problem = f"exclude_self=True is about drawing from the dataset, and its input is {sampler}."
         yield Fault("SCR-SAMPLER", region.path, problem, "Drop exclude_self=True.")
 
 
+def _sampler(claim: Claim) -> Sampler:
+    return claim.sampler or Agree()
+
+
 def _agreed(claim: Claim) -> Feature | None:
-    """What the drawn input must agree on; None if the sampler needs no feature, or the variable has none."""
-    if claim.sampler is not None and (claim.sampler.feature is not None or claim.sampler.kind in ("exact", "fixed")):
-        return claim.sampler.feature
+    """What the drawn input must agree on; None if the variable has no feature."""
     try:
-        return claim.variable.agrees_on()
+        return _sampler(claim).agrees_on(claim.variable.agrees_on())
     except ScrubbingError:
         return None
 
@@ -140,6 +189,8 @@ def _target_faults(tree: Tree, region: Region, target: Target, node: Node) -> It
             yield Fault("SCR-MASK", where, problem, remedy)
     if target.only is not None:
         yield from _part_faults(graph, region.claim, target, target.only, about, where)
+    if target.route is not None:
+        yield from _told("SCR-ROUTE", where, target.route.faults(graph))
 
 
 def _slot_faults(graph: ModelGraph, slots: tuple[str, ...], nodes: tuple[Node, ...], where: str) -> Iterator[Fault]:
@@ -159,42 +210,16 @@ def _part_faults(
     if target.read_slots:
         problem = "a part is of a node's output, and this claim is on what a node reads."
         yield Fault("SCR-PART", where, problem, "Drop .part(...) or .reads(...).")
-    if part.of_input and claim.children:
+    if isinstance(part, InputPart) and claim.children:
         problem = f"{part} is computed from the input alone, so nothing flows into it that could be claimed."
         yield Fault("SCR-PART", where, problem, "Remove the claims below it.")
-    for node in nodes if part.kind == "neurons" else ():
-        width = graph.widths.get(node, 0)
-        outside = [index for index in part.indices if not 0 <= index < width]
-        if not width:
-            remedy = "Only MLPs have neurons, and only those without a norm after them."
-            yield Fault("SCR-PART", where, f"{node} has no neurons.", remedy)
-        elif outside:
-            problem = f"{node} has {width} neurons, and neuron {outside[0]} is not among them."
-            yield Fault("SCR-PART", where, problem, f"Use 0 to {width - 1}.")
-    if part.of_attention:
-        yield from _attention_faults(graph, part, nodes, where)
-    if isinstance(part.vectors, Vectors) and graph.d_model and part.vectors.shape[1] != graph.d_model:
-        problem = f"its vectors have {part.vectors.shape[1]} numbers; the residual stream has {graph.d_model}."
-        yield Fault("SCR-PART", where, problem, "Give vectors of the residual stream.")
-    if part.kind == "function" and isinstance(part.vectors, Vectors) and part.vectors.shape[0] != 1:
-        problem = f"{part} multiplies a single vector, and {part.vectors.shape[0]} were given."
-        yield Fault("SCR-PART", where, problem, "Give one vector, or return [n, d] and leave out along=.")
+    for node in nodes:
+        yield from _told("SCR-PART", where, part.faults(graph, node))
 
 
-def _attention_faults(graph: ModelGraph, part: Part, nodes: tuple[Node, ...], where: str) -> Iterator[Fault]:
-    length = graph.positions
-    if other := [node for node in nodes if node.kind != "head" or "k" not in graph.slots[node]]:
-        yield Fault("SCR-PART", where, f"{other[0]} attends to nothing.", "Only heads have parts by key.")
-        return
-    if part.pairs and len(part.pairs) != length:
-        problem = f"its pairs are for {len(part.pairs)} positions, and inputs have {length}."
-        yield Fault("SCR-PART", where, problem, f"Give booleans [{length}, {length}].")
-    elif not part.between(length).any():
-        problem = f"{part} selects no key of inputs of {length} positions."
-        yield Fault("SCR-PART", where, problem, f"Use offsets of less than {length}.")
-    elif graph.slots[nodes[0]]["k"].reach == "earlier" and np.triu(part.between(length), 1).any():
-        problem = f"{part} has keys after their query, which a causal head never sees."
-        yield Fault("SCR-PART", where, problem, "Use offsets of 0 and below, and pairs on or below the diagonal.")
+def _told(code: str, where: str, complaints: Iterator[Complaint]) -> Iterator[Fault]:
+    for problem, remedy in complaints:
+        yield Fault(code, where, problem, remedy)
 
 
 def _group_faults(tree: Tree) -> Iterator[Fault]:
@@ -214,17 +239,16 @@ def _group_faults(tree: Tree) -> Iterator[Fault]:
 
 
 def _draw_identity(tree: Tree, region: Region) -> dict[str, object]:
-    claim, sampler = region.claim, region.claim.sampler
-    agreed = sampler.feature if sampler and sampler.feature else claim.variable
-    everywhere = sampler is not None and sampler.feature is not None and sampler.feature.op == "constant"
+    claim, agreed = region.claim, _agreed(region.claim)
+    anyones = agreed is not None and _sampler(claim).ignores_held(agreed) and not claim.exclude_self
     assert region.parent is not None
     above = tree.regions[region.parent]
     return {
-        "what to agree on": agreed,
-        "the sampler": sampler,
+        "what to agree on": claim.variable if claim.sampler is None else agreed,
+        "the sampler": claim.sampler,
         "exclude_self": claim.exclude_self,
         "drawing at each position": claim.each,
-        "the input held": None if everywhere else ("group", above.claim.group) if above.claim.group else above.index,
+        "the input held": None if anyones else ("group", above.claim.group) if above.claim.group else above.index,
     }
 
 
@@ -241,40 +265,34 @@ def _each_faults(tree: Tree) -> Iterator[Fault]:
                 "Add .each() (or reads(each=True)) so that every position draws its own input, or .at(one position).",
             )
     for region in tree.regions:
-        agreed = region.claim.unclaimed.sampler.feature
-        if agreed is not None and agreed.per == "position" and not tree.within_each(region.index):
+        agreed = region.unclaimed.feature
+        if agreed.per == "position" and not tree.within_each(region.index):
             problem = f"what it leaves unclaimed is drawn by {agreed.name}, which has a value per position."
             remedy = "Use a feature with one value per input there, or make the claim draw per position with .each()."
             yield Fault("SCR-EACH", region.path, problem, remedy)
 
 
-def _data_faults(hypothesis: Hypothesis, tree: Tree, data: Dataset) -> Iterator[Fault]:
-    try:
-        scoped = hypothesis.in_scope(data)
-    except ScrubbingError as error:
-        yield from error.faults
-        return
-    yield from hypothesis.interpretation.data_faults(scoped)
+def _data_faults(tree: Tree, data: Dataset) -> Iterator[Fault]:
+    yield from tree.hypothesis.interpretation.data_faults(data)
     for region in tree.regions:
         try:
-            yield from _region_data_faults(tree, region, scoped)
+            yield from _region_data_faults(tree, region, data)
         except ScrubbingError as error:
             yield from error.faults
 
 
 def _region_data_faults(tree: Tree, region: Region, data: Dataset) -> Iterator[Fault]:
     claim, positions = region.claim, tree.graph.positions
-    for sampler in (claim.sampler, claim.unclaimed.sampler):
-        if sampler is None:
-            continue
-        if sampler.feature is not None and sampler.feature.is_float(data):
-            problem = f"feature {sampler.feature.name} has float values; equal in mathematics is not equal in floats."
+    agreed = [feature for feature in (_agreed(claim), region.unclaimed.feature) if feature is not None]
+    for sampler in (claim.sampler, region.unclaimed.sampler):
+        if sampler is not None:
+            yield from _told("SCR-SAMPLER", region.path, sampler.faults(data))
+    for feature in agreed[claim.sampler is None :]:  # a variable's own feature is reported with the variable
+        if feature.is_float(data):
+            problem = f"feature {feature.name} has float values; equal in mathematics is not equal in floats."
             yield Fault("SCR-FLOAT", region.path, problem, "Declare the rounding: feature.rounded(1e-6).")
-        if sampler.kind == "fixed" and sampler.input_id not in data.ids:
-            problem = f"the fixed input {sampler.input_id!r} is not among the {counted(len(data), 'input')} in scope."
-            yield Fault("SCR-SAMPLER", region.path, problem, "Name the id of one of them.")
-    for feature in (_agreed(claim), claim.unclaimed.sampler.feature):
-        if feature is not None and feature.per == "position" and (width := feature(data).shape[1]) != positions:
+    for feature in agreed:
+        if feature.per == "position" and (width := feature(data).shape[1]) != positions:
             problem = f"feature {feature.name} has {width} positions; the model's inputs have {positions}."
             yield Fault("SCR-FEATURE", region.path, problem, f"Return values of shape [n, {positions}].")
     for by in {target.positions for target in claim.targets}:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from scrubbing.data.dataset import Dataset
 from scrubbing.hypothesis.claims import Claim
-
-if TYPE_CHECKING:
-    from scrubbing.data.dataset import Dataset
-    from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.statement import TOGETHER, Statement
+from scrubbing.samplers import Sampler, Unclaimed
 
 
-def tree_text(hypothesis: Hypothesis) -> str:
+def tree_text(hypothesis: Statement) -> str:
     """Name, sentence, and the tree of claims."""
     return _render(hypothesis, {})
 
 
-def sample_text(hypothesis: Hypothesis, data: Dataset, rows: Mapping[str, int]) -> str:
+def sample_text(hypothesis: Statement, data: Dataset, rows: Mapping[str, int]) -> str:
     """The tree with one sampled input per claim.
 
     Args:
@@ -32,15 +30,18 @@ def sample_text(hypothesis: Hypothesis, data: Dataset, rows: Mapping[str, int]) 
 
 
 def _render(
-    hypothesis: Hypothesis, notes: Mapping[str, str], data: Dataset | None = None, rows: Mapping[str, int] | None = None
+    hypothesis: Statement, notes: Mapping[str, str], data: Dataset | None = None, rows: Mapping[str, int] | None = None
 ) -> str:
-    scope = "" if hypothesis.scope is None else f"\n  on inputs where {hypothesis.scope}"
-    lines = [f"{hypothesis.name}: {hypothesis.claim}{scope}"]
+    lines = [f"{hypothesis.name}: {hypothesis.claim}"]
+    if hypothesis.scope is not None:
+        lines.append(f"  on inputs where {hypothesis.scope}")
+    if hypothesis.unclaimed != TOGETHER:
+        lines.append(f"  unclaimed: {hypothesis.unclaimed}")
 
     def visit(claim: Claim, path: str, prefix: str, last: bool, root: bool) -> None:
         stem = "" if root else prefix + ("└─ " if last else "├─ ")
         below = "" if root else prefix + ("   " if last else "│  ")
-        lines.append(stem + describe(claim))
+        lines.append(stem + describe(claim, hypothesis.unclaimed))
         bar = below + ("│  " if claim.children else "   ")
         if path in notes:
             value = _value(claim, data, rows[path]) if data is not None and rows is not None else ""
@@ -55,8 +56,13 @@ def _render(
     return "\n".join(lines)
 
 
-def describe(claim: Claim) -> str:
-    """One claim as a line: what carries what, agreeing on which feature, and any choice that is not the default."""
+def describe(claim: Claim, unclaimed: Sampler | Unclaimed = TOGETHER) -> str:
+    """One claim as a line: what carries what, agreeing on which feature, and any choice that is not the default.
+
+    Args:
+        claim: to describe.
+        unclaimed: the rule of the hypothesis, which need not be repeated.
+    """
     carried = " | ".join(map(str, claim.targets)) + f" carries {claim.variable}"
     try:
         agreed = claim.variable.agrees_on().name
@@ -67,7 +73,7 @@ def describe(claim: Claim) -> str:
     choices: list[str] = []
     if claim.sampler is not None:
         choices.append(str(claim.sampler))
-    if claim.children and str(claim.unclaimed) != "uniform, one draw for all":
+    if claim.children and claim.unclaimed not in (None, unclaimed):
         choices.append(f"unclaimed: {claim.unclaimed}")
     if claim.group is not None:
         choices.append(f"group {claim.group}")

@@ -7,23 +7,47 @@ below), and the tree is stored as a DAG that grows with the claims, not with the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from itertools import combinations
 
+from scrubbing.data.dataset import Dataset
 from scrubbing.errors import Fault
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Positions, Where
 from scrubbing.hypothesis.claims import Claim, Target
-from scrubbing.hypothesis.parts import Part
+from scrubbing.hypothesis.statement import Statement
+from scrubbing.parts import Part
+from scrubbing.routes import Route
+from scrubbing.samplers import Unclaimed
 
-# How far a target's route has come at a copy. `via` counts the components passed; other routes stay at 0 once under
-# way.
-DEAD, START, ARRIVED = -1, -2, -3
-_MATCHED = -4
 
-State = tuple[int, ...]
+class Reach(Enum):
+    """How far a target has come at a copy, where it is not under way."""
+
+    DEAD = 0
+    """No path on from here is one of its route's."""
+    START = 1
+    """At its parent claim's own node."""
+    ARRIVED = 2
+    """At its own node, what this reads being claimed."""
+    MATCHED = 3
+    """At its own node, whose output is claimed."""
+
+
+DEAD, START, ARRIVED = Reach.DEAD, Reach.START, Reach.ARRIVED
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Under way: the state its route is in."""
+
+    state: Hashable
+
+
+State = tuple[Reach | Passed, ...]
 
 
 @dataclass(frozen=True)
@@ -34,10 +58,12 @@ class Region:
     claim: Claim
     parent: int | None
     path: str
-    """Labels from the root; names the claim's random stream and its row in reports."""
+    """Labels from the root; names its row in reports, and nothing else."""
     nodes: tuple[Node, ...]
     """The node of each of the claim's targets."""
     children: tuple[int, ...]
+    unclaimed: Unclaimed
+    """What flows in where nothing is claimed."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +96,14 @@ class Cell:
     entries: tuple[Entry, ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class Tree:
-    """The treeified correspondence."""
+    """A treeified hypothesis: its claims in their places, and which of them every copy of a node belongs to."""
 
+    hypothesis: Statement
     graph: ModelGraph
+    data: Dataset | None
+    """In scope; None where only the graph is known."""
     regions: list[Region]
     cells: dict[tuple[Copy, str], tuple[Cell, ...]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -113,14 +142,20 @@ class Tree:
         return only[0] if not chosen and only is not None and len(only) == 1 else None
 
 
-def treeify(root: Claim, graph: ModelGraph) -> Tree:
-    """Match every claim to its paths. Faults found on the way are in the result, not raised."""
-    tree = Tree(graph, list(_regions(root, graph)))
+def treeify(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None) -> Tree:
+    """Match every claim to its paths. Faults found on the way are in the result, not raised.
+
+    Args:
+        hypothesis: what is claimed.
+        graph: of the model.
+        data: the dataset in scope.
+    """
+    tree = Tree(hypothesis, graph, data, list(_regions(hypothesis, graph)))
     _Matcher(tree).run()
     return tree
 
 
-def _regions(root: Claim, graph: ModelGraph) -> list[Region]:
+def _regions(hypothesis: Statement, graph: ModelGraph) -> list[Region]:
     found: list[Region] = []
 
     def visit(claim: Claim, parent: int | None, path: str, own: tuple[Node, ...]) -> int:
@@ -129,12 +164,13 @@ def _regions(root: Claim, graph: ModelGraph) -> list[Region]:
             (own[0] if own else graph.output) if target.node is None or parent is None else target.node
             for target in claim.targets
         )
-        found.append(Region(index, claim, parent, path, nodes, ()))
+        here = Region(index, claim, parent, path, nodes, (), hypothesis.rule(claim))
+        found.append(here)
         children = [visit(child, index, below, tuple(dict.fromkeys(nodes))) for below, child in claim.paths(path)]
-        found[index] = Region(index, claim, parent, path, nodes, tuple(children))
+        found[index] = replace(here, children=tuple(children))
         return index
 
-    visit(root, None, root.label, ())
+    visit(hypothesis.correspondence, None, hypothesis.correspondence.label, ())
     return found
 
 
@@ -147,7 +183,7 @@ class _Matcher:
         self.padded = MASK in tree.graph.slots
         self.matched: set[tuple[int, int]] = set()
         self.clashes: set[tuple[int, int, Node]] = set()
-        self.reachable: dict[tuple[Node, frozenset[Node]], frozenset[Node]] = {}
+        self.leading: dict[tuple[Route, Node, Node, Hashable], bool] = {}
 
     def run(self) -> None:
         self._enter(0, self.graph.output)
@@ -192,7 +228,7 @@ class _Matcher:
         relevant = [
             target.positions
             for i, (_, target, _) in enumerate(targets)
-            if target.positions is not None and (here[i] or any(step[i] == _MATCHED for step in steps.values()))
+            if target.positions is not None and (here[i] or any(step[i] == Reach.MATCHED for step in steps.values()))
         ]
         for where, inside in self._split(relevant):
             selected = [target.positions is None or inside.get(target.positions, False) for _, target, _ in targets]
@@ -223,34 +259,38 @@ class _Matcher:
             return target.route is None and target.node in (None, copy.node)
         return copy.state[index] == ARRIVED and node == copy.node
 
-    def _advance(self, copy: Copy, slot: str, index: int, parent: Node) -> int:
-        """The state of a target after the step from this copy's slot to one of its writers."""
+    def _advance(self, copy: Copy, slot: str, index: int, parent: Node) -> Reach | Passed:
+        """How far a target has come after the step from this copy's slot to one of its writers."""
         _, target, node = self.tree.targets(copy.region)[index]
-        state, route = copy.state[index], target.route
-        if state in (DEAD, ARRIVED) or route is None:
+        here, route = copy.state[index], target.route
+        if here in (DEAD, ARRIVED) or route is None:
             return DEAD
-        if state == START and target.into_slots and slot not in target.into_slots:
+        if here == START and target.into_slots and slot not in target.into_slots:
             return DEAD
-        arrived = ARRIVED if target.read_slots else _MATCHED
-        if route.kind == "direct":
-            return arrived if state == START and parent == node else DEAD
-        if route.kind == "via":
-            passed = max(state, 0)
-            if passed == len(route.through):
-                return arrived if parent == node else DEAD
-            return passed + 1 if parent == route.through[passed] else DEAD
+        state = here.state if isinstance(here, Passed) else route.start()
         if parent == node:
-            return arrived
-        key = (node, route.avoid)
-        if key not in self.reachable:
-            self.reachable[key] = self.graph.readers(*key)
-        return 0 if parent in self.reachable[key] else DEAD
+            return (ARRIVED if target.read_slots else Reach.MATCHED) if route.may_end(state) else DEAD
+        after = route.step(state, parent)
+        return Passed(after) if after is not None and self._leads(route, parent, node, after) else DEAD
 
-    def _entry(self, copy: Copy, parent: Node, steps: list[int], selected: list[bool]) -> Entry:
+    def _leads(self, route: Route, at: Node, node: Node, state: Hashable) -> bool:
+        """Whether a path of the route goes on from a component, passed in this state, to a target's node."""
+        key = (route, at, node, state)
+        if key not in self.leading:
+            self.leading[key] = node in self.graph.upstream.get(at, ()) and any(
+                route.may_end(state)
+                if parent == node
+                else (after := route.step(state, parent)) is not None and self._leads(route, parent, node, after)
+                for slot in self.graph.slots[at].values()
+                for parent in slot.parents
+            )
+        return self.leading[key]
+
+    def _entry(self, copy: Copy, parent: Node, steps: list[Reach | Passed], selected: list[bool]) -> Entry:
         region = self.tree.regions[copy.region]
         targets = self.tree.targets(region.index)
-        hits = [i for i, step in enumerate(steps) if step == _MATCHED and selected[i]]
-        state = tuple(DEAD if step == _MATCHED else step for step in steps)
+        hits = [i for i, step in enumerate(steps) if step == Reach.MATCHED and selected[i]]
+        state = tuple(DEAD if step == Reach.MATCHED else step for step in steps)
         live = [i for i, step in enumerate(state) if step != DEAD]
         for i in hits:
             self.matched.add((region.index, i))
@@ -266,7 +306,7 @@ class _Matcher:
         parts = [self.tree.targets(region.index)[i][1].only for i in hits]
         for a, b in combinations(range(len(hits)), 2):
             first, second = parts[a], parts[b]
-            if first is None or second is None or first.overlaps(second):
+            if first is None or second is None or first.overlaps(second, self.graph, node):
                 self._clash(region, hits[a], hits[b], node)
 
     def _check_reader(self, region: Region, copy: Copy, readers: list[int], entries: tuple[Entry, ...]) -> None:
@@ -291,7 +331,7 @@ class _Matcher:
         loose = [
             label
             for label, i in zip(labels, (first, second), strict=True)
-            if (route := targets[i][1].route) is not None and route.kind == "any" and targets[i][2] != node
+            if (route := targets[i][1].route) is not None and route.avoiding(node) and targets[i][2] != node
         ]
         remedy = "Merge the two, or tell them apart by slots (.into), positions (.at) or parts (.part)."
         if loose:
@@ -327,11 +367,7 @@ def _unmatched(tree: Tree, region: Region, child: Region, target: Target, node: 
     if all(node not in tree.graph.upstream.get(above, frozenset()) for above in region.nodes):
         return Fault("SCR-UPSTREAM", where, f"{node} is not upstream of {owner}.", "Claim it under a later node.")
     into = f" into {'/'.join(target.into_slots)}" if target.into_slots else ""
-    remedy = {
-        "direct": "Something lies in between on every path: use .any_path(), or .via(...) to name it.",
-        "any": "Avoid fewer nodes.",
-        "via": f"Name the components in order: first the one that {owner} reads, last the one that reads {node}.",
-    }[target.route.kind]
+    remedy = target.route.hint(owner, node)
     if into:
         remedy = f"Use another slot than {'/'.join(target.into_slots)}, or another route."
     return Fault("SCR-PATH", where, f"{node} does not reach {owner} {target.route}{into}.", remedy)

@@ -13,11 +13,13 @@ from scrubbing.data.agreement import groups
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, as_feature
 from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, UsageError, fail, located
+from scrubbing.storable import named
 
 if TYPE_CHECKING:
     import networkx as nx
 
 
+@named("variable")
 @dataclass(frozen=True)
 class Variable:
     """One variable of the interpretation: a function of the input, optionally computed from other variables.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,9 +13,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node
 from scrubbing.models.tokens import Tokens
-
-if TYPE_CHECKING:
-    from scrubbing.hypothesis.parts import Part
+from scrubbing.parts import InnerPart
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +33,8 @@ class Model(Protocol):
     Activations are flat: the first axis runs over tokens, (row, position) pairs. What a node produces may be held in a
     compact *raw* form (a head's `z`, width d_head); `write` turns raw values into residual contributions.
 
-    A model whose heads have parts may say `splits_attention = True` and evaluate an `offsets` part in two steps, see
-    `run`; what moves under a pattern of another input then needs neither its queries nor its keys.
+    A model whose heads have parts may say `splits_attention = True` and evaluate a part that has `distances` in two
+    steps, see `run`; what moves under a pattern of another input then needs neither its queries nor its keys.
     """
 
     device: torch.device
@@ -82,7 +80,7 @@ class Model(Protocol):
         prepared: Mapping[str, Tensor],
         tokens: Mapping[str, Tokens],
         visible: Tensor | None,
-        part: Part | None,
+        part: InnerPart | None,
     ) -> list[Tensor]:
         """Raw values of nodes that read the same prepared slots.
 
@@ -91,27 +89,27 @@ class Model(Protocol):
             prepared: slot to `[tokens of the slot, d]`.
             tokens: slot to its tokens; the result has those of `q` (heads) or `x`.
             visible: bool `[rows, positions]`, keys that attention may see.
-            part: evaluate only this inner part (neurons of an MLP).
+            part: evaluate only this part: of an MLP a `NeuronPart`, of a head an `AttentionPart`.
 
-        Heads that split attention are also asked, with an `offsets` part, for the weights of its keys
-        `[queries, offsets]`, given `q` and `k` alone; and for their raw value given `v` and, in place of `q` and `k`,
-        `weights` `[queries, heads, offsets]`, whose tokens are the queries.
+        Heads that split attention are also asked, with a part that has `distances`, for the weights of its keys
+        `[queries, distances]`, given `q` and `k` alone; and for their raw value given `v` and, in place of `q` and `k`,
+        `weights` `[queries, heads, distances]`, whose tokens are the queries.
         """
         ...
 
-    def write(self, raws: Sequence[tuple[Node, Part | None, Tensor]]) -> Tensor:
+    def write(self, raws: Sequence[tuple[Node, InnerPart | None, Tensor]]) -> Tensor:
         """Sum of the residual contributions of raw values on the same tokens, `[tokens, d]`."""
         ...
 
-    def raw_width(self, node: Node, part: Part | None) -> int:
+    def raw_width(self, node: Node, part: InnerPart | None) -> int:
         """Width of a raw value."""
         ...
 
-    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: Part | None) -> float:
+    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:
         """Floating-point operations of `run`, for this many tokens per slot over this many rows."""
         ...
 
-    def write_flops(self, node: Node, part: Part | None) -> float:
+    def write_flops(self, node: Node, part: InnerPart | None) -> float:
         """Floating-point operations per token of turning a raw value into a residual contribution."""
         ...
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.errors import BadData, ModelMismatch, counted, fail
+from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, counted, fail
 from scrubbing.graph.model_graph import ModelGraph, Slot
 from scrubbing.graph.nodes import MASK, Node
-from scrubbing.hypothesis.parts import Part
 from scrubbing.models.protocol import Inputs
 from scrubbing.models.tokens import Tokens
+from scrubbing.parts import InnerPart
 
 Compute = Callable[..., Tensor]
 
@@ -119,25 +119,28 @@ class ToyModel:
         prepared: Mapping[str, Tensor],
         tokens: Mapping[str, Tokens],
         visible: Tensor | None,
-        part: Part | None,
+        part: InnerPart | None,
     ) -> list[Tensor]:
-        """See `Model.run`."""
+        """See `Model.run`; nothing is known of what is inside a node."""
         (node,) = nodes
+        if part is not None:
+            problem = f"the nodes of {self.name} are plain functions, which have no {part} inside."
+            fail(IllegalHypothesis, "SCR-PART", problem, "Claim a part of what the node writes.", f"node {node}")
         return [self._computed(node, prepared)]
 
-    def write(self, raws: Sequence[tuple[Node, Part | None, Tensor]]) -> Tensor:
+    def write(self, raws: Sequence[tuple[Node, InnerPart | None, Tensor]]) -> Tensor:
         """See `Model.write`."""
         return torch.stack([raw for _, _, raw in raws]).sum(0)
 
-    def raw_width(self, node: Node, part: Part | None) -> int:
+    def raw_width(self, node: Node, part: InnerPart | None) -> int:
         """See `Model.raw_width`."""
         return self._widths[node]
 
-    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: Part | None) -> float:
+    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:
         """One operation per number read: plain functions do not say what they cost."""
         return sum(tokens.values())
 
-    def write_flops(self, node: Node, part: Part | None) -> float:
+    def write_flops(self, node: Node, part: InnerPart | None) -> float:
         """See `Model.write_flops`."""
         return 0.0
 

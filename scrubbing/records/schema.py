@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from scrubbing.stats.intervals import Estimate
 
@@ -273,8 +273,9 @@ class Choices(_Strict):
     clusters: str | None = None
     """Feature whose equal values make references one unit; None: every reference is one."""
     interval: str = "percentile bootstrap over references, 95 %"
-    numerics: int = 1
-    """Version of draws and evaluation; records of different ones are not compared input by input."""
+    numerics: int = 2
+    """Version of draws and evaluation; records of different ones are not compared input by input. 1: streams were named
+    by the words of claims. 2: by their structure."""
 
 
 class Provenance(_Strict):
@@ -345,3 +346,11 @@ class RunRecord(_Strict):
     """Measured for snapshots, and where a gate failed."""
     accepted: Accepted | None = None
     """None where the record is not a snapshot."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_numerics(cls, value: Any) -> Any:
+        """Records from before there was a second numbering of draws do not say that theirs is the first."""
+        if isinstance(value, dict) and isinstance(value.get("choices"), dict):
+            return value | {"choices": {"numerics": 1} | value["choices"]}
+        return value

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from scrubbing.data.features import Feature
 from scrubbing.graph.nodes import Node
-from scrubbing.hypothesis.samplers import Sampler
+from scrubbing.hypothesis.streams import ROOT, Streams
 from scrubbing.hypothesis.treeify import Region, Tree
+from scrubbing.samplers import Agree, Sampler
 
 Ablation = Literal["mean", "zero", "noise"]
 
@@ -22,13 +24,17 @@ class Context:
     Compared by identity: whoever builds contexts makes one object per meaning.
     """
 
-    key: str
-    """Name of the random stream; the claim's path."""
+    path: str
+    """Whose inputs these are, in words."""
+    stream: str
+    """Name of the random stream, which no words are part of."""
     parent: Context | None
     """The context whose inputs the new ones must agree with; None for the reference."""
     sampler: Sampler | None = None
     feature: Feature | None = None
     """What must agree."""
+    exclude_self: bool = False
+    """Never draw the input that is held."""
     position: int | None = None
     """Where a per-position feature is compared, if not at the row's own position."""
     space: int = 0
@@ -39,10 +45,10 @@ class Context:
     """The claim it belongs to; None for unclaimed draws, which reports do not count."""
 
     def __repr__(self) -> str:
-        return f"<{self.key}>" if self.ablation is None else f"<{self.ablation}>"
+        return f"<{self.path}>" if self.ablation is None else f"<{self.ablation}>"
 
 
-REFERENCE = Context("reference", None)
+REFERENCE = Context("reference", ROOT, None)
 """Every row holds its own reference input."""
 
 
@@ -61,12 +67,24 @@ SCRUB = Mode()
 
 
 class Contexts:
-    """The contexts of a treeified hypothesis, each built once."""
+    """The contexts of a treeified hypothesis, each built once.
+
+    Args:
+        tree: on the dataset that inputs are drawn from.
+        mode: what contexts become.
+    """
 
     def __init__(self, tree: Tree, mode: Mode = SCRUB) -> None:
         self.tree = tree
         self.mode = mode
         self._built: dict[object, Context] = {}
+        self._names = {0: ROOT}
+
+    @cached_property
+    def streams(self) -> Streams:
+        """Names of streams on the tree's dataset."""
+        assert self.tree.data is not None, "nothing can be drawn without a dataset"
+        return Streams(self.tree.data, self.tree.graph.positions)
 
     def of(self, index: int) -> Context:
         """The context of a region: the input its claim holds."""
@@ -77,30 +95,36 @@ class Contexts:
         if self.mode.claimed == "exact" or self.mode.alone not in (None, index):
             return above
         if self.mode.claimed == "mean":
-            ablated = self._once("mean", lambda: Context("mean", REFERENCE, ablation="mean"))
+            ablated = self._once("mean", lambda: Context("mean", ROOT, REFERENCE, ablation="mean"))
             return ablated if region.parent == 0 else above
-        claim = region.claim
-        sampler = claim.sampler or Sampler("agree")
-        feature = sampler.feature or claim.variable.agrees_on()
-        if sampler.kind == "exact" or (sampler.kind == "agree" and feature.op == "identity"):
-            return above
-        return self._draw(region, above, sampler, feature)
+        sampler = region.claim.sampler or Agree()
+        feature = sampler.agrees_on(region.claim.variable.agrees_on())
+        return above if sampler.keeps(feature) else self._draw(region, above, sampler, feature)
 
     def unclaimed(self, index: int, node: Node | None = None) -> Context:
         """What flows into a region's nodes where nothing is claimed, from `node` if draws are per producing node."""
-        held = self.of(index)
-        spec = self.tree.regions[index].claim.unclaimed
-        if self.mode.unclaimed == "exact" or spec.sampler.kind == "exact":
+        held, region = self.of(index), self.tree.regions[index]
+        rule, path = region.unclaimed, f"{region.path} / ~unclaimed"
+        if self.mode.unclaimed == "exact" or rule.sampler.keeps(rule.feature):
             return held  # an ablation stands in for what would be resampled, and this would not
-        if self.mode.unclaimed in ("mean", "zero", "noise"):
-            key = f"{self.tree.regions[index].path} / ~{self.mode.unclaimed}"
-            ablation: Ablation = self.mode.unclaimed  # pyright: ignore[reportAssignmentType]
-            return self._once(key, lambda: Context(key, held, space=held.space, ablation=ablation))
-        key = f"{self.tree.regions[index].path} / ~unclaimed"
-        if spec.separately and node is not None:
-            key += f" {node}"
-        space = self._space(index)
-        return self._once(key, lambda: Context(key, held, spec.sampler, spec.sampler.feature, space=space))
+        if self.mode.unclaimed != "sample":
+            ablation: Ablation = self.mode.unclaimed
+            return self._once(
+                ("ablated", index),
+                lambda: Context(path, self._name(index), held, space=held.space, ablation=ablation),
+            )
+        node = node if rule.separately else None
+        return self._once(
+            ("unclaimed", index, node),
+            lambda: Context(
+                path if node is None else f"{path} {node}",
+                self.streams.unclaimed(rule, self._name(index), node),
+                held,
+                rule.sampler,
+                rule.feature,
+                space=self._space(index),
+            ),
+        )
 
     def is_leaf(self, index: int) -> bool:
         """Whether the claim's node is evaluated wholly on its own input."""
@@ -109,19 +133,38 @@ class Contexts:
         return not self.tree.regions[index].children
 
     def _draw(self, region: Region, above: Context, sampler: Sampler, feature: Feature) -> Context:
-        claim = region.claim
-        if claim.exclude_self:
-            sampler = replace(sampler, exclude_self=True)
-        key, identity = region.path, ("region", region.index)
+        claim, path, identity = region.claim, region.path, ("region", region.index)
         if claim.group is not None:
             # One stream per group: claims that hold the same input then draw the same one. A uniform draw holds none.
-            held = None if feature.op == "constant" else above
-            key, identity = f"group {claim.group}", ("group", claim.group, sampler, feature, held)
+            anyones = sampler.ignores_held(feature) and not claim.exclude_self
+            path, held = f"group {claim.group}", None if anyones else above
+            identity = ("group", claim.group, sampler, feature, claim.exclude_self, held)
         position = None
         if feature.per == "position" and not self.tree.within_each(region.index):
             position = self.tree.at_one_position(region.index)
-        space = self._space(region.index)
-        return self._once(identity, lambda: Context(key, above, sampler, feature, position, space, region=region.index))
+        return self._once(
+            identity,
+            lambda: Context(
+                path,
+                self.streams.drawn(claim, self._name(region.index)),
+                above,
+                sampler,
+                feature,
+                claim.exclude_self,
+                position,
+                self._space(region.index),
+                region=region.index,
+            ),
+        )
+
+    def _name(self, index: int) -> str:
+        """The name of a region's stream, as long as it is in no group."""
+        if index not in self._names:
+            parent = self.tree.regions[index].parent
+            assert parent is not None
+            above = self.tree.regions[parent]
+            self._names |= zip(above.children, self.streams.below(above.claim, self._name(parent)), strict=True)
+        return self._names[index]
 
     def _space(self, index: int) -> int:
         region = self.tree.regions[index]

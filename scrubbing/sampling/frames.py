@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.data.agreement import disagree, groups, locate
 from scrubbing.data.dataset import Dataset
-from scrubbing.data.features import anything
-from scrubbing.errors import IllegalHypothesis, NothingToDraw, fail, located
 from scrubbing.rng import stream_key, uniform
+from scrubbing.samplers import Asked
 from scrubbing.sampling.contexts import REFERENCE, Context
 
 Rows = NDArray[np.int64]
@@ -104,99 +102,29 @@ class Frame:
         return self.blocks.get(context, self.data), self.held[context]
 
     def _drawn(self, context: Context) -> Rows:
-        assert context.sampler is not None and context.parent is not None
-        sampler = context.sampler
-        if sampler.kind == "fixed":
-            return np.full(len(self), int(np.flatnonzero(self.data.ids == sampler.input_id)[0]))
+        assert context.sampler is not None and context.feature is not None and context.parent is not None
         data, held = self.source(context.parent)
-        if sampler.kind == "generated":
-            self.blocks[context] = self._generated(context, data, held)
-            return np.arange(len(self))
-        return self._agreeing(context, data, held)
-
-    def _agreeing(self, context: Context, data: Dataset, held: Rows) -> Rows:
-        feature, sampler = context.feature, context.sampler
-        assert feature is not None and sampler is not None
-        table = groups(feature, self.data)
-        position: Rows | None = None
-        if feature.per == "position":
-            position = self.focus if context.position is None else np.full(len(self), context.position)
-            assert position is not None
-        if data is self.data:
-            group = table.group[held] if position is None else table.group[held, position]
-        else:
-            group = locate(feature, data, held, self.data, position)
-        size = np.where(group < 0, 0, table.size[group])
-        others = size - 1 if sampler.exclude_self and data is self.data else size
-        if not (others > 0).all():
-            _nothing(context, data, held, int(np.argmin(others > 0)), self)
-        u = uniform(stream_key(self.seed, context.key), self.ids, self.draw, self.counter)
-        pick = (u * others).astype(np.int64)
-        if sampler.exclude_self and data is self.data:
-            rank = table.rank[held] if position is None else table.rank[held, position]
-            pick += pick >= rank
-        rows = table.members[table.start[group] + pick].astype(np.int64)
-        if context.region is not None:
-            count = self.counts.setdefault(context, DrawCounts())
-            count.agreed.append(size)
-            count.total += len(rows)
-            count.returned_self += int((rows == held).sum()) if data is self.data else 0
-        return rows
-
-    def _generated(self, context: Context, data: Dataset, held: Rows) -> Dataset:
-        assert context.sampler is not None and context.sampler.generate is not None
-        key = context.key
+        place = self.focus if context.position is None else np.full(len(self), context.position)
 
         def random(columns: int) -> NDArray[np.float64]:
-            keys = (stream_key(self.seed, f"{key} / column {i}") for i in range(columns))
-            return np.stack([uniform(k, self.ids, self.draw, self.counter) for k in keys], axis=1)
+            names = (context.stream + (f" {column}" if column else "") for column in range(columns))
+            keys = [stream_key(self.seed, name) for name in names]
+            return np.stack([uniform(key, self.ids, self.draw, self.counter) for key in keys], axis=1)
 
-        asked = data.take(held) if len(np.unique(held)) == len(held) else _repeated(data, held)
-        name = f"inputs generated for {key}"
-        with located(name):
-            made = self.data.like(context.sampler.generate(asked, random), name)
-            _check_shapes(made, asked)
-            differ = disagree(context.feature or anything, asked, made)
-        if differ.any():
-            row = int(np.argmax(differ))
-            problem = (
-                f"{int(differ.sum())} of {len(made)} generated inputs do not agree with the held one on "
-                f"{context.feature}: {made.show(row)!r} for {asked.show(row)!r}."
+        drawn = context.sampler.draw(
+            Asked(
+                self.data, context.feature, data, held, place, context.exclude_self, random, self.ids, self.draw,
+                context.path,
             )
-            fail(IllegalHypothesis, "SCR-GENERATED", problem, "Make inputs that agree on the feature.", key)
-        return made
-
-
-def _check_shapes(made: Dataset, asked: Dataset) -> None:
-    """An input that lacks its mask, or is shorter, would be read as something else than it is."""
-    for name in asked:
-        if name in ("tokens", "mask") and name not in made:
-            problem = f"they have no column {name!r}, and the held inputs have."
-            fail(IllegalHypothesis, "SCR-GENERATED", problem, "Return every column that the model reads.")
-        if name in made and made[name].shape != asked[name].shape:
-            shapes = f"{list(made[name].shape)}, and that of the held inputs {list(asked[name].shape)}"
-            problem = f"their column {name!r} has shape {shapes}."
-            fail(IllegalHypothesis, "SCR-GENERATED", problem, "Return one input per held input, of the same length.")
-
-
-def _repeated(data: Dataset, rows: Rows) -> Dataset:
-    return data.like({name: data[name][rows] for name in data})
-
-
-def _nothing(context: Context, data: Dataset, held: Rows, row: int, frame: Frame) -> None:
-    assert context.feature is not None and context.sampler is not None
-    place = frame.focus[row] if frame.focus is not None and context.feature.per == "position" else context.position
-    position = None if place is None else int(place)
-    value = context.feature.value_at(data, int(held[row]), position)
-    never, remedy = "", "Use a coarser feature, more data, or a generated sampler."
-    if context.sampler.exclude_self:
-        never, remedy = " other than itself", "Drop exclude_self, or use a coarser feature or more data."
-    problem = (
-        f"no input{never} has {context.feature} = {value!r}{'' if position is None else f' at position {position}'}, "
-        f"the value of {data.show(int(held[row]))!r} (reference input id {int(frame.ids[row])}, "
-        f"draw {int(frame.draw[row])})."
-    )
-    fail(NothingToDraw, "SCR-DRAW", problem, remedy, context.key)
+        )  # fmt: skip
+        if drawn.made is not None:
+            self.blocks[context] = drawn.made
+        if context.region is not None and drawn.agreed is not None:
+            count = self.counts.setdefault(context, DrawCounts())
+            count.agreed.append(drawn.agreed)
+            count.total += len(drawn.rows)
+            count.returned_self += int((drawn.rows == held).sum()) if data is self.data else 0
+        return drawn.rows
 
 
 def sample_tree(
@@ -211,7 +139,3 @@ def sample_tree(
         for path, context in contexts.items()
         if context.space == 0 and context.ablation is None and frame.source(context)[0] is data
     }
-
-
-Uniform = Callable[[int], NDArray[np.float64]]
-"""What a generating sampler gets as its randomness."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.nodes import Node
-from scrubbing.hypothesis.parts import Part
 from scrubbing.models.protocol import Model
 from scrubbing.models.tokens import Tokens
+from scrubbing.parts import InnerPart
 
 
 class NodeEvaluator(Protocol):
@@ -32,7 +32,7 @@ class NodeEvaluator(Protocol):
         slots: Mapping[str, Tensor],
         visible: Tensor | None,
         frozen: Mapping[str, Tensor] | None,
-        part: Part | None,
+        part: InnerPart | None,
     ) -> Tensor:
         """Contribution of a node to the residual stream, `[positions, d]`.
 
@@ -41,7 +41,7 @@ class NodeEvaluator(Protocol):
             slots: residual inputs by slot.
             visible: padding mask of keys, bool `[positions]`.
             frozen: residual inputs whose norm scales are used instead of the slots' own.
-            part: only what these neurons write, or what flows through these (query, key) pairs of attention.
+            part: only what this part of the neurons writes, or what flows through this part of attention.
         """
         ...
 
@@ -70,7 +70,7 @@ class ProtocolNodes:
         slots: Mapping[str, Tensor],
         visible: Tensor | None,
         frozen: Mapping[str, Tensor] | None,
-        part: Part | None,
+        part: InnerPart | None,
     ) -> Tensor:
         """See `NodeEvaluator.evaluate`."""
         length = len(next(iter(slots.values())))

@@ -1,13 +1,16 @@
 """The slow recursive oracle: causal scrubbing as it is defined, one tree node at a time, sharing no code with the
 planner.
 
+Parts, samplers and routes are asked for their own definitions: which inputs are allowed, which path is covered, which
+function of an output. How these are stored, found, shared and batched is the engine's, and nothing here.
+
 For one reference input it walks every path from the output. Paths are matched by looking at the whole path, values are
 whole sequences, draws look through the dataset. It decides who is right; it is far too slow for anything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +24,10 @@ from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Positions
 from scrubbing.hypothesis.claims import Claim, Target
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.hypothesis.parts import Direction, Part
-from scrubbing.hypothesis.samplers import Sampler
+from scrubbing.hypothesis.streams import ROOT, Streams
+from scrubbing.parts import InnerPart, InputPart, OutputPart, Part
 from scrubbing.rng import stream_key, uniform
+from scrubbing.samplers import Agree, Among, Held, Sampler
 from scrubbing.testing.nodes import NodeEvaluator
 
 Choose = Callable[[str, list[int], int, int, int], int]
@@ -41,17 +45,20 @@ def by_seed(seed: int) -> Choose:
 
 
 @dataclass(frozen=True)
-class _Held:
-    """A claim in force: the input it holds, under the name of its stream."""
+class _Claimed:
+    """A claim in force: the input it holds."""
 
     claim: Claim
-    path: str
+    name: str
+    """Of its stream."""
     row: int
     node: Node
     focus: int | None
     counter: int
 
 
+Below = tuple[str, Claim]
+"""A child claim with the name of its stream."""
 Step = tuple[Node, str]
 """A reading node and the slot it reads by."""
 
@@ -71,14 +78,15 @@ class Oracle:
         self.graph = graph
         self.data = data
         self.model = model
-        self._clean: dict[tuple[int, Node, Part | None], Tensor] = {}
+        self.streams = Streams(data, graph.positions)
+        self._clean: dict[tuple[int, Node, InnerPart | None], Tensor] = {}
 
     def output(self, hypothesis: Hypothesis, row: int, draw: int, choose: Choose) -> Tensor:
         """The scrubbed output for the reference input in this row, `[positions, d_out]`."""
         self.reference, self.draw, self.choose = int(self.data.ids[row]), draw, choose
         self._drawn: dict[tuple[str, int], int] = {}
-        root = hypothesis.correspondence
-        held = _Held(root, root.label, row, self.graph.output, None, 0)
+        self.hypothesis, root = hypothesis, hypothesis.correspondence
+        held = _Claimed(root, ROOT, row, self.graph.output, None, 0)
         with torch.inference_mode():
             if not root.children:
                 return self._clean_value(self.graph.output, row)
@@ -92,32 +100,28 @@ class Oracle:
     # --- draws
     # ---------------------------------------------------------------------------------------------------------
 
-    def _draw(self, name: str, sampler: Sampler, feature: Feature | None, held: _Held, position: int | None) -> int:
-        if sampler.kind == "exact":
+    def _draw(
+        self, name: str, sampler: Sampler, feature: Feature, held: _Claimed, position: int | None, others: bool = False
+    ) -> int:
+        if sampler.keeps(feature):
             return held.row
-        if sampler.kind == "fixed":
-            return [int(i) for i in self.data.ids].index(sampler.input_id)
+        if not isinstance(sampler, Among):
+            raise NotImplementedError(f"the oracle draws from the dataset, and an input is {sampler}")
         if (name, held.counter) not in self._drawn:
-            assert feature is not None
-            values = feature(self.data)
-            if feature.per == "position":
-                values = values[:, position]
-            agreeing = [r for r in range(len(self.data)) if np.array_equal(values[r], values[held.row])]
-            agreeing.sort(key=lambda r: int(self.data.ids[r]))
-            if sampler.exclude_self:
-                agreeing.remove(held.row)
-            picked = self.choose(name, agreeing, self.reference, self.draw, held.counter)
-            self._drawn[name, held.counter] = picked
+            allowed = sampler.allowed(Held(self.data, feature, self.data, held.row, position))
+            options = [row for row in range(len(self.data)) if allowed[row] and not (others and row == held.row)]
+            options.sort(key=lambda row: int(self.data.ids[row]))
+            self._drawn[name, held.counter] = self.choose(name, options, self.reference, self.draw, held.counter)
         return self._drawn[name, held.counter]
 
-    def _descend(self, above: _Held, path: str, claim: Claim, node: Node, position: int | None) -> _Held:
+    def _below(self, held: _Claimed) -> list[Below]:
+        return list(zip(self.streams.below(held.claim, held.name), held.claim.children, strict=True))
+
+    def _descend(self, above: _Claimed, below: Below, node: Node, position: int | None) -> _Claimed:
         """The child claim in force; `position` is the row of a claim that draws per position."""
-        sampler = claim.sampler or Sampler("agree")
-        feature = sampler.feature or claim.variable.agrees_on()
-        if claim.exclude_self:
-            sampler = Sampler(sampler.kind, sampler.feature, sampler.input_id, exclude_self=True)
-        if feature.op == "identity" and sampler.kind == "agree":
-            sampler = Sampler("exact")
+        name, claim = below
+        sampler = claim.sampler or Agree()
+        feature = sampler.agrees_on(claim.variable.agrees_on())
         focus, counter = above.focus, above.counter
         if position is not None:
             focus, counter = position, above.counter * (self.graph.positions + 1) + position + 1
@@ -126,19 +130,19 @@ class Oracle:
             chosen = claim.targets[0].positions
             assert chosen is not None
             where = (chosen.resolve(self.graph.positions, MASK in self.graph.slots) or (None,))[0]
-        name = f"group {claim.group}" if claim.group is not None else path
-        row = self._draw(name, sampler, feature, _Held(claim, path, above.row, node, focus, counter), where)
-        return _Held(claim, path, row, node, focus, counter)
+        held = _Claimed(claim, name, above.row, node, focus, counter)
+        row = self._draw(self.streams.drawn(claim, name), sampler, feature, held, where, claim.exclude_self)
+        return _Claimed(claim, name, row, node, focus, counter)
 
-    def _unclaimed(self, held: _Held, node: Node) -> int:
-        spec = held.claim.unclaimed
-        name = f"{held.path} / ~unclaimed" + (f" {node}" if spec.separately else "")
-        return self._draw(name, spec.sampler, spec.sampler.feature, held, None)
+    def _unclaimed(self, held: _Claimed, node: Node) -> int:
+        rule = self.hypothesis.rule(held.claim)
+        name = self.streams.unclaimed(rule, held.name, node if rule.separately else None)
+        return self._draw(name, rule.sampler, rule.feature, held, held.focus)
 
     # --- values
     # --------------------------------------------------------------------------------------------------------
 
-    def _clean_value(self, node: Node, row: int, part: Part | None = None) -> Tensor:
+    def _clean_value(self, node: Node, row: int, part: InnerPart | None = None) -> Tensor:
         """A node on one input alone."""
         key = (row, node, part)
         if key not in self._clean:
@@ -159,73 +163,61 @@ class Oracle:
     def _visible(self, row: int) -> Tensor | None:
         return torch.from_numpy(np.array(self.data["mask"][row]).astype(bool)) if MASK in self.graph.slots else None
 
-    def _value(self, held: _Held, part: Part | None = None) -> Tensor:
+    def _value(self, held: _Claimed, part: InnerPart | None = None) -> Tensor:
         """The claimed node of a claim in force."""
         if not held.claim.children:
             return self._clean_value(held.node, held.row, part)
-        own = [(p, c) for p, c in held.claim.paths(held.path) if c.targets[0].node is None and c.targets[0].only]
+        own = [(n, c) for n, c in self._below(held) if c.targets[0].node is None and c.targets[0].only]
         if own:
             unclaimed = self._unclaimed(held, held.node)
             total = self._clean_value(held.node, unclaimed)
-            for path, child in own:
-                piece = child.targets[0].only
-                assert piece is not None
-                total = total - self._part_of_clean(piece, held.node, unclaimed)
-                total = total + self._claimed(held, path, child, child.targets[0], held.node)
+            for below in own:
+                target = below[1].targets[0]
+                assert target.only is not None
+                total = total - self._part_of_clean(target.only, held.node, unclaimed)
+                total = total + self._claimed(held, below, target, held.node)
             return total
         if not self.graph.slots[held.node]:
             return self._clean_value(held.node, held.row, part)
         return self._mixed(held, held.node, (), part)
 
-    def _claimed(self, above: _Held, path: str, claim: Claim, target: Target, node: Node) -> Tensor:
+    def _claimed(self, above: _Claimed, below: Below, target: Target, node: Node) -> Tensor:
         """What a child claim contributes at a node: the whole of it or a part, each position on its own if it says
         so.
         """
-        if not claim.each:
-            held = self._descend(above, path, claim, node, None)
-            return self._whole_or_part(held, target.only)
-        rows = [self._descend(above, path, claim, node, j) for j in range(self.graph.positions)]
+        if not below[1].each:
+            return self._whole_or_part(self._descend(above, below, node, None), target.only)
+        rows = [self._descend(above, below, node, j) for j in range(self.graph.positions)]
         return torch.stack([self._whole_or_part(held, target.only)[j] for j, held in enumerate(rows)])
 
-    def _whole_or_part(self, held: _Held, part: Part | None) -> Tensor:
-        if part is None:
-            return self._value(held)
-        if part.inner:
+    def _whole_or_part(self, held: _Claimed, part: Part | None) -> Tensor:
+        if part is None or isinstance(part, InnerPart):
             return self._value(held, part)
-        if part.kind == "function":
-            return self._function(part, held.row)
+        if isinstance(part, InputPart):
+            return self._of_input(part, held.row)
         return self._of_output(part, self._value(held))
 
     def _part_of_clean(self, part: Part, node: Node, row: int) -> Tensor:
-        if part.inner:
+        if isinstance(part, InnerPart):
             return self._clean_value(node, row, part)
-        return (
-            self._function(part, row)
-            if part.kind == "function"
-            else self._of_output(part, self._clean_value(node, row))
-        )
+        if isinstance(part, InputPart):
+            return self._of_input(part, row)
+        return self._of_output(part, self._clean_value(node, row))
 
     def _of_output(self, part: Part, value: Tensor) -> Tensor:
-        if part.kind == "activation":
-            assert part.compute is not None
-            return part.compute(value)
-        vectors = part.vectors.vectors(self.model) if isinstance(part.vectors, Direction) else part.vectors
-        assert vectors is not None
-        span = torch.tensor(vectors.array(), dtype=torch.float64)
-        return (value.double() @ torch.linalg.pinv(span) @ span).to(value.dtype)
+        assert isinstance(part, OutputPart)
+        return part.function(self.model)(value.clone())
 
-    def _function(self, part: Part, row: int) -> Tensor:
-        assert part.compute is not None
-        value = torch.as_tensor(np.asarray(part.compute(self.data))[row], dtype=torch.float64)
-        if part.vectors is not None:
-            vectors = part.vectors.vectors(self.model) if isinstance(part.vectors, Direction) else part.vectors
-            value = value.reshape(-1, 1) * torch.tensor(vectors.array()[0])
+    def _of_input(self, part: InputPart, row: int) -> Tensor:
+        value, along = torch.as_tensor(np.asarray(part.values(self.data))[row]).double(), part.along(self.model)
+        if along is not None:
+            value = value.reshape(-1, 1) * torch.tensor(along)
         return value.reshape(-1, value.shape[-1]).expand(self.graph.positions, -1).to(self._dtype())
 
     def _dtype(self) -> torch.dtype:
         return self._clean_value(next(n for n, s in self.graph.slots.items() if not s and n != MASK), 0).dtype
 
-    def _mixed(self, held: _Held, node: Node, path: tuple[Step, ...], part: Part | None = None) -> Tensor:
+    def _mixed(self, held: _Claimed, node: Node, path: tuple[Step, ...], part: InnerPart | None = None) -> Tensor:
         """A node on the path from a claim's own node, recomputed on its mixture."""
         slots = self.graph.slots[node]
         read: dict[str, Tensor] = {}
@@ -240,7 +232,7 @@ class Oracle:
             frozen = {slot: self._clean_slot(node, slot, held.row) for slot in read}
         return self.nodes.evaluate(node, read, visible, frozen, part)
 
-    def _slot(self, held: _Held, node: Node, path: tuple[Step, ...], slot: str) -> Tensor:
+    def _slot(self, held: _Claimed, node: Node, path: tuple[Step, ...], slot: str) -> Tensor:
         """A slot's input, put together position by position."""
         positions = range(self.graph.positions)
         made: dict[object, Tensor] = {}
@@ -250,7 +242,7 @@ class Oracle:
             if reader is not None:
                 key: object = reader[0]
                 if key not in made:
-                    made[key] = self._read(held, reader[0], reader[1], node, slot)
+                    made[key] = self._read(held, (reader[0], reader[1]), node, slot)
                 columns.append(made[key][j])
                 continue
             total: Tensor | float = self.nodes.extra(node, slot)
@@ -265,12 +257,12 @@ class Oracle:
         return torch.stack(columns)
 
     def _readers(
-        self, held: _Held, node: Node, path: tuple[Step, ...], slot: str
+        self, held: _Claimed, node: Node, path: tuple[Step, ...], slot: str
     ) -> list[tuple[str, Claim, Positions | None]]:
         """Child claims on what this slot reads."""
         return [
             (below, claim, target.positions)
-            for below, claim in held.claim.paths(held.path)
+            for below, claim in self._below(held)
             for target in claim.targets
             if target.claims_slot(slot)
             and (
@@ -279,42 +271,44 @@ class Oracle:
             )
         ]
 
-    def _read(self, above: _Held, path: str, claim: Claim, node: Node, slot: str) -> Tensor:
-        def value(held: _Held) -> Tensor:
+    def _read(self, above: _Claimed, below: Below, node: Node, slot: str) -> Tensor:
+        claim = below[1]
+
+        def value(held: _Claimed) -> Tensor:
             return self._slot(held, node, (), slot) if claim.children else self._clean_slot(node, slot, held.row)
 
         if not claim.each:
-            return value(self._descend(above, path, claim, node, None))
-        rows = [self._descend(above, path, claim, node, j) for j in range(self.graph.positions)]
+            return value(self._descend(above, below, node, None))
+        rows = [self._descend(above, below, node, j) for j in range(self.graph.positions)]
         return torch.stack([value(held)[j] for j, held in enumerate(rows)])
 
-    def _source(self, held: _Held, path: tuple[Step, ...], parent: Node, j: int) -> tuple[object, ...]:
+    def _source(self, held: _Claimed, path: tuple[Step, ...], parent: Node, j: int) -> tuple[object, ...]:
         """Where one writer's contribution at a position comes from: claims on it, a mixture, or nothing claimed."""
         hits = tuple(
             (below, k)
-            for below, claim in held.claim.paths(held.path)
+            for below, claim in self._below(held)
             for k, target in enumerate(claim.targets)
             if not target.read_slots and target.node == parent and _matches(target, path, parent)
             if self._at(target.positions, j, held.row)
         )
         if hits:
             return ("claimed", *hits)
-        claims = [(claim, target) for _, claim in held.claim.paths(held.path) for target in claim.targets]
-        if any(self._leads_on(target, path, parent) for _, target in claims):
+        targets = [target for claim in held.claim.children for target in claim.targets]
+        if any(self._leads_on(target, path, parent) for target in targets):
             return ("mixed",)
         return ("unclaimed",)
 
-    def _contribution(self, held: _Held, path: tuple[Step, ...], parent: Node, source: tuple[object, ...]) -> Tensor:
+    def _contribution(self, held: _Claimed, path: tuple[Step, ...], parent: Node, source: tuple[object, ...]) -> Tensor:
         if source[0] == "mixed":
             return self._mixed(held, parent, path)
         if source[0] == "unclaimed":
             return self._clean_value(parent, self._unclaimed(held, parent))
-        claims = dict(held.claim.paths(held.path))
+        claims = dict(self._below(held))
         total: Tensor | None = None
         for below, k in source[1:]:  # pyright: ignore[reportGeneralTypeIssues]
             claim = claims[below]
             target = claim.targets[k]
-            value = self._claimed(held, below, claim, target, parent)
+            value = self._claimed(held, (below, claim), target, parent)
             if target.only is None:
                 return value
             if total is None:
@@ -323,14 +317,14 @@ class Oracle:
         assert total is not None
         return total
 
-    def _mask_row(self, held: _Held, node: Node, path: tuple[Step, ...], slot: str) -> int:
+    def _mask_row(self, held: _Claimed, node: Node, path: tuple[Step, ...], slot: str) -> int:
         for below, claim, _ in self._readers(held, node, path, slot):
-            inner = self._descend(held, below, claim, node, None)
+            inner = self._descend(held, (below, claim), node, None)
             return self._mask_row(inner, node, (), slot) if claim.children else inner.row
-        for below, claim in held.claim.paths(held.path):
-            for target in claim.targets:
+        for below in self._below(held):
+            for target in below[1].targets:
                 if target.node == MASK and _matches(target, (*path, (node, slot)), MASK):
-                    return self._descend(held, below, claim, MASK, None).row
+                    return self._descend(held, below, MASK, None).row
         return self._unclaimed(held, MASK)
 
     def _at(self, positions: Positions | None, j: int, row: int) -> bool:
@@ -362,14 +356,12 @@ class Oracle:
     def _allowed(self, target: Target, path: tuple[Step, ...]) -> bool:
         """Whether a path's components so far are ones the target's route may pass."""
         assert target.route is not None
-        between = [node for node, _ in path[1:]]
         if target.into_slots and path[0][1] not in target.into_slots:
             return False
-        if target.route.kind == "direct":
-            return not between
-        if target.route.kind == "via":
-            return tuple(between) == target.route.through[: len(between)]
-        return not set(between) & target.route.avoid
+        state: Hashable | None = target.route.start()
+        for node, _ in path[1:]:
+            state = None if state is None else target.route.step(state, node)
+        return state is not None
 
 
 def _matches(target: Target, path: tuple[Step, ...], end: Node) -> bool:
@@ -378,10 +370,4 @@ def _matches(target: Target, path: tuple[Step, ...], end: Node) -> bool:
         return False
     if target.into_slots and path[0][1] not in target.into_slots:
         return False
-    between = tuple(node for node, _ in path[1:])
-    match target.route.kind:
-        case "direct":
-            return not between
-        case "via":
-            return between == target.route.through
-    return not set(between) & target.route.avoid
+    return target.route.covers(node for node, _ in path[1:])

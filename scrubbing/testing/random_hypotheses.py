@@ -16,9 +16,9 @@ from scrubbing.hypothesis.claims import OUTPUT, Bundle, Claim, Target, reads
 from scrubbing.hypothesis.claims import part as own_part
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.legality import faults
-from scrubbing.hypothesis.parts import Part, activation, attending_to, function, neurons, offsets, pairs, project
-from scrubbing.hypothesis.samplers import Sampler, Unclaimed, agree, exact, fixed, separate, uniform
 from scrubbing.hypothesis.variables import Variable
+from scrubbing.parts import Part, activation, attending_to, function, neurons, offsets, pairs, project
+from scrubbing.samplers import Sampler, Unclaimed, agree, exact, fixed, separate, uniform
 
 Rng = np.random.Generator
 

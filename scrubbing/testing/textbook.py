@@ -14,10 +14,10 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.nodes import Node
-from scrubbing.hypothesis.parts import Part
 from scrubbing.models.transformer.forward import norm, pattern
 from scrubbing.models.transformer.model import Transformer
 from scrubbing.models.transformer.weights import Norm
+from scrubbing.parts import AttentionPart, InnerPart
 
 
 class TextbookNodes:
@@ -46,7 +46,7 @@ class TextbookNodes:
         slots: Mapping[str, Tensor],
         visible: Tensor | None,
         frozen: Mapping[str, Tensor] | None,
-        part: Part | None,
+        part: InnerPart | None,
     ) -> Tensor:
         """See `NodeEvaluator.evaluate`."""
         by = self.weights.final if node.kind == "logits" else self.weights.attention[node.layer].norm
@@ -56,7 +56,7 @@ class TextbookNodes:
             return logits if self.weights.b_U is None else logits + self.weights.b_U
         return self._head(node, x, visible, part)
 
-    def _head(self, node: Node, x: Mapping[str, Tensor], visible: Tensor | None, part: Part | None) -> Tensor:
+    def _head(self, node: Node, x: Mapping[str, Tensor], visible: Tensor | None, part: InnerPart | None) -> Tensor:
         attention, length = self.weights.attention[node.layer], len(x["q"])
         allowed = torch.ones(length, length, dtype=torch.bool)
         allowed = allowed.tril() if self.spec.causal else allowed
@@ -65,9 +65,9 @@ class TextbookNodes:
         v = x["v"] @ attention.W_V[kv]
         v = v if attention.b_V is None else v + attention.b_V[kv]
         attends = pattern(self.spec, self.weights, attention, node.head, (x["q"][None], x["k"][None]), allowed[None])[0]
-        if part is not None:
+        if isinstance(part, AttentionPart):
             chosen = torch.from_numpy(part.between(length))
-            attends = (chosen & allowed).to(v.dtype) if part.kind == "as_if" else torch.where(chosen, attends, 0.0)
+            attends = (chosen & allowed).to(v.dtype) if part.as_if else torch.where(chosen, attends, 0.0)
         return attends @ v @ attention.W_O[node.head]
 
 

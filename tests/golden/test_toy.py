@@ -23,15 +23,13 @@ from scrubbing import (
     SquaredError,
     ToyModel,
     Variable,
-    agree,
     anything,
     everything,
-    exact,
     feature,
     node,
     reads,
-    separate,
 )
+from scrubbing.samplers import agree, exact, separate
 from scrubbing.testing import Oracle, ProtocolNodes, expected_output
 
 Nodes = Mapping[str, tuple[Callable[..., torch.Tensor], Mapping[str, Sequence[str]]]]

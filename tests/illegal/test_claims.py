@@ -12,23 +12,16 @@ from scrubbing import (
     Hypothesis,
     IllegalHypothesis,
     UsageError,
-    activation,
-    agree,
-    exact,
     feature,
-    fixed,
-    function,
-    generated,
     head,
     mlp,
-    neurons,
     node,
     part,
     project,
     reads,
-    separate,
-    uniform,
 )
+from scrubbing.parts import activation, function, neurons
+from scrubbing.samplers import agree, exact, fixed, generated, separate, uniform
 
 V = np.ones(8)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scrubbing import EMBED, BadData, IllegalHypothesis, NothingToDraw, Variable, anything, generated, head, joint
+from scrubbing import EMBED, BadData, IllegalHypothesis, NothingToDraw, Variable, anything, head, joint
+from scrubbing.samplers import generated
 
 
 def own(w, **options):

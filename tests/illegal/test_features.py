@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scrubbing import Hypothesis, IllegalHypothesis, UsageError, Variable, agree, feature, head, joint
+from scrubbing import Hypothesis, IllegalHypothesis, UsageError, Variable, feature, head, joint
+from scrubbing.samplers import agree
 
 
 def checked(w, variable, **options):

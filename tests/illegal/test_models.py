@@ -9,23 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from scrubbing import (
-    BadData,
-    Dataset,
-    IllegalHypothesis,
-    ModelGraph,
-    ModelMismatch,
-    Node,
-    ToyModel,
-    UsageError,
-    activation,
-    mlp,
-)
+from scrubbing import BadData, Dataset, IllegalHypothesis, ModelGraph, ModelMismatch, Node, ToyModel, UsageError, mlp
 from scrubbing.graph.model_graph import Slot
 from scrubbing.models.check import random_inputs, self_check
 from scrubbing.models.transformer.model import Transformer
 from scrubbing.models.transformer_lens import boot, from_bridge
 from scrubbing.models.transformer_lens.tiny import tiny
+from scrubbing.parts import activation
 
 CONFIG = {"n_layers": 2, "n_heads": 2, "d_model": 8, "d_head": 4, "n_ctx": 6, "d_vocab": 50, "attn_only": True}
 

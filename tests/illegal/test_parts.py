@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from scrubbing import IllegalHypothesis, UsageError, activation, direction, function, mlp, neurons, project
+from scrubbing import IllegalHypothesis, UsageError, mlp, project
+from scrubbing.parts import activation, direction, function, neurons
 
 V = np.ones(8)
 

@@ -16,10 +16,9 @@ from scrubbing import (
     feature,
     head,
     mlp,
-    offsets,
-    pairs,
 )
-from scrubbing import attending_to as as_if
+from scrubbing.parts import attending_to as as_if
+from scrubbing.parts import offsets, pairs
 
 
 def per_position(name, compute):

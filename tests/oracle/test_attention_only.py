@@ -10,27 +10,14 @@ import pytest
 import torch
 
 from benchmarks.induction.network import AttentionOnly, Shape
-from scrubbing import (
-    OUTPUT,
-    Claim,
-    Dataset,
-    Hypothesis,
-    Part,
-    Variable,
-    anything,
-    attending_to,
-    everything,
-    head,
-    offsets,
-    pairs,
-    reads,
-)
+from scrubbing import OUTPUT, Claim, Dataset, Hypothesis, Variable, anything, everything, head, reads
 from scrubbing.engine.demand import fixed
 from scrubbing.engine.engine import Engine
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer.checkpoint import assemble
 from scrubbing.models.transformer_lens.own_modules import OwnModules
 from scrubbing.models.transformer_lens.tiny import NAMES, VOCABULARY
+from scrubbing.parts import Part, attending_to, offsets, pairs
 from scrubbing.testing.conformance import compare
 from scrubbing.testing.random_hypotheses import halves, random_hypothesis
 from scrubbing.testing.textbook import TextbookNodes

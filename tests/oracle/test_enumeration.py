@@ -14,11 +14,11 @@ from scrubbing.engine.demand import fixed
 from scrubbing.engine.engine import Engine
 from scrubbing.hypothesis.claims import EMBED, MASK, OUTPUT, head, mlp, part, reads
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.hypothesis.parts import project
-from scrubbing.hypothesis.samplers import exact, separate
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer_lens.tiny import VOCABULARY
+from scrubbing.parts import project
+from scrubbing.samplers import exact, separate
 from scrubbing.testing import Oracle, ProtocolNodes, expected_output
 from scrubbing.testing.random_hypotheses import halves, thirds, token_parity
 

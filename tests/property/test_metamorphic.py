@@ -17,10 +17,10 @@ from scrubbing.engine.demand import fixed
 from scrubbing.engine.engine import Engine
 from scrubbing.hypothesis.claims import OUTPUT, Claim, Target, reads
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.hypothesis.samplers import exact
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer_lens.tiny import VOCABULARY
+from scrubbing.samplers import exact
 from scrubbing.testing.random_hypotheses import random_hypothesis
 
 LENGTH = 5
@@ -120,7 +120,7 @@ def test_unclaimed_everything_at_the_root_is_the_null(family: str, tiny_model: A
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_whole_node_claimed_direct_equals_the_node_claimed_part_by_part(family: str, tiny_model: Any) -> None:
     """Claiming a projection and its complement on one shared draw is claiming the node."""
-    from scrubbing.hypothesis.parts import project
+    from scrubbing.parts import project
 
     model, data = tiny_model(family), inputs()
     basis = np.linalg.qr(np.random.default_rng(0).normal(size=(model.d_model, model.d_model)))[0].T

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scrubbing import Dataset, agree, anything, feature
-from scrubbing.hypothesis.samplers import Sampler
+from scrubbing import Dataset, anything, feature
+from scrubbing.samplers import agree
 from scrubbing.sampling.contexts import REFERENCE, Context
 from scrubbing.sampling.frames import DrawCounts, Frame
 
@@ -34,9 +34,8 @@ def token(data: Dataset) -> Any:
 
 
 def drawn(row: int, by: Any, exclude: bool = False, key: str = "claim", seed: int = 0) -> np.ndarray:
-    sampler = Sampler("agree", by, exclude_self=exclude)
     frame = Frame.root(DATA, np.full(DRAWS, row), np.arange(DRAWS), seed, {})
-    return frame.source(Context(key, REFERENCE, sampler, by, region=1))[1]
+    return frame.source(Context(key, key, REFERENCE, agree(by), by, exclude, region=1))[1]
 
 
 def p_uniform(rows: np.ndarray, over: np.ndarray) -> float:
@@ -68,7 +67,7 @@ def test_uniform_per_position() -> None:
     """At each position over the inputs that agree there; positions independent of each other."""
     above = Frame.root(DATA, np.full(DRAWS, 7), np.arange(DRAWS), 0, {})
     below = above.below(2, np.repeat(np.arange(DRAWS), 2), np.tile([0, 1], DRAWS), positions=2)
-    rows = below.source(Context("each", REFERENCE, agree(token), token, space=2, region=2))[1].reshape(DRAWS, 2)
+    rows = below.source(Context("each", "each", REFERENCE, agree(token), token, space=2, region=2))[1].reshape(DRAWS, 2)
     over = [np.flatnonzero(DATA["tokens"][:, j] == DATA["tokens"][7, j]) for j in (0, 1)]
     for j in (0, 1):
         assert p_uniform(rows[:, j], over[j]) > LEAST
@@ -96,7 +95,7 @@ def test_share_of_draws_that_return_the_input_itself() -> None:
     counts: dict[Context, DrawCounts] = {}
     rows = np.repeat(np.arange(N), 1000)
     frame = Frame.root(DATA, rows, np.tile(np.arange(1000), N), 0, counts)
-    claim = Context("claim", REFERENCE, agree(size), size, region=1)
+    claim = Context("claim", "claim", REFERENCE, agree(size), size, region=1)
     frame.source(claim)
     count = counts[claim]
     error = np.sqrt((1 / 8) * (7 / 8) / count.total)

@@ -16,12 +16,11 @@ from scrubbing import (
     at_position,
     by_position,
     everything,
-    exact,
     feature,
-    fixed,
     head,
     same_position,
 )
+from scrubbing.samplers import exact, fixed
 
 RNG = np.random.default_rng(0)
 TOKENS = RNG.integers(1, 50, size=(12, 6))

@@ -14,19 +14,16 @@ from scrubbing import (
     Variable,
     anything,
     everything,
-    exact,
     head,
     mlp,
-    neurons,
     node,
     part,
     reads,
-    separate,
-    uniform,
 )
 from scrubbing.graph.positions import Positions
-from scrubbing.hypothesis.claims import Route
-from scrubbing.hypothesis.samplers import Unclaimed
+from scrubbing.parts import neurons
+from scrubbing.routes import Direct, Via
+from scrubbing.samplers import Unclaimed, exact, separate, uniform
 
 OUT, ANY = Variable("output", everything), Variable("any", anything)
 
@@ -61,9 +58,9 @@ def test_methods_change_a_copy():
 
 
 def test_routes():
-    assert head(1, 0).direct().route == Route("direct")
+    assert head(1, 0).direct().route == Direct()
     assert head(1, 0).any_path(avoid=mlp(1)).route == head(1, 0).any_path(avoid=["m1", mlp(1)]).route
-    assert mlp(0).via("m2", "m1").route == Route("via", through=(Node.parse("m2"), Node.parse("m1")))
+    assert mlp(0).via("m2", "m1").route == Via((Node.parse("m2"), Node.parse("m1")))
     assert head(0, 0).at(slice(1, 3)).positions == Positions((1, 3, None), is_slice=True)
 
 
@@ -95,14 +92,15 @@ def test_bundles():
 def test_defaults_and_choices():
     plain = head(1, 0).direct().carries(ANY)
     assert (plain.sampler, plain.group, plain.exclude_self, plain.freeze_norm) == (None, None, False, False)
-    assert plain.unclaimed == Unclaimed(uniform, separately=False)
+    assert plain.unclaimed is None  # as the hypothesis says
+    assert Unclaimed() == Unclaimed(uniform, separately=False)
     chosen = head(1, 0).direct().carries(ANY, sampler=exact, unclaimed=separate(), group="g", exclude_self=True)
     assert chosen.unclaimed == Unclaimed(uniform, separately=True)
     assert (chosen.sampler, chosen.group, chosen.exclude_self) == (exact, "g", True)
     assert head(1, 0).direct().carries(ANY, unclaimed=exact).unclaimed == Unclaimed(exact)
 
 
-def test_paths_name_streams_so_equal_claims_get_numbers():
+def test_paths_name_rows_of_reports_so_equal_claims_get_numbers():
     twin, other = head(1, 0).direct().carries(ANY), mlp(0).direct().carries(ANY)
     root = OUTPUT.carries(OUT, twin, other, twin)
     assert [path for path, _ in root.paths("root")] == [

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from scrubbing import (
-    EMBED,
-    OUTPUT,
-    Variable,
-    anything,
-    everything,
-    exact,
-    head,
-    mlp,
-    reads,
-    separate,
-    transformer_graph,
-)
+from scrubbing import EMBED, OUTPUT, Hypothesis, Variable, anything, everything, head, mlp, reads, transformer_graph
 from scrubbing.hypothesis.treeify import treeify
+from scrubbing.models.check import random_inputs
+from scrubbing.samplers import exact, separate
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Contexts, Mode
 from scrubbing.testing.random_hypotheses import halves, token_parity
 
 GRAPH = transformer_graph(2, 2, d_model=8, d_mlp=6, positions=4, causal=True, padded=False)
+DATA = random_inputs(50, 4, padded=False, n=12)
 OUT, HALF, ANY = Variable("output", everything), Variable("half", halves), Variable("any", anything)
 PARITY = Variable("parity", token_parity)
 
 
 def contexts(*claims, mode=SCRUB, **options):
-    tree = treeify(OUTPUT.carries(OUT, *claims, **options), GRAPH)
+    tree = treeify(Hypothesis("test", "A test.", OUTPUT.carries(OUT, *claims, **options)), GRAPH, DATA)
     assert not tree.faults
     return Contexts(tree, mode)
 
@@ -38,7 +29,8 @@ def test_every_claim_draws_an_input_of_its_own():
     assert first is not second
     assert first is made.of(1)
     assert first.parent is second.parent is REFERENCE
-    assert first.key == "logits: output / a1.h0 directly: half"
+    assert first.path == "logits: output / a1.h0 directly: half"
+    assert first.stream != second.stream
     assert first.feature == halves
 
 

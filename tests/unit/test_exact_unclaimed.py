@@ -5,19 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scrubbing import (
-    OUTPUT,
-    Dataset,
-    Hypothesis,
-    SquaredError,
-    ToyModel,
-    Variable,
-    anything,
-    everything,
-    exact,
-    node,
-    scrub,
-)
+from scrubbing import OUTPUT, Dataset, Hypothesis, SquaredError, ToyModel, Variable, anything, everything, node, scrub
+from scrubbing.samplers import exact
 
 X = np.array([0.0, 1.0, 2.0, 3.0])
 

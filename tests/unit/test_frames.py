@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scrubbing import Dataset, NothingToDraw, Variable, agree, anything, everything, feature, fixed, generated, joint
-from scrubbing.hypothesis.samplers import Sampler
+from scrubbing import Dataset, NothingToDraw, Variable, anything, everything, feature, joint
+from scrubbing.samplers import agree, fixed, generated
 from scrubbing.sampling.contexts import REFERENCE, Context
 from scrubbing.sampling.frames import Frame, sample_tree
 
@@ -32,7 +32,7 @@ def token(data):
 
 
 def context(key, by, parent=REFERENCE, sampler=None, **options):
-    return Context(key, parent, sampler or agree(by), by, region=1, **options)
+    return Context(key, key, parent, sampler or agree(by), by, region=1, **options)
 
 
 def root(rows, draws=None, seed=0, data=DATA):
@@ -57,12 +57,11 @@ def test_draws_are_exactly_the_agreeing_inputs(by, exclude):
     """Over many draws every agreeing input turns up, and no other; itself only if it may."""
     if exclude and by is everything:
         with pytest.raises(NothingToDraw, match="SCR-DRAW"):
-            drawn(root([0]), context("c", by, sampler=Sampler("agree", by, exclude_self=True)))
+            drawn(root([0]), context("c", by, exclude_self=True))
         return
     values = by(DATA)
     for row in (0, 7, 29):
-        sampler = Sampler("agree", by, exclude_self=exclude)
-        found = drawn(root([row] * 2000, np.arange(2000)), context("c", by, sampler=sampler))
+        found = drawn(root([row] * 2000, np.arange(2000)), context("c", by, exclude_self=exclude))
         wanted = set(np.flatnonzero(values == values[row])) - ({row} if exclude else set())
         assert set(found) == wanted
 
@@ -145,13 +144,13 @@ def test_counts():
     sizes = np.bincount(kind(DATA))
     assert np.concatenate(count.agreed).tolist() == sizes[kind(DATA)].tolist()
     assert count.returned_self == (found == np.arange(30)).sum()
-    unclaimed = Context("c / ~unclaimed", REFERENCE, agree(anything), anything)
+    unclaimed = Context("c / ~unclaimed", "u", REFERENCE, agree(anything), anything)
     drawn(frame, unclaimed)
     assert list(frame.counts) == [claim]
 
 
 def test_always_one_input():
-    rows = drawn(root([0, 1, 2]), context("c", None, sampler=fixed(int(DATA.ids[7]))))
+    rows = drawn(root([0, 1, 2]), context("c", anything, sampler=fixed(int(DATA.ids[7]))))
     assert rows.tolist() == [7, 7, 7]
 
 
@@ -192,7 +191,7 @@ def test_a_sample_for_printing_is_what_the_run_draws():
 def test_nothing_to_draw_names_input_value_and_draw():
     lonely = Dataset({"kind": [0, 0, 1]}, ids=[5, 6, 7])
     by = Variable("kind", kind).agrees_on()
-    claim = context("c", by, sampler=Sampler("agree", by, exclude_self=True))
+    claim = context("c", by, exclude_self=True)
     with pytest.raises(NothingToDraw) as caught:
         drawn(root([0, 2], [3, 4], data=lonely), claim)
     told = str(caught.value)

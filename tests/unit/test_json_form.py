@@ -11,26 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypotheses.parens import original
-from scrubbing import (
-    OUTPUT,
-    Hypothesis,
-    Variable,
-    activation,
-    agree,
-    everything,
-    exact,
-    fixed,
-    function,
-    generated,
-    head,
-    joint,
-    mlp,
-    neurons,
-    project,
-    separate,
-    transformer_graph,
-)
+from scrubbing import OUTPUT, Hypothesis, Variable, everything, head, joint, mlp, project, transformer_graph
 from scrubbing.models.check import random_inputs
+from scrubbing.parts import activation, function, neurons
+from scrubbing.samplers import agree, exact, fixed, generated, separate
 from scrubbing.testing.random_hypotheses import (
     half,
     halves,

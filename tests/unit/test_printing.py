@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from scrubbing import EMBED, OUTPUT, Dataset, Hypothesis, Variable, agree, everything, exact, feature, head, mlp, reads
+from scrubbing import EMBED, OUTPUT, Dataset, Hypothesis, Variable, everything, feature, head, mlp, reads
 from scrubbing.hypothesis.printing import describe, sample_text
+from scrubbing.samplers import agree, exact
 
 
 @feature

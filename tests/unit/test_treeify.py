@@ -6,14 +6,33 @@ from collections.abc import Iterator
 
 import pytest
 
-from scrubbing import EMBED, MASK, OUTPUT, Variable, anything, everything, head, mlp, part, project, reads
-from scrubbing.graph.model_graph import transformer_graph
+from scrubbing import (
+    EMBED,
+    MASK,
+    OUTPUT,
+    Claim,
+    Hypothesis,
+    Variable,
+    anything,
+    everything,
+    head,
+    mlp,
+    part,
+    project,
+    reads,
+)
+from scrubbing.graph.model_graph import ModelGraph, transformer_graph
 from scrubbing.graph.nodes import Node
-from scrubbing.hypothesis.treeify import treeify
+from scrubbing.hypothesis.treeify import Tree, treeify
 
 GRAPH = transformer_graph(3, 2, d_model=8, d_mlp=6, positions=4, causal=True, padded=False)
 PADDED = transformer_graph(2, 2, d_model=8, d_mlp=6, positions=4, causal=False, padded=True)
 OUT, ANY = Variable("output", everything), Variable("any", anything)
+
+
+def treed(root: Claim, graph: ModelGraph) -> Tree:
+    return treeify(Hypothesis("test", "A test.", root), graph)
+
 
 Path = tuple[tuple[str, str], ...]
 
@@ -29,7 +48,7 @@ def paths(node: Node, above: Path = ()) -> Iterator[Path]:
 
 def matched(*claims) -> dict[Path, int]:
     """The paths that end in a claim, by following the tree's cells; the number is the claim's."""
-    tree = treeify(OUTPUT.carries(OUT, *claims), GRAPH)
+    tree = treed(OUTPUT.carries(OUT, *claims), GRAPH)
     assert not tree.faults
     found: dict[Path, int] = {}
 
@@ -75,7 +94,7 @@ def test_routes_match_exactly_their_paths(case):
 
 def test_slots_by_which_a_path_enters():
     """Below head 2.0: the embedding directly into its keys only."""
-    tree = treeify(OUTPUT.carries(OUT, head(2, 0).direct().carries(ANY, EMBED.direct().into("k").carries(ANY))), GRAPH)
+    tree = treed(OUTPUT.carries(OUT, head(2, 0).direct().carries(ANY, EMBED.direct().into("k").carries(ANY))), GRAPH)
     assert not tree.faults
     start = tree.start(1, Node.parse("a2.h0"))
     taken = {
@@ -92,7 +111,7 @@ def test_two_claims_share_a_graph_without_meeting():
 
 
 def test_positions_cut_a_slot_into_cells():
-    tree = treeify(OUTPUT.carries(OUT, mlp(0).direct().at([1, 3]).carries(ANY)), GRAPH)
+    tree = treed(OUTPUT.carries(OUT, mlp(0).direct().at([1, 3]).carries(ANY)), GRAPH)
     cells = tree.cells[tree.start(0, GRAPH.output), "x"]
     assert {str(cell.where): any(entry.claimed for entry in cell.entries) for cell in cells} == {
         "1,3": True,
@@ -105,14 +124,14 @@ def test_copies_that_hold_one_value_are_one_copy():
     sizes = []
     for layers in (4, 8, 16):
         deep = transformer_graph(layers, 2, d_model=8, d_mlp=6, positions=4, causal=True, padded=False)
-        sizes.append(len(treeify(OUTPUT.carries(OUT, EMBED.any_path().carries(ANY)), deep).cells))
+        sizes.append(len(treed(OUTPUT.carries(OUT, EMBED.any_path().carries(ANY)), deep).cells))
     assert sizes[1] < 2.2 * sizes[0]
     assert sizes[2] < 2.2 * sizes[1]
 
 
 def test_regions_are_numbered_parents_first_and_know_their_place():
     inner = EMBED.direct().carries(ANY)
-    tree = treeify(OUTPUT.carries(OUT, mlp(2).direct().carries(ANY, inner), head(2, 0).direct().carries(ANY)), GRAPH)
+    tree = treed(OUTPUT.carries(OUT, mlp(2).direct().carries(ANY, inner), head(2, 0).direct().carries(ANY)), GRAPH)
     assert [(r.index, r.parent, r.children, str(r.nodes[0])) for r in tree.regions] == [
         (0, None, (1, 3), "logits"),
         (1, 0, (2,), "m2"),
@@ -123,7 +142,7 @@ def test_regions_are_numbered_parents_first_and_know_their_place():
 
 
 def test_draws_per_position():
-    tree = treeify(
+    tree = treed(
         OUTPUT.carries(
             OUT, head(2, 0).direct().carries(ANY, reads(each=True).carries(ANY, EMBED.direct().carries(ANY)))
         ),
@@ -134,9 +153,9 @@ def test_draws_per_position():
 
 def test_single_positions():
     for at, wanted in ((2, 2), (-1, 3), ([1, 2], None), (slice(3, 9), 3), ("last", 3)):
-        tree = treeify(OUTPUT.carries(OUT, mlp(0).direct().at(at).carries(ANY)), GRAPH)
+        tree = treed(OUTPUT.carries(OUT, mlp(0).direct().at(at).carries(ANY)), GRAPH)
         assert tree.at_one_position(1) == wanted, at
-    tree = treeify(OUTPUT.carries(OUT, mlp(0).direct().at("last").carries(ANY)), PADDED)
+    tree = treed(OUTPUT.carries(OUT, mlp(0).direct().at("last").carries(ANY)), PADDED)
     assert tree.at_one_position(1) is None
 
 
@@ -191,10 +210,10 @@ ILLEGAL = {
 
 @pytest.mark.parametrize("case", LEGAL)
 def test_legal(case):
-    assert treeify(OUTPUT.carries(OUT, *LEGAL[case]), PADDED).faults == []
+    assert treed(OUTPUT.carries(OUT, *LEGAL[case]), PADDED).faults == []
 
 
 @pytest.mark.parametrize("case", ILLEGAL)
 def test_illegal(case):
     code, claims = ILLEGAL[case]
-    assert [fault.code for fault in treeify(OUTPUT.carries(OUT, *claims), PADDED).faults] == [code]
+    assert [fault.code for fault in treed(OUTPUT.carries(OUT, *claims), PADDED).faults] == [code]

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scrubbing.hypothesis.parts import Part
 from scrubbing.models.tokens import Tokens
 from scrubbing.models.transformer.weights import Attention, Spec, Weights
+from scrubbing.parts import AttentionPart
 
 
 def attend(
@@ -23,7 +23,7 @@ def attend(
     queries: Tokens,
     keys: Tokens,
     visible: Tensor | None,
-    part: Part | None = None,
+    part: AttentionPart | None = None,
 ) -> Tensor:
     """The heads' mixed values before the output matrix, `z`.
 
@@ -50,7 +50,7 @@ def attend(
         return queries.flat(z.transpose(1, 2))
     hidden = _hidden(spec, layer, queries, keys, visible)
     chosen = None if part is None else _chosen(part, queries, keys)
-    if part is not None and part.kind == "as_if":
+    if part is not None and part.as_if:
         assert chosen is not None
         return queries.flat(_as_if(attention, heads, xv, keys, chosen if hidden is None else chosen & ~hidden))
     few = _few_queries(spec, attention, heads, queries, keys)
@@ -264,7 +264,7 @@ def _pattern(spec: Spec, scores: Tensor, shown: _Shown) -> Tensor:
     return pattern if shown.chosen is None else pattern * shown.chosen
 
 
-def _chosen(part: Part, queries: Tokens, keys: Tokens) -> Tensor:
+def _chosen(part: AttentionPart, queries: Tokens, keys: Tokens) -> Tensor:
     """The pairs of a part of attention, bool `[rows, 1, queries, keys]`."""
     at_query, at_key = queries.columns[:, :, None], keys.columns[:, None, :]
     length = 1 + int(max(at_query.max(), at_key.max()))

@@ -14,7 +14,6 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.errors import BadData, fail
 from scrubbing.graph.model_graph import ModelGraph, transformer_graph
 from scrubbing.graph.nodes import LOGITS, Node
-from scrubbing.hypothesis.parts import Part
 from scrubbing.models.protocol import Inputs
 from scrubbing.models.tokens import Tokens
 from scrubbing.models.transformer.attention import (
@@ -26,6 +25,7 @@ from scrubbing.models.transformer.attention import (
     weights_flops,
 )
 from scrubbing.models.transformer.weights import ACTIVATIONS, IDENTITY, Norm, Spec, Weights
+from scrubbing.parts import AttentionPart, InnerPart, NeuronPart
 
 Forward = Callable[[Tensor, Tensor | None], Tensor]
 """Tokens `[rows, positions]` and padding mask (true = real) or None, to logits `[rows, positions, outputs]`."""
@@ -177,7 +177,7 @@ class Transformer:
         prepared: Mapping[str, Tensor],
         tokens: Mapping[str, Tokens],
         visible: Tensor | None,
-        part: Part | None,
+        part: InnerPart | None,
     ) -> list[Tensor]:
         """See `Model.run`: `z` `[queries, d_head]` per head, hidden neurons or output `[tokens, ...]` otherwise."""
         first = nodes[0]
@@ -205,23 +205,24 @@ class Transformer:
         prepared: Mapping[str, Tensor],
         tokens: Mapping[str, Tokens],
         visible: Tensor | None,
-        part: Part | None,
+        part: InnerPart | None,
     ) -> Tensor:
         """`z`, or the weights at the part's offsets, of heads with the same inputs, `[queries, heads, ...]`."""
         if "weights" in prepared:
-            assert part is not None
+            assert isinstance(part, AttentionPart)
             attention = self.weights.attention[layer]
             weights, xv = prepared["weights"], prepared["v"]
-            return mix(attention, heads, weights, xv, tokens["weights"], tokens["v"], part.indices)
+            return mix(attention, heads, weights, xv, tokens["weights"], tokens["v"], part.distances)
         xq, xk, q, k = prepared["q"], prepared["k"], tokens["q"], tokens["k"]
         if "v" not in prepared:
-            assert part is not None
-            return weights_at(self.spec, self.weights, layer, heads, (xq, xk), q, k, visible, part.indices)
+            assert isinstance(part, AttentionPart)
+            return weights_at(self.spec, self.weights, layer, heads, (xq, xk), q, k, visible, part.distances)
+        assert part is None or isinstance(part, AttentionPart)
         return attend(self.spec, self.weights, layer, heads, (xq, xk, prepared["v"]), q, k, visible, part)
 
-    def _mlp(self, layer: int, x: Tensor, part: Part | None) -> Tensor:
+    def _mlp(self, layer: int, x: Tensor, part: InnerPart | None) -> Tensor:
         mlp = self.weights.mlps[layer]
-        chosen = list(part.indices) if part is not None else slice(None)
+        chosen = slice(None) if part is None else list(_neurons(part, mlp.W_in.shape[1]))
 
         def into(W: Tensor, b: Tensor | None) -> Tensor:
             out = x @ W[:, chosen]
@@ -243,7 +244,7 @@ class Transformer:
             out += mlp.b_out
         return out if mlp.post is None else mlp.post(out)
 
-    def write(self, raws: Sequence[tuple[Node, Part | None, Tensor]]) -> Tensor:
+    def write(self, raws: Sequence[tuple[Node, InnerPart | None, Tensor]]) -> Tensor:
         """See `Model.write`; the heads of a layer go through one matrix product."""
         layers: dict[int, list[tuple[Tensor, Tensor]]] = {}
         total: Tensor | None = None
@@ -252,7 +253,8 @@ class Transformer:
                 layers.setdefault(node.layer, []).append((raw, self.weights.attention[node.layer].W_O[node.head]))
                 continue
             if node.kind == "mlp" and part is not None:
-                raw = raw @ self.weights.mlps[node.layer].W_out[list(part.indices)]
+                W_out = self.weights.mlps[node.layer].W_out
+                raw = raw @ W_out[list(_neurons(part, len(W_out)))]
             total = raw if total is None else total + raw
         for pairs in layers.values():
             if len(pairs) == 1:
@@ -263,32 +265,32 @@ class Transformer:
         assert total is not None
         return total
 
-    def raw_width(self, node: Node, part: Part | None) -> int:
+    def raw_width(self, node: Node, part: InnerPart | None) -> int:
         """See `Model.raw_width`."""
         if node.kind == "head":
             return self.weights.attention[0].W_Q.shape[2]
         if node == LOGITS:
             return self.weights.W_U.shape[1]
-        return len(part.indices) if part is not None else self.d_model
+        return self.d_model if part is None else len(_neurons(part, self.weights.mlps[node.layer].W_in.shape[1]))
 
-    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: Part | None) -> float:
+    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:
         """See `Model.flops`; two operations per multiply-add, element-wise work left out."""
         first = nodes[0]
         if first.kind == "head":
             attention, heads = self.weights.attention[first.layer], [node.head for node in nodes]
             if "weights" in tokens:
-                assert part is not None
-                return mix_flops(attention, heads, tokens["weights"], tokens["v"], len(part.indices))
+                assert isinstance(part, AttentionPart)
+                return mix_flops(attention, heads, tokens["weights"], tokens["v"], len(part.distances))
             if "v" not in tokens:
                 return weights_flops(attention, heads, tokens["q"], tokens["k"], rows)
             return attend_flops(self.spec, attention, heads, tokens["q"], tokens["k"], rows)
         if first.kind == "mlp":
             mlp = self.weights.mlps[first.layer]
-            neurons = len(part.indices) if part is not None else mlp.W_in.shape[1]
+            neurons = mlp.W_in.shape[1] if part is None else self.raw_width(first, part)
             return 2 * tokens["x"] * self.d_model * neurons * ((mlp.W_gate is not None) + (2 if part is None else 1))
         return 2 * tokens["x"] * self.weights.W_U.numel() if first == LOGITS else 0.0
 
-    def write_flops(self, node: Node, part: Part | None) -> float:
+    def write_flops(self, node: Node, part: InnerPart | None) -> float:
         """See `Model.write_flops`."""
         raw = self.raw_width(node, part)
         return 2.0 * raw * self.d_model if node.kind == "head" or part is not None else 0.0
@@ -304,6 +306,11 @@ class Transformer:
         """The same model on another device or in another precision; its own forward pass stays where it is."""
         weights = self.weights.to(device or self.device, dtype or self.dtype)
         return Transformer(self.spec, weights, self.forward, self.name)
+
+
+def _neurons(part: InnerPart, width: int) -> tuple[int, ...]:
+    assert isinstance(part, NeuronPart)
+    return part.chosen(width)
 
 
 def _tokens(data: Dataset) -> NDArray[Any]:

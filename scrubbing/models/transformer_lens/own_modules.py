@@ -6,7 +6,7 @@ hooks. Nothing here touches the weights or the functional evaluator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.nodes import Node
-from scrubbing.hypothesis.parts import Part
 from scrubbing.models.transformer_lens.families import raw
+from scrubbing.parts import AttentionPart, InnerPart, NeuronPart
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -56,7 +56,7 @@ class OwnModules:
         slots: Mapping[str, Tensor],
         visible: Tensor | None,
         frozen: Mapping[str, Tensor] | None,
-        part: Part | None,
+        part: InnerPart | None,
     ) -> Tensor:
         """See `NodeEvaluator.evaluate`."""
         norm = self._norm(node)
@@ -70,7 +70,7 @@ class OwnModules:
             case "attn":
                 return block.ln1_post(slots["x"][None])[0]
             case "mlp":
-                return self._mlp(block, normed["x"], None if part is None else part.indices)[0]
+                return self._mlp(block, normed["x"], part)[0]
         logits = self.bridge.unembed(normed["x"])[0]
         cap = float(getattr(self.bridge.cfg, "output_logits_soft_cap", -1.0) or -1.0)
         return cap * torch.tanh(logits / cap) if cap > 0 else logits
@@ -82,7 +82,7 @@ class OwnModules:
         return {"head": block.ln1, "mlp": getattr(block, "ln2", None)}.get(node.kind)
 
     def _head(
-        self, node: Node, normed: Mapping[str, Tensor], visible: Tensor | None, part: Part | None = None
+        self, node: Node, normed: Mapping[str, Tensor], visible: Tensor | None, part: InnerPart | None = None
     ) -> Tensor:
         length = normed["q"].shape[1]
         tokens = torch.zeros(1, length, dtype=torch.int64)
@@ -94,12 +94,14 @@ class OwnModules:
         }
         W_O = self.bridge.blocks[node.layer].attn.W_O
         values = projected["v"].reshape(length, -1, W_O.shape[1])
-        if part is not None and part.kind == "as_if":
-            value = values[:, node.head * values.shape[1] // W_O.shape[0]]
-            seen = torch.ones(length, dtype=torch.bool) if visible is None else visible
-            keys = [query + part.indices[0] for query in range(length)]
-            zero = torch.zeros_like(value[0])
-            return torch.stack([value[k] if 0 <= k < length and seen[k] else zero for k in keys]) @ W_O[node.head]
+        chosen = np.ones((length, length), dtype=bool)
+        if isinstance(part, AttentionPart):
+            chosen = part.between(length)
+            if part.as_if:
+                value = values[:, node.head * values.shape[1] // W_O.shape[0]]
+                seen = range(length) if visible is None else visible.nonzero()[:, 0].tolist()
+                kept = [[key for key in seen if chosen[query, key]] for query in range(length)]
+                return torch.stack([value[keys].sum(0) for keys in kept]) @ W_O[node.head]
         replaced = {f"{at}.hook_{name}": value for name, value in projected.items()}
 
         def mixed(kept: Tensor) -> Tensor:
@@ -110,30 +112,28 @@ class OwnModules:
 
         if part is None:
             return mixed(torch.ones(length)) @ W_O[node.head]
-        kept = torch.from_numpy(part.between(length)).to(values.dtype)
+        kept = torch.from_numpy(chosen).to(values.dtype)
         return torch.stack([mixed(kept[query])[query] for query in range(length)]) @ W_O[node.head]
 
-    def _mlp(self, block: Any, normed: Tensor, neurons: Sequence[int] | None) -> Tensor:
-        def run(keep: Sequence[int] | None) -> Tensor:
+    def _mlp(self, block: Any, normed: Tensor, part: InnerPart | None) -> Tensor:
+        def run(part: NeuronPart | None) -> Tensor:
+            """The MLP if only these neurons were active; without a part, none is."""
+
             def only(module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+                chosen = [] if part is None else list(part.chosen(inputs[0].shape[-1]))
                 kept = torch.zeros_like(inputs[0])
-                kept[..., list(keep or ())] = inputs[0][..., list(keep or ())]
+                kept[..., chosen] = inputs[0][..., chosen]
                 return (kept, *inputs[1:])
 
-            handle = (
-                raw(dict(block.mlp.named_children())["out"]).register_forward_pre_hook(only)
-                if keep is not None
-                else None
-            )
+            handle = raw(dict(block.mlp.named_children())["out"]).register_forward_pre_hook(only)
             try:
                 return block.mlp(normed)
             finally:
-                if handle is not None:
-                    handle.remove()
+                handle.remove()
 
-        if neurons is not None:
-            return run(neurons) - run(())
-        out = run(None)
+        if isinstance(part, NeuronPart):
+            return run(part) - run(None)
+        out = block.mlp(normed)
         return block.ln2_post(out) if hasattr(block, "ln2_post") else out
 
     def _captured(self, tokens: Tensor, mask: Tensor | None, replaced: Mapping[str, Tensor], name: str) -> Tensor:

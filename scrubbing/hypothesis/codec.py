@@ -1,0 +1,159 @@
+"""Values of the language as JSON and back: frozen dataclasses field by field, functions and users' classes by address.
+
+    {"class": "project", "vectors": {"class": "direction", "compute": {"at": "my.module:v"}}}
+
+A field at its default is left out, so that a new field changes nothing that is stored. A class of this package goes by
+a short name, any other by its address; either is looked up before anything is imported or built.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from scrubbing.errors import Fault, UsageError, fail, nearest
+from scrubbing.hypothesis.references import reference, resolve
+from scrubbing.storable import Storable, kinds
+
+Json = Any
+Special = Callable[[Any], Json | None]
+"""What stands for a value (or, on the way back, for a JSON object); None where nothing special does."""
+
+
+def encode(value: Any, special: Special = lambda value: None, what: str = "it") -> Json:
+    """A value as JSON.
+
+    Args:
+        value: a frozen dataclass of the language, a function, or plain numbers, text, tuples and frozensets of these.
+        special: what is put in the place of some values.
+        what: how to call the value in an error.
+
+    Raises:
+        UsageError: SCR-JSON, a function or class cannot be found again by name, or the value is of no such type.
+    """
+    instead = special(value)
+    if instead is not None:
+        return instead
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [encode(one, special, what) for one in value]
+    if isinstance(value, frozenset):
+        return {"set": sorted((encode(one, special, what) for one in value), key=_text)}
+    if is_dataclass(value) and not isinstance(value, type):
+        name = name_of(type(value))
+        told = f"{name} {value}" if name in ("feature", "variable") else str(value)
+        return {"class": name} | {field: encode(inner, special, told) for field, inner in parts_of(value).items()}
+    if callable(value):
+        return {"at": reference(value, what)}
+    problem = f"{what} is of type {type(value).__name__}, which has no place in JSON."
+    fail(UsageError, "SCR-JSON", problem, "Use numbers, text, tuples, frozensets, or Vectors.of(array).")
+
+
+def decode(stored: Json, special: Special = lambda stored: None) -> Any:
+    """The inverse of `encode`, of JSON that was checked.
+
+    Raises:
+        UsageError: SCR-JSON, a class is none of the language's; SCR-ADDRESS, a function or class is not there.
+    """
+    if isinstance(stored, list):
+        return tuple(decode(one, special) for one in stored)
+    if not isinstance(stored, dict):
+        return stored
+    instead = special(stored)
+    if instead is not None:
+        return instead
+    if "at" in stored:
+        return resolve(stored["at"])
+    if "set" in stored:
+        return frozenset(decode(one, special) for one in stored["set"])
+    made = class_called(stored["class"])
+    inner = {name: decode(one, special) for name, one in stored.items() if name != "class"}
+    return made.restored(inner) if hasattr(made, "restored") else made(**inner)  # pyright: ignore
+
+
+def check(stored: Json) -> None:
+    """Refuse JSON that names a class which is neither ours nor an address. Nothing is imported, nothing is built.
+
+    Raises:
+        UsageError: SCR-JSON, with every such name.
+    """
+    unknown = dict.fromkeys(name for name in _classes(stored) if not _is_known(name))
+    if unknown:
+        remedy = "Names are: {}. A class of your own is stored by its address, module:Name."
+        raise UsageError(
+            Fault("SCR-JSON", "", f"there is no {name!r} in the hypothesis language.", remedy.format(_like(name)))
+            for name in unknown
+        )
+
+
+def name_of(kind: type) -> str:
+    """The name of a class in JSON.
+
+    Raises:
+        UsageError: SCR-JSON, it is defined inside of a function.
+    """
+    return short_name(kind) or reference(kind, f"class {kind.__name__}")
+
+
+def short_name(kind: type) -> str | None:
+    """The name of one of our classes; None for anybody else's."""
+    return next((name for name in kinds if kinds[name] is kind), None)
+
+
+def class_called(name: str) -> type:
+    """The class of this name.
+
+    Raises:
+        UsageError: SCR-JSON, it is no frozen dataclass that subclasses a part, a sampler or a route; SCR-ADDRESS.
+    """
+    if name in kinds:
+        return kinds[name]
+    found = resolve(name)
+    if not (isinstance(found, type) and issubclass(found, Storable) and is_dataclass(found)):
+        remedy = "Only dataclasses that subclass a part, a sampler or a route are made from JSON."
+        fail(UsageError, "SCR-JSON", f"{name} is no value of the hypothesis language.", remedy)
+    return found
+
+
+def parts_of(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that say something: all but those at their default."""
+    if hasattr(value, "stored"):
+        return value.stored()
+    named = {field.name: (field, getattr(value, field.name)) for field in fields(value)}
+    return {name: inner for name, (field, inner) in named.items() if not _is_default(field, inner)}
+
+
+def _is_default(field: Field[Any], value: Any) -> bool:
+    if field.default is not MISSING:
+        return type(field.default) is type(value) and field.default == value
+    return field.default_factory is not MISSING and field.default_factory() == value
+
+
+def _classes(stored: Json) -> Iterator[Any]:
+    if isinstance(stored, dict):
+        if "class" in stored:
+            yield stored["class"]
+        for inner in stored.values():
+            yield from _classes(inner)
+    elif isinstance(stored, list):
+        for inner in stored:
+            yield from _classes(inner)
+
+
+def _is_known(name: Any) -> bool:
+    return isinstance(name, str) and (name in kinds or all(name.rpartition(":")[::2]))
+
+
+def _like(name: Any) -> str:
+    return nearest(str(name), kinds)
+
+
+def _text(stored: Json) -> str:
+    return json.dumps(stored, sort_keys=True)

@@ -1,0 +1,76 @@
+"""What a hypothesis says, without what one can do with it: a name, a sentence, a correspondence, and where it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.data.features import Feature
+from scrubbing.errors import IllegalHypothesis, UsageError, counted, fail
+from scrubbing.hypothesis.claims import Claim
+from scrubbing.hypothesis.variables import Interpretation
+from scrubbing.samplers import Sampler, Unclaimed
+
+TOGETHER = Unclaimed()
+"""One uniform draw for everything a claim leaves unclaimed, where nobody says otherwise."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The fields of a `Hypothesis`, and what follows from them alone."""
+
+    name: str
+    claim: str
+    """The claim as a sentence."""
+    correspondence: Claim
+    """The tree of claims, the output first."""
+    scope: Feature | None = None
+    """Boolean feature: the inputs on which the claim is made. References and draws both stay inside."""
+    unclaimed: Sampler | Unclaimed = TOGETHER
+    """What flows in where nothing is claimed, below all claims that do not say so themselves."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.correspondence, Claim):
+            problem = f"its correspondence is of type {type(self.correspondence).__name__}, not a claim."
+            fail(UsageError, "SCR-CLAIM", problem, "Finish it with .carries(variable, ...).", str(self.name))
+        if self.scope is not None and not isinstance(self.scope, Feature):
+            problem = f"its scope is of type {type(self.scope).__name__}, not a feature."
+            fail(UsageError, "SCR-SCOPE", problem, "Decorate a function of the dataset with @feature.", str(self.name))
+        object.__setattr__(self, "unclaimed", Unclaimed.of(self.unclaimed) or TOGETHER)
+
+    def rule(self, claim: Claim) -> Unclaimed:
+        """What flows into a claim's node where nothing is claimed: what the claim says, or else the hypothesis."""
+        found = claim.unclaimed or Unclaimed.of(self.unclaimed)
+        assert found is not None
+        return found
+
+    @cached_property
+    def interpretation(self) -> Interpretation:
+        """The variables and what each is computed from."""
+        pairs: list[tuple[Any, Any]] = []
+        for claim in self.correspondence.walk():
+            pairs += [(child.variable, claim.variable) for child in claim.children]
+        return Interpretation.of((claim.variable for claim in self.correspondence.walk()), pairs)
+
+    def in_scope(self, data: Dataset) -> Dataset:
+        """The inputs of a dataset on which the hypothesis claims to hold.
+
+        Raises:
+            IllegalHypothesis: SCR-SCOPE, the scope is not boolean or leaves no input.
+        """
+        scope = self.scope
+        return data if scope is None else data.remember(("scope", scope), lambda: self._scoped(data, scope))
+
+    def _scoped(self, data: Dataset, scope: Feature) -> Dataset:
+        inside = scope(data)
+        if inside.dtype.kind != "b" or inside.ndim != 1:
+            problem = f"scope {scope.name} gives {inside.dtype} of shape {list(inside.shape)}."
+            fail(IllegalHypothesis, "SCR-SCOPE", problem, "Return one boolean per input.", self.name)
+        if not inside.any():
+            problem = f"scope {scope.name} leaves none of the {counted(len(data), 'input')} of {data.name}."
+            fail(IllegalHypothesis, "SCR-SCOPE", problem, "Widen the scope or change the dataset.", self.name)
+        return data if inside.all() else data.take(np.flatnonzero(inside))

@@ -1,0 +1,46 @@
+"""Parts of a node's output, for `.part(...)`: the node is the part plus a remainder, whatever the part is.
+
+`project`, `activation` and `function` are parts in the residual stream; `neurons`, `offsets`, `pairs` and
+`attending_to` are parts that the model computes inside a node. For a part of your own, subclass one of the abstract
+classes.
+"""
+
+from scrubbing.parts.base import AttentionPart, InnerPart, InputPart, NeuronPart, OutputPart, Part
+from scrubbing.parts.inside import (
+    AttendingTo,
+    Neurons,
+    Offsets,
+    Pairs,
+    attending_to,
+    neurons,
+    offsets,
+    pairs,
+)
+from scrubbing.parts.residual import Activation, Function, Project, activation, function, project
+from scrubbing.parts.vectors import Direction, Vectors, direction
+
+__all__ = [
+    "Activation",
+    "AttendingTo",
+    "AttentionPart",
+    "Direction",
+    "Function",
+    "InnerPart",
+    "InputPart",
+    "NeuronPart",
+    "Neurons",
+    "Offsets",
+    "OutputPart",
+    "Pairs",
+    "Part",
+    "Project",
+    "Vectors",
+    "activation",
+    "attending_to",
+    "direction",
+    "function",
+    "neurons",
+    "offsets",
+    "pairs",
+    "project",
+]

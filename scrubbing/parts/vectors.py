@@ -1,0 +1,107 @@
+"""Vectors of the residual stream: given as numbers, or found in the weights of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scrubbing.errors import UsageError, brief, fail, located
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.storable import Complaint, named
+
+
+@named("vectors")
+@dataclass(frozen=True)
+class Vectors:
+    """One or more vectors of the residual stream, compared and hashed by value."""
+
+    shape: tuple[int, int]
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, written: ArrayLike) -> Vectors:
+        """From an array `[d]` or `[k, d]`, or a tensor on the CPU.
+
+        Raises:
+            UsageError: SCR-VECTORS, another shape, or a value that is not finite, or a zero vector.
+        """
+        remedy = "Give one vector [d] or several [k, d]."
+        plain: Any = written.detach() if hasattr(written, "detach") else written  # pyright: ignore
+        try:
+            array = np.asarray(plain, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            fail(UsageError, "SCR-VECTORS", f"these are not vectors of numbers ({brief(error)}).", remedy)
+        if array.ndim not in (1, 2) or not array.size:
+            fail(UsageError, "SCR-VECTORS", f"vectors were expected, and the shape is {list(array.shape)}.", remedy)
+        array = np.atleast_2d(array)
+        for i, row in enumerate(array):
+            if not np.isfinite(row).all() or not row.any():
+                told = "is zero" if not row.any() else "is not finite"
+                problem = f"vector {i} of {len(array)} {told}." if len(array) > 1 else f"the vector {told}."
+                fail(UsageError, "SCR-VECTORS", problem, "Every vector needs a direction and a finite length.")
+        return cls((array.shape[0], array.shape[1]), tuple(array.ravel().tolist()))
+
+    def array(self) -> NDArray[np.float64]:
+        """`[k, d]`."""
+        return np.array(self.values).reshape(self.shape)
+
+    def vectors(self, model: Any) -> Vectors:
+        """Themselves, whatever the model; see `Direction.vectors`."""
+        return self
+
+    def faults(self, graph: ModelGraph) -> Iterator[Complaint]:
+        """Another width than that of the residual stream."""
+        if graph.d_model and self.shape[1] != graph.d_model:
+            problem = f"its vectors have {self.shape[1]} numbers; the residual stream has {graph.d_model}."
+            yield problem, "Give vectors of the residual stream."
+
+    def __str__(self) -> str:
+        return f"{len(self.values)} numbers"
+
+
+@named("direction")
+@dataclass(frozen=True)
+class Direction:
+    """Vectors found in a model's weights: `model -> [d]` or `[k, d]`, so that a hypothesis needs no weights to be
+    written.
+    """
+
+    compute: Callable[[Any], ArrayLike]
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return getattr(self.compute, "__name__", "direction")
+
+    def vectors(self, model: Any) -> Vectors:
+        """The vectors in this model."""
+        found = self.compute(model)
+        with located(f"direction {self.name}"):
+            return Vectors.of(found.detach().cpu() if hasattr(found, "detach") else found)  # pyright: ignore
+
+    def faults(self, graph: ModelGraph) -> Iterator[Complaint]:
+        """None: the width is known once there is a model."""
+        yield from ()
+
+    @classmethod
+    def restored(cls, fields: dict[str, Any]) -> Direction:
+        """From JSON; the function's address may by now be that of the direction made of it."""
+        found = fields["compute"]
+        return found if isinstance(found, Direction) else cls(found)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def direction(compute: Callable[[Any], ArrayLike], /) -> Direction:
+    """Decorator: a function of the model as a direction."""
+    return Direction(compute)
+
+
+def given(written: ArrayLike | Vectors | Direction) -> Vectors | Direction:
+    """What a user wrote, as vectors that can be compared."""
+    return written if isinstance(written, (Vectors, Direction)) else Vectors.of(written)

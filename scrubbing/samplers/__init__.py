@@ -1,0 +1,41 @@
+"""Samplers: which inputs may stand in for the one a claim holds. For `sampler=` and `unclaimed=`.
+
+`uniform`, `agree`, `fixed` and `exact` draw from the dataset, `generated` makes new inputs, `separate` gives every
+unclaimed node a draw of its own. For a sampler of your own, subclass `Among` (it draws from the dataset) or `Generator`
+(it makes inputs).
+"""
+
+from scrubbing.samplers.base import Among, Asked, Drawn, Generator, Held, Sampler
+from scrubbing.samplers.ours import (
+    Agree,
+    Exact,
+    Fixed,
+    Generated,
+    Unclaimed,
+    agree,
+    exact,
+    fixed,
+    generated,
+    separate,
+    uniform,
+)
+
+__all__ = [
+    "Agree",
+    "Among",
+    "Asked",
+    "Drawn",
+    "Exact",
+    "Fixed",
+    "Generated",
+    "Generator",
+    "Held",
+    "Sampler",
+    "Unclaimed",
+    "agree",
+    "exact",
+    "fixed",
+    "generated",
+    "separate",
+    "uniform",
+]

@@ -1,0 +1,214 @@
+"""What a sampler is: the abstract classes of which every sampler is a subclass, and what they are asked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scrubbing.data.agreement import agreeing, disagree
+from scrubbing.data.dataset import Dataset
+from scrubbing.data.features import Feature
+from scrubbing.errors import IllegalHypothesis, NothingToDraw, fail, located
+from scrubbing.storable import Complaint, Storable
+
+Rows = NDArray[np.int64]
+Uniform = Callable[[int], NDArray[np.float64]]
+"""`uniform(k)`: numbers in [0, 1), `[rows, k]`, that depend only on seed, claim, reference and draw."""
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """One input that a claim holds, for which another is to be drawn."""
+
+    data: Dataset
+    """The inputs to draw from."""
+    feature: Feature
+    """What `Sampler.agrees_on` said for the claim's variable."""
+    source: Dataset
+    """The dataset that the held input is from: `data`, or inputs that a generator made."""
+    row: int
+    """Its row there."""
+    position: int | None = None
+    """Where features with a value per position are compared."""
+
+    def value(self, feature: Feature) -> Any:
+        """The held input's value of a feature."""
+        return self._at(feature, self.source)[self.row]
+
+    def values(self, feature: Feature) -> NDArray[Any]:
+        """That of every input to draw from, `[n]` or `[n, k]`."""
+        return self._at(feature, self.data)
+
+    def agreeing(self, feature: Feature) -> NDArray[np.bool_]:
+        """Which inputs agree with the held one on a feature, `[n]`."""
+        return agreeing(feature, self.data, self.source, self.row, self.position)
+
+    def _at(self, feature: Feature, data: Dataset) -> NDArray[Any]:
+        return feature(data)[:, self.position] if feature.per == "position" else feature(data)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A draw that is asked for: one input for each of some held ones, row by row."""
+
+    data: Dataset
+    feature: Feature
+    source: Dataset
+    held: Rows
+    """Rows of `source`."""
+    position: Rows | None
+    exclude_self: bool
+    uniform: Uniform
+    reference: Rows
+    """Id of each row's reference input."""
+    number: Rows
+    """Number of each row's draw."""
+    told: str
+    """Whose draw it is, for messages."""
+
+    def one(self, row: int) -> Held:
+        """One of the held inputs."""
+        position = None if self.position is None else int(self.position[row])
+        return Held(self.data, self.feature, self.source, int(self.held[row]), position)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What was drawn, row by row."""
+
+    rows: Rows
+    made: Dataset | None = None
+    """New inputs, which the rows are of; None where the rows are of the dataset."""
+    agreed: Rows | None = None
+    """Among how many inputs each was drawn, the held one included; None where there was no choice."""
+
+
+class Sampler(Storable, ABC):
+    """How an input is found that stands in for the one a claim holds."""
+
+    excludable: ClassVar[bool] = False
+    """Whether `exclude_self=True` means anything for it."""
+    from_data: ClassVar[bool] = True
+    """Whether what it draws is in the dataset."""
+
+    def agrees_on(self, feature: Feature) -> Feature:
+        """What the drawn input agrees on with the held one, if the claim's variable has this feature."""
+        return feature
+
+    def keeps(self, feature: Feature) -> bool:
+        """Whether it always finds the held input itself; `feature` is what `agrees_on` said, as below."""
+        return False
+
+    def ignores_held(self, feature: Feature) -> bool:
+        """Whether what it finds does not depend on which input is held."""
+        return False
+
+    def faults(self, data: Dataset) -> Iterator[Complaint]:
+        """What makes it impossible on this dataset: pairs of a problem and a remedy, reported as SCR-SAMPLER."""
+        yield from ()
+
+    @abstractmethod
+    def draw(self, asked: Asked) -> Drawn:
+        """Find an input for every row."""
+
+
+class Among(Sampler):
+    """Draws uniformly among some inputs of the dataset."""
+
+    excludable = True
+
+    @abstractmethod
+    def allowed(self, held: Held) -> NDArray[np.bool_]:
+        """Which inputs may stand in for the held one, bool `[n]`."""
+
+    def draw(self, asked: Asked) -> Drawn:
+        """The k-th of the allowed inputs in order of id, k from one uniform number per row."""
+        order = np.argsort(asked.data.ids, kind="stable")
+        known: dict[tuple[int, int | None], tuple[Rows, int]] = {}
+        u = asked.uniform(1)[:, 0]
+        rows, agreed = np.empty(len(asked.held), np.int64), np.empty(len(asked.held), np.int64)
+        for i in range(len(rows)):
+            held = asked.one(i)
+            if (held.row, held.position) not in known:
+                allowed = order[self.allowed(held)[order]]
+                size = len(allowed)
+                if asked.exclude_self and asked.source is asked.data:
+                    allowed = allowed[allowed != held.row]
+                known[held.row, held.position] = allowed, size
+            allowed, agreed[i] = known[held.row, held.position]
+            if not len(allowed):
+                self.nothing(asked, i)
+            rows[i] = allowed[int(u[i] * len(allowed))]
+        return Drawn(rows, agreed=agreed)
+
+    def wanted(self, held: Held) -> str:
+        """Words between "no input" and the held input as text, where nothing is allowed."""
+        return f"may be drawn by {self} for"
+
+    def nothing(self, asked: Asked, row: int) -> NoReturn:
+        """Refuse a draw for which nothing is allowed.
+
+        Raises:
+            NothingToDraw: SCR-DRAW.
+        """
+        held, never, remedy = asked.one(row), "", "Use a coarser feature, more data, or a generated sampler."
+        if asked.exclude_self:
+            never, remedy = " other than itself", "Drop exclude_self, or use a coarser feature or more data."
+        shown = asked.source.show(held.row)
+        problem = (
+            f"no input{never} {self.wanted(held)} {shown!r} (reference input id {int(asked.reference[row])}, "
+            f"draw {int(asked.number[row])})."
+        )
+        fail(NothingToDraw, "SCR-DRAW", problem, remedy, asked.told)
+
+
+class Generator(Sampler):
+    """Makes inputs that agree with the held ones instead of looking for them."""
+
+    from_data = False
+
+    @abstractmethod
+    def columns(self, held: Dataset, uniform: Uniform) -> Mapping[str, ArrayLike]:
+        """One new input per held input, in order and of the same length; see `generated`."""
+
+    def draw(self, asked: Asked) -> Drawn:
+        """The new inputs, which are checked to agree.
+
+        Raises:
+            IllegalHypothesis: SCR-GENERATED, they do not, or they lack what the model reads.
+        """
+        held, source = asked.held, asked.source
+        if len(np.unique(held)) == len(held):
+            given = source.take(held)
+        else:
+            given = source.like({name: source[name][held] for name in source})
+        name = f"inputs generated for {asked.told}"
+        with located(name):
+            made = asked.data.like(self.columns(given, asked.uniform), name)
+            _check_shapes(made, given)
+            differ = disagree(asked.feature, given, made)
+        if differ.any():
+            row = int(np.argmax(differ))
+            problem = (
+                f"{int(differ.sum())} of {len(made)} generated inputs do not agree with the held one on "
+                f"{asked.feature}: {made.show(row)!r} for {given.show(row)!r}."
+            )
+            fail(IllegalHypothesis, "SCR-GENERATED", problem, "Make inputs that agree on the feature.", asked.told)
+        return Drawn(np.arange(len(held)), made)
+
+
+def _check_shapes(made: Dataset, asked: Dataset) -> None:
+    """An input that lacks its mask, or is shorter, would be read as something else than it is."""
+    for name in asked:
+        if name in ("tokens", "mask") and name not in made:
+            problem = f"they have no column {name!r}, and the held inputs have."
+            fail(IllegalHypothesis, "SCR-GENERATED", problem, "Return every column that the model reads.")
+        if name in made and made[name].shape != asked[name].shape:
+            shapes = f"{list(made[name].shape)}, and that of the held inputs {list(asked[name].shape)}"
+            problem = f"their column {name!r} has shape {shapes}."
+            fail(IllegalHypothesis, "SCR-GENERATED", problem, "Return one input per held input, of the same length.")

@@ -1,0 +1,209 @@
+"""The samplers of this package, and the rule for what a claim leaves unclaimed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scrubbing.data.agreement import groups, locate
+from scrubbing.data.dataset import Dataset
+from scrubbing.data.features import Feature, anything, as_feature
+from scrubbing.errors import UsageError, counted, fail
+from scrubbing.samplers.base import Among, Asked, Drawn, Generator, Held, Sampler, Uniform
+from scrubbing.storable import Complaint, named
+
+
+@named("agree")
+@dataclass(frozen=True)
+class Agree(Among):
+    """Uniform among the inputs that agree with the held one."""
+
+    feature: Feature | None = None
+    """On what; None is the feature of the claim's variable."""
+
+    def agrees_on(self, feature: Feature) -> Feature:
+        """See `Sampler.agrees_on`."""
+        return self.feature or feature
+
+    def keeps(self, feature: Feature) -> bool:
+        """Where only the input itself agrees."""
+        return feature.op == "identity"
+
+    def ignores_held(self, feature: Feature) -> bool:
+        """Where every input agrees."""
+        return feature.op == "constant"
+
+    def allowed(self, held: Held) -> NDArray[np.bool_]:
+        """See `Among.allowed`."""
+        return held.agreeing(held.feature)
+
+    def wanted(self, held: Held) -> str:
+        """See `Among.wanted`."""
+        place = held.position if held.feature.per == "position" else None
+        value = held.feature.value_at(held.source, held.row, place)
+        return f"has {held.feature} = {value!r}{'' if place is None else f' at position {place}'}, the value of"
+
+    def draw(self, asked: Asked) -> Drawn:
+        """As `Among.draw`, from inputs that were sorted by value once."""
+        feature, held, ours = asked.feature, asked.held, asked.source is asked.data
+        table = groups(feature, asked.data)
+        position = asked.position if feature.per == "position" else None
+        if not ours:
+            group = locate(feature, asked.source, held, asked.data, position)
+        else:
+            group = table.group[held] if position is None else table.group[held, position]
+        size = np.where(group < 0, 0, table.size[group])
+        left = size - 1 if asked.exclude_self and ours else size
+        if not (left > 0).all():
+            self.nothing(asked, int(np.argmin(left > 0)))
+        pick = (asked.uniform(1)[:, 0] * left).astype(np.int64)
+        if asked.exclude_self and ours:
+            pick += pick >= (table.rank[held] if position is None else table.rank[held, position])
+        return Drawn(table.members[table.start[group] + pick].astype(np.int64), agreed=size)
+
+    def __str__(self) -> str:
+        if self.feature is None:
+            return "agree"
+        return "uniform" if self.feature.op == "constant" else f"agree on {self.feature}"
+
+
+@named("fixed")
+@dataclass(frozen=True)
+class Fixed(Among):
+    """Always the same input."""
+
+    input_id: int
+    excludable = False
+
+    def agrees_on(self, feature: Feature) -> Feature:
+        """Nothing."""
+        return anything
+
+    def ignores_held(self, feature: Feature) -> bool:
+        """Always."""
+        return True
+
+    def faults(self, data: Dataset) -> Iterator[Complaint]:
+        """There is no such input."""
+        if self.input_id not in data.ids:
+            problem = f"the fixed input {self.input_id!r} is not among the {counted(len(data), 'input')} in scope."
+            yield problem, "Name the id of one of them."
+
+    def allowed(self, held: Held) -> NDArray[np.bool_]:
+        """See `Among.allowed`."""
+        return held.data.ids == self.input_id
+
+    def draw(self, asked: Asked) -> Drawn:
+        """See `Sampler.draw`."""
+        return Drawn(np.full(len(asked.held), int(np.flatnonzero(asked.data.ids == self.input_id)[0])))
+
+    def __str__(self) -> str:
+        return f"input {self.input_id}"
+
+
+@named("exact")
+@dataclass(frozen=True)
+class Exact(Sampler):
+    """The input the parent claim holds: no swap."""
+
+    def keeps(self, feature: Feature) -> bool:
+        """Always."""
+        return True
+
+    def agrees_on(self, feature: Feature) -> Feature:
+        """Whatever the variable's feature is."""
+        return anything
+
+    def draw(self, asked: Asked) -> Drawn:
+        """See `Sampler.draw`."""
+        return Drawn(asked.held, None if asked.source is asked.data else asked.source)
+
+    def __str__(self) -> str:
+        return "exact"
+
+
+@named("generated")
+@dataclass(frozen=True)
+class Generated(Generator):
+    """Makes inputs by a function."""
+
+    generate: Callable[[Dataset, Any], Mapping[str, ArrayLike]]
+
+    def columns(self, held: Dataset, uniform: Uniform) -> Mapping[str, ArrayLike]:
+        """See `Generator.columns`."""
+        return self.generate(held, uniform)
+
+    def __str__(self) -> str:
+        return f"generated by {getattr(self.generate, '__name__', 'a function')}"
+
+
+@named("unclaimed")
+@dataclass(frozen=True)
+class Unclaimed:
+    """What flows into a claimed node along paths that no claim accounts for."""
+
+    sampler: Sampler = Agree(anything)
+    separately: bool = False
+    """One draw per producing node instead of one draw for all of them."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sampler, Sampler):
+            problem = f"the sampler of what is unclaimed is of type {type(self.sampler).__name__}."
+            remedy = "Use uniform, exact, agree(feature), fixed(id), or separate(...) of one of them."
+            fail(UsageError, "SCR-SAMPLER", problem, remedy)
+
+    @classmethod
+    def of(cls, written: Sampler | Unclaimed | None) -> Unclaimed | None:
+        """A rule as a user wrote it: a sampler is one draw for all."""
+        return written if written is None or isinstance(written, Unclaimed) else cls(written)
+
+    @property
+    def feature(self) -> Feature:
+        """What the drawn input agrees on with the one that the claim holds."""
+        return self.sampler.agrees_on(anything)
+
+    def __str__(self) -> str:
+        return f"{self.sampler}, {'one draw per node' if self.separately else 'one draw for all'}"
+
+
+uniform = Agree(anything)
+"""Any input of the dataset, each equally likely."""
+exact = Exact()
+"""The input the parent claim holds: no swap."""
+TOGETHER = Unclaimed()
+"""The default: one uniform draw for everything a claim leaves unclaimed."""
+
+
+def fixed(input_id: int) -> Fixed:
+    """Always the input with this id."""
+    return Fixed(input_id)
+
+
+def agree(first: Feature, *more: Feature) -> Agree:
+    """Uniform among the inputs that agree with the held one on all of these features.
+
+    Raises:
+        UsageError: SCR-FEATURE, one of them is not a feature.
+    """
+    return Agree(as_feature((first, *more) if more else first))
+
+
+def generated(generate: Callable[[Dataset, Any], Mapping[str, ArrayLike]]) -> Generated:
+    """Construct agreeing inputs instead of looking for them, so that fine features can still be tested.
+
+    Args:
+        generate: `(held inputs, uniform) -> columns`, one new input per held input, in order and of the same length,
+            with all columns that the model and the variable's feature read. `uniform(k)` gives float `[n, k]` in [0, 1)
+            that depend only on seed, claim, reference and draw; use no other randomness. The new inputs must agree with
+            the held ones on the variable's feature, which is checked.
+    """
+    return Generated(generate)
+
+
+def separate(sampler: Sampler = uniform) -> Unclaimed:
+    """Every unclaimed producing node gets a draw of its own."""
+    return Unclaimed(sampler, separately=True)
