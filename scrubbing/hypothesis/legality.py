@@ -8,7 +8,7 @@ import numpy as np
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
-from scrubbing.errors import Fault, ScrubbingError, counted, nearest
+from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, counted, nearest
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import LOGITS, MASK, Node
 from scrubbing.hypothesis.claims import WHOLE_INPUT, Claim, Target
@@ -20,10 +20,30 @@ _EXPLAINED_BY = {"SCR-PART", "SCR-POSITION", "SCR-SLOT"}
 """A claim with one of these faults meets no path; to report that as well would say the same thing twice."""
 
 
+def legal(hypothesis: Hypothesis, graph: ModelGraph, data: Dataset | None = None) -> Tree:
+    """Check a hypothesis, and give its treeified claims: the one door between what is written and what is run.
+
+    Args:
+        hypothesis: what is claimed.
+        graph: of the model.
+        data: the whole dataset, scope or not; None leaves out what only data can show.
+
+    Raises:
+        IllegalHypothesis: with every fault found.
+    """
+    tree = treeify(hypothesis.correspondence, graph)
+    if found := _faults(hypothesis, tree, data):
+        raise IllegalHypothesis(found, f'"{hypothesis.name}" cannot be tested as written')
+    return tree
+
+
 def faults(hypothesis: Hypothesis, graph: ModelGraph, data: Dataset | None = None) -> list[Fault]:
     """Everything wrong with a hypothesis on this model graph, and on this dataset if one is given."""
+    return _faults(hypothesis, treeify(hypothesis.correspondence, graph), data)
+
+
+def _faults(hypothesis: Hypothesis, tree: Tree, data: Dataset | None) -> list[Fault]:
     found = list(_interpretation_faults(hypothesis))
-    tree = treeify(hypothesis.correspondence, graph)
     found += list(_node_faults(tree)) or [*_matching_faults(tree), *_group_faults(tree)]
     found += _each_faults(tree)
     if data is not None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from scrubbing.data.features import Feature
 from scrubbing.graph.nodes import Node
-from scrubbing.hypothesis.samplers import Sampler
+from scrubbing.hypothesis.samplers import Sampler, uniform
 from scrubbing.hypothesis.treeify import Region, Tree
 
 Ablation = Literal["mean", "zero", "noise"]
@@ -50,11 +50,18 @@ REFERENCE = Context("reference", None)
 class Mode:
     """What contexts become: the scrub itself, or one of the baselines that reuse the hypothesis."""
 
+    output: Literal["reference", "another"] = "reference"
+    """`another`: the whole output comes from an unrelated input, whatever is claimed."""
     claimed: Literal["sample", "exact", "mean"] = "sample"
     """`exact`: claims keep the reference. `mean`: the claims directly under the root are ablated instead."""
     unclaimed: Literal["sample", "exact", "mean", "zero", "noise"] = "sample"
     alone: int | None = None
     """The only region that is exchanged, to see what that costs; all others keep the input of the claim above them."""
+
+    @property
+    def draws_anything(self) -> bool:
+        """Whether draws differ; else one is all of them."""
+        return self.output == "another" or self.claimed == "sample" or self.unclaimed in ("sample", "noise")
 
 
 SCRUB = Mode()
@@ -72,7 +79,7 @@ class Contexts:
         """The context of a region: the input its claim holds."""
         region = self.tree.regions[index]
         if region.parent is None:
-            return REFERENCE
+            return REFERENCE if self.mode.output == "reference" else self._another()
         above = self.of(region.parent)
         if self.mode.claimed == "exact" or self.mode.alone not in (None, index):
             return above
@@ -104,9 +111,13 @@ class Contexts:
 
     def is_leaf(self, index: int) -> bool:
         """Whether the claim's node is evaluated wholly on its own input."""
-        if self.mode.claimed == "mean" and self.tree.regions[index].parent == 0:
+        parent = self.tree.regions[index].parent
+        if (self.mode.claimed == "mean" and parent == 0) or (self.mode.output == "another" and parent is None):
             return True
         return not self.tree.regions[index].children
+
+    def _another(self) -> Context:
+        return self._once("another", lambda: Context("another", REFERENCE, uniform, uniform.feature))
 
     def _draw(self, region: Region, above: Context, sampler: Sampler, feature: Feature) -> Context:
         claim = region.claim
