@@ -25,10 +25,16 @@ _HOME = {
         "ScrubbingError",
         "UsageError",
     ],
+    "scrubbing.experiment.baselines": ["Baseline", "baselines"],
+    "scrubbing.experiment.controls": ["Control", "Trial", "controls"],
+    "scrubbing.experiment.executors": ["Executor", "executors"],
     "scrubbing.experiment.experiment": ["Experiment", "scrub"],
-    "scrubbing.experiment.measure": ["Baseline"],
+    "scrubbing.experiment.in_process": ["InProcess"],
+    "scrubbing.experiment.jobs": ["Job", "Subject"],
+    "scrubbing.experiment.measured": ["Measured"],
     "scrubbing.experiment.result": ["Result"],
-    "scrubbing.experiment.task": ["Task"],
+    "scrubbing.experiment.settings": ["Settings"],
+    "scrubbing.experiment.task": ["Task", "tasks"],
     "scrubbing.graph.model_graph": ["ModelGraph", "transformer_graph"],
     "scrubbing.graph.nodes": ["Node"],
     "scrubbing.hypothesis.claims": [
@@ -47,9 +53,11 @@ _HOME = {
     "scrubbing.hypothesis.hypothesis": ["Hypothesis"],
     "scrubbing.hypothesis.variables": ["Interpretation", "Variable"],
     "scrubbing.metrics.equivalent": ["Series"],
-    "scrubbing.metrics.losses": ["Classification", "SquaredError"],
+    "scrubbing.metrics.losses": ["Classification", "Loss", "SquaredError"],
+    "scrubbing.metrics.measures": ["Measure", "Predictions", "measures"],
     "scrubbing.metrics.next_token": ["Bigram", "NextToken"],
     "scrubbing.models.local": ["from_folder"],
+    "scrubbing.models.protocol": ["Model"],
     "scrubbing.models.toy": ["ToyModel"],
     "scrubbing.models.transformer.checkpoint": ["from_file"],
     "scrubbing.parts.residual": ["project"],
@@ -120,11 +128,23 @@ if TYPE_CHECKING:
     from scrubbing.errors import NothingToDraw as NothingToDraw
     from scrubbing.errors import ScrubbingError as ScrubbingError
     from scrubbing.errors import UsageError as UsageError
+    from scrubbing.experiment.baselines import Baseline as Baseline
+    from scrubbing.experiment.baselines import baselines as baselines
+    from scrubbing.experiment.controls import Control as Control
+    from scrubbing.experiment.controls import Trial as Trial
+    from scrubbing.experiment.controls import controls as controls
+    from scrubbing.experiment.executors import Executor as Executor
+    from scrubbing.experiment.executors import executors as executors
     from scrubbing.experiment.experiment import Experiment as Experiment
     from scrubbing.experiment.experiment import scrub as scrub
-    from scrubbing.experiment.measure import Baseline as Baseline
+    from scrubbing.experiment.in_process import InProcess as InProcess
+    from scrubbing.experiment.jobs import Job as Job
+    from scrubbing.experiment.jobs import Subject as Subject
+    from scrubbing.experiment.measured import Measured as Measured
     from scrubbing.experiment.result import Result as Result
+    from scrubbing.experiment.settings import Settings as Settings
     from scrubbing.experiment.task import Task as Task
+    from scrubbing.experiment.task import tasks as tasks
     from scrubbing.graph.model_graph import ModelGraph as ModelGraph
     from scrubbing.graph.model_graph import transformer_graph as transformer_graph
     from scrubbing.graph.nodes import Node as Node
@@ -144,10 +164,15 @@ if TYPE_CHECKING:
     from scrubbing.hypothesis.variables import Variable as Variable
     from scrubbing.metrics.equivalent import Series as Series
     from scrubbing.metrics.losses import Classification as Classification
+    from scrubbing.metrics.losses import Loss as Loss
     from scrubbing.metrics.losses import SquaredError as SquaredError
+    from scrubbing.metrics.measures import Measure as Measure
+    from scrubbing.metrics.measures import Predictions as Predictions
+    from scrubbing.metrics.measures import measures as measures
     from scrubbing.metrics.next_token import Bigram as Bigram
     from scrubbing.metrics.next_token import NextToken as NextToken
     from scrubbing.models.local import from_folder as from_folder
+    from scrubbing.models.protocol import Model as Model
     from scrubbing.models.toy import ToyModel as ToyModel
     from scrubbing.models.transformer.checkpoint import from_file as from_file
     from scrubbing.parts.residual import project as project

@@ -104,11 +104,12 @@ def evidence(task: Task, roles: Roles, references: int = 200) -> Evidence:
     others = _others(roles)
     wanted = {"induction heads": roles.induction, "other heads of these layers": others}
     experiment = task.experiment(
-        references=min(references, task.references),
+        references=min(references, task.settings.how_many(len(task.data()))),
         draws=1,
         slices={REPEATED: repeated_bigram},
-        further={},
-        zero="null",
+        extra_baselines={},
+        zero_baseline="null",
+        series=None,
     )
     losses: dict[str, tuple[float, float]] = {}
     for name, heads in wanted.items():

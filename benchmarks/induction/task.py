@@ -12,27 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.induction import language, text
+from benchmarks.induction.common import LENGTH, SEQUENCES, WRITTEN_ON, loss, settings
 from hypotheses.induction import features as f
 from hypotheses.induction import ladder
 from hypotheses.induction.roles import Roles
 from scrubbing import Dataset, Hypothesis, ModelGraph, Task, transformer_graph
 
 if TYPE_CHECKING:
-    from scrubbing import Baseline, Bigram, NextToken, Series
+    from scrubbing import Bigram, Series
     from scrubbing.models.transformer.model import Transformer
 
 HERE = Path(__file__).parent
-LENGTH = 128
-SEQUENCES = 1_500
-"""To draw from; the references are among them."""
-WRITTEN_ON = 4_000
-"""Other sequences, for candidates and n-grams."""
-
-SLICES = {
-    "all": f.every_position,
-    "candidates that repeat": f.repeated_candidate,
-    "second token of a repeated bigram": f.repeated_bigram,
-}
 
 
 @dataclass(frozen=True)
@@ -90,13 +80,6 @@ def model(which: str) -> Transformer:
     return from_file(HERE / f"{which}.safetensors", name=f"two-layer attention-only, {which}")
 
 
-def loss() -> NextToken:
-    """Next-token loss at candidates."""
-    from scrubbing import NextToken
-
-    return NextToken(f.candidate)
-
-
 def roles(which: str) -> Roles:
     """Of the shipped model, as found by `find_roles` and written down."""
     return Roles.load(HERE / f"{which}_roles.json")
@@ -106,22 +89,6 @@ def graph() -> ModelGraph:
     """Both models' graph, without weights."""
     sizes = {"d_model": 128, "d_mlp": None, "positions": LENGTH}
     return transformer_graph(2, 8, **sizes, causal=True, padded=False, learned_positions=False)  # pyright: ignore
-
-
-def further(roles: Roles, bigram: Bigram) -> dict[str, Baseline]:
-    """The original study's zero point, and a prediction from the current token alone."""
-    from scrubbing import Baseline
-
-    return {
-        "heads only": Baseline(
-            "everything the induction heads read resampled, the rest of the model as it is",
-            hypothesis=ladder.heads_only(roles),
-        ),
-        "bigram": Baseline(
-            "the best prediction from the current token alone",
-            losses=lambda data: bigram.losses(data["tokens"]),
-        ),
-    }
 
 
 def rungs(which: str) -> list[Hypothesis]:
@@ -143,12 +110,7 @@ def _task(which: str, name: str, also: tuple[str, ...] = ()) -> Task:
         model=lambda: model(which),
         loss=loss,
         ladder=lambda: rungs(which),
-        references=300,
-        draws=2,
-        slices=SLICES,
-        further=lambda: further(roles(which), bigram(which)),
-        zero="heads only",
-        series=lambda: _series(which),
+        settings=settings(lambda: roles(which), lambda: bigram(which), series=lambda: _series(which)),
         also=also,
         other=_other,
     )

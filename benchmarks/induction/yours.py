@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.induction.task import LENGTH, SEQUENCES, SLICES, WRITTEN_ON, further, loss
+from benchmarks.induction.common import LENGTH, REFERENCES, SEQUENCES, WRITTEN_ON, loss, settings
 from hypotheses.induction import features as f
 from hypotheses.induction import ladder
 from hypotheses.induction.roles import Roles, find_roles
@@ -143,11 +143,7 @@ class Subject:
             model=lambda: self.model,
             loss=loss,
             ladder=lambda: self.rungs,
-            references=min(300, len(self.scored)),
-            draws=2,
-            slices=SLICES,
-            further=lambda: further(self.roles, self.bigram),
-            zero="heads only",
+            settings=settings(lambda: self.roles, lambda: self.bigram, min(REFERENCES, len(self.scored))),
             about=self.about,
         )
 

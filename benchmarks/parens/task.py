@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.parens.strings import CLOSE, END, OPEN, PAD, POSITIONS, START, generate, tokenize
 from hypotheses.parens import features as f
 from hypotheses.parens import original, shipped
-from scrubbing import Dataset, FileError, ModelGraph, Task, transformer_graph
+from scrubbing import Dataset, FileError, ModelGraph, Settings, Task, transformer_graph
 from scrubbing.errors import fail
 
 if TYPE_CHECKING:
@@ -24,11 +24,7 @@ HERE = Path(__file__).parent
 STRINGS = 100_000
 """Strings in the generated dataset, as many as the original had."""
 
-STRATA = {
-    "balanced": f.balanced,
-    "count fails": ~f.count_ok,
-    "horizon fails": ~f.horizon_ok,
-}
+SETTINGS = Settings(strata={"balanced": f.balanced, "count fails": ~f.count_ok, "horizon fails": ~f.horizon_ok})
 
 ORIGINAL_CONFIG = {
     "n_layers": 3,
@@ -115,7 +111,7 @@ def original_task(folder: str | Path) -> Task:
         return made.with_columns(adjusted_open_share=adjusted_open_share(once(), made["tokens"]))
 
     once = _cached(model)
-    return Task("parens-original", graph, data, once, loss, STRATA, original.ladder)
+    return Task("parens-original", graph, data, once, loss, ladder=original.ladder, settings=SETTINGS)
 
 
 def _cached(make: Callable[[], Transformer]) -> Callable[[], Transformer]:
@@ -168,7 +164,7 @@ task = Task(
     data=our_data,
     model=our_model,
     loss=loss,
-    strata=STRATA,
     ladder=shipped.ladder,
+    settings=SETTINGS,
     variants={"redwood": original_task},
 )

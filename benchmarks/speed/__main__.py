@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from scrubbing import Experiment, Task
-from scrubbing.data.dataset import choose
+from scrubbing import Dataset, Experiment, InProcess, Job, Model, Settings, Task
 from scrubbing.engine.cost import cost
-from scrubbing.experiment.measure import Measured, Reference
-from scrubbing.experiment.measure import measure as measure_losses
 from scrubbing.experiment.task import find_task
 
 HERE = Path(__file__).parent
@@ -47,40 +45,40 @@ def measure(task: Task, rung: str, references: int) -> dict[str, float]:
     """
     model, data, hypothesis, loss = task.model(), task.data(), task.rung(rung), task.loss()
 
+    def job() -> Job:
+        return replace(experiment.jobs(hypothesis)[0], with_model=False, measures=(), logits=False)
+
     def scrub_once() -> float:
         started = time.perf_counter()
-        compiled = experiment.engine.compile(hypothesis)
-        experiment.engine.verify(compiled, rows)
-        batches = experiment.engine.run(compiled, rows, 1, 0)
-        reference = Reference(data, rows, experiment.slices)
-        for _ in measure_losses(batches, reference, Measured.empty(reference, 1, with_model=False), rung):
+        for _ in executor.measure([job()]):
             pass
         return time.perf_counter() - started
 
     started = time.perf_counter()
-    experiment = Experiment(model, data, loss, baselines=False)
-    rows = choose(data, references, seed=0)
+    settings = Settings(references=references, draws=1, baselines=False)
+    executor = InProcess(store=settings.store, memory=settings.memory, spill=settings.spill)
+    experiment = Experiment(model, data, loss, settings, executor=executor)
     scrub_once()
     first = time.perf_counter() - started
     further = [scrub_once() for _ in range(_REPEATS)]
     return {
         "first": first,
         "further": min(further),
-        "plain": plain_forward(experiment, references),
-        "operations": cost(experiment.engine.compile(hypothesis).plan).ratio,
+        "plain": plain_forward(model, data, references),
+        "operations": cost(executor.compile(job()).plan).ratio,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
-def plain_forward(experiment: Experiment, references: int) -> float:
+def plain_forward(model: Model, data: Dataset, references: int) -> float:
     """Seconds of the model's own forward pass on that many inputs, in batches of 1,000."""
-    inputs = experiment.model.inputs(experiment.data)
+    inputs = model.inputs(data)
     rows = torch.arange(references)
     seconds: list[float] = []
     for _ in range(_REPEATS):
         started = time.perf_counter()
         for batch in rows.split(1000):
-            experiment.model.reference(inputs, batch)
+            model.reference(inputs, batch)
         seconds.append(time.perf_counter() - started)
     return min(seconds)
 

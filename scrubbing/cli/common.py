@@ -30,10 +30,22 @@ Draws = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=1, help="Complete resamplings per reference; the default is the task's."),
 ]
-Seed = Annotated[int, typer.Option(help="Of the choice of references and of all draws.")]
+Seed = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=0, help="Of the choice of references and of all draws; the default is the task's."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print records as JSON instead of tables.")]
 Out = Annotated[Optional[Path], typer.Option(help="Folder to write the records to.")]  # noqa: UP045
-Memory = Annotated[int, typer.Option(min=1, help="MiB for activations; what does not fit goes to temporary files.")]
+Memory = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        min=1, help="MiB for activations; what does not fit goes to temporary files. The default is the task's."
+    ),
+]
+Controls = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--control", help="Also run this control, such as shuffled-labels; may be repeated."),
+]
 Threads = Annotated[Optional[int], typer.Option(min=1, help="CPU threads; the default is torch's.")]  # noqa: UP045
 TaskName = Annotated[
     Optional[str],  # noqa: UP045

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional, cast
 
 import typer
 
 from scrubbing.cli.common import (
     Address,
     AsJson,
+    Controls,
     Draws,
     Memory,
     Out,
@@ -28,6 +29,7 @@ from scrubbing.cli.common import (
 from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
+    from scrubbing.experiment.settings import Options
     from scrubbing.experiment.task import Task
     from scrubbing.hypothesis.hypothesis import Hypothesis
     from scrubbing.records.inputs import Inputs
@@ -53,12 +55,13 @@ def bench(
     only: Annotated[Optional[list[str]], typer.Option(help="Run only these rungs.")] = None,  # noqa: UP045
     references: References = None,
     draws: Draws = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     json_: AsJson = False,
     out: Out = None,
-    memory: Memory = 1024,
+    memory: Memory = None,
     threads: Threads = None,
     shard: Shard = None,
+    control: Controls = None,
 ) -> None:
     """Run a task's whole ladder of hypotheses, with every baseline."""
     from scrubbing.experiment.task import find_task
@@ -70,8 +73,8 @@ def bench(
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
-    options = _options(references, draws, seed, memory, threads, shard)
-    found = [(one, _run(one, ladder, options, out)) for one, ladder in ladders]
+    changed = _changed(references, draws, seed, memory, threads, shard, control)
+    found = [(one, _run(one, ladder, changed, out)) for one, ladder in ladders]
     if json_:
         print_json([record for _, records in found for record in records])
         return
@@ -86,20 +89,21 @@ def run(
     task: TaskName = None,
     references: References = None,
     draws: Draws = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     json_: AsJson = False,
     out: Out = None,
-    memory: Memory = 1024,
+    memory: Memory = None,
     threads: Threads = None,
     shard: Shard = None,
+    control: Controls = None,
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
     from scrubbing.experiment.address import hypothesis_at, task_at
 
     _prepare(out)
     found = task_at(address, task)
-    options = _options(references, draws, seed, memory, threads, shard)
-    records = _run(found, [hypothesis_at(address, found)], options, out, address)
+    changed = _changed(references, draws, seed, memory, threads, shard, control)
+    records = _run(found, [hypothesis_at(address, found)], changed, out, address)
     print_record(records[0], json_)
 
 
@@ -121,20 +125,29 @@ def check(
 
 @app.command()
 @told
-def plan(address: Address, task: TaskName = None, references: References = None) -> None:
+def plan(
+    address: Address,
+    task: TaskName = None,
+    references: References = None,
+    draws: Draws = None,
+    control: Controls = None,
+) -> None:
     """Print what would be computed, and what it costs next to one plain forward pass."""
     from scrubbing.engine.cost import cost
     from scrubbing.engine.describe import describe
     from scrubbing.experiment.address import hypothesis_at, task_at
 
     found = task_at(address, task)
-    experiment = found.experiment()
+    experiment = found.experiment(**_changed(references, draws, control=control))
     hypothesis = hypothesis_at(address, found)
-    made = experiment.engine.compile(hypothesis).plan
     out = console(soft_wrap=True)
     out.print(str(hypothesis), markup=False)
-    out.print("\n" + describe(made), markup=False)
-    out.print("\n" + cost(made).describe(references or found.references), markup=False)
+    passes = 0.0
+    for job, made in experiment.plan(hypothesis):
+        examples, costs = len(job.reference.rows) * job.draws, cost(made)
+        passes += costs.total(examples) / costs.plain_flops
+        out.print(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}", markup=False)
+    out.print(f"\nall of it: the operations of {passes:,.0f} plain forward passes", markup=False)
 
 
 def _on(task: Task, model: str, data: Path | None, text: Path | None, dataset: str | None) -> Task:
@@ -148,29 +161,42 @@ def _on(task: Task, model: str, data: Path | None, text: Path | None, dataset: s
     return task.on(model, lambda: read_text(text) if text is not None else read_dataset(dataset or ""))
 
 
-def _options(
-    references: int | None, draws: int | None, seed: int, memory: int, threads: int | None, shard: str | None
-) -> dict[str, Any]:
-    """Of the experiment."""
+def _changed(
+    references: int | None,
+    draws: int | None,
+    seed: int | None = None,
+    memory: int | None = None,
+    threads: int | None = None,
+    shard: str | None = None,
+    control: list[str] | None = None,
+) -> Options:
+    """The settings that were given; all others are the task's."""
     if threads is not None:
         import torch
 
         torch.set_num_threads(threads)
-    chosen = {"references": references, "draws": draws, "seed": seed, "memory": memory * 2**20}
-    return {**chosen, "shard": None if shard is None else _part(shard)}
+    changed = {
+        "references": references,
+        "draws": draws,
+        "seed": seed,
+        "memory": None if memory is None else memory * 2**20,
+        "shard": None if shard is None else _part(shard),
+        "controls": control,
+    }
+    return cast("Options", {name: value for name, value in changed.items() if value is not None})
 
 
 def _run(
     task: Task,
     hypotheses: Sequence[Hypothesis],
-    options: Mapping[str, Any],
+    changed: Options,
     out: Path | None,
     address: str | None = None,
 ) -> list[RunRecord]:
     """Run, and write each record as soon as there is one."""
     from scrubbing.experiment.address import source_of
 
-    experiment = task.experiment(**options)
+    experiment = task.experiment(**changed)
     records: list[RunRecord] = []
     with experiment.results(hypotheses, out) as results:
         for result in results:

@@ -113,7 +113,7 @@ class Compiler:
         """The scrubbed output, always computed from its input: outputs are never kept in the store."""
         node = self.tree.graph.output
         if self.contexts.is_leaf(0):
-            return self.clean_output()
+            return self._clean_output(self.contexts.of(0))
         copy = self.tree.start(0, node)
         read = {slot: self._slot(copy, slot) for slot in self.tree.graph.slots[node]}
         frozen = REFERENCE if self.tree.regions[0].claim.freeze_norm else None
@@ -121,8 +121,11 @@ class Compiler:
 
     def clean_output(self) -> v.Value:
         """The model's own output on the reference."""
+        return self._clean_output(REFERENCE)
+
+    def _clean_output(self, context: Context) -> v.Value:
         node = self.tree.graph.output
-        read = {slot: self.builder.input(node, slot, REFERENCE) for slot in self.tree.graph.slots[node]}
+        read = {slot: self.builder.input(node, slot, context) for slot in self.tree.graph.slots[node]}
         return self.builder.run(node, read, None, None)
 
     def _region(self, index: int, node: Node) -> v.Value:

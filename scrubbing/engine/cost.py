@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scrubbing.engine import values as v
-from scrubbing.engine.plan import ScrubPlan, Space, slot_demands
+from scrubbing.engine.plan import ScrubPlan, Space, StatisticPlan, slot_demands
 from scrubbing.graph.nodes import MASK
 from scrubbing.models.protocol import Model
 
@@ -24,20 +24,29 @@ class Cost:
     """Bytes read from the store, part of `moved`."""
     plain_flops: float
     """Of one forward pass of the model over every position."""
+    once: float = 0.0
+    """Operations of the statistics, which are taken once per run, whatever the number of examples."""
+    inputs: int = 0
+    """Inputs that statistics are taken over; 0 without any."""
 
     @property
     def ratio(self) -> float:
         """Operations in units of one plain forward pass."""
         return self.flops / self.plain_flops
 
-    def describe(self, references: int) -> str:
+    def total(self, examples: int) -> float:
+        """Operations for this many scrubbed examples, and of the statistics."""
+        return self.flops * examples + self.once
+
+    def describe(self, examples: int) -> str:
         """As text, for this many scrubbed examples."""
+        once = f"\nstatistics over {self.inputs:,} inputs: {_si(self.once)}flop, once" if self.inputs else ""
         return (
             f"per scrubbed example: {_si(self.flops)}flop, {_si(self.moved)}B moved, {_si(self.gathered)}B of it "
             "gathered "
             f"from the store\none plain forward pass: {_si(self.plain_flops)}flop; a scrubbed example is "
             f"{self.ratio:.3f} of it\n"
-            f"{references:,} examples: {_si(self.flops * references)}flop, {_si(self.moved * references)}B"
+            f"{examples:,} examples: {_si(self.flops * examples)}flop, {_si(self.moved * examples)}B{once}"
         )
 
 
@@ -45,7 +54,18 @@ def cost(plan: ScrubPlan) -> Cost:
     """The cost of a plan, from expected numbers of tokens."""
     counted = _Counted(plan)
     counted.space(plan.space, 1.0)
-    return Cost(counted.flops, counted.moved, counted.gathered, plain_flops(plan))
+    inputs = max((made.inputs for made in plan.statistics.values()), default=0)
+    once = sum(_statistic(value, made) for value, made in plan.statistics.items())
+    return Cost(counted.flops, counted.moved, counted.gathered, plain_flops(plan), once, inputs)
+
+
+def _statistic(value: v.Statistic, made: StatisticPlan) -> float:
+    """Operations of evaluating a sum over the dataset and averaging it, or its products."""
+    counted, plan, (_, read) = _Counted(made.plan), made.plan, made.plan.roots["sum"]
+    counted.space(plan.space, 1.0)
+    numbers = float(max(plan.graph.d_model, 1))
+    averaged = 2.0 * numbers**2 if value.kind == "noise" else numbers
+    return made.inputs * (counted.flops + read.expected(plan.graph.positions, plan.real) * averaged)
 
 
 def plain_flops(plan: ScrubPlan) -> float:

@@ -7,8 +7,14 @@ from scrubbing.engine.plan import ScrubPlan, Space
 
 
 def describe(plan: ScrubPlan) -> str:
-    """Every step of a plan, in order; steps of claims that draw per position are indented."""
+    """Every step of a plan, in order: first the statistics that stand in for ablated sums, each with the steps of the
+    sum; then the batch. Steps of claims that draw per position are indented.
+    """
     lines: list[str] = []
+    means = {value: f"M{number}" for number, value in enumerate(plan.statistics)}
+    for value, made in plan.statistics.items():
+        lines.append(f"{means[value]} = {value.kind} over {made.inputs:,} inputs, once:")
+        lines += [f"    {line}" for line in describe(made.plan).splitlines()]
     numbers: dict[v.Value, str] = {}
 
     def visit(space: Space, indent: str) -> None:
@@ -24,7 +30,8 @@ def describe(plan: ScrubPlan) -> str:
             prefix = "" if not indent else indent.strip() or "'" * (len(indent) // 4)
             numbers[value] = f"%{shown}{prefix}"
             shown += 1
-            lines.append(f"{indent}{numbers[value]:<5} {_told(value, numbers)}  {space.demand[value]}")
+            step = f"stand-in {means[value]}" if isinstance(value, v.Statistic) else _told(value, numbers)
+            lines.append(f"{indent}{numbers[value]:<5} {step}  {space.demand[value]}")
 
     entered: set[int] = set()
     visit(plan.space, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from scrubbing.engine.execute import Executor
 from scrubbing.engine.memory import Room, reuse_freed_memory
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
-from scrubbing.engine.statistics import Moments, moments, stand_in
+from scrubbing.engine.statistics import MOST_INPUTS, Moments, moments, stand_in
 from scrubbing.engine.store import Store
 from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, fail
 from scrubbing.graph.model_graph import ModelGraph
@@ -39,7 +39,7 @@ _CHECKED = 4
 """References on which every plan is compared with the model."""
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Compiled:
     """A hypothesis ready to run on the engine's model and data."""
 
@@ -50,7 +50,6 @@ class Compiled:
     tree: Tree
     contexts: Contexts
     plan: ScrubPlan
-    moments: dict[v.Statistic, Moments] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +76,7 @@ class Engine:
         memory: bytes for activations: a fifth for the batch at hand, two fifths for the store. What does
             not fit goes to temporary files, whose mapped pages take at most as much again.
         spill: folder for these files; None is the system's.
+        room: for the store, where several engines share one; instead of a share of `memory`.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Engine:
         store: bool = True,
         memory: int = DEFAULT_MEMORY,
         spill: str | None = None,
+        room: Room | None = None,
     ) -> None:
         self.graph = graph_of(model, data)
         reuse_freed_memory()
@@ -95,33 +96,42 @@ class Engine:
         self.data = data
         self.positions = positions
         self.memory = memory // 5
-        self.store = Store(model, self.graph, data, Room(2 * memory // 5, spill)) if store else None
+        self.store = Store(model, self.graph, data, room or Room(2 * memory // 5, spill)) if store else None
         self.real = float(data["mask"].sum(axis=1).mean()) if "mask" in data else float(self.graph.positions)
         """Mean number of real positions per input."""
 
-    def compile(self, hypothesis: Hypothesis | Tree, mode: Mode = SCRUB, with_model: bool = False) -> Compiled:
+    def compile(
+        self,
+        hypothesis: Hypothesis | Tree,
+        mode: Mode = SCRUB,
+        with_model: bool = False,
+        *,
+        data: Dataset | None = None,
+    ) -> Compiled:
         """Turn a hypothesis into a plan.
 
         Args:
             hypothesis: what is claimed, which is then checked; or its tree from `legal`, which has been.
             mode: the scrub, or one of the baselines made from the hypothesis.
             with_model: also compute the model's own output, under the name `model`.
+            data: what to draw from, among the engine's inputs; None is those in the hypothesis's scope.
 
         Raises:
             IllegalHypothesis: with every fault found.
         """
         tree = hypothesis if isinstance(hypothesis, Tree) else legal(hypothesis, self.graph, self.data)
         assert tree.data is not None and isinstance(tree.hypothesis, Hypothesis)
+        data = tree.data if data is None else data
         contexts = Contexts(tree, mode)
         builder = Builder(self.graph, self.model, stored=self.store is not None)
         compiler = Compiler(builder, tree, contexts)
         roots = {"scrubbed": (compiler.output(), self.positions)}
         if with_model:
             roots["model"] = (compiler.clean_output(), self.positions)
-        plan = make_plan(self.graph, self.model, roots, self.real)
+        plan = make_plan(self.graph, self.model, roots, self.real, inputs=min(len(data), MOST_INPUTS))
         if self.store is not None:
             self.store.register(plan.items())
-        return Compiled(tree.hypothesis, mode, tree.data, tree, contexts, plan)
+        return Compiled(tree.hypothesis, mode, data, tree, contexts, plan)
 
     def run(
         self,
@@ -244,15 +254,12 @@ class Engine:
         return tokens * max(width, 1) + scores
 
     def _executor(self, compiled: Compiled) -> Executor:
+        taken: dict[v.Statistic, Moments] = {}
+
         def statistic(value: v.Statistic, rows: FrameRows, tokens: Tokens) -> Tensor:
-            if value not in compiled.moments:
-                demand = compiled.plan.space.demand.get(value, Demand("seen", context=REFERENCE))
-                items = make_plan(self.graph, self.model, {"sum": (value.of, demand)}, self.real)
-                if self.store is not None:
-                    self.store.register(items.items())
-                made = moments(value, demand, self.graph, self.model, compiled.data, self.store)
-                compiled.moments[value] = made
-            return stand_in(value, compiled.moments[value], rows, tokens)
+            if value not in taken:
+                taken[value] = moments(value, compiled.plan.statistics[value], compiled.data, self.store)
+            return stand_in(value, taken[value], rows, tokens)
 
         return Executor(compiled.plan, self.store, statistic)
 
@@ -271,4 +278,4 @@ def graph_of(model: Model, data: Dataset) -> ModelGraph:
     if not isinstance(data, Dataset):
         problem = f"it is of type {type(data).__name__}, not a Dataset."
         fail(BadData, "SCR-DATA", problem, 'Write Dataset({"tokens": tokens}).', "dataset")
-    return model.graph(data)
+    return data.remember(("graph", model), lambda: model.graph(data))

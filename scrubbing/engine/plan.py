@@ -10,7 +10,7 @@ from scrubbing.engine import values as v
 from scrubbing.engine.demand import FOCUS, NOTHING, Demand, fixed, keys, union, widened, within
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.models.protocol import Model
-from scrubbing.sampling.contexts import Context
+from scrubbing.sampling.contexts import REFERENCE, Context
 
 
 @dataclass
@@ -44,6 +44,8 @@ class ScrubPlan:
     space: Space
     real: float
     """Mean number of real positions per input, for cost estimates."""
+    statistics: dict[v.Statistic, StatisticPlan] = field(default_factory=dict)
+    """What is evaluated over the dataset before the first batch."""
 
     def values(self) -> Iterator[v.Value]:
         """Every value, once per space."""
@@ -64,16 +66,34 @@ class ScrubPlan:
     def items(self) -> dict[v.Item, Demand]:
         """The clean items read from the store, with the tokens needed of each."""
         needed: dict[v.Item, Demand] = {}
+        everywhere = tuple(range(self.graph.positions))
         for space in self.space.walk():
             for value, demand in space.demand.items():
                 if isinstance(value, v.Clean) and value.context.ablation is None:
-                    if demand.kind != "fixed":
-                        demand = fixed(tuple(range(self.graph.positions)))
-                    needed[value.item] = union(needed.get(value.item, demand), demand)
+                    wanted = fixed(demand.fixed if demand.kind == "fixed" else everywhere)
+                    needed[value.item] = union(needed.get(value.item, wanted), wanted)
+        for made in self.statistics.values():
+            for value in made.plan.values():
+                if isinstance(value, v.Clean):
+                    wanted = fixed(made.positions)
+                    needed[value.item] = union(needed.get(value.item, wanted), wanted)
         return needed
 
 
-def make_plan(graph: ModelGraph, model: Model, roots: dict[str, tuple[v.Value, Demand]], real: float) -> ScrubPlan:
+@dataclass(frozen=True, eq=False)
+class StatisticPlan:
+    """How the stand-in for an ablated sum is made: the sum, evaluated on some inputs of the dataset, once per run."""
+
+    plan: ScrubPlan
+    positions: tuple[int, ...]
+    """Where the stand-in is read."""
+    inputs: int
+    """How many inputs it is evaluated on."""
+
+
+def make_plan(
+    graph: ModelGraph, model: Model, roots: dict[str, tuple[v.Value, Demand]], real: float, inputs: int = 0
+) -> ScrubPlan:
     """Order values, and work backwards which tokens of each are needed.
 
     Args:
@@ -81,9 +101,19 @@ def make_plan(graph: ModelGraph, model: Model, roots: dict[str, tuple[v.Value, D
         model: what the plan will run on.
         roots: by name, the values asked for and the tokens they are needed at.
         real: mean number of real positions per input.
+        inputs: of the dataset that statistics are taken over, for plans that have any.
     """
     space = _space(0, graph, list(roots.values()))
-    return ScrubPlan(graph, model, roots, space, real)
+    everywhere = fixed(tuple(range(graph.positions)))
+    statistics: dict[v.Statistic, StatisticPlan] = {}
+    for value in (value for one in space.walk() for value in one.order if isinstance(value, v.Statistic)):
+        demand = space.demand.get(value, everywhere)
+        positions = (demand if demand.kind == "fixed" else everywhere).fixed
+        # At real positions only: a mean over padding would be a mean of nothing.
+        read = Demand("both", of=frozenset({fixed(positions), Demand("seen", context=REFERENCE)}))
+        made = make_plan(graph, model, {"sum": (value.of, read)}, real)
+        statistics[value] = StatisticPlan(made, positions, inputs)
+    return ScrubPlan(graph, model, roots, space, real, statistics)
 
 
 def _space(region: int, graph: ModelGraph, roots: list[tuple[v.Value, Demand]]) -> Space:

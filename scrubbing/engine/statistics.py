@@ -10,15 +10,11 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset, choose
 from scrubbing.engine import values as v
-from scrubbing.engine.demand import Demand, fixed
 from scrubbing.engine.execute import Executor, Reader
-from scrubbing.engine.plan import make_plan
+from scrubbing.engine.plan import StatisticPlan
 from scrubbing.engine.rows import FrameRows
-from scrubbing.graph.model_graph import ModelGraph
-from scrubbing.models.protocol import Model
 from scrubbing.models.tokens import Tokens
 from scrubbing.rng import normal, stream_key
-from scrubbing.sampling.contexts import REFERENCE
 from scrubbing.sampling.frames import Frame
 
 MOST_INPUTS = 10_000
@@ -37,14 +33,11 @@ class Moments:
     """`[positions, d, d]`."""
 
 
-def moments(
-    value: v.Statistic, demand: Demand, graph: ModelGraph, model: Model, data: Dataset, store: Reader | None
-) -> Moments:
-    """Evaluate a sum over the dataset, at real positions."""
-    positions = demand.fixed if demand.kind == "fixed" else tuple(range(graph.positions))
-    read = Demand("both", of=frozenset({fixed(positions), Demand("seen", context=REFERENCE)}))
-    executor = Executor(make_plan(graph, model, {"sum": (value.of, read)}, graph.positions), store, None)
-    references = choose(data, min(len(data), MOST_INPUTS), seed=0)
+def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Reader | None) -> Moments:
+    """Evaluate a sum over the dataset, at real positions, as planned."""
+    graph, model, positions = planned.plan.graph, planned.plan.model, planned.positions
+    executor = Executor(planned.plan, store, None)
+    references = choose(data, planned.inputs, seed=0)
     count = torch.zeros(graph.positions, 1, dtype=torch.float64, device=model.device)
     total: Tensor | None = None
     square: Tensor | None = None

@@ -1,4 +1,4 @@
-"""What a run has measured so far, on disk, so that one that was stopped half-way goes on where it was."""
+"""What has been measured of some jobs, on disk, so that a run that was stopped half-way goes on where it was."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from scrubbing.data.agreement import digest_of
 from scrubbing.data.dataset import Dataset
-from scrubbing.engine.engine import Compiled
+from scrubbing.data.features import as_feature
 from scrubbing.engine.store import Store
 from scrubbing.errors import ScrubbingError
-from scrubbing.experiment.measure import Measured
+from scrubbing.experiment.describe import versions
+from scrubbing.experiment.jobs import Job
+from scrubbing.experiment.measured import Measured
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.records.files import folder, write
-from scrubbing.sampling.contexts import Context
 from scrubbing.sampling.frames import DrawCounts
 
 EVERY = 15.0
@@ -36,31 +37,30 @@ EVERY = 15.0
 
 @dataclass(eq=False)
 class Journal:
-    """The measurements of one run, a file each.
+    """The measurements of one list of jobs, a file each.
 
     Only a run with the same key continues it: same hypotheses, feature values, source files, model, data, choices and
     versions. Results are then those of an uninterrupted run, bit for bit.
     """
 
     path: Path
-    store: Store | None
+    stores: Sequence[Store]
+    """Of the models that the jobs run on, always in the same order."""
     _written: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def open(cls, where: Path, key: str, store: Store | None) -> Journal:
+    def open(cls, where: Path, key: str, stores: Sequence[Store]) -> Journal:
         """In a hidden folder of the output folder."""
-        journal = cls(folder(where / f".scrub-{key}"), store)
-        fills = journal._read("fills")
-        if store is not None:
+        journal = cls(folder(where / f".scrub-{key}"), stores)
+        for number, store in enumerate(stores):
+            fills = journal._read(f"fills {number}")
             store.replay = {
                 name: _split(fills[name], fills[f"{name} sizes"]) for name in fills if f"{name} sizes" in fills
             }
         return journal
 
-    def restore(
-        self, stage: str, found: Measured, contexts: Mapping[str, Context], counts: dict[Context, DrawCounts]
-    ) -> bool:
-        """Put back what was measured of a stage; whether it was finished."""
+    def restore(self, stage: str, found: Measured) -> bool:
+        """Put back what was measured of a job; whether it was finished."""
         stored = self._read(stage)
         if not stored:
             return False
@@ -69,25 +69,28 @@ class Journal:
         found.batches, done = (int(number) for number in stored["progress"])
         for name, values in stored.items():
             if name.startswith("agreed "):
-                total, returned = stored["drawn " + name.removeprefix("agreed ")]
-                counts[contexts[name.removeprefix("agreed ")]] = DrawCounts([values], int(returned), int(total))
+                region = name.removeprefix("agreed ")
+                total, returned = stored[f"drawn {region}"]
+                found.counts[int(region)] = DrawCounts([values], int(returned), int(total))
         return bool(done)
 
-    def keep(self, stage: str, found: Measured, counts: Mapping[Context, DrawCounts], done: bool) -> None:
+    def keep(self, stage: str, found: Measured, done: bool) -> None:
         """Write what has been measured, if it is done or was last written a while ago."""
         if not done and time.monotonic() - self._written < EVERY:
             return
         arrays: dict[str, NDArray[Any]] = {f"value {name}": values for name, values in found.values.items()}
         arrays |= {f"kept {name}": np.concatenate(parts) for name, parts in found.kept.items()}
         arrays["progress"] = np.array([found.batches, done])
-        for context, count in counts.items():
-            arrays[f"agreed {context.stream}"] = np.concatenate(count.agreed)
-            arrays[f"drawn {context.stream}"] = np.array([count.total, count.returned_self])
-        if self.store is not None:  # first, so that no measurement is ahead of the activations it was made with
-            fills = {**self.store.replay, **self.store.fills}
+        for region, count in found.counts.items():
+            arrays[f"agreed {region}"] = np.concatenate(count.agreed)
+            arrays[f"drawn {region}"] = np.array([count.total, count.returned_self])
+        for number, store in enumerate(
+            self.stores
+        ):  # first: no measurement is ahead of the activations it was made with
+            fills = {**store.replay, **store.fills}
             joined = {name: torch.cat(parts).cpu().numpy() for name, parts in fills.items()}
             sizes = {f"{name} sizes": np.array([len(part) for part in parts]) for name, parts in fills.items()}
-            self._write("fills", joined | sizes)
+            self._write(f"fills {number}", joined | sizes)
         self._write(stage, arrays)
         self._written = time.monotonic()
 
@@ -111,16 +114,34 @@ class Journal:
             return {}  # not begun, or damaged: measured again
 
 
-def key_of(compiled: list[Compiled], facts: Mapping[str, Any]) -> str | None:
-    """The key of a run; None where a hypothesis cannot be stored, so that nobody could tell whether it is the same."""
+def key_of(jobs: Sequence[Job], how: Sequence[Any]) -> str | None:
+    """The key of a list of jobs; None where a hypothesis cannot be stored, so that nobody could tell whether it is the
+    same.
+
+    Args:
+        jobs: what is measured.
+        how: what else the last bits of the numbers depend on, as JSON values.
+    """
     digest = hashlib.blake2b(digest_size=8)
     try:
-        for one in compiled:
-            digest.update(_identity(one.hypothesis, one.data).encode())
+        for job in jobs:
+            digest.update(_identity(job.hypothesis, job.reference.data).encode())
+            digest.update(json.dumps(_choices(job), sort_keys=True, default=str).encode())
     except ScrubbingError:
         return None
-    digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
+    digest.update(json.dumps([*how, versions(), torch.get_num_threads()], sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def _choices(job: Job) -> list[Any]:
+    """What a job is beside its hypothesis."""
+    subject, data = job.subject, job.reference.data
+    features = [(name, digest_of(as_feature(feature), data)) for name, feature in subject.slices.further.items()]
+    run = [job.name, job.control, job.mode, job.draws, job.seed, job.with_model, job.logits]
+    measures = [(one.name, type(one).__qualname__, _source(type(one).__module__)) for one in job.measures]
+    references = hashlib.blake2b(job.reference.rows.tobytes(), digest_size=8).hexdigest()
+    of = [subject.model.fingerprint, str(subject.model.device), subject.data.fingerprint, repr(subject.loss)]
+    return [of, features, run, measures, references]
 
 
 def _identity(hypothesis: Hypothesis, data: Dataset) -> str:

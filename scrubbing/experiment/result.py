@@ -12,23 +12,28 @@ from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import ScrubbingError, UsageError, fail
+from scrubbing.experiment import describe
+from scrubbing.experiment.baselines import baselines
+from scrubbing.experiment.jobs import SCRUBBED, Job
+from scrubbing.experiment.measured import MEASURE, Measured, Reference
+from scrubbing.experiment.settings import Settings
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.metrics.recovered import BASELINES, loss_recovered
+from scrubbing.metrics.measures import Measure
+from scrubbing.metrics.recovered import loss_recovered
+from scrubbing.metrics.slices import MAIN
 from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
 from scrubbing.records.notes import notes
 from scrubbing.records.schema import (
-    Branch,
     Choices,
     ClaimCounts,
+    ControlValue,
     Equivalent,
-    ModelNode,
     Provenance,
     Recalibrated,
     RunRecord,
     Size,
-    VariableNode,
 )
-from scrubbing.records.summary import summarise
+from scrubbing.records.summary import bootstrap, summarise
 from scrubbing.stats.intervals import Bootstrap, Estimate, per_input
 
 if TYPE_CHECKING:
@@ -42,82 +47,116 @@ Floats = NDArray[np.float64]
 class Result:
     """What came out of a scrub. Arrays are in the order of `ids`; estimates are made when asked for."""
 
-    hypothesis: Hypothesis
-    data: Dataset
-    """Within the hypothesis's scope."""
-    rows: NDArray[np.int64]
-    """Of the reference inputs, `[n]`."""
-    losses: Mapping[str, Floats]
-    """`model` and `constant` `[n]`; `scrubbed` and the baselines `[n]` or `[n, draws]`. In nats per counted position;
-    for a classifier, per reference input."""
-    weights: Floats
-    """What each reference counts in a mean, `[n]`: its number of counted positions; 1 for a classifier."""
-    counted: Floats
-    """Number of counted positions of each reference, `[n]`."""
-    measured: Mapping[str, Floats]
-    """See `Measured`."""
-    slices: Mapping[str, tuple[Floats, Mapping[str, Floats]]]
-    """Further slices: weights and losses."""
-    meanings: Mapping[str, str]
-    """Every baseline in words."""
-    zero: str
-    """The baseline that 0 % recovered stands for in tables."""
-    strata: Mapping[str, NDArray[Any]]
-    """Value of each stratifying feature, `[n]`."""
-    clusters: NDArray[Any] | None
-    """Family of each reference, `[n]`."""
-    claims: tuple[ClaimCounts, ...]
-    choices: Choices
+    job: Job
+    """What was measured: the hypothesis, on what, with how many draws."""
+    settings: Settings
+    """Every other choice."""
+    by_slice: Mapping[str, Mapping[str, Floats]]
+    """Losses by name, then by slice; see `losses` and `slices`."""
+    measured: Measured
+    """What was counted beside them."""
     provenance: Provenance
-    tree: str
-    """The claims with one sampled input each, as text."""
-    variables: tuple[VariableNode, ...]
-    branches: tuple[Branch, ...]
-    nodes: tuple[ModelNode, ...]
-    size: Size
-    exchanged: bool
-    """Whether any activation comes from another input."""
     recalibrated: Recalibrated | None
     """None for losses without classes, and for few references."""
     equivalent: Equivalent | None
     """None without a series."""
+    controls: tuple[ControlValue, ...]
+
+    @property
+    def hypothesis(self) -> Hypothesis:
+        """What was claimed."""
+        return self.job.hypothesis
+
+    @property
+    def data(self) -> Dataset:
+        """The inputs within the hypothesis's scope."""
+        return self.job.data
 
     @property
     def ids(self) -> NDArray[np.int64]:
         """Reference inputs, `[n]`."""
-        return self.data.ids[self.rows]
+        return self.data.ids[self.job.reference.rows]
+
+    @cached_property
+    def losses(self) -> dict[str, Floats]:
+        """`model` and `constant` `[n]`; `scrubbed` and the other baselines `[n]` or `[n, draws]`. In the loss's unit
+        per counted position; for a classifier, per reference input.
+        """
+        return {name: values[MAIN] for name, values in self.by_slice.items()}
+
+    @cached_property
+    def slices(self) -> dict[str, tuple[Floats, dict[str, Floats]]]:
+        """Weights and losses on each further slice, by its name."""
+        return {
+            name: (weights, {loss: values[name] for loss, values in self.by_slice.items()})
+            for name, weights in self.job.reference.weights().items()
+            if name != MAIN
+        }
+
+    @cached_property
+    def strata(self) -> dict[str, NDArray[Any]]:
+        """Value of each stratifying feature, `[n]`."""
+        return {name: one(self.data)[self.job.reference.rows] for name, one in self.settings.strata.items()}
+
+    @property
+    def clusters(self) -> NDArray[Any] | None:
+        """Family of each reference, `[n]`; None where every reference is one of its own."""
+        return clusters_of(self.settings, self.job.reference)
+
+    @property
+    def exchanged(self) -> bool:
+        """Whether any activation comes from another input."""
+        return self.measured.exchanged
+
+    @cached_property
+    def claims(self) -> tuple[ClaimCounts, ...]:
+        """What was drawn for each claim."""
+        return tuple(describe.claim_counts(self.job, self.measured.counts))
+
+    @cached_property
+    def size(self) -> Size:
+        """How much of model and input is kept."""
+        return describe.size(self.job, describe.nodes(self.job))
+
+    def measure(self, name: str) -> Floats:
+        """A measure of each reference and draw, over its counted positions, `[n, draws]`.
+
+        Raises:
+            UsageError: SCR-MEASURE, it was not taken, or is not defined for this loss.
+        """
+        taken = {one.name: one for one in self.job.measures}
+        if name not in taken:
+            problem = f"there is no measure {name!r} in this result."
+            remedy = f"There are: {', '.join(taken) or 'none'}. Ask for others with measures=[...]."
+            if name in self.settings.all_measures():
+                remedy = f"It is not defined for {self.job.subject.loss.name}. There are: {', '.join(taken) or 'none'}."
+            fail(UsageError, "SCR-MEASURE", problem, remedy, self.hypothesis.name)
+        return self.measured.values[f"{MEASURE}{name}"]
 
     @property
     def correct(self) -> Floats:
-        """Share of counted positions whose most likely scrubbed prediction is right, `[n, draws]`."""
-        return self.measured["right"]
+        """`measure("accuracy")`: share of counted positions whose most likely scrubbed prediction is right."""
+        return self.measure("accuracy")
 
     @property
     def kl(self) -> Floats:
-        """KL(model || scrubbed), `[n, draws]`."""
-        return self.measured["kl"]
+        """`measure("kl")`: KL(model || scrubbed), `[n, draws]`."""
+        return self.measure("kl")
 
     @property
     def changed(self) -> Floats:
-        """Share of counted positions whose most likely prediction differs from the model's, `[n, draws]`."""
-        return self.measured["changed"]
-
-    def _bootstrap(self, columns: Mapping[str, Floats], weights: Floats, here: Any = slice(None)) -> Bootstrap:
-        clusters = None if self.clusters is None else self.clusters[here]
-        return Bootstrap(columns, seed=self.choices.seed, weights=weights, clusters=clusters)
+        """`measure("changed")`: share of counted positions whose most likely prediction differs from the model's."""
+        return self.measure("changed")
 
     @cached_property
     def bootstrap(self) -> Bootstrap:
         """All losses, resampled together."""
-        return self._bootstrap(self.losses, self.weights)
+        table = self.inputs()
+        return bootstrap(table, table.names(LOSS), "weight", self.settings.seed)
 
-    @cached_property
-    def predictions(self) -> Bootstrap:
-        """Accuracy, KL and changed predictions, resampled together."""
-        return self._bootstrap({"accuracy": self.correct, "kl": self.kl, "changed": self.changed}, self.counted)
-
-    def loss(self, name: str = "scrubbed") -> Estimate:
-        """Mean loss of `scrubbed`, `model` or a baseline, in nats per counted position (per input, of a classifier).
+    def loss(self, name: str = SCRUBBED) -> Estimate:
+        """Mean loss of `scrubbed`, `model` or a baseline, in the loss's unit per counted position (per input, of a
+        classifier).
 
         Raises:
             UsageError: SCR-BASELINE, there is no loss of this name.
@@ -137,56 +176,58 @@ class Result:
 
     def record(self) -> RunRecord:
         """Everything but the values per input, ready to be stored or shown."""
-        found = summarise(self.inputs(), self.meanings, self.choices.seed)
+        job = self.job
+        meanings = {name: one.meaning for name, one in self.settings.all_baselines().items()}
+        found = summarise(self.inputs(), meanings, self.settings.seed, units(job.measures, job.subject.loss.unit))
         stored = _stored(self.hypothesis)
+        sampled = describe.samples(job, int(job.reference.rows[0]), self.settings.seed)
+        nodes = describe.nodes(job)
         return RunRecord(
             **found,
             hypothesis=self.hypothesis.name,
             claim=self.hypothesis.claim,
             scope=None if self.hypothesis.scope is None else str(self.hypothesis.scope),
-            tree=self.tree,
+            tree=describe.tree_text(job, sampled),
             stored=stored,
-            choices=self.choices,
-            zero=self.zero,
+            choices=choices(job, self.settings),
+            zero=self.settings.zero_baseline,
             claims=list(self.claims),
             notes=notes(found, self.claims, self.exchanged),
             provenance=self.provenance,
             hash=None if stored is None else self.hypothesis.hash,
-            variables=list(self.variables),
-            branches=list(self.branches),
-            nodes=list(self.nodes),
+            variables=describe.variables(job),
+            branches=describe.branches(job, sampled),
+            nodes=nodes,
             size=self.size,
             recalibrated=self.recalibrated,
             equivalent=self.equivalent,
+            controls=list(self.controls),
         )
 
     def inputs(self) -> Inputs:
         """The values per reference input, draws averaged."""
-        columns: dict[str, NDArray[Any]] = {
-            "id": self.ids,
-            "text": np.array([self.data.show(int(row)) for row in self.rows], dtype=str),
-            "weight": self.weights,
-            "counted": self.counted,
-        }
-        columns |= {f"{LOSS}{name}": per_input(values) for name, values in self.losses.items()}
-        columns |= {name: per_input(self.measured[name]) for name in ("right", "kl", "changed")}
-        columns["model_right"] = self.measured["model right"]
-        if (self.counted == 1).all():
-            columns["prediction"] = self.measured["prediction"][:, 0].astype(np.int64)
-            columns["model_prediction"] = self.measured["model prediction"].astype(np.int64)
-        columns |= {f"{STRATUM}{name}": values for name, values in self.strata.items()}
-        for name, (weights, losses) in self.slices.items():
-            columns[f"{SLICE}{name}.weight"] = weights
-            columns |= {f"{SLICE}{name}.{LOSS}{loss}": per_input(values) for loss, values in losses.items()}
-        if self.clusters is not None:
-            columns["cluster"] = self.clusters
-        return Inputs(columns)
+        return self._table
+
+    @cached_property
+    def _table(self) -> Inputs:
+        reference, values = self.job.reference, self.measured.values
+        table = loss_table(reference, self.by_slice, self.clusters)
+        text = np.array([self.data.show(int(row)) for row in reference.rows], dtype=str)
+        more: dict[str, NDArray[Any]] = {f"{MEASURE}{one.name}": self.measure(one.name) for one in self.job.measures}
+        more = {name: per_input(found) for name, found in more.items()}
+        if "model right" in values:
+            more["model_right"] = values["model right"]
+            if (reference.counted() == 1).all():
+                more["prediction"] = values["prediction"][:, 0].astype(np.int64)
+                more["model_prediction"] = values["model prediction"].astype(np.int64)
+        more |= {f"{STRATUM}{name}": found for name, found in self.strata.items()}
+        return Inputs({"id": table["id"], "text": text} | dict(table.columns) | more)
 
     def _check_name(self, name: str) -> None:
-        if name not in self.losses:
+        if name not in self.by_slice:
             problem = f"there is no loss {name!r} in this result."
-            remedy = f"There are: {', '.join(self.losses)}."
-            if name in BASELINES:
+            remedy = f"There are: {', '.join(self.by_slice)}."
+            if name in baselines:
                 remedy += " This one needs baselines=True, and a hypothesis with claims."
             fail(UsageError, "SCR-BASELINE", problem, remedy, self.hypothesis.name)
 
@@ -202,6 +243,54 @@ class Result:
 
     def __repr__(self) -> str:
         return f"<Result {self.hypothesis.name}: scrubbed {self.loss()}, model {self.loss('model')}>"
+
+
+def loss_table(
+    reference: Reference, by_slice: Mapping[str, Mapping[str, Floats]], clusters: NDArray[Any] | None
+) -> Inputs:
+    """Losses of references as the table that every number is made from.
+
+    Args:
+        reference: the inputs.
+        by_slice: losses by name, then by slice, `[n]` or `[n, draws]`.
+        clusters: family of each reference, `[n]`.
+    """
+    columns: dict[str, NDArray[Any]] = {"id": reference.data.ids[reference.rows]}
+    weights = reference.weights()
+    columns |= {"weight": weights[MAIN], "counted": reference.counted()}
+    columns |= {f"{LOSS}{name}": per_input(values[MAIN]) for name, values in by_slice.items()}
+    for name in (name for name in weights if name != MAIN):
+        columns[f"{SLICE}{name}.weight"] = weights[name]
+        columns |= {f"{SLICE}{name}.{LOSS}{loss}": per_input(values[name]) for loss, values in by_slice.items()}
+    if clusters is not None:
+        columns["cluster"] = clusters
+    return Inputs(columns)
+
+
+def clusters_of(settings: Settings, reference: Reference) -> NDArray[Any] | None:
+    """Family of each reference, `[n]`; None where every reference is one of its own."""
+    return None if settings.clusters is None else settings.clusters(reference.data)[reference.rows]
+
+
+def units(measures: tuple[Measure, ...], unit: str) -> dict[str, tuple[str, str]]:
+    """Meaning and unit of each measure, for the record; a unit left open is that of the loss."""
+    return {one.name: (one.meaning, one.unit or unit) for one in measures}
+
+
+def choices(job: Job, settings: Settings) -> Choices:
+    """What changes the number, for the record."""
+    model = job.subject.model
+    return Choices(
+        references=len(job.reference.rows),
+        draws=job.draws,
+        seed=job.seed,
+        ablation=settings.ablation,
+        loss=job.subject.loss.name,
+        unit=job.subject.loss.unit,
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=model.device.type,
+        clusters=None if settings.clusters is None else str(settings.clusters),
+    )
 
 
 def _stored(hypothesis: Hypothesis) -> dict[str, Any] | None:

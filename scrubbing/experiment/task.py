@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.data.features import Feature
 from scrubbing.errors import UsageError, fail
+from scrubbing.experiment.settings import RENAMED, Options, Settings, takes_settings
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.registry import Registry
 
 if TYPE_CHECKING:
     from scrubbing.experiment.experiment import Experiment
-    from scrubbing.experiment.measure import Baseline
-    from scrubbing.metrics.equivalent import Series
     from scrubbing.metrics.losses import Loss
     from scrubbing.models.protocol import Model
 
-GROUP = "scrubbing.tasks"
-"""Entry points of this group are found by name, as in `scrub bench NAME`."""
+
+_MOVED = ("references", "draws", "strata", "slices", "further", "zero", "clusters", "series")
+"""Fields of a task in version 0.1 that are settings now."""
+_CALLED = ("further", "series")
+"""Of these, those that were functions of nothing."""
 
 
+def _as_in_0_1(task: type[Task]) -> type[Task]:
+    """Let the fields that are settings now still be given and read, with a warning."""
+    construct = task.__init__
+
+    def init(self: Task, *fields: Any, **named: Any) -> None:
+        moved = {name: named.pop(name) for name in _MOVED if name in named}
+        if moved:
+            _warn(f"Task({'=, '.join(moved)}=)", "Task(settings=Settings(...))")
+            given = {name: value() if name in _CALLED else value for name, value in moved.items()}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of their new names, which was just said
+                named["settings"] = named.get("settings", Settings()).but(**given)
+        construct(self, *fields, **named)
+
+    def moved(self: Task, name: str) -> Any:
+        if name not in _MOVED:
+            raise AttributeError(f"'Task' object has no attribute {name!r}")
+        today = RENAMED.get(name, name)
+        _warn(f"task.{name}", f"task.settings.{today}")
+        value = getattr(self.settings, today)
+        return (lambda: value) if name in _CALLED else value
+
+    task.__init__, task.__getattr__ = init, moved  # pyright: ignore[reportAttributeAccessIssue]
+    return task
+
+
+def _warn(old: str, new: str) -> None:
+    warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=3)
+
+
+@_as_in_0_1
 @dataclass(frozen=True)
 class Task:
     """What hypotheses are about. Everything heavy is a function, so that looking at a task loads nothing."""
@@ -34,24 +68,11 @@ class Task:
     data: Callable[[], Dataset]
     model: Callable[[], Model]
     loss: Callable[[], Loss]
-    strata: Mapping[str, Feature] = field(default_factory=dict)
-    """Features by which losses are broken down."""
+    _: KW_ONLY
     ladder: Callable[[], Sequence[Hypothesis]] = tuple
     """The hypotheses shipped for this task, roughly from naive to best."""
-    references: int = 4096
-    """Reference inputs of a default run."""
-    draws: int = 4
-    """Complete resamplings per reference of a default run."""
-    slices: Mapping[str, Feature] = field(default_factory=dict)
-    """Further sets of positions to report losses on."""
-    further: Callable[[], Mapping[str, Baseline]] = dict
-    """Further baselines by name."""
-    zero: str = "null"
-    """The baseline that 0 % recovered stands for in tables."""
-    clusters: Feature | None = None
-    """Families of inputs, which intervals resample whole."""
-    series: Callable[[], Series | None] = lambda: None
-    """Unscrubbed models of increasing training."""
+    settings: Settings = field(default_factory=Settings)
+    """Of a default run."""
     also: tuple[str, ...] = ()
     """Tasks whose ladders are run after this one's."""
     variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict)
@@ -73,24 +94,13 @@ class Task:
             fail(UsageError, "SCR-TASK", f"task {self.name} has no rung {name!r}.", f"Its rungs: {known}.")
         return rungs[name]
 
-    def experiment(self, **options: Any) -> Experiment:
-        """An experiment on this task's model, data and loss; options as of `Experiment`."""
+    @takes_settings
+    def experiment(self, **changed: Unpack[Options]) -> Experiment:
+        """An experiment on this task's model, data and loss, with its settings but for those changed."""
         from scrubbing.experiment.experiment import Experiment
 
-        given = {
-            "references": self.references,
-            "draws": self.draws,
-            "strata": self.strata,
-            "slices": self.slices,
-            "further": self.further(),
-            "zero": self.zero,
-            "clusters": self.clusters,
-            "series": self.series(),
-        }
-        chosen = {name: value for name, value in options.items() if value is not None}
-        made = Experiment(self.model(), self.data(), self.loss(), **given | chosen)
-        made.task = self.name
-        return made
+        named = self.settings.but(task=self.name)
+        return Experiment(self.model(), self.data(), self.loss(), named, **changed)
 
     def variant(self, name: str, folder: Path | None) -> Task:
         """This task, or one of its variants.
@@ -125,16 +135,14 @@ class Task:
         return self.other(model, documents)
 
 
+tasks: Registry[Task] = Registry("task", "scrubbing.tasks", "SCR-TASK")
+"""Every task by name, as in `scrub bench NAME`: those of installed packages, and those that files register."""
+
+
 def find_task(name: str) -> Task:
-    """The task of this name, from any installed package.
+    """The task of this name.
 
     Raises:
         UsageError: SCR-TASK, there is none.
     """
-    from importlib.metadata import entry_points
-
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in found:
-        known = ", ".join(sorted(found)) or "none"
-        fail(UsageError, "SCR-TASK", f"there is no task {name!r}.", f"Installed tasks: {known}.")
-    return found[name].load()
+    return tasks[name]

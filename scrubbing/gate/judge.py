@@ -14,7 +14,7 @@ from scrubbing.records.inputs import LOSS, Inputs
 from scrubbing.records.schema import RunRecord
 from scrubbing.stats.critical import Critical
 from scrubbing.stats.influence import Influence, Losses, recovered
-from scrubbing.stats.paired import Comparison, compare
+from scrubbing.stats.paired import compare
 from scrubbing.stats.verdict import Verdict, at_least, at_most
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -106,11 +106,6 @@ def judge(
 def losses_of(inputs: Inputs) -> Losses:
     """The losses of a run as the comparison takes them."""
     return Losses(inputs["id"], inputs.names(LOSS), inputs["weight"], inputs.clusters)
-
-
-def compared(inputs: Inputs, snapshot: Snapshot) -> Comparison:
-    """A run with its snapshot, on the inputs they share."""
-    return compare(losses_of(snapshot.inputs), losses_of(inputs))
 
 
 def _change(

@@ -30,7 +30,9 @@ class Rule(_Strict):
     budget: int | None = Field(default=None, ge=2)
     """Reference inputs of a snapshot, and the most that `--settle` goes to; the default is four times `references`."""
     draws: int | None = Field(default=None, ge=1)
-    seed: int = 0
+    """The default is the task's."""
+    seed: int | None = Field(default=None, ge=0)
+    """The default is the task's."""
     margin: float = Field(default=0.05, ge=0)
     """Nats by which the mean scrubbed loss may rise over the snapshot's."""
     floor: float | None = None
@@ -51,8 +53,8 @@ class Policy(_Strict):
     """Folder of the snapshots, from the policy's own; the default is `snapshots` beside each hypothesis."""
     missing: Literal["fail", "inconclusive"] = "fail"
     """Verdict where there is no snapshot to compare with."""
-    memory: int = Field(default=1024, ge=1)
-    """MiB for activations."""
+    memory: int | None = Field(default=None, ge=1)
+    """MiB for activations; the default is the task's."""
     file: Path = Path()
     """Where it was read."""
 

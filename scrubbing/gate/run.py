@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scrubbing.errors import UsageError, fail, nearest
 from scrubbing.experiment.address import hypothesis_at, source_of, task_at
+from scrubbing.experiment.baselines import OF_THE_DATA, baselines
 from scrubbing.experiment.experiment import Experiment
 from scrubbing.experiment.result import Result
+from scrubbing.experiment.settings import MEBIBYTE
 from scrubbing.experiment.task import Task
 from scrubbing.gate import snapshots
 from scrubbing.gate.drift import drift
@@ -17,7 +18,6 @@ from scrubbing.gate.judge import Gate, checks_of, judge, settle
 from scrubbing.gate.policy import Policy, Rule
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.references import split
-from scrubbing.metrics.recovered import BASELINES
 from scrubbing.records.inputs import Inputs
 from scrubbing.records.schema import RunRecord
 from scrubbing.stats.critical import AlwaysValid, fixed_size, per_gate
@@ -46,7 +46,7 @@ class Runner:
     policy: Policy
     checks: int
     """All checks of the run, among which alpha is divided."""
-    _experiments: dict[tuple[int, int, int, bool], tuple[Task, Experiment]] = field(default_factory=dict)
+    _experiments: dict[int, tuple[Task, Experiment]] = field(default_factory=dict)
     """By the task's identity, since two files may call theirs the same; the task is held so that it keeps it."""
 
     @classmethod
@@ -66,11 +66,11 @@ class Runner:
         results: list[Result] = []
 
         def run(references: int) -> tuple[RunRecord, Inputs]:
-            results.append(self._run(experiment, hypothesis, references))
+            results.append(experiment.but(references=references).run(hypothesis))
             record = results[-1].record().model_copy(update={"source": source_of(rule.hypothesis, hypothesis)})
             return record, results[-1].inputs()
 
-        least, most = self._sizes(task, rule, experiment, hypothesis)
+        least, most = self._sizes(rule, experiment, hypothesis)
         sizes = [least]
         while settling and sizes[-1] < most:
             sizes.append(min(2 * sizes[-1], most))
@@ -102,11 +102,11 @@ class Runner:
         """
         task, hypothesis = self._find(rule)
         experiment = self._experiment(task, rule)
-        _, most = self._sizes(task, rule, experiment, hypothesis)
+        _, most = self._sizes(rule, experiment, hypothesis)
         path = self._place(rule, hypothesis, experiment)
         if only_new and path.exists():
             return None
-        result = self._run(experiment, hypothesis, most)
+        result = experiment.but(references=most).run(hypothesis)
         costs = experiment.claim_costs(result)
         more = {"source": source_of(rule.hypothesis, hypothesis), "claim_costs": costs}
         record = result.record().model_copy(update=more)
@@ -117,32 +117,25 @@ class Runner:
         return task, hypothesis_at(rule.hypothesis, task)
 
     def _experiment(self, task: Task, rule: Rule) -> Experiment:
-        draws = rule.draws or task.draws
-        wanted = {*rule.beats, rule.baseline}
-        ablated = bool(wanted & {"mean rest", "mean claimed"})
-        key = (id(task), draws, rule.seed, ablated)
-        known = [*BASELINES, *task.further()]
-        if unknown := sorted(wanted - {*known, None}):
-            problem = f"{unknown[0]!r} is no baseline of task {task.name}."
-            fail(UsageError, "SCR-BASELINE", problem, f"There are: {', '.join(known)}.", f"rule {rule.hypothesis}")
-        if key not in self._experiments:
-            made = task.experiment(
-                draws=draws,
-                seed=rule.seed,
-                memory=self.policy.memory * 2**20,
-                baselines=ablated,
-            )
-            self._experiments[key] = (task, made)
-        return self._experiments[key][1]
+        """The task's, with the rule's settings; those of one task share what has been computed."""
+        if id(task) not in self._experiments:
+            memory = self.policy.memory
+            made = task.experiment() if memory is None else task.experiment(memory=memory * MEBIBYTE)
+            self._experiments[id(task)] = (task, made)
+        experiment = self._experiments[id(task)][1]
+        settings = experiment.settings
+        wanted, extra = {*rule.beats, rule.baseline or settings.zero_baseline}, settings.extra_baselines
+        if unknown := sorted(wanted - {*baselines, *extra}):
+            problem, known = f"{unknown[0]!r} is no baseline of task {task.name}.", ", ".join([*baselines, *extra])
+            fail(UsageError, "SCR-BASELINE", problem, f"There are: {known}.", f"rule {rule.hypothesis}")
+        names = [name for name in baselines if name in {*OF_THE_DATA, *wanted}]
+        draws, seed = rule.draws or settings.draws, settings.seed if rule.seed is None else rule.seed
+        return experiment.but(draws=draws, seed=seed, baselines=names, controls=())
 
-    def _run(self, experiment: Experiment, hypothesis: Hypothesis, references: int) -> Result:
-        experiment.references = references
-        return experiment.run(hypothesis)
-
-    def _sizes(self, task: Task, rule: Rule, experiment: Experiment, hypothesis: Hypothesis) -> tuple[int, int]:
+    def _sizes(self, rule: Rule, experiment: Experiment, hypothesis: Hypothesis) -> tuple[int, int]:
         """References of a run, and of a snapshot."""
         available = len(hypothesis.in_scope(experiment.data))
-        least = rule.references or task.references
+        least = rule.references or experiment.settings.how_many(available)
         most = rule.budget or BUDGET * least
         return min(least, available), min(max(least, most), available)
 
@@ -156,9 +149,3 @@ class Runner:
         if ".py:" in rule.hypothesis:
             return Path(split(rule.hypothesis)[0]).parent / "snapshots"
         return self.policy.file.parent / "snapshots"
-
-
-def gates(policy: Policy, rules: list[Rule], settling: bool = False) -> Iterator[Gate]:
-    """The verdicts on these rules, one after another."""
-    runner = Runner.of(policy, rules)
-    yield from (runner.gate(rule, settling) for rule in rules)

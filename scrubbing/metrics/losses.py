@@ -24,6 +24,16 @@ class Loss(Protocol):
         """Shown in records, with its unit."""
         ...
 
+    @property
+    def unit(self) -> str:
+        """Of the loss, such as `nats`."""
+        ...
+
+    @property
+    def outputs(self) -> str:
+        """What it judges: logits of `classes`, of which one is right, or `numbers`."""
+        ...
+
     def possible(self, data: Dataset, length: int) -> NDArray[np.bool_]:
         """Which outputs have a loss at all, `[n, length]`; further slices are taken from these."""
         ...
@@ -92,6 +102,8 @@ class Classification(_AtOnePosition):
     """Column with the class of each input, from 0."""
     position: int = 0
     name: str = "cross-entropy (nats)"
+    unit = "nats"
+    outputs = "classes"
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
@@ -128,6 +140,8 @@ class SquaredError(_AtOnePosition):
     label: str = "label"
     position: int = 0
     name: str = "squared error"
+    unit = "squared error"
+    outputs = "numbers"
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""

@@ -8,14 +8,6 @@ from typing import Any
 from scrubbing.errors import Fault, NoFraction
 from scrubbing.stats.intervals import Bootstrap, Estimate
 
-BASELINES = {
-    "null": "the whole output resampled: labels as they are, output of another input",
-    "constant": "the best prediction that ignores the input",
-    "mean rest": "claims kept, everything unclaimed replaced by its mean over the dataset",
-    "mean claimed": "everything claimed replaced by its mean over the dataset, the rest kept",
-}
-"""The baselines, in words."""
-
 
 def fraction(means: Mapping[str, Any], baseline: str) -> Any:
     """`1 - (scrubbed - model) / (baseline - model)`, of mean losses.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas
 
-LOSS, STRATUM, SLICE = "loss.", "stratum.", "slice."
+LOSS, MEASURE, STRATUM, SLICE = "loss.", "measure.", "stratum.", "slice."
 """Prefixes of column names."""
 
 
@@ -23,8 +23,8 @@ class Inputs:
     """One row per reference input, draws averaged.
 
     Columns: `id`; `text`; `weight` (what it counts in a mean) and `counted` (positions); `loss.NAME` for model,
-    scrubbed model and every baseline; `right` and `model_right` (share of counted positions whose most likely
-    prediction is right), `kl` and `changed`; `stratum.NAME`; `slice.NAME.weight` and `slice.NAME.loss.LOSS`; `cluster`
+    scrubbed model and every baseline; `measure.NAME`; `model_right` (share of counted positions that the model gets
+    right); `stratum.NAME`; `slice.NAME.weight` and `slice.NAME.loss.LOSS`; `cluster`
     where inputs come in clusters; where one position is counted `prediction`, of the first draw, and
     `model_prediction`.
     """

@@ -17,7 +17,8 @@ from scrubbing.records.summary import summarise
 def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]:
     """One record of runs of the same hypothesis on different references, as if they had been run at once.
 
-    What is fitted or interpolated (recalibration, training equivalents) is left out: run the whole to have it.
+    What is fitted or interpolated (recalibration, training equivalents) and controls are left out: run the whole to
+    have them.
 
     Raises:
         UsageError: SCR-MERGE, with every fault: another hypothesis, model, dataset or seed; a reference given twice.
@@ -29,7 +30,8 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
     inputs = Inputs({name: np.concatenate([part[name] for _, part in parts]) for name in parts[0][1].columns})
     inputs = inputs.rows(np.argsort(inputs["id"], kind="stable"))
     meanings = {one.baseline: one.meaning for one in first.recovered}
-    found = summarise(inputs, meanings, first.choices.seed)
+    measures = {one.name: (one.meaning, one.unit) for one in first.measures}
+    found = summarise(inputs, meanings, first.choices.seed, measures)
     claims = [_counts([record.claims[i] for record, _ in parts]) for i in range(len(first.claims))]
     exchanged = not any(note.startswith("No activation is ever exchanged") for note in first.notes)
     more = {
@@ -46,6 +48,7 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
         "recalibrated": None,
         "equivalent": None,
         "claim_costs": [],
+        "controls": [],
         "accepted": None,
     }
     return first.model_copy(update=found | more), inputs

@@ -80,8 +80,8 @@ def _strata(losses: Mapping[str, Number], strata: Sequence[Stratum]) -> Iterator
     bad = [s for s in strata if s.n > 1 and s.scrubbed.value > _STRATUM * whole and s.scrubbed.value - s.model > 0.1]
     for stratum in sorted(bad, key=lambda s: -s.scrubbed.value)[:2]:
         yield (
-            f"The failures sit where {stratum.name}: loss {stratum.scrubbed.value:.2f} there, {whole:.2f} overall "
-            f"(accuracy {100 * stratum.accuracy:.0f} %)."
+            f"The failures sit where {stratum.name}: loss {stratum.scrubbed.value:.2f} there, {whole:.2f} overall"
+            f"{'' if stratum.accuracy is None else f' (accuracy {100 * stratum.accuracy:.0f} %)'}."
         )
 
 

@@ -61,8 +61,8 @@ class Stratum(_Strict):
     n: int
     model: float
     scrubbed: Number
-    accuracy: float
-    """Fraction of draws whose most likely prediction is right."""
+    accuracy: float | None
+    """Fraction of draws whose most likely prediction is right; None where there are no classes."""
 
 
 class Slice(_Strict):
@@ -268,6 +268,8 @@ class Choices(_Strict):
     ablation: str | None
     """None: what is unclaimed is resampled."""
     loss: str
+    unit: str = "nats"
+    """Of the loss."""
     dtype: str
     device: str
     clusters: str | None = None
@@ -315,11 +317,13 @@ class RunRecord(_Strict):
     losses: dict[str, Number]
     """Mean losses: model, scrubbed, and each baseline."""
     recovered: list[Recovered]
-    accuracy: Number
-    kl: Number
+    accuracy: Number | None = None
+    kl: Number | None = None
     """KL(model || scrubbed), nats per counted position, averaged over inputs and draws."""
-    changed: Number
+    changed: Number | None = None
     """Fraction of draws in which the most likely prediction differs from the model's."""
+    measures: list[MeasureValue] = []
+    controls: list[ControlValue] = []
     strata: list[Stratum]
     slices: list[Slice] = []
     counted: int | None = None

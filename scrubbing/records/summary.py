@@ -10,29 +10,37 @@ from numpy.typing import NDArray
 
 from scrubbing.errors import NoFraction
 from scrubbing.metrics.recovered import loss_recovered
-from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
-from scrubbing.records.schema import Cancellation, Number, Recovered, Slice, Stratum
+from scrubbing.records.inputs import LOSS, MEASURE, SLICE, STRATUM, Inputs
+from scrubbing.records.schema import Cancellation, MeasureValue, Number, Recovered, Slice, Stratum
 from scrubbing.stats.intervals import Bootstrap
 
 Floats = NDArray[np.float64]
 
 
-def summarise(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> dict[str, Any]:
+def summarise(
+    inputs: Inputs, meanings: Mapping[str, str], seed: int, measures: Mapping[str, tuple[str, str]]
+) -> dict[str, Any]:
     """The fields of a record that follow from its values per input.
 
     Args:
         inputs: of all references.
         meanings: every baseline in words.
         seed: of the bootstrap.
+        measures: meaning in words and unit of each measure; those without a column are left out.
     """
-    predictions = _bootstrap(inputs, {name: inputs[name] for name in ("right", "kl", "changed")}, "counted", seed)
-    whole = _bootstrap(inputs, inputs.names(LOSS), "weight", seed)
+    losses, fractions = estimates(inputs, meanings, seed)
+    columns = {name: column for name, column in inputs.names(MEASURE).items() if name in measures}
+    taken = bootstrap(inputs, columns, "counted", seed) if columns else None
+    values = {name: Number.of(taken.mean(name)) for name in columns} if taken is not None else {}
     return {
-        "losses": {name: Number.of(whole.mean(name)) for name in whole.columns},
-        "recovered": [_recovered(whole, name, meanings) for name in meanings if name in whole.columns],
-        "accuracy": Number.of(predictions.mean("right")),
-        "kl": Number.of(predictions.mean("kl")),
-        "changed": Number.of(predictions.mean("changed")),
+        "losses": losses,
+        "recovered": fractions,
+        "measures": [
+            MeasureValue(name=name, meaning=meaning, unit=unit, value=values[name])
+            for name, (meaning, unit) in measures.items()
+            if name in values
+        ],
+        **{name: values.get(name) for name in ("accuracy", "kl", "changed")},
         "strata": [one for name, of in inputs.names(STRATUM).items() for one in _strata(inputs, name, of, seed)],
         "slices": list(_slices(inputs, meanings, seed)),
         "counted": int(inputs["counted"].sum()),
@@ -40,7 +48,15 @@ def summarise(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> dict[st
     }
 
 
-def _bootstrap(inputs: Inputs, columns: Mapping[str, Floats], weight: str, seed: int) -> Bootstrap:
+def estimates(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> tuple[dict[str, Number], list[Recovered]]:
+    """Mean losses, and what is recovered of each baseline."""
+    whole = bootstrap(inputs, inputs.names(LOSS), "weight", seed)
+    losses = {name: Number.of(whole.mean(name)) for name in whole.columns}
+    return losses, [_recovered(whole, name, meanings) for name in meanings if name in whole.columns]
+
+
+def bootstrap(inputs: Inputs, columns: Mapping[str, Floats], weight: str, seed: int) -> Bootstrap:
+    """Columns of a table resampled together, with its clusters, weighted by another of its columns."""
     return Bootstrap(columns, seed=seed, weights=inputs[weight], clusters=inputs.clusters)
 
 
@@ -58,7 +74,7 @@ def _slices(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> list[Slic
     found: list[Slice] = []
     for name in (name.removesuffix(".weight") for name in weights):
         before = f"{SLICE}{name}"
-        whole = _bootstrap(inputs, inputs.names(f"{before}.{LOSS}"), f"{before}.weight", seed)
+        whole = bootstrap(inputs, inputs.names(f"{before}.{LOSS}"), f"{before}.weight", seed)
         found.append(
             Slice(
                 name=name,
@@ -77,15 +93,15 @@ def _strata(inputs: Inputs, name: str, values: NDArray[Any], seed: int) -> list[
         if not here["weight"].any():
             continue
         losses = {one: here[f"{LOSS}{one}"] for one in ("scrubbed", "model")}
-        part = _bootstrap(here, losses, "weight", seed)
-        right = _bootstrap(here, {"accuracy": here["right"]}, "counted", seed)
+        part = bootstrap(here, losses, "weight", seed)
+        right = here.columns.get(f"{MEASURE}accuracy")
         found.append(
             Stratum(
                 name=stratum_name(name, value),
                 n=len(here),
                 model=part.mean("model").value,
                 scrubbed=Number.of(part.mean("scrubbed")),
-                accuracy=right.mean("accuracy").value,
+                accuracy=None if right is None else float(np.average(right, weights=here["counted"])),
             )
         )
     return found
@@ -101,7 +117,7 @@ def stratum_name(feature: str, value: Any) -> str:
 def _cancellation(inputs: Inputs, seed: int) -> Cancellation:
     scrubbed, model = inputs[f"{LOSS}scrubbed"], inputs[f"{LOSS}model"]
     rise = scrubbed - model
-    both = _bootstrap(inputs, {"worse": rise.clip(min=0), "better": (-rise).clip(min=0)}, "weight", seed)
+    both = bootstrap(inputs, {"worse": rise.clip(min=0), "better": (-rise).clip(min=0)}, "weight", seed)
     varied = len(rise) > 1 and scrubbed.std() > 0 and model.std() > 0
     return Cancellation(
         worse=Number.of(both.mean("worse")),

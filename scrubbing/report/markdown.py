@@ -74,7 +74,7 @@ def _table(records: Sequence[RunRecord]) -> str:
                 words.percent(recovered, interval=True),
                 words.percent(words.of(record, "constant"), interval=True),
                 str(recovered.nats) if recovered else "-",
-                words.percentages(record.accuracy),
+                "" if record.accuracy is None else words.percentages(record.accuracy),
                 f"{record.size.bits:.1f} of {record.size.of_bits:.1f} bits" if record.size else "-",
             ]
         )
@@ -108,7 +108,7 @@ def _details(record: RunRecord) -> str:
         parts.append("| stratum | references | model | scrubbed | accuracy |\n| --- | ---: | ---: | ---: | ---: |")
         for one in record.strata:
             cells = (escaped(one.name), f"{one.n:,}", f"{one.model:.3f}", str(one.scrubbed))
-            parts.append(f"| {' | '.join(cells)} | {100 * one.accuracy:.1f} % |")
+            parts.append(f"| {' | '.join(cells)} | {'' if one.accuracy is None else f'{100 * one.accuracy:.1f} %'} |")
         parts.append("")
     if record.size:
         parts.append(words.size(record.size) + "\n")

@@ -97,10 +97,10 @@ def right(inputs: Inputs) -> list[list[float]] | None:
 
     None where several positions of an input are counted: shares of them do not say which coincide.
     """
-    if "right" not in inputs or "model_right" not in inputs:
+    if "measure.accuracy" not in inputs or "model_right" not in inputs:
         return None
     _, _, rows = drawing.losses(inputs)
-    model, scrubbed = inputs["model_right"][rows], inputs["right"][rows]
+    model, scrubbed = inputs["model_right"][rows], inputs["measure.accuracy"][rows]
     if not np.isin(model, (0, 1)).all():
         return None
     return [[float((m * s).sum()) for s in (scrubbed, 1 - scrubbed)] for m in (model, 1 - model)]

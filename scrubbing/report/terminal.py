@@ -55,7 +55,7 @@ def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
             percent(recovered.get(first.zero), interval=True, sign=""),
             *(percent(recovered.get(name), sign="") for name in others),
             f"{record.losses['mean rest'].value:.3f}" if "mean rest" in record.losses else "-",
-            f"{100 * record.accuracy.value:.1f}",
+            "-" if record.accuracy is None else f"{100 * record.accuracy.value:.1f}",
             "!" if worse(record) else "",
         )
     parts: list[RenderableType] = [table, Text("")]
@@ -126,9 +126,9 @@ def _losses(record: RunRecord) -> Table:
         if name in meaning:
             one = meaning[name]
             table.add_row(name, str(loss), percent(one, interval=True), one.meaning)
-    table.add_row("accuracy", percentages(record.accuracy), "", "most likely scrubbed prediction is right")
-    table.add_row("changed", percentages(record.changed), "", "most likely prediction differs from the model's")
-    table.add_row("KL", str(record.kl), "", "KL(model || scrubbed), nats")
+    for one in record.measures:
+        value = percentages(one.value) if one.unit == "share" else str(one.value)
+        table.add_row(one.name, value, "", one.meaning + ("" if one.unit == "share" else f", {one.unit}"))
     if (both := record.cancellation) is not None:
         table.add_row("raised", str(both.worse), "", "mean increase of the loss, inputs with a decrease counting 0")
         table.add_row("lowered", str(both.better), "", "mean decrease, likewise: what cancels")
@@ -162,7 +162,7 @@ def _strata(record: RunRecord) -> Table:
     for name in ("where", "references", "model", "scrubbed [95 %]", "accuracy"):
         table.add_column(name, justify="left" if name == "where" else "right")
     for stratum in record.strata:
-        accuracy = f"{100 * stratum.accuracy:.1f} %"
+        accuracy = "-" if stratum.accuracy is None else f"{100 * stratum.accuracy:.1f} %"
         table.add_row(stratum.name, f"{stratum.n:,}", f"{stratum.model:.3f}", str(stratum.scrubbed), accuracy)
     return table
 

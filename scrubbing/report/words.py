@@ -63,8 +63,10 @@ def short(number: Number) -> str:
     return f"{number.value:.3f}" + ("" if number.se is None else f" ({number.se:.3f})")
 
 
-def percentages(number: Number, sign: str = " %") -> str:
+def percentages(number: Number | None, sign: str = " %") -> str:
     """`95.7 % [93.1, 97.6]`: a fraction with its interval."""
+    if number is None:
+        return "-"
     whole = f"{100 * number.value:.1f}{sign}"
     if number.low is None or number.high is None:
         return whole

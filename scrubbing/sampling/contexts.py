@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from scrubbing.data.features import Feature
+from scrubbing.data.features import Feature, anything
 from scrubbing.graph.nodes import Node
 from scrubbing.hypothesis.streams import ROOT, Streams
 from scrubbing.hypothesis.treeify import Region, Tree
-from scrubbing.samplers import Agree, Sampler
+from scrubbing.samplers import Agree, Sampler, uniform
 
 Ablation = Literal["mean", "zero", "noise"]
 
@@ -56,11 +56,18 @@ REFERENCE = Context("reference", ROOT, None)
 class Mode:
     """What contexts become: the scrub itself, or one of the baselines that reuse the hypothesis."""
 
+    output: Literal["reference", "another"] = "reference"
+    """`another`: the whole output comes from an unrelated input, whatever is claimed."""
     claimed: Literal["sample", "exact", "mean"] = "sample"
     """`exact`: claims keep the reference. `mean`: the claims directly under the root are ablated instead."""
     unclaimed: Literal["sample", "exact", "mean", "zero", "noise"] = "sample"
     alone: int | None = None
     """The only region that is exchanged, to see what that costs; all others keep the input of the claim above them."""
+
+    @property
+    def draws_anything(self) -> bool:
+        """Whether draws differ; else one is all of them."""
+        return self.output == "another" or self.claimed == "sample" or self.unclaimed in ("sample", "noise")
 
 
 SCRUB = Mode()
@@ -90,7 +97,7 @@ class Contexts:
         """The context of a region: the input its claim holds."""
         region = self.tree.regions[index]
         if region.parent is None:
-            return REFERENCE
+            return REFERENCE if self.mode.output == "reference" else self._another()
         above = self.of(region.parent)
         if self.mode.claimed == "exact" or self.mode.alone not in (None, index):
             return above
@@ -128,9 +135,13 @@ class Contexts:
 
     def is_leaf(self, index: int) -> bool:
         """Whether the claim's node is evaluated wholly on its own input."""
-        if self.mode.claimed == "mean" and self.tree.regions[index].parent == 0:
+        parent = self.tree.regions[index].parent
+        if (self.mode.claimed == "mean" and parent == 0) or (self.mode.output == "another" and parent is None):
             return True
         return not self.tree.regions[index].children
+
+    def _another(self) -> Context:
+        return self._once("another", lambda: Context("another", "another", REFERENCE, uniform, anything))
 
     def _draw(self, region: Region, above: Context, sampler: Sampler, feature: Feature) -> Context:
         claim, path, identity = region.claim, region.path, ("region", region.index)

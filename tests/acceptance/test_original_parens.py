@@ -45,7 +45,12 @@ LEVEL = {"2a", "2b", "2-part-3"}
 def results(original_folder: Any) -> dict[str, Any]:
     """Every rung, by name."""
     found = task.variant("redwood", original_folder)
-    options: dict[str, Any] = {"references": REFERENCES, "draws": 1, "baselines": False, "strata": found.strata}
+    options: dict[str, Any] = {
+        "references": REFERENCES,
+        "draws": 1,
+        "baselines": False,
+        "strata": found.settings.strata,
+    }
     experiment = Experiment(found.model(), found.data(), found.loss(), **options)
     return {r.hypothesis.name.rpartition("/")[2]: r for r in experiment.run_all(list(found.ladder()))}
 

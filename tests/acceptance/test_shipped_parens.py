@@ -22,7 +22,13 @@ FRESH = 77
 def results() -> dict[str, Result]:
     """Every rung at 2,000 references, by name."""
     experiment = Experiment(
-        our_model(), our_data(10_000), task.loss(), references=2000, draws=1, strata=task.strata, baselines=False
+        our_model(),
+        our_data(10_000),
+        task.loss(),
+        references=2000,
+        draws=1,
+        strata=task.settings.strata,
+        baselines=False,
     )
     rungs = task.ladder()
     return {rung.name.rpartition("/")[2]: result for rung, result in zip(rungs, experiment.run_all(rungs), strict=True)}

@@ -17,7 +17,7 @@ FILE = '''
 
 import numpy as np
 
-from scrubbing import OUTPUT, Dataset, Hypothesis, Task, Variable, everything, feature, node
+from scrubbing import OUTPUT, Dataset, Hypothesis, Settings, Task, Variable, everything, feature, node
 
 
 @feature
@@ -59,7 +59,8 @@ def graph():
     return model().graph(data())
 
 
-task = Task("toy", graph, data, model, loss, {"x": x_bit}, lambda: [half, by_function()], references=80)
+settings = Settings(references=80, strata={"x": x_bit})
+task = Task("toy", graph, data, model, loss, ladder=lambda: [half, by_function()], settings=settings)
 '''
 
 
@@ -162,11 +163,19 @@ def test_check_without_data_looks_at_no_feature(scrub, tmp_path):
 
 
 def test_plan(scrub):
-    found = scrub("plan", "toy.py::half", "--references", "1000")
+    """Every job with its steps, statistics among them, and what each costs."""
+    found = scrub("plan", "toy.py::half", "--references", "60", "--control", "shuffled-labels")
     assert found.exit_code == 0, found.output
+    jobs = ["toy/half", "null", "toy/half, mean rest", "toy/half, mean claimed", "toy/half (shuffled-labels)"]
+    for job in [*jobs, "null (shuffled-labels)"]:
+        assert f"\n\n{job}\n" in found.stdout
     assert "scrubbed = %" in found.stdout
-    assert "1,000 examples: " in found.stdout
-    assert "80 examples: " in scrub("plan", "toy.py::half").stdout
+    assert "240 examples: " in found.stdout
+    assert "60 examples: " in found.stdout  # nothing is drawn where everything unclaimed is at its mean
+    assert "M0 = mean over 100 inputs, once:\n    %0" in found.stdout
+    assert "statistics over 100 inputs: 200 flop, once" in found.stdout  # one to add up, one to average, each
+    assert "all of it: the operations of " in found.stdout
+    assert "320 examples: " in scrub("plan", "toy.py::half").stdout
 
 
 def test_a_task_beside_another_file(scrub, tmp_path):

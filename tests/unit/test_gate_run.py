@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parens.task import our_data, task
+from scrubbing import InProcess
 from scrubbing.gate.policy import policy_of
 from scrubbing.gate.run import Runner, chosen
 
@@ -26,9 +27,16 @@ def runner(tmp_path, monkeypatch):
     return Runner.of(policy, chosen(policy, []))
 
 
-def test_rules_share_what_they_can_and_each_gets_its_baselines(runner):
+def test_rules_share_what_they_can_and_each_gets_its_baselines(runner, monkeypatch):
+    computed = []
+    real = InProcess.compile
+    monkeypatch.setattr(
+        InProcess, "compile", lambda self, job: computed.append((id(self), job.name)) or real(self, job)
+    )
     gates = [runner.gate(rule) for rule in runner.policy.rules]
-    assert len(runner._experiments) == 2  # two of the rules need no ablation
+    assert len({executor for executor, _ in computed}) == 1  # one store for all rules of a task
+    assert [name for _, name in computed].count("null") == 1  # and one null
+    assert [name for _, name in computed].count("mean rest") == 1  # only one of the rules asks for an ablation
     checks = [[check.what for check in gate.checks] for gate in gates]
     assert checks == [["change", "beats constant"], ["change", "beats mean rest"], ["change", "beats constant"]]
     assert runner.checks == 6

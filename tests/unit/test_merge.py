@@ -18,7 +18,7 @@ from scrubbing.records.store import file_name, load, save
 
 
 def run(**options):
-    options = {"references": 90, "baselines": True, "strata": task.strata, **options}
+    options = {"references": 90, "baselines": True, "strata": task.settings.strata, **options}
     return Experiment(task.model(), our_data(600), task.loss(), **options).run(task.rung("two-tests"))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scrubbing import Classification, Dataset, Task, feature, from_file, transformer_graph
+from scrubbing import Classification, Dataset, Settings, Task, feature, from_file, transformer_graph
 
 MODEL = Path(__file__).with_name("model.safetensors")
 WORDS = ["<start>", "acme", "zenith", "the", "box", "colour", "great", "sturdy", "awful", "flimsy"]
@@ -66,6 +66,5 @@ task = Task(
     data=data,
     model=lambda: from_file(MODEL, name="reviews"),
     loss=lambda: Classification("label", position=0),
-    strata={"acme": acme},
-    references=500,
+    settings=Settings(references=500, strata={"acme": acme}),
 )

@@ -1,0 +1,142 @@
+"""Baselines: the losses that a scrubbed loss is held against, each measured like a hypothesis or made from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.data.features import everything
+from scrubbing.errors import UsageError, fail
+from scrubbing.hypothesis.claims import OUTPUT
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.variables import Variable
+from scrubbing.registry import Registry
+from scrubbing.sampling.contexts import SCRUB, Mode
+
+if TYPE_CHECKING:
+    from scrubbing.experiment.jobs import Job
+    from scrubbing.experiment.measured import Reference
+    from scrubbing.metrics.losses import Loss
+
+Floats = NDArray[np.float64]
+
+FEWEST_DRAWS = 4
+"""Draws of a baseline that serves all hypotheses: it is measured once, and its sampling error is in every fraction."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A point on the scale of losses.
+
+    Args:
+        meaning: in words, for reports.
+        hypothesis: scrubbed in place of the one at hand, on the same references.
+        losses: `dataset -> [n, positions]`, the loss of every prediction of something that is not the model.
+        mode: the hypothesis at hand, run in another way.
+        fitted: `(loss, dataset, counted) -> [n, positions]`, as `losses`, of a prediction fitted to the positions that
+            count, bool `[n, positions]`.
+
+    Raises:
+        UsageError: SCR-BASELINE, none of the last four is given, or several.
+    """
+
+    meaning: str
+    hypothesis: Hypothesis | Callable[[], Hypothesis] | None = None
+    losses: Callable[[Dataset], Floats] | None = None
+    mode: Mode | None = None
+    fitted: Callable[[Loss, Dataset, NDArray[np.bool_]], Floats] | None = None
+
+    def __post_init__(self) -> None:
+        words = {"hypothesis": "a hypothesis", "losses": "losses", "mode": "a mode", "fitted": "a fitted prediction"}
+        given = [told for name, told in words.items() if getattr(self, name) is not None]
+        if len(given) != 1:
+            told = " and ".join(given) or "neither a hypothesis nor losses"
+            remedy = "Give hypothesis=, to be scrubbed, or losses=, a function of the dataset."
+            fail(UsageError, "SCR-BASELINE", f"it has {told}.", remedy, f"baseline {self.meaning!r}")
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is run on the model, rather than made from the data."""
+        return self.hypothesis is not None or self.mode is not None
+
+    @property
+    def needs_own_run(self) -> bool:
+        """Whether it has to be run anew for each hypothesis."""
+        return self.mode is not None and self.mode.output == "reference"
+
+    def job(self, name: str, scrub: Job) -> Job | None:
+        """What must be measured for it; None if nothing must, or the hypothesis has no claims that could be exchanged.
+
+        Args:
+            name: of the baseline.
+            scrub: the job of the hypothesis at hand.
+        """
+        job = replace(scrub, name=name, with_model=False, measures=(), logits=False)
+        shared = {"draws": max(FEWEST_DRAWS, scrub.draws), "shared": True}
+        if self.mode is not None:
+            if not self.needs_own_run:  # nothing of the hypothesis is read, so that all of them share one
+                return replace(job, hypothesis=NOTHING, mode=self.mode, **shared)
+            draws = scrub.draws if self.mode.draws_anything else 1
+            return replace(job, mode=self.mode, draws=draws) if scrub.hypothesis.correspondence.children else None
+        if self.hypothesis is not None:
+            other = self.hypothesis() if callable(self.hypothesis) else self.hypothesis
+            return replace(job, hypothesis=other, tree=scrub.subject.legal(other), mode=SCRUB, **shared)
+        return None
+
+    def predicted(self, reference: Reference) -> dict[str, Floats]:
+        """Its losses where nothing must be measured: one per reference, for every slice.
+
+        Raises:
+            UsageError: SCR-BASELINE, the function returned an array of another shape.
+        """
+        loss, data = reference.slices.loss, reference.data
+        counted = reference.slices.of(data)
+        if self.losses is not None:
+            found = dict.fromkeys(counted, np.asarray(self.losses(data)))
+        else:
+            assert self.fitted is not None
+            found = {name: np.asarray(self.fitted(loss, data, where)) for name, where in counted.items()}
+        for values, where in zip(found.values(), counted.values(), strict=True):
+            if values.shape != where.shape:
+                problem = f"it returned losses of shape {list(values.shape)}."
+                remedy = f"Return one for each input and position, {list(where.shape)}."
+                fail(UsageError, "SCR-BASELINE", problem, remedy, f"baseline {self.meaning!r}")
+        return reference.averaged(found)
+
+
+NOTHING = Hypothesis("null", "Nothing matters.", OUTPUT.carries(Variable("output", everything)))
+"""Whose losses are those of the null, whatever the hypothesis at hand."""
+
+
+def _constant(loss: Loss, data: Dataset, counted: NDArray[np.bool_]) -> Floats:
+    return loss.constant(data, counted)
+
+
+_OURS = {
+    "null": Baseline(
+        "the whole output resampled: labels as they are, output of another input", mode=Mode(output="another")
+    ),
+    "constant": Baseline("the best prediction that ignores the input", fitted=_constant),
+    "mean rest": Baseline(
+        "claims kept, everything unclaimed replaced by its mean over the dataset",
+        mode=Mode(claimed="exact", unclaimed="mean"),
+    ),
+    "mean claimed": Baseline(
+        "everything claimed replaced by its mean over the dataset, the rest kept",
+        mode=Mode(claimed="mean", unclaimed="exact"),
+    ),
+}
+BUILT_IN = tuple(_OURS)
+OF_THE_DATA = tuple(name for name, one in _OURS.items() if not one.needs_own_run)
+"""Those that are measured once for all hypotheses, or not at all."""
+
+baselines: Registry[Baseline] = Registry("baseline", "scrubbing.baselines", "SCR-BASELINE")
+"""Every baseline by name, those of this package and those that others register."""
+
+for _name, _one in _OURS.items():
+    baselines.add(_name, _one)

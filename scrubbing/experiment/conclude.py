@@ -1,0 +1,104 @@
+"""From what was measured to a result: losses by name and slice, controls, and what is fitted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrubbing.experiment import describe
+from scrubbing.experiment.baselines import Baseline
+from scrubbing.experiment.beyond import recalibrated, worth
+from scrubbing.experiment.jobs import SCRUBBED, Job
+from scrubbing.experiment.measured import Measured, Reference
+from scrubbing.experiment.result import Result, clusters_of, loss_table
+from scrubbing.experiment.settings import Settings
+from scrubbing.metrics.equivalent import Series
+from scrubbing.metrics.slices import MAIN
+from scrubbing.records.inputs import LOSS
+from scrubbing.records.schema import ClaimCost, ControlValue, Equivalent, Number
+from scrubbing.records.summary import bootstrap, estimates
+
+Floats = NDArray[np.float64]
+BySlice = dict[str, dict[str, Floats]]
+"""Losses by name, then by slice, `[n]` or `[n, draws]`."""
+
+
+def conclude(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settings, seconds: float) -> Result:
+    """The result of one hypothesis from all its measurements, in the order of its jobs."""
+    pairs = zip(jobs, measured, strict=True)
+    parts = {control: list(these) for control, these in groupby(pairs, lambda pair: pair[0].control)}
+    ours = parts.pop("")
+    scrub, found = ours[0]
+    by_slice = _losses(ours, settings.all_baselines())
+    reference, clusters = scrub.reference, clusters_of(settings, scrub.reference)
+    return Result(
+        job=scrub,
+        settings=settings,
+        by_slice=by_slice,
+        measured=found,
+        provenance=describe.provenance(scrub.subject.model, scrub.data, seconds, settings.task),
+        recalibrated=recalibrated(found.sample(reference), reference.counted(), clusters, settings.seed),
+        equivalent=_worth(reference, by_slice, settings),
+        controls=tuple(_controlled(name, pairs, settings) for name, pairs in parts.items()),
+    )
+
+
+def costs(result: Result, jobs: Mapping[str, Job], measured: Iterable[Measured]) -> list[ClaimCost]:
+    """What exchanging one thing alone costs, from its measurement: the rise over the model's loss."""
+    model, reference = result.losses["model"], result.job.reference
+    found: list[ClaimCost] = []
+    for (path, job), one in zip(jobs.items(), measured, strict=True):
+        table = loss_table(reference, {"cost": {MAIN: one.losses()[MAIN] - model[:, None]}}, result.clusters)
+        nats = bootstrap(table, table.names(LOSS), "weight", job.seed).mean("cost")
+        found.append(ClaimCost(path=path, what=job.name, nats=Number.of(nats)))
+    return found
+
+
+def _losses(pairs: Sequence[tuple[Job, Measured]], chosen: Mapping[str, Baseline]) -> BySlice:
+    """Of model, scrubbed model and baselines; of a hypothesis, or of one of its controls."""
+    (scrub, found), *_ = pairs
+    by_name = {job.name: one.losses() for job, one in pairs}
+    by_slice = {"model": found.losses("model"), SCRUBBED: found.losses()}
+    for name, baseline in chosen.items():
+        if name in by_name:
+            by_slice[name] = by_name[name]
+        elif not baseline.is_measured:
+            by_slice[name] = baseline.predicted(scrub.reference)
+    return by_slice
+
+
+def _controlled(name: str, pairs: Sequence[tuple[Job, Measured]], settings: Settings) -> ControlValue:
+    control, chosen = settings.all_controls()[name], settings.control_baselines()
+    reference = pairs[0][0].reference
+    table = loss_table(reference, _losses(pairs, chosen), clusters_of(settings, reference))
+    losses, recovered = estimates(table, {name: one.meaning for name, one in chosen.items()}, settings.seed)
+    return ControlValue(
+        name=name, meaning=control.meaning, expected=control.expected, losses=losses, recovered=recovered
+    )
+
+
+def _worth(reference: Reference, by_slice: BySlice, settings: Settings) -> Equivalent | None:
+    given = settings.series
+    if given is None:
+        return None
+
+    def evaluated() -> tuple[object, Series, list[float | Floats]]:
+        series = given() if callable(given) else given
+        return given, series, _points(series, reference)  # what was given is kept, so that its id stays its own
+
+    _, series, points = reference.data.remember(("series", id(given), reference), evaluated)
+    weights, clusters = reference.weights()[MAIN], clusters_of(settings, reference)
+    return worth(series, points, by_slice[SCRUBBED][MAIN], weights, clusters, settings.seed)
+
+
+def _points(series: Series, reference: Reference) -> list[float | Floats]:
+    """The losses of each point of a series: one number, or one per reference."""
+    if not callable(series.losses):
+        return list(series.losses)
+    chosen, weights = reference.data.take(reference.rows), reference.weights()[MAIN]
+    counted = reference.slices.of(reference.data)[MAIN][reference.rows]
+    totals = [(np.asarray(loss) * counted).sum(axis=1) for loss in series.losses(chosen)]
+    return [total / np.where(weights > 0, weights, 1.0) for total in totals]

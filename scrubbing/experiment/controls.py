@@ -1,0 +1,107 @@
+"""Controls: the same hypothesis where it should fail, or hold, whatever it says about the model at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from numpy.typing import NDArray
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.data.features import Feature
+from scrubbing.data.others import other_inputs
+from scrubbing.hypothesis.claims import Claim
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.variables import Variable
+from scrubbing.registry import Registry
+from scrubbing.samplers import Agree
+
+if TYPE_CHECKING:
+    from scrubbing.metrics.losses import Loss
+    from scrubbing.models.protocol import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What is put to the test. A control gives another one, made with `dataclasses.replace`."""
+
+    hypothesis: Hypothesis
+    model: Model
+    data: Dataset
+    """All of it, whatever the hypothesis's scope."""
+    loss: Loss
+
+
+@dataclass(frozen=True)
+class Control:
+    """An experiment that says how much a score is worth: the hypothesis on another model, other data or features."""
+
+    name: str
+    meaning: str
+    """In words: what is changed."""
+    expected: Literal["fails", "holds"]
+    """Whether a true hypothesis about the model as it is should lose its loss recovered here, or keep it."""
+    change: Callable[[Trial], Trial]
+    """The changed trial."""
+
+
+controls: Registry[Control] = Registry("control", "scrubbing.controls")
+"""Every control by name, those of this package and those that others register."""
+
+
+def shuffled_labels(trial: Trial) -> Trial:
+    """The model judged by the labels of other inputs, a task that nothing computes; features keep their values."""
+    from scrubbing.metrics.shuffled import ShuffledLabels  # loads torch, which naming a control must not
+
+    return replace(trial, loss=ShuffledLabels(trial.loss))
+
+
+def shuffled_features(trial: Trial) -> Trial:
+    """Every claim's feature with the values of other inputs: as many classes of the same sizes, which mean nothing.
+
+    Features that are the same however they are shuffled (`anything`, `everything`) stay, and inputs that a claim
+    generates are drawn from the dataset instead: a function that makes inputs knows nothing of the shuffled values.
+    """
+    hypothesis = trial.hypothesis
+    return replace(trial, hypothesis=replace(hypothesis, correspondence=_shuffled(hypothesis.correspondence, {})))
+
+
+def _shuffled(claim: Claim, known: dict[Variable, Variable]) -> Claim:
+    sampler = claim.sampler
+    if sampler is not None and not sampler.from_data:
+        sampler = None
+    elif isinstance(sampler, Agree) and sampler.feature is not None:
+        sampler = Agree(_permuted(sampler.feature))
+    children = tuple(_shuffled(child, known) for child in claim.children)
+    return replace(claim, variable=_renewed(claim.variable, known), sampler=sampler, children=children)
+
+
+def _renewed(variable: Variable, known: dict[Variable, Variable]) -> Variable:
+    """The variable with its feature shuffled, one for each; its value function computes another one and is dropped."""
+    if variable not in known:
+        parents = tuple(_renewed(parent, known) for parent in variable.parents)
+        known[variable] = Variable(variable.name, _permuted(variable.agrees_on()), parents)
+    return known[variable]
+
+
+def _permuted(feature: Feature) -> Feature:
+    if feature.op in ("identity", "constant"):
+        return feature
+
+    def values(data: Dataset) -> NDArray[Any]:
+        return feature(data)[other_inputs(data, "shuffled features")]
+
+    return Feature(f"shuffled {feature.name}", compute=values, per=feature.per)
+
+
+for _one in (
+    Control("shuffled-labels", "judged by the labels of other inputs, features as they are", "fails", shuffled_labels),
+    Control(
+        "shuffled-features",
+        "every feature with the values of other inputs, labels as they are",
+        "fails",
+        shuffled_features,
+    ),
+):
+    controls.add(_one.name, _one)

@@ -1,0 +1,119 @@
+"""Measuring jobs in this process, one after another; a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from scrubbing.engine.demand import Demand
+from scrubbing.engine.engine import Compiled, Engine
+from scrubbing.engine.memory import Room
+from scrubbing.experiment.jobs import Job, Subject
+from scrubbing.experiment.journal import Journal, key_of
+from scrubbing.experiment.measured import Measured
+from scrubbing.metrics.slices import MAIN
+from scrubbing.progress import bar
+from scrubbing.records.files import alone, folder
+from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context
+from scrubbing.sampling.frames import DrawCounts
+
+
+class InProcess:
+    """Runs jobs one by one. All that were ever asked of it share clean activations, within one budget of memory.
+
+    Args:
+        store: keep clean activations (`True`), or recompute them where they are needed.
+        memory: bytes for activations; what does not fit goes to temporary files.
+        spill: folder for these files; None is the system's.
+    """
+
+    def __init__(self, *, store: bool, memory: int, spill: str | Path | None) -> None:
+        self.store, self.memory = store, memory
+        self._room = Room(2 * memory // 5, None if spill is None else str(spill))
+        self._engines: dict[tuple[int, int, Demand], Engine] = {}
+        self._known: dict[Job, Measured] = {}
+
+    def engine(self, subject: Subject) -> Engine:
+        """The engine of a subject; one for all that differ in their loss alone."""
+        key = (id(subject.model), id(subject.data), subject.positions)  # held by the engine, so that they stay theirs
+        if key not in self._engines:
+            self._engines[key] = Engine(
+                subject.model,
+                subject.data,
+                subject.positions,
+                store=self.store,
+                memory=self.memory,
+                room=self._room,
+            )
+        return self._engines[key]
+
+    def compile(self, job: Job) -> Compiled:
+        """The plan of a job."""
+        engine, data = self.engine(job.subject), job.reference.data
+        return engine.compile(job.tree, job.mode, job.with_model, data=data)
+
+    def measure(self, jobs: Sequence[Job], out: Path | None = None) -> Iterator[Measured]:
+        """See `Executor.measure`. All jobs are compiled before the first is run, so that one pass over the inputs
+        computes what all of them read.
+
+        Raises:
+            FileError: SCR-FILE, the folder cannot be written, or another run is writing to it.
+            IllegalHypothesis: SCR-SUM, a rewrite does not add up.
+            NothingToDraw: SCR-DRAW, a feature value has no agreeing input.
+            ModelMismatch: SCR-NAN, SCR-CHECK, the model computes something else than its nodes.
+        """
+        numbers = {job: number for number, job in reversed(list(enumerate(jobs)))}
+        compiled = {job: self.compile(job) for job in dict.fromkeys(jobs) if job not in self._known}
+        with ExitStack() as held:
+            journal = None
+            if out is not None:
+                held.enter_context(alone(folder(out)))
+                journal = self._journal(out, jobs)
+            for job in jobs:
+                if job in self._known:
+                    yield self._known[job]
+                    continue
+                found = self._measured(job, compiled[job], journal, str(numbers[job]))
+                if job.shared:
+                    self._known[job] = found
+                yield found
+            if journal is not None:
+                journal.close()
+
+    def _journal(self, out: Path, jobs: Sequence[Job]) -> Journal | None:
+        key = key_of(jobs, [self.store, self.memory])
+        stores = [engine.store for engine in self._engines.values() if engine.store is not None]
+        return None if key is None else Journal.open(out, key, stores)
+
+    def _measured(self, job: Job, compiled: Compiled, journal: Journal | None, stage: str) -> Measured:
+        engine, reference = self.engine(job.subject), job.reference
+        if job.mode == SCRUB:
+            engine.verify(compiled, reference.rows[reference.weights()[MAIN] > 0])
+        found, done = Measured.empty(job), False
+        found.exchanged = _exchanges(compiled)
+        if journal is not None:
+            done = journal.restore(stage, found)
+        if not done:
+            counts = {compiled.contexts.of(region): count for region, count in found.counts.items()}
+            batches = engine.run(compiled, reference.rows, job.draws, job.seed, counts, skip=found.batches)
+            with bar(f"scrubbing {job.title}", len(reference.rows) * job.draws) as progress:
+                for batch in batches:
+                    found.add(batch, job, job.title)
+                    found.counts = _by_region(counts)
+                    if journal is not None:
+                        journal.keep(stage, found, done=False)
+                    progress.advance(len(batch.index))
+            if journal is not None:
+                journal.keep(stage, found, done=True)
+        return found.done(reference)
+
+
+def _by_region(counts: dict[Context, DrawCounts]) -> dict[int, DrawCounts]:
+    return {context.region: count for context, count in counts.items() if context.region is not None}
+
+
+def _exchanges(compiled: Compiled) -> bool:
+    """Whether any activation comes from another input than the reference."""
+    held = (getattr(value, "context", None) for value in compiled.plan.values())
+    return any(isinstance(context, Context) and context is not REFERENCE for context in held)

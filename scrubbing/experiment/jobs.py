@@ -1,0 +1,207 @@
+"""Jobs: what must be measured for a hypothesis, as values that any executor can be given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrubbing.data.dataset import Dataset, choose
+from scrubbing.data.features import Feature
+from scrubbing.engine.demand import Demand, fixed, within
+from scrubbing.engine.engine import graph_of
+from scrubbing.errors import UsageError, fail, located
+from scrubbing.experiment.controls import Control, Trial
+from scrubbing.experiment.measured import Reference
+from scrubbing.experiment.settings import Settings
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.legality import legal
+from scrubbing.hypothesis.treeify import Tree
+from scrubbing.metrics.losses import Loss
+from scrubbing.metrics.measures import Measure
+from scrubbing.metrics.slices import Slices
+from scrubbing.models.protocol import Model
+from scrubbing.sampling.contexts import REFERENCE, Contexts, Mode
+
+SCRUBBED = "scrubbed"
+"""Name of the job, and of the losses, of the hypothesis itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What hypotheses are about: a model on a dataset, judged by a loss at some positions."""
+
+    model: Model
+    data: Dataset
+    slices: Slices
+    graph: ModelGraph
+
+    @classmethod
+    def of(cls, model: Model, data: Dataset, loss: Loss, slices: Mapping[str, Feature] | None = None) -> Subject:
+        """From its parts.
+
+        Raises:
+            ModelMismatch: SCR-MODEL, not a scrubbable model. BadData: SCR-DATA, not a dataset; SCR-TOKENS.
+        """
+        graph = graph_of(model, data)
+        return cls(model, data, Slices(loss, graph.positions, dict(slices or {})), graph)
+
+    @property
+    def loss(self) -> Loss:
+        """What the model is judged by."""
+        return self.slices.loss
+
+    @cached_property
+    def positions(self) -> Demand:
+        """Tokens at which the output is read."""
+        length = self.slices.length
+        return within(fixed(tuple(range(length))), self.slices.where(self.data), REFERENCE, length)
+
+    def legal(self, baseline: Hypothesis) -> Tree:
+        """A hypothesis that serves others as a baseline, treeified: checked once for all of them.
+
+        Raises:
+            IllegalHypothesis: with every fault found.
+        """
+        return self.data.remember(("legal", baseline, self), lambda: legal(baseline, self.graph, self.data))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to measure: a hypothesis, run in some way, on some references of a subject.
+
+    Equal jobs have equal measurements; what they are called is no part of that.
+    """
+
+    name: str = field(compare=False)
+    """`scrubbed`, the name of a baseline, or what is exchanged alone."""
+    hypothesis: Hypothesis
+    tree: Tree = field(compare=False, repr=False)
+    """The treeified hypothesis, which is legal."""
+    subject: Subject = field(repr=False)
+    reference: Reference = field(repr=False)
+    """The reference inputs; its dataset, those in scope, is drawn from."""
+    mode: Mode
+    draws: int
+    """Complete resamplings per reference."""
+    seed: int
+    with_model: bool = False
+    """Run the model itself beside the scrubbed one, and take the measures."""
+    measures: tuple[Measure, ...] = field(default=(), hash=False)
+    """Those that are defined for the subject's loss."""
+    logits: bool = False
+    """Keep some logits, to recalibrate them."""
+    shared: bool = field(default=False, compare=False)
+    """Whether the same is asked for with many hypotheses, so that its measurement is worth keeping."""
+    control: str = field(default="", compare=False)
+    """The control it belongs to, if any."""
+
+    @property
+    def data(self) -> Dataset:
+        """The inputs in scope, which are drawn from."""
+        return self.reference.data
+
+    @cached_property
+    def contexts(self) -> Contexts:
+        """Which input each claim holds."""
+        return Contexts(self.tree, self.mode)
+
+    @property
+    def title(self) -> str:
+        """What to call it while it is measured."""
+        name = self.hypothesis.name if self.name == SCRUBBED else f"{self.hypothesis.name}, {self.name}"
+        name = self.name if self.shared else name
+        return f"{name} ({self.control})" if self.control else name
+
+
+def jobs(hypothesis: Hypothesis, subject: Subject, settings: Settings) -> list[Job]:
+    """Everything to measure for one hypothesis: itself, its baselines, and each control with baselines of its own.
+
+    Raises:
+        IllegalHypothesis: with every fault found, of the hypothesis or of one that a baseline or control runs.
+        UsageError: SCR-REFERENCES, SCR-SLICE, these references cannot be explained.
+    """
+    found = _scrub_and_baselines(hypothesis, subject, settings)
+    for control in settings.all_controls().values():
+        found += _controlled(control, found[0], settings)
+    return found
+
+
+def exchanged_alone(scrub: Job) -> dict[str, Job]:
+    """What to measure to see what exchanging one thing alone costs: each claim, by its path, and what is unclaimed,
+    whose path is empty.
+    """
+    job = replace(scrub, with_model=False, measures=(), logits=False)
+    found = {"": replace(job, name="what is unclaimed", mode=replace(job.mode, claimed="exact"))}
+    for region in job.tree.regions[1:]:
+        what = " | ".join(map(str, region.claim.targets))
+        mode = replace(job.mode, unclaimed="exact", alone=region.index)
+        found[region.path] = replace(job, name=f"{what} carries {region.claim.variable}", mode=mode)
+    return found
+
+
+def _scrub_and_baselines(hypothesis: Hypothesis, subject: Subject, settings: Settings) -> list[Job]:
+    tree = legal(hypothesis, subject.graph, subject.data)
+    data = hypothesis.in_scope(subject.data)
+    scope = "" if hypothesis.scope is None else f", on inputs where {hypothesis.scope}"
+    with located(f"{hypothesis.name}{scope}"):
+        rows = _rows(data, settings)
+    measures = tuple(one for one in settings.all_measures().values() if one.defined(subject.loss))
+    scrub = Job(
+        SCRUBBED,
+        hypothesis,
+        tree,
+        subject,
+        Reference(data, rows, subject.slices),
+        settings.mode,
+        settings.draws,
+        settings.seed,
+        with_model=True,
+        measures=measures,
+        logits=subject.loss.outputs == "classes",
+    )
+    scrub.reference.weights()  # raises where a slice holds none of them
+    made = (baseline.job(name, scrub) for name, baseline in settings.all_baselines().items())
+    return [scrub, *(job for job in made if job is not None)]
+
+
+def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
+    """The jobs of a control: its own scrub, and of the baselines those that say how far it fell."""
+    of = scrub.subject
+    trial = control.change(Trial(scrub.hypothesis, of.model, of.data, of.loss))
+    same = trial.model is of.model and trial.data is of.data and trial.loss is of.loss
+    subject = of if same else Subject.of(trial.model, trial.data, trial.loss)
+    kept = settings.control_baselines()
+    references = settings.references
+    if trial.data is not of.data:  # whose inputs have other ids
+        available = len(trial.hypothesis.in_scope(trial.data))
+        references = min(settings.how_many(available), available)
+    settings = settings.but(
+        references=references,
+        baselines=[name for name in settings.baseline_names if name in kept],
+        extra_baselines={name: one for name, one in settings.extra_baselines.items() if name in kept},
+        strata={},
+        slices={},
+        measures=(),
+        controls=(),
+    )
+    with located(f"control {control.name}"):
+        found = _scrub_and_baselines(trial.hypothesis, subject, settings)
+    return [replace(job, control=control.name, logits=False) for job in found]
+
+
+def _rows(data: Dataset, settings: Settings) -> NDArray[np.int64]:
+    """Of the references."""
+    wanted = settings.references
+    rows = choose(data, settings.how_many(len(data)) if wanted is None else wanted, settings.seed)
+    if settings.shard is None:
+        return rows
+    part, of = settings.shard
+    if of > len(rows):
+        problem = f"part {part} of {of} was asked for, of {len(rows)} references."
+        fail(UsageError, "SCR-REFERENCES", problem, "Ask for no more parts than there are references.")
+    return rows[part - 1 :: of]

@@ -1,0 +1,238 @@
+"""What a job's measurement is: losses and measures per reference input, draw and slice, counted batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.engine.engine import Batch
+from scrubbing.errors import ModelMismatch, UsageError, counted, fail
+from scrubbing.metrics.measures import Predictions
+from scrubbing.metrics.recalibration import FEWEST, NUMBERS_KEPT, Kept
+from scrubbing.metrics.slices import MAIN, Slices
+from scrubbing.rng import stream_key, uniform
+from scrubbing.sampling.frames import DrawCounts
+
+if TYPE_CHECKING:
+    from scrubbing.experiment.jobs import Job
+
+Floats = NDArray[np.float64]
+
+MEASURE = "measure."
+"""Prefix of the values of measures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The reference inputs of a run, and how much of each slice they hold."""
+
+    data: Dataset
+    """The inputs in scope."""
+    rows: NDArray[np.int64]
+    """Of the references, `[n]`."""
+    slices: Slices
+
+    @cached_property
+    def _key(self) -> tuple[int, bytes, Slices]:
+        return id(self.data), self.rows.tobytes(), self.slices
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def averaged(self, per_token: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Losses of every prediction of the dataset, `[n, length]` for every slice, as one per reference."""
+        counted = self.slices.of(self.data)
+        return {
+            name: _over((per_token[name][self.rows] * counted[name][self.rows]).sum(axis=1), weight)
+            for name, weight in self.weights().items()
+        }
+
+    def weights(self) -> dict[str, Floats]:
+        """By slice, `[references]`.
+
+        Raises:
+            UsageError: SCR-SLICE, the references hold no position of a slice.
+        """
+        found = {name: weights[self.rows] for name, weights in self.slices.weights(self.data).items()}
+        for name, weights in found.items():
+            if not weights.any():
+                problem = f"none of the {len(self.rows)} references holds a counted position."
+                where = f"slice {name!r}" if name else self.slices.loss.name
+                fail(UsageError, "SCR-SLICE", problem, "Take more references, or a wider slice.", where)
+        return found
+
+    def counted(self) -> Floats:
+        """Positions that the loss counts, `[references]`."""
+        return self.slices.of(self.data)[MAIN][self.rows].sum(axis=1).astype(np.float64)
+
+    def rank(self) -> NDArray[np.int64]:
+        """An order of the references that depends on their ids alone, `[references]`."""
+        ids = self.data.ids[self.rows]
+        return np.argsort(np.lexsort((ids, uniform(stream_key(0, "recalibration"), ids, 0))))
+
+    def sampled(self, positions: int) -> NDArray[np.bool_]:
+        """The first references in that order with at most so many counted positions together, `[references]`."""
+        rank, counted = self.rank(), self.counted()
+        return (np.cumsum(counted[np.argsort(rank)]) <= positions)[rank]
+
+
+@dataclass(eq=False)
+class Measured:
+    """What a job measures: sums over counted positions while it goes on, means when it is done.
+
+    Keys of `values` are `loss.SLICE`, `[references, draws]`; where the model runs beside the scrubbed one also
+    `model.SLICE`, `[references]`, and `measure.NAME`, `[references, draws]`; for classes `prediction`, `[references,
+    draws]`, and `model right` and `model prediction`, `[references]`.
+    """
+
+    values: dict[str, Floats]
+    kept: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    """For recalibration, of some references: `logits` `[tokens, d_out]`, `targets` and `reference` `[tokens]`."""
+    counts: dict[int, DrawCounts] = field(default_factory=dict)
+    """What was drawn, by the region of the claim that drew it."""
+    exchanged: bool = True
+    """Whether any activation comes from another input than the reference."""
+    batches: int = 0
+    """Batches counted so far."""
+
+    @classmethod
+    def empty(cls, job: Job) -> Measured:
+        """Before the first batch."""
+        n, names = len(job.reference.rows), job.reference.weights()
+        values = {f"loss.{name}": np.zeros((n, job.draws)) for name in names}
+        if job.with_model:
+            values |= {f"model.{name}": np.zeros(n) for name in names}
+            values |= {f"{MEASURE}{one.name}": np.zeros((n, job.draws)) for one in job.measures}
+            if job.subject.loss.outputs == "classes":
+                values |= {"model right": np.zeros(n), "model prediction": np.zeros(n)}
+                values["prediction"] = np.zeros((n, job.draws))
+        return cls(values)
+
+    def losses(self, of: str = "loss") -> dict[str, Floats]:
+        """By slice: of the scrubbed model, or the `model`."""
+        return {name.removeprefix(f"{of}."): v for name, v in self.values.items() if name.startswith(f"{of}.")}
+
+    def add(self, batch: Batch, job: Job, title: str) -> None:
+        """Count one batch.
+
+        Raises:
+            ModelMismatch: SCR-NAN, a loss or measure is not finite.
+        """
+        counting = _Counting(self, batch, job, title)
+        counting.losses("loss", batch.outputs["scrubbed"], (batch.index, batch.draw))
+        if job.with_model:
+            if batch.draw == 0:
+                counting.losses("model", batch.outputs["model"], batch.index)
+            counting.measures()
+        self.batches += 1
+
+    def done(self, reference: Reference) -> Measured:
+        """Means per counted position in place of the sums."""
+        weights = reference.weights()
+        # The share of right predictions is of counted positions, whatever the loss is divided by.
+        number = reference.counted()
+
+        def divisor(name: str) -> Floats:
+            kind, _, of = name.partition(".")
+            return weights[of] if kind in ("loss", "model") and "." in name else number
+
+        means = {name: _over(v, divisor(name)) for name, v in self.values.items()}
+        return Measured(means, self.kept, self.counts, self.exchanged, self.batches)
+
+    def sample(self, reference: Reference) -> tuple[Kept, Floats, NDArray[np.bool_]] | None:
+        """Logits kept for recalibration, base rates, and which tokens are held out; None where there are too few."""
+        if not self.kept:
+            return None
+        joined = {name: np.concatenate(parts) for name, parts in self.kept.items()}
+        kept = Kept(joined["logits"], joined["targets"], joined["reference"])
+        held_out = reference.rank()[kept.reference] % 2 == 1
+        if min(len(np.unique(kept.reference[half])) for half in (held_out, ~held_out)) < FEWEST:
+            return None
+        data, width = reference.data, kept.logits.shape[1]
+        rows, positions = np.nonzero(reference.slices.of(data)[MAIN])
+        targets = reference.slices.loss.targets(data, rows, positions, torch.empty(0, width))
+        assert targets is not None
+        rate = np.bincount(targets.numpy(), minlength=width) + 0.5
+        return kept, rate / rate.sum(), held_out
+
+
+class _Counting:
+    """One batch, added to the sums of a measurement."""
+
+    def __init__(self, into: Measured, batch: Batch, job: Job, title: str) -> None:
+        self.into, self.batch, self.job, self.title = into, batch, job, title
+        self.data, self.loss = job.reference.data, job.subject.loss
+        self.row, self.position = batch.tokens.rows.cpu().numpy(), batch.tokens.positions.cpu().numpy()
+        self.of = job.reference.rows[batch.index][self.row]
+        self.counted = {
+            name: where[self.of, self.position] for name, where in job.reference.slices.of(self.data).items()
+        }
+
+    def losses(self, kind: str, output: Tensor, at: Any) -> None:
+        found = self._finite(self.loss.per_token(output, self.data, self.of, self.position), "the scrubbed loss")
+        for name, where in self.counted.items():
+            self.into.values[f"{kind}.{name}"][at] += self._sums(found, where)
+
+    def measures(self) -> None:
+        own, scrubbed = self.batch.outputs["model"], self.batch.outputs["scrubbed"]
+        given = Predictions(own, scrubbed, self.loss, self.data, self.of, self.position)
+        if self.job.subject.loss.outputs == "classes":
+            self._predictions(given)
+        for one in self.job.measures:
+            found = one.per_token(given)
+            if not isinstance(found, Tensor) or found.shape != self.row.shape:
+                told = f"shape {list(found.shape)}" if isinstance(found, Tensor) else f"type {type(found).__name__}"
+                problem = f"it returned {told} for {counted(len(self.row), 'prediction')}."
+                fail(UsageError, "SCR-MEASURE", problem, "Return a tensor [tokens].", f"measure {one.name!r}")
+            self._add(f"{MEASURE}{one.name}", self._finite(found.double(), f"measure {one.name!r}"))
+
+    def _predictions(self, given: Predictions) -> None:
+        self._add("prediction", given.scrubbed.argmax(1))
+        if self.batch.draw == 0:
+            self._add("model prediction", given.model.argmax(1))
+            self._add("model right", given.right(given.model))
+        targets = self.loss.targets(self.data, self.of, self.position, given.scrubbed)
+        if self.job.logits and targets is not None:
+            self._keep(given.scrubbed, targets)
+
+    def _add(self, name: str, values: Tensor) -> None:
+        sums = self.into.values[name]
+        sums[(self.batch.index, self.batch.draw) if sums.ndim == 2 else self.batch.index] += self._sums(
+            values, self.counted[MAIN]
+        )
+
+    def _sums(self, values: Tensor, where: NDArray[np.bool_]) -> Floats:
+        every = values.double().cpu().numpy() * where
+        return np.bincount(self.row, every, minlength=len(self.batch.index)).astype(np.float64)
+
+    def _finite(self, values: Tensor, what: str) -> Tensor:
+        if not bool(values.isfinite().all()):
+            at = self.data.ids[self.of[int((~values.isfinite()).nonzero()[0])]]
+            problem = f"{what} of input id {at} is NaN or infinite."
+            fail(ModelMismatch, "SCR-NAN", problem, "Use a precision with a larger range.", self.title)
+        return values
+
+    def _keep(self, output: Tensor, targets: Tensor) -> None:
+        at, wanted = self.batch.index[self.row], NUMBERS_KEPT // (output.shape[1] * self.job.draws)
+        chosen = np.flatnonzero(self.job.reference.sampled(wanted)[at] & self.counted[MAIN])
+        here = torch.from_numpy(chosen).to(output.device)
+        found = {"logits": output[here].float(), "targets": targets[here]}
+        for name, values in {**found, "reference": torch.from_numpy(at[chosen])}.items():
+            self.into.kept.setdefault(name, []).append(values.cpu().numpy())
+
+
+def _over(sums: Floats, weights: Floats) -> Floats:
+    """Sums per reference as means; 0 where nothing is counted, which then has weight 0."""
+    divisor = np.where(weights > 0, weights, 1.0)
+    return sums / (divisor[:, None] if sums.ndim == 2 else divisor)

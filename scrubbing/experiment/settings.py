@@ -1,0 +1,300 @@
+"""Every choice about a run, in one object; each default stands here and nowhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, Unpack, get_args
+
+import numpy as np
+
+from scrubbing.data.features import Feature, as_feature
+from scrubbing.errors import Fault, ScrubbingError, UsageError, nearest
+from scrubbing.experiment.baselines import BUILT_IN, OF_THE_DATA, Baseline, baselines
+from scrubbing.experiment.controls import Control, controls
+from scrubbing.experiment.executors import Executor, executors
+from scrubbing.metrics.equivalent import Series
+from scrubbing.metrics.measures import ALWAYS, Measure, measures
+from scrubbing.registry import Registry
+from scrubbing.sampling.contexts import SCRUB, Ablation, Mode
+
+MEBIBYTE = 2**20
+
+MOST_REFERENCES = 4096
+"""Inputs that are explained where nobody says how many; a dataset with fewer is explained whole."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every choice about a run beside its hypothesis, model, data and loss. An immutable value.
+
+    What is explained, and how it is sampled: `references` to `ablation`. What is reported: `strata` to `series`. Where
+    it is computed, on which no result depends: `store` to `executor`.
+
+    Raises:
+        UsageError: with every fault found.
+    """
+
+    references: int | Sequence[int] | None = None
+    """How many inputs to explain (chosen by hashed id), or their ids; None is all in scope, at most 4,096."""
+    shard: tuple[int, int] | None = None
+    """`(k, n)`: only the k-th of n parts of the references, to spread a run over machines."""
+    draws: int = 4
+    """Complete resamplings per reference."""
+    seed: int = 0
+    """Of the choice of references and of all draws."""
+    ablation: Ablation | None = None
+    """Replace what is unclaimed by its `mean`, by `zero`, or by Gaussian `noise` of matching covariance, instead of
+    resampling it. Recorded, and never mixed with resampled results."""
+    strata: Mapping[str, Feature] = field(default_factory=dict)
+    """Features by whose values losses are broken down."""
+    slices: Mapping[str, Feature] = field(default_factory=dict)
+    """Further sets of positions (features per position) to report losses on, beside the loss's own."""
+    clusters: Feature | None = None
+    """Feature by which references come in families (templates, documents); intervals then resample families."""
+    baselines: bool | Sequence[str] = True
+    """Names of those to compute; True is all four of this package, False those that need no run of their own for each
+    hypothesis: `null` and `constant`."""
+    extra_baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    """Further ones by name."""
+    zero_baseline: str = "null"
+    """The baseline that 0 % recovered stands for in tables."""
+    measures: Sequence[str | Measure] = ALWAYS
+    """Numbers per prediction beside the loss, by name or as they are; each is taken where it is defined."""
+    controls: Sequence[str | Control] = ()
+    """The same hypothesis on another model, other data or other features, by name or as they are."""
+    series: Series | Callable[[], Series] | None = None
+    """Unscrubbed models of increasing training, to say how much of it the scrubbed model is worth; or a function that
+    gives them, once they are needed."""
+    store: bool = True
+    """Keep clean activations."""
+    memory: int = 2**30
+    """Bytes for activations; what does not fit goes to temporary files."""
+    spill: str | Path | None = None
+    """Folder for these files; None is the system's."""
+    executor: str | Executor = "in process"
+    """What measures, by name or as it is."""
+    task: str | None = None
+    """Name of the task, for the record."""
+
+    def __post_init__(self) -> None:
+        _refuse(list(_faults(self)))
+
+    def but(self, **changed: Unpack[Options]) -> Settings:
+        """The same with some settings changed.
+
+        Raises:
+            UsageError: SCR-SETTING, there is no such setting; and every other fault.
+        """
+        given = _today(changed)
+        known = {one.name for one in dataclasses.fields(self)}
+        faults = [_unknown(name, known) for name in given if name not in known]
+        made = self
+        try:
+            made = dataclasses.replace(self, **{name: value for name, value in given.items() if name in known})
+        except UsageError as error:
+            faults += error.faults
+        _refuse(faults)
+        return made
+
+    @property
+    def mode(self) -> Mode:
+        """How a hypothesis itself is run."""
+        return SCRUB if self.ablation is None else dataclasses.replace(SCRUB, unclaimed=self.ablation)
+
+    def how_many(self, available: int) -> int:
+        """Number of references among so many inputs in scope, before they are divided into shards."""
+        wanted = self.references
+        if wanted is None:
+            return min(MOST_REFERENCES, available)
+        return int(wanted) if isinstance(wanted, (int, np.integer)) else len(wanted)
+
+    @property
+    def baseline_names(self) -> tuple[str, ...]:
+        """Those to compute that are registered."""
+        if isinstance(self.baselines, bool):
+            return BUILT_IN if self.baselines else OF_THE_DATA
+        return tuple(self.baselines)
+
+    def all_baselines(self) -> dict[str, Baseline]:
+        """Every baseline to compute, by name."""
+        return {name: baselines[name] for name in self.baseline_names} | dict(self.extra_baselines)
+
+    def control_baselines(self) -> dict[str, Baseline]:
+        """Those that are measured for controls too: enough to say how far they fall, and cheap."""
+        kept = ("null", "constant", self.zero_baseline)
+        return {name: one for name, one in self.all_baselines().items() if name in kept}
+
+    def all_measures(self) -> dict[str, Measure]:
+        """Every measure to take, by name, defined for this loss or not."""
+        found = (measures[one] if isinstance(one, str) else one for one in self.measures)
+        return {one.name: one for one in found}
+
+    def all_controls(self) -> dict[str, Control]:
+        """Every control to run, by name."""
+        found = (controls[one] if isinstance(one, str) else one for one in self.controls)
+        return {one.name: one for one in found}
+
+
+class Options(TypedDict, total=False):
+    """The fields of `Settings` as keywords, each optional."""
+
+    references: int | Sequence[int] | None
+    shard: tuple[int, int] | None
+    draws: int
+    seed: int
+    ablation: Ablation | None
+    strata: Mapping[str, Feature]
+    slices: Mapping[str, Feature]
+    clusters: Feature | None
+    baselines: bool | Sequence[str]
+    extra_baselines: Mapping[str, Baseline]
+    zero_baseline: str
+    measures: Sequence[str | Measure]
+    controls: Sequence[str | Control]
+    series: Series | Callable[[], Series] | None
+    store: bool
+    memory: int
+    spill: str | Path | None
+    executor: str | Executor
+    task: str | None
+
+
+RENAMED = {"further": "extra_baselines", "zero": "zero_baseline"}
+"""Settings as they were called in version 0.1."""
+
+
+def takes_settings(function: Callable[..., T]) -> Callable[..., T]:
+    """Let `help()` and completion at runtime see the fields of `Settings` where a function takes `**changed`."""
+    signature = inspect.signature(function)
+    own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    shown = [
+        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=_default(one), annotation=one.type)
+        for one in dataclasses.fields(Settings)
+        if one.name not in signature.parameters
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *shown])  # pyright: ignore[reportFunctionMemberAccess]
+    return function
+
+
+def _refuse(faults: Sequence[Fault]) -> None:
+    if faults:
+        raise UsageError(faults, "" if len(faults) == 1 else "These settings cannot be used")
+
+
+def _default(one: dataclasses.Field[Any]) -> Any:
+    return one.default if one.default_factory is dataclasses.MISSING else one.default_factory()
+
+
+def _today(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings under the names of this version."""
+    for name in given.keys() & RENAMED.keys():
+        warnings.warn(f"{name}= is now called {RENAMED[name]}=", DeprecationWarning, stacklevel=4)
+    return {RENAMED.get(name, name): value for name, value in given.items()}
+
+
+def _unknown(name: str, known: set[str]) -> Fault:
+    return Fault("SCR-SETTING", "", f"there is no setting {name!r}.", f"Did you mean: {nearest(name, sorted(known))}?")
+
+
+def _faults(given: Settings) -> Iterator[Fault]:
+    """Everything wrong with settings that can be seen without a model and data."""
+    yield from _number_faults(given)
+    yield from _feature_faults(given)
+    yield from _baseline_faults(given)
+    for what, kind, registry, chosen in (
+        ("measures", Measure, measures, given.measures),
+        ("controls", Control, controls, given.controls),
+        ("executor", Executor, executors, [given.executor]),
+    ):
+        yield from _plugin_faults(what, kind, registry, chosen)
+    if not (given.series is None or isinstance(given.series, Series) or callable(given.series)):
+        problem = f"series is of type {type(given.series).__name__}."
+        yield Fault("SCR-SERIES", "", problem, "Give a Series of unscrubbed models.")
+
+
+def _number_faults(given: Settings) -> Iterator[Fault]:
+    if not _whole(given.draws, 1):
+        problem = f"draws={given.draws!r} was asked for."
+        yield Fault("SCR-DRAWS", "", problem, "Ask for a whole number of at least 1.")
+    if not _whole(given.seed, 0):
+        problem = f"seed={given.seed!r} was asked for."
+        yield Fault("SCR-SETTING", "", problem, "Give a whole number of at least 0.")
+    if not _whole(given.memory, 1):
+        problem = f"memory={given.memory!r} was asked for."
+        yield Fault("SCR-SETTING", "", problem, "Give a number of bytes, such as 2**30.")
+    if given.ablation not in (None, *get_args(Ablation)):
+        remedy = "Write mean, zero or noise, or leave it out to resample what is unclaimed."
+        yield Fault("SCR-ABLATION", "", f"ablation={given.ablation!r} was asked for.", remedy)
+    if given.shard is not None:
+        part = given.shard if isinstance(given.shard, tuple) else ()
+        if len(part) != 2 or not all(_whole(one, 1) for one in part) or part[0] > part[1]:
+            problem = f"shard={given.shard!r} was asked for."
+            yield Fault("SCR-REFERENCES", "", problem, "Give (k, n), the k-th of n parts, with 1 <= k <= n.")
+
+
+def _feature_faults(given: Settings) -> Iterator[Fault]:
+    features = [("clusters", given.clusters)] if given.clusters is not None else []
+    for what, one, named in (("strata", "stratum", given.strata), ("slices", "slice", given.slices)):
+        if isinstance(named, Mapping):
+            features += [(f"{one} {name!r}", feature) for name, feature in named.items()]
+        else:
+            yield _not_a_mapping(what, named)
+    for where, feature in features:
+        try:
+            per = as_feature(feature).per
+        except ScrubbingError as error:
+            yield from (dataclasses.replace(fault, where=fault.where or where) for fault in error.faults)
+            continue
+        if per == "position" and not where.startswith("slice"):
+            problem = f"feature {feature} has a value per position, and a loss is of a whole input."
+            remedy = "Break losses down by a feature with one value per input."
+            yield Fault("SCR-FEATURE", where, problem, remedy)
+
+
+def _baseline_faults(given: Settings) -> Iterator[Fault]:
+    names, extra = given.baseline_names, given.extra_baselines
+    for name in names:
+        if name not in baselines:
+            remedy = f"There are: {', '.join(baselines)}."
+            yield Fault("SCR-BASELINE", "", f"there is no baseline {name!r}.", remedy)
+    if not isinstance(extra, Mapping):
+        yield _not_a_mapping("extra_baselines", extra)
+        return
+    for name, one in extra.items():
+        if name in (*baselines, "model", "scrubbed"):
+            problem = f"a further baseline is called {name!r}."
+            yield Fault("SCR-BASELINE", "", problem, "That name is taken: choose another.")
+        if not isinstance(one, Baseline):
+            problem = f"it is of type {type(one).__name__}."
+            yield Fault("SCR-BASELINE", f"baseline {name!r}", problem, "Write Baseline(meaning, ...).")
+    if given.zero_baseline not in (*names, *extra):
+        problem = f"zero_baseline={given.zero_baseline!r} is not among the baselines to compute."
+        yield Fault("SCR-BASELINE", "", problem, f"They are: {', '.join([*names, *extra]) or 'none'}.")
+
+
+def _not_a_mapping(what: str, given: object) -> Fault:
+    problem = f"{what} is of type {type(given).__name__}."
+    return Fault("SCR-SETTING", "", problem, "Give a mapping, by name.")
+
+
+def _plugin_faults(what: str, kind: Any, registry: Registry[Any], chosen: Sequence[Any]) -> Iterator[Fault]:
+    """Names that are not registered, things of another kind, and two things of one name."""
+    for one in chosen:
+        if isinstance(one, str):
+            if one not in registry:
+                remedy = f"There are: {nearest(one, registry) or 'none'}."
+                yield Fault(registry.code, "", f"there is no {registry.kind} {one!r}.", remedy)
+        elif not isinstance(one, kind):
+            problem = f"{what} has something of type {type(one).__name__}, which is no {registry.kind}."
+            yield Fault(registry.code, "", problem, f"Give a {kind.__name__}, or the name of one.")
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= least
