@@ -56,7 +56,7 @@ _HOME = {
     "scrubbing.metrics.losses": ["Classification", "Loss", "SquaredError"],
     "scrubbing.metrics.measures": ["Measure", "Predictions", "measures"],
     "scrubbing.metrics.next_token": ["Bigram", "NextToken"],
-    "scrubbing.models.local": ["from_folder"],
+    "scrubbing.models.local": ["from_folder", "from_state_dict", "load_model"],
     "scrubbing.models.protocol": ["Model"],
     "scrubbing.models.toy": ["ToyModel"],
     "scrubbing.models.transformer.checkpoint": ["from_file"],
@@ -172,6 +172,8 @@ if TYPE_CHECKING:
     from scrubbing.metrics.next_token import Bigram as Bigram
     from scrubbing.metrics.next_token import NextToken as NextToken
     from scrubbing.models.local import from_folder as from_folder
+    from scrubbing.models.local import from_state_dict as from_state_dict
+    from scrubbing.models.local import load_model as load_model
     from scrubbing.models.protocol import Model as Model
     from scrubbing.models.toy import ToyModel as ToyModel
     from scrubbing.models.transformer.checkpoint import from_file as from_file

@@ -44,6 +44,15 @@ def tiny_model() -> Any:
 
 
 @pytest.fixture(scope="session")
+def stories_folder() -> Path:
+    """A Llama of one megabyte without tokenizer files (stories260K), and `samples.npz` with text that it wrote."""
+    folder = os.environ.get("SCRUBBING_STORIES")
+    if not folder:
+        pytest.skip("the model stories260K is not here: set SCRUBBING_STORIES to its folder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def original_folder() -> Path:
     """The original study's files; tests that need them carry the marker `original`."""
     folder = os.environ.get("SCRUBBING_ORIGINAL")

@@ -27,6 +27,7 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.legality import legal
 from scrubbing.hypothesis.treeify import Tree
 from scrubbing.models.check import check_finite
+from scrubbing.models.precision import tolerance, wide
 from scrubbing.models.protocol import Model
 from scrubbing.models.tokens import Tokens
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Contexts, Mode
@@ -198,9 +199,9 @@ class Engine:
         lengths = data.remember("lengths", lambda: data["mask"].sum(axis=1))
         return np.argsort(lengths[rows], kind="stable")
 
-    def verify(self, compiled: Compiled, references: NDArray[np.int64], tolerance: float = 1e-4) -> None:
+    def verify(self, compiled: Compiled, references: NDArray[np.int64]) -> None:
         """Check that the rewritten model is the model: with every draw replaced by the reference itself, the plan must
-        return the model's own output.
+        return the model's own output, up to what rounding in the model's precision can do (`models.precision`).
 
         Raises:
             IllegalHypothesis: SCR-SUM, a rewrite does not add up in this precision.
@@ -216,8 +217,9 @@ class Engine:
         device = self.model.device
         wanted = self.model.reference(inputs, torch.from_numpy(rows).to(device))[tokens.rows, tokens.positions]
         check_finite(wanted, self.model.name)
-        wrong = float((found - wanted.to(found)).abs().max() / wanted.abs().max().clamp(min=1))
-        if wrong <= tolerance:
+        found, wanted = wide(found), wide(wanted.to(found.device))
+        wrong = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1))
+        if wrong <= tolerance(self.model):
             return
         parts = [str(t.only) for r in compiled.tree.regions for t in r.claim.targets if t.only is not None]
         told = f"differs from the model's by {wrong:.2g} of its size" if np.isfinite(wrong) else "is not finite"

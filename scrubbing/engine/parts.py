@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import IllegalHypothesis, counted, fail, located
-from scrubbing.models.check import TOLERANCE
+from scrubbing.models.precision import TOLERANCE
 from scrubbing.models.protocol import Model
 from scrubbing.parts import InputPart, OutputPart
 

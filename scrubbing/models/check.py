@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,29 +13,28 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.errors import Fault, ModelMismatch, counted, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
+from scrubbing.models.precision import check_dtypes, tolerance, wide
 from scrubbing.models.protocol import Inputs, Model
 from scrubbing.models.tokens import Tokens
 
 Residuals = Callable[[Tensor, Tensor | None], Sequence[Tensor]]
 """Tokens and mask to the model's own residual stream after each block, `[rows, positions, d]`."""
 
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 0.1, torch.float16: 0.02}
-"""Largest difference from the model's own output, relative to its largest entry (at least 1)."""
 
-
-def self_check(model: Model, data: Dataset, residuals: Residuals | None = None, tolerance: float | None = None) -> None:
+def self_check(model: Model, data: Dataset, residuals: Residuals | None = None, own: Tensor | None = None) -> None:
     """Evaluate every node separately on a few inputs, add up, and compare with the model's own forward pass.
 
     Args:
         model: to be checked.
         data: inputs; all rows are used, real positions compared.
         residuals: the model's own residual stream, to name the first block that differs.
-        tolerance: instead of the one for the model's dtype.
+        own: the output to compare with instead of the model's own, `[rows, positions, outputs]`.
 
     Raises:
-        ModelMismatch: SCR-CHECK, they differ; SCR-NAN, the model's own output is not finite.
+        ModelMismatch: SCR-CHECK, they differ by more than `precision.tolerance`; SCR-NAN, the model's own output is not
+            finite; SCR-DTYPE.
     """
-    tolerance = TOLERANCE[model.dtype] if tolerance is None else tolerance
+    allowed = tolerance(model)
     graph = model.graph(data)
     inputs = model.inputs(data)
     rows = torch.arange(len(data), device=model.device)
@@ -43,13 +42,13 @@ def self_check(model: Model, data: Dataset, residuals: Residuals | None = None, 
     if real is None:
         real = torch.ones(len(data), graph.positions, dtype=torch.bool, device=model.device)
     with torch.inference_mode():
-        composed, stream = _compose(model, graph, inputs, len(data))
-        own = model.reference(inputs, rows).to(composed)
+        composed, stream = compose(model, graph, inputs, len(data))
+        own = wide((model.reference(inputs, rows) if own is None else own).to(model.device))
         check_finite(own[real], model.name)
-        error, size = (composed - own)[real].abs().max(), own[real].abs().max().clamp(min=1)
-        if bool(error <= tolerance * size):
+        error, size = (wide(composed) - own)[real].abs().max(), own[real].abs().max().clamp(min=1)
+        if bool(error <= allowed * size):
             return
-        at = _first_difference(stream, residuals, inputs, real, tolerance)
+        at = _first_difference(stream, residuals, inputs, real, allowed)
     raise ModelMismatch(
         Fault(
             "SCR-CHECK",
@@ -61,7 +60,7 @@ def self_check(model: Model, data: Dataset, residuals: Residuals | None = None, 
     )
 
 
-def _compose(model: Model, graph: ModelGraph, inputs: Inputs, n: int) -> tuple[Tensor, dict[Node, Tensor]]:
+def compose(model: Model, graph: ModelGraph, inputs: Inputs, n: int) -> tuple[Tensor, dict[Node, Tensor]]:
     """Output `[n, positions, d_out]`, and what each node reads, as `[n, positions, d]`."""
     everywhere = Tokens.rectangle(n, tuple(range(graph.positions)), model.device)
     written: dict[Node, Tensor] = {}
@@ -89,7 +88,7 @@ def _compose(model: Model, graph: ModelGraph, inputs: Inputs, n: int) -> tuple[T
 
 
 def _first_difference(
-    read: dict[Node, Tensor], residuals: Residuals | None, inputs: Inputs, real: Tensor, tolerance: float
+    read: dict[Node, Tensor], residuals: Residuals | None, inputs: Inputs, real: Tensor, allowed: float
 ) -> str:
     if residuals is None or "tokens" not in inputs.columns:
         return ""
@@ -98,7 +97,10 @@ def _first_difference(
     final = next(x for node, x in read.items() if node.kind == "logits")
     for layer, block in enumerate(own):
         composed = before_layer.get(layer + 1, final)
-        if bool((composed - block)[real].abs().max() > tolerance * block[real].abs().max().clamp(min=1)):
+        if bool(
+            (wide(composed) - wide(block.to(composed.device)))[real].abs().max()
+            > allowed * block[real].abs().max().clamp(min=1)
+        ):
             return f"; the first block that differs is {layer}"
     return "; every block agrees, so the difference is in the final norm or the output layer"
 
@@ -121,6 +123,21 @@ def check_mode(modules: Sequence[nn.Module], name: str) -> None:
         faults.append(Fault("SCR-MODE", name, problem, "Call .eval() on the model, after wrapping it."))
     if faults:
         raise ModelMismatch(faults)
+
+
+def check_weights(tensors: Mapping[str, Tensor], dtype: torch.dtype, name: str) -> None:
+    """Refuse weights that are not all in one precision, or not all finite.
+
+    Raises:
+        ModelMismatch: SCR-DTYPE; SCR-NAN.
+    """
+    check_dtypes({key: tensor.dtype for key, tensor in tensors.items()}, dtype, name)
+    broken = [key for key, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if broken:
+        more = f" and {len(broken) - 8} more" if len(broken) > 8 else ""
+        problem = f"its weights are NaN or infinite in {', '.join(broken[:8])}{more}."
+        remedy = "Load them again, or use a precision with a larger range."
+        fail(ModelMismatch, "SCR-NAN", problem, remedy, name)
 
 
 def check_finite(output: Tensor, name: str) -> None:

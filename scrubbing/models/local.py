@@ -1,17 +1,26 @@
-"""A language model from a folder, whichever of two formats its files have."""
+"""Models from wherever they are: a file, a folder in one of two formats, the hub, or memory."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from scrubbing.data.hub import fetch
 from scrubbing.errors import FileError, ModelMismatch, UsageError, brief, fail
+from scrubbing.models.precision import check_dtype
+from scrubbing.models.transformer.checkpoint import POSITIONS, from_file, from_tensors
+from scrubbing.models.transformer.files import read_json
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from scrubbing.models.transformer.model import Transformer
 
 _WEIGHTS = ("*.safetensors", "*final.pth", "*.pth", "*.pt")
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _READ = (
     "n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab", "d_mlp", "act_fn", "attn_only", "final_rms",
     "normalization", "normalization_type", "shortformer_pos", "attention_dir", "eps",
@@ -19,8 +28,46 @@ _READ = (
 """What TransformerLens reads of the config of its own old models; the rest is how they were trained."""
 
 
+def load_model(
+    source: str | Path,
+    config: Mapping[str, Any] | str | Path | None = None,
+    *,
+    name: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    positions: int = POSITIONS,
+) -> Transformer:
+    """A model from a file, a folder or the hub, checked before it is returned.
+
+    What is loaded is what is stored: every tensor of the checkpoint is used or known to be no weight, every tensor of
+    the model comes from the checkpoint, shapes agree, and the nodes add up to an independent forward pass; for a
+    Hugging Face model, that of `transformers`.
+
+    Args:
+        source: a file of weights (see `from_file`); a folder with `config.json` and weights (see `from_folder`); or a
+            repository of the hub, such as `openai-community/gpt2`.
+        config: of a file that does not say it in its header: fields, or a JSON file of them.
+        name: shown in reports; defaults to that of the file or folder.
+        dtype: to compute in. What is stored in another precision is converted.
+        positions: longest input to prepare rotary tables for, at most the context length.
+
+    Raises:
+        FileError: SCR-FILE, there is no such file, or one is missing or damaged; SCR-HUB, it cannot be fetched.
+        UsageError: SCR-EXTRA, a library that this needs is not installed; a config was given for a folder.
+        ModelMismatch: SCR-CONFIG, SCR-WEIGHTS, SCR-FAMILY, SCR-DTYPE, SCR-NAN, SCR-CHECK: see `from_file`.
+    """
+    check_dtype(dtype, str(source))
+    path = Path(source)
+    if path.is_file() or path.suffix in _SUFFIXES:
+        return from_file(path, config, name=name, dtype=dtype, positions=positions)
+    if config is not None:
+        problem = "a config was given for what is not a file of weights; a folder has its own."
+        fail(UsageError, "SCR-CONFIG", problem, "Leave out config=, or correct the folder's config.json.", str(source))
+    folder = path if path.is_dir() else fetch(str(source))
+    return _from_folder(folder, name or _name_of(path), dtype, positions)
+
+
 def from_folder(folder: str | Path, *, name: str | None = None) -> Transformer:
-    """A causal language model from a folder, checked before it is returned.
+    """A causal language model from a folder, in float32, checked before it is returned.
 
     Two formats are read. A Hugging Face model: its `config.json` has `model_type`; needs TransformerLens. And that of
     TransformerLens's own attention-only models (`NeelNanda/Attn_Only_2L512W_C4_Code`, `ArthurConmy/redwood_attn_2l`):
@@ -34,48 +81,85 @@ def from_folder(folder: str | Path, *, name: str | None = None) -> Transformer:
     Raises:
         FileError: SCR-FILE, a file is missing or damaged.
         UsageError: SCR-EXTRA, TransformerLens is not installed.
-        ModelMismatch: SCR-MODEL, it is no causal language model; and everything `from_file` and `from_bridge` raise.
+        ModelMismatch: SCR-MODEL, it is no causal language model; and everything `load_model` raises.
     """
     path = Path(folder)
-    name = name or path.resolve().name
-    config = _config(path)
-    model = _hugging_face(path, name) if "model_type" in config else _legacy(path, config, name)
+    model = _from_folder(path, name or _name_of(path), torch.float32, POSITIONS)
     if not model.spec.causal or model.weights.W_U.shape[1] < model.weights.W_E.shape[0]:
         remedy = "Give a model that predicts the next token."
         fail(ModelMismatch, "SCR-MODEL", "it is not a causal language model.", remedy, str(folder))
     return model
 
 
-def _config(path: Path) -> dict[str, Any]:
-    remedy = "Give a folder with the config.json and the weights of a causal language model."
-    try:
-        found = json.loads((path / "config.json").read_bytes())
-    except OSError as error:
-        fail(FileError, "SCR-FILE", f"its config.json cannot be read ({error.strerror}).", remedy, str(path))
-    except ValueError as error:
-        fail(FileError, "SCR-FILE", f"its config.json is not JSON ({brief(error)}).", remedy, str(path))
-    if not isinstance(found, dict):
-        fail(FileError, "SCR-FILE", "its config.json is not a JSON object.", remedy, str(path))
-    return found
+def from_state_dict(
+    state_dict: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    *,
+    name: str = "state dict",
+    dtype: torch.dtype = torch.float32,
+    positions: int = POSITIONS,
+) -> Transformer:
+    """A model from tensors in memory, checked as one from a file is; they are copied.
+
+    Args:
+        state_dict: tensors by name, in one of TransformerLens's layouts (see `from_file`) or as `transformers` names
+            those of a supported family.
+        config: of TransformerLens (`cfg.to_dict()`), or of `transformers` (`config.to_dict()`, which has `model_type`).
+        name: shown in reports.
+        dtype: to compute in.
+        positions: longest input to prepare rotary tables for, at most the context length.
+
+    Raises:
+        UsageError: SCR-EXTRA, TransformerLens is needed and not installed.
+        ModelMismatch: SCR-WEIGHTS, not tensors by name, or not those of the model; SCR-CONFIG, SCR-FAMILY, SCR-DTYPE,
+            SCR-NAN, SCR-CHECK: see `from_file`.
+    """
+    check_dtype(dtype, name)
+    if not isinstance(state_dict, Mapping) or not isinstance(config, Mapping):
+        what, kind = ("state_dict", state_dict) if not isinstance(state_dict, Mapping) else ("config", config)
+        problem = f"{what} is a {type(kind).__name__}, not a mapping."
+        fail(ModelMismatch, "SCR-WEIGHTS", problem, "Pass model.state_dict() and the fields of its config.", name)
+    others = [str(key) for key, value in state_dict.items() if not isinstance(value, torch.Tensor)]
+    if others:
+        problem = f"not a tensor: {', '.join(others[:8])}."
+        fail(ModelMismatch, "SCR-WEIGHTS", problem, "Pass model.state_dict().", name)
+    tensors = {str(key): tensor.detach().clone() for key, tensor in state_dict.items()}
+    if "model_type" in config:
+        return _hugging_face()(tensors, config, name, name, dtype, positions)
+    return from_tensors(tensors, config, name, name, dtype, positions)
 
 
-def _hugging_face(path: Path, name: str) -> Transformer:
-    try:
-        from scrubbing.models.transformer_lens import from_directory
-    except ImportError as error:
-        problem = f"a Hugging Face model is loaded through TransformerLens ({brief(error)})."
-        fail(UsageError, "SCR-EXTRA", problem, "Install it with: pip install 'scrubbing[tl]'.", str(path))
-    return from_directory(path, name=name)
+def _name_of(path: Path) -> str:
+    return path.resolve().name if path.is_dir() else str(path)
 
 
-def _legacy(path: Path, config: dict[str, Any], name: str) -> Transformer:
-    from scrubbing.models.transformer.checkpoint import from_file
+def _from_folder(path: Path, name: str, dtype: torch.dtype, positions: int) -> Transformer:
+    if not (path / "config.json").is_file():
+        remedy = "Give a folder with the config.json and the weights of a causal language model."
+        fail(FileError, "SCR-FILE", "it has no config.json.", remedy, str(path))
+    config = read_json(path / "config.json")
+    if "model_type" in config:
+        from scrubbing.models.transformer.files import read_folder
 
+        load = _hugging_face(str(path))
+        return load(read_folder(path), config, str(path), name, dtype, positions)
     files = next((found for one in _WEIGHTS if (found := sorted(path.glob(one)))), [])
-    if not files:
-        remedy = f"Put the weights beside it, as {' or '.join(_WEIGHTS[:2])}."
-        fail(FileError, "SCR-FILE", f"it has no weights ({', '.join(_WEIGHTS)}).", remedy, str(path))
+    if len(files) != 1:
+        problem = f"it has no weights ({', '.join(_WEIGHTS)})."
+        if files:
+            problem = f"several files could be its weights: {', '.join(file.name for file in files[:5])}."
+        remedy = f"Put the weights beside config.json, as one file {' or '.join(_WEIGHTS[:2])}."
+        fail(FileError, "SCR-FILE", problem, remedy, str(path))
     # How an old model was trained stands in the same file, under names nobody has listed.
     old = "normalization" in config or "shortformer_pos" in config
     fields = {key: value for key, value in config.items() if key in _READ} if old else config
-    return from_file(files[0], fields, name=name)
+    return from_file(files[0], fields, name=name, dtype=dtype, positions=positions)
+
+
+def _hugging_face(where: str = "") -> Any:
+    try:
+        from scrubbing.models.transformer_lens import hugging_face
+    except ImportError as error:
+        problem = f"a Hugging Face model is loaded through TransformerLens ({brief(error)})."
+        fail(UsageError, "SCR-EXTRA", problem, "Install it with: pip install 'scrubbing[tl]'.", where)
+    return hugging_face.load

@@ -8,7 +8,8 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.engine.demand import fixed
 from scrubbing.engine.engine import Engine
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.models.check import TOLERANCE, self_check
+from scrubbing.models.check import self_check
+from scrubbing.models.precision import tolerance as tolerance_of
 from scrubbing.models.protocol import Model
 from scrubbing.testing.nodes import NodeEvaluator, ProtocolNodes
 from scrubbing.testing.oracle import Oracle, by_seed
@@ -62,7 +63,7 @@ def compare(
     Raises:
         AssertionError: they differ.
     """
-    tolerance = TOLERANCE[engine.model.dtype] / 10 if tolerance is None else tolerance
+    tolerance = tolerance_of(engine.model) / 10 if tolerance is None else tolerance
     compiled = engine.compile(hypothesis)
     rows = np.arange(min(references, len(compiled.data)))
     oracle = Oracle(nodes, engine.graph, compiled.data, engine.model)

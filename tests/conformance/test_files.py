@@ -16,17 +16,17 @@ from scrubbing.models.transformer.checkpoint import from_file, to_file
 from scrubbing.models.transformer.config import read_fields
 from scrubbing.models.transformer.weights import Spec, Weights
 from scrubbing.models.transformer_lens import from_bridge
-from scrubbing.models.transformer_lens.tiny import _NATIVE, NATIVE, VOCABULARY
+from scrubbing.models.transformer_lens.tiny import NATIVE, NATIVE_SIZES, VOCABULARY
 
 NAMES = [name for name in NATIVE if name != "native rotary"]
 
 
 def config(name: str) -> dict[str, Any]:
-    return {**_NATIVE, **NATIVE[name]}
+    return {**NATIVE_SIZES, **NATIVE[name]}
 
 
 def agrees(model: Any, bridge: Any) -> bool:
-    data = random_inputs(VOCABULARY, _NATIVE["n_ctx"], padded=True, n=8)
+    data = random_inputs(VOCABULARY, NATIVE_SIZES["n_ctx"], padded=True, n=8)
     inputs = model.inputs(data)
     tokens, visible = inputs.columns["tokens"], inputs.visible
     own = bridge(tokens.long(), attention_mask=visible.long())

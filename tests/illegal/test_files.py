@@ -14,11 +14,11 @@ from scrubbing.experiment.task import find_task
 from scrubbing.hypothesis.references import resolve
 from scrubbing.models.transformer.checkpoint import from_file, to_file
 from scrubbing.models.transformer_lens import from_bridge, from_directory
-from scrubbing.models.transformer_lens.tiny import _NATIVE, NATIVE
+from scrubbing.models.transformer_lens.tiny import NATIVE, NATIVE_SIZES
 from scrubbing.records.store import folder, load, save
 from scrubbing.testing.random_hypotheses import halves
 
-CONFIG = {**_NATIVE, **NATIVE["native LN"]}
+CONFIG = {**NATIVE_SIZES, **NATIVE["native LN"]}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scrubbing.models.precision import wide
 from scrubbing.models.tokens import Tokens
 from scrubbing.models.transformer.weights import Attention, Spec, Weights
 from scrubbing.parts import AttentionPart
@@ -255,9 +256,9 @@ def _pattern(spec: Spec, scores: Tensor, shown: _Shown) -> Tensor:
     if spec.attention_cap:
         scores = spec.attention_cap * torch.tanh(scores / spec.attention_cap)
     if shown.hidden is None:
-        pattern = scores.softmax(-1)
+        pattern = wide(scores).softmax(-1).to(scores.dtype)
     else:
-        pattern = scores.masked_fill(shown.hidden, float("-inf")).softmax(-1)
+        pattern = wide(scores.masked_fill(shown.hidden, float("-inf"))).softmax(-1).to(scores.dtype)
         # A query that sees no key contributes nothing; softmax would make it NaN.
         blind = shown.hidden.all(-1, keepdim=True)
         pattern = pattern.masked_fill(blind, 0.0) if bool(blind.any()) else pattern

@@ -1,8 +1,4 @@
-"""Small transformers in local files, in TransformerLens's layout, without TransformerLens.
-
-Two layouts of names are read: the legacy one (`blocks.0.attn.W_Q`, `[heads, d, d_head]`), which is also what `to_file`
-writes, and that of TransformerLens 4's native models (`blocks.0.attn.q.weight`, `[heads * d_head, d]`).
-"""
+"""Small transformers in TransformerLens's layouts, from local files or from memory, without TransformerLens."""
 
 from __future__ import annotations
 
@@ -15,16 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scrubbing.errors import ModelMismatch, fail
-from scrubbing.models.check import random_inputs, self_check
-from scrubbing.models.transformer.config import Config, config_of, read_fields
+from scrubbing.models.check import check_weights, random_inputs, self_check
+from scrubbing.models.precision import check_dtype
+from scrubbing.models.transformer import layout
+from scrubbing.models.transformer.config import config_of, read_fields
 from scrubbing.models.transformer.files import read_config, read_tensors
+from scrubbing.models.transformer.fit import fit
 from scrubbing.models.transformer.forward import forward
 from scrubbing.models.transformer.model import Transformer
-from scrubbing.models.transformer.weights import IDENTITY, Attention, Mlp, Norm, Spec, Weights
+from scrubbing.models.transformer.weights import Spec, Weights
 
-_IGNORED = re.compile(r"\.(IGNORE|mask|rotary_sin|rotary_cos)$")
-"""Buffers of old checkpoints that are no weights."""
+POSITIONS = 4096
+"""Positions that rotary tables are prepared for, unless it is said otherwise."""
 _CHECKED_POSITIONS = 16
 
 
@@ -34,48 +32,68 @@ def from_file(
     *,
     name: str | None = None,
     dtype: torch.dtype = torch.float32,
+    positions: int = POSITIONS,
 ) -> Transformer:
-    """A model from a local file, checked against an independent forward pass.
+    """A model from a local file in one of TransformerLens's layouts, checked against an independent forward pass.
+
+    Every tensor of the file is used, every tensor of the model comes from the file, and their shapes agree; else one
+    error lists what differs. Ignored are only masks that old checkpoints hold (`layout.IGNORED`).
 
     Args:
         weights: `.safetensors`, or `.pth`/`.pt` with a state dict.
         config: its fields, or a JSON file of them (`n_layers`, `d_model`, `normalization_type`, ...); None reads them
-            from the safetensors header.
+            from the safetensors header. The `to_dict()` of a config of TransformerLens 4 is one.
         name: shown in reports; defaults to the file's.
         dtype: to compute in.
+        positions: longest input to prepare rotary tables for, at most the context length.
 
     Raises:
         FileError: SCR-FILE, missing, truncated, or without a config.
-        ModelMismatch: SCR-CONFIG, a field is unknown or asks for what is not supported; SCR-WEIGHTS, the weights are of
-            another architecture; SCR-NAN, the output is not finite; SCR-CHECK.
+        ModelMismatch: SCR-CONFIG, a field is unknown or asks for what is not supported; SCR-WEIGHTS, the tensors are
+            not those of the model; SCR-DTYPE; SCR-NAN, weights or output are not finite; SCR-CHECK.
     """
+    check_dtype(dtype, str(weights))
     path = Path(weights)
     state, header = read_tensors(path)
-    cfg = read_fields(read_config(config, header, path), str(path))
-    state = {key: value for key, value in state.items() if not _IGNORED.search(key)}
-    if any(key.endswith("attn.q.weight") for key in state):
-        state = _legacy(state, cfg)
-    wanted = _shapes(cfg, bias="unembed.b_U" in state)
-    _fit(state, wanted, path)
-    return assemble(cfg.spec(), _weights(state, cfg).to("cpu", dtype), name or path.stem)
+    fields = read_config(config, header, path)
+    return from_tensors(state, fields, str(path), name or path.stem, dtype, positions)
+
+
+def from_tensors(
+    state: Mapping[str, Tensor], fields: Mapping[str, Any], where: str, name: str, dtype: torch.dtype, positions: int
+) -> Transformer:
+    """A model from tensors by name in one of TransformerLens's layouts, which are not copied if they need not be.
+
+    Arguments and exceptions as of `from_file`; `where` is named in errors.
+    """
+    kept = {key: tensor for key, tensor in state.items() if not layout.ignored(key)}
+    old = layout.is_legacy(kept)
+    cfg = read_fields(fields, where, legacy=old)
+    # A config may ask for any number of layers; one more than there are is enough to say so.
+    found = {int(match[1]) for key in kept if (match := re.search(r"\bblocks\.(\d{1,9})\.", key))}
+    layers = min(cfg.n_layers, len(found) + 1)
+    wanted = layout.legacy(cfg, kept, layers) if old else layout.native(cfg, layers)
+    further = [] if layers == cfg.n_layers else [f"n_layers is {cfg.n_layers} and there are {len(found)} layers"]
+    fit(kept, {key: one.shape for key, one in wanted.items()}, where, further=further)
+    tensors = {one.place: one.turn(kept[key].detach()) for key, one in wanted.items()}
+    return assemble(cfg.spec(), layout.weights(tensors, cfg, positions).to("cpu", dtype), name)
 
 
 def assemble(spec: Spec, weights: Weights, name: str) -> Transformer:
     """A model from its weights, checked against the textbook forward pass that also serves as its own.
 
     Raises:
-        ModelMismatch: SCR-NAN, SCR-CHECK.
+        ModelMismatch: SCR-DTYPE, weights of several precisions or of none; SCR-NAN; SCR-CHECK.
     """
-
-    def own(tokens: Tensor, visible: Tensor | None) -> Tensor:
-        there = weights.W_E.device
-        return forward(spec, weights, tokens.to(there), None if visible is None else visible.to(there))[-1]
+    check_weights(dict(weights.tensors()), weights.W_E.dtype, name)
+    model = Transformer(spec, weights, None, name)
 
     def residuals(tokens: Tensor, visible: Tensor | None) -> list[Tensor]:
         return forward(spec, weights, tokens, visible)[:-1]
 
-    model = Transformer(spec, weights, own, name)
-    longest = _CHECKED_POSITIONS if weights.W_pos is None else min(_CHECKED_POSITIONS, len(weights.W_pos))
+    longest = min(
+        [_CHECKED_POSITIONS] + [len(one) for one in (weights.W_pos, *(weights.rotary or ())) if one is not None]
+    )
     for padded in (False, True):
         self_check(model, random_inputs(weights.W_E.shape[0], longest, padded), residuals)
     return model
@@ -109,106 +127,3 @@ def to_file(model: Transformer, path: str | Path, **notes: str) -> None:
             state[f"blocks.{i}.mlp.{key}"] = getattr(mlp, key)
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items() if value is not None}
     save_file(tensors, str(path), {"config": json.dumps(config), **notes})
-
-
-def _shapes(cfg: Config, bias: bool) -> dict[str, tuple[tuple[int, ...], bool]]:
-    """Name to shape, and whether it must be there; biases are optional and then zero."""
-    d, h, k = cfg.d_model, cfg.n_heads, cfg.d_head
-    norm = {"w": True, "b": cfg.norm == "LN"} if cfg.normed else {}
-    shapes: dict[str, tuple[tuple[int, ...], bool]] = {
-        "embed.W_E": ((cfg.d_vocab, d), True),
-        "unembed.W_U": ((d, cfg.d_vocab_out), True),
-        "pos_embed.W_pos": ((cfg.n_ctx, d), True),
-    }
-    if bias:
-        shapes["unembed.b_U"] = ((cfg.d_vocab_out,), True)
-    final = {"w": True} if cfg.final_rms and cfg.normed else norm
-    shapes |= {f"ln_final.{key}": ((d,), True) for key, there in final.items() if there}
-    for i in range(cfg.n_layers):
-        at = f"blocks.{i}"
-        shapes |= {f"{at}.attn.W_{x}": ((h, d, k), True) for x in "QKV"}
-        shapes |= {f"{at}.attn.b_{x}": ((h, k), False) for x in "QKV"}
-        shapes |= {f"{at}.attn.W_O": ((h, k, d), True), f"{at}.attn.b_O": ((d,), False)}
-        for ln in ("ln1",) if cfg.attn_only else ("ln1", "ln2"):
-            shapes |= {f"{at}.{ln}.{key}": ((d,), True) for key, there in norm.items() if there}
-        if not cfg.attn_only:
-            m = cfg.d_mlp
-            shapes |= {f"{at}.mlp.W_in": ((d, m), True), f"{at}.mlp.b_in": ((m,), False)}
-            shapes |= {f"{at}.mlp.W_out": ((m, d), True), f"{at}.mlp.b_out": ((d,), False)}
-            if cfg.gated_mlp:
-                shapes |= {f"{at}.mlp.W_gate": ((d, m), True), f"{at}.mlp.b_gate": ((m,), False)}
-    return shapes
-
-
-def _fit(state: dict[str, Tensor], wanted: dict[str, tuple[tuple[int, ...], bool]], path: Path) -> None:
-    told = [f"missing {key}" for key, (_, needed) in sorted(wanted.items()) if needed and key not in state]
-    told += [f"unexpected {key}" for key in sorted(set(state) - set(wanted))]
-    told += [
-        f"{key} is {list(state[key].shape)} instead of {list(wanted[key][0])}"
-        for key in sorted(set(state) & set(wanted))
-        if tuple(state[key].shape) != wanted[key][0]
-    ]
-    if told:
-        shown = "; ".join(told[:4]) + (f"; and {len(told) - 4} more" if len(told) > 4 else "")
-        problem = f"its weights do not fit the config: {shown}."
-        fail(ModelMismatch, "SCR-WEIGHTS", problem, "Give the config the weights were trained with.", str(path))
-
-
-def _weights(state: dict[str, Tensor], cfg: Config) -> Weights:
-    def norm(at: str, rms: bool = False) -> Norm:
-        if cfg.norm == "none":
-            return IDENTITY
-        return Norm("RMS" if rms else cfg.norm, cfg.eps, state.get(f"{at}.w"), state.get(f"{at}.b"))
-
-    def those(kind: type[Attention | Mlp], at: str, before: str) -> dict[str, Any]:
-        names = [key for key in kind.__dataclass_fields__ if key[1:2] == "_"]
-        return {"norm": norm(before)} | {key: state.get(f"{at}.{key}") for key in names}
-
-    layers = range(cfg.n_layers)
-    attention = tuple(Attention(**those(Attention, f"blocks.{i}.attn", f"blocks.{i}.ln1")) for i in layers)
-    mlps = () if cfg.attn_only else tuple(Mlp(**those(Mlp, f"blocks.{i}.mlp", f"blocks.{i}.ln2")) for i in layers)
-    return Weights(
-        W_E=state["embed.W_E"],
-        W_U=state["unembed.W_U"],
-        attention=attention,
-        mlps=mlps,
-        final=norm("ln_final", cfg.final_rms),
-        b_U=state.get("unembed.b_U"),
-        W_pos=state["pos_embed.W_pos"],
-    )
-
-
-_RENAMED = {
-    "embed.weight": "embed.W_E",
-    "pos_embed.weight": "pos_embed.W_pos",
-    "unembed.bias": "unembed.b_U",
-}
-
-
-def _legacy(state: dict[str, Tensor], cfg: Config) -> dict[str, Tensor]:
-    """Tensors named as native models name them, under legacy names and in legacy shapes."""
-    found: dict[str, Tensor] = {}
-    for key, value in state.items():
-        if match := re.fullmatch(r"(blocks\.\d+\.attn)\.([qkvo])\.(weight|bias)", key):
-            at, which, kind = match.groups()
-            found[f"{at}.{'W' if kind == 'weight' else 'b'}_{which.upper()}"] = _by_head(value, which, kind, cfg)
-        elif match := re.fullmatch(r"(blocks\.\d+\.mlp)\.(in|out|gate)\.(weight|bias)", key):
-            at, which, kind = match.groups()
-            found[f"{at}.{'W' if kind == 'weight' else 'b'}_{which}"] = value.T if kind == "weight" else value
-        elif match := re.fullmatch(r"(.*\.ln[12]|ln_final)\.(weight|bias)", key):
-            found[f"{match[1]}.{match[2][0]}"] = value
-        elif key == "unembed.weight":
-            found["unembed.W_U"] = value.T
-        else:
-            found[_RENAMED.get(key, key)] = value
-    return found
-
-
-def _by_head(value: Tensor, which: str, kind: str, cfg: Config) -> Tensor:
-    """One matrix for all heads as one per head; left as it is where the sizes do not allow it, to be reported."""
-    h, k = cfg.n_heads, cfg.d_head
-    if kind == "bias":
-        return value if which == "o" or value.shape != (h * k,) else value.reshape(h, k)
-    if value.shape != ((cfg.d_model, h * k) if which == "o" else (h * k, cfg.d_model)):
-        return value
-    return value.T.reshape(h, k, -1) if which == "o" else value.reshape(h, k, -1).transpose(1, 2)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scrubbing.models.precision import wide
 from scrubbing.models.transformer.weights import Attention, Mlp, Norm, Spec, Weights
 
 
@@ -102,14 +103,14 @@ def pattern(
     if weights.rotary is not None:
         q, k = _turned(spec, weights.rotary, q), _turned(spec, weights.rotary, k)
     scores = _capped(torch.einsum("nqe,nke->nqk", q, k) * spec.attention_scale, spec.attention_cap)
-    return scores.masked_fill(~allowed, float("-inf")).softmax(-1).nan_to_num(0.0)
+    return wide(scores.masked_fill(~allowed, float("-inf"))).softmax(-1).nan_to_num(0.0).to(scores.dtype)
 
 
 def _turned(spec: Spec, rotary: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
     """Rotary positions as multiplication by unit complex numbers."""
-    cos, sin = (table[: x.shape[1]] for table in rotary)
+    cos, sin = (wide(table[: x.shape[1]]) for table in rotary)
     width = cos.shape[-1]
-    turned, rest = x[..., :width], x[..., width:]
+    turned, rest = wide(x[..., :width]), x[..., width:]
     halves = spec.positions == "rotary_half"
     if halves:
         real, imaginary = turned[..., : width // 2], turned[..., width // 2 :]
@@ -119,7 +120,7 @@ def _turned(spec: Spec, rotary: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
         angle = torch.complex(cos[:, 0::2], sin[:, 0::2])
     spun = torch.complex(real.contiguous(), imaginary.contiguous()) * angle
     parts = torch.cat([spun.real, spun.imag], -1) if halves else torch.stack([spun.real, spun.imag], -1).flatten(-2)
-    return torch.cat([parts, rest], -1)
+    return torch.cat([parts.to(x.dtype), rest], -1)
 
 
 def _mlp(spec: Spec, mlp: Mlp, stream: Tensor) -> Tensor:
@@ -143,17 +144,18 @@ def _activated(name: str, x: Tensor) -> Tensor:
             return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
         case "silu":
             return x * torch.sigmoid(x)
-    return x * F.softmax(x, -1)
+    return (wide(x) * F.softmax(wide(x), -1)).to(x.dtype)
 
 
 def norm(by: Norm, x: Tensor) -> Tensor:
-    """A normalisation by its formula."""
+    """A normalisation by its formula, in float32 or better."""
     if by.kind == "none":
         return x
+    dtype, x = x.dtype, wide(x)
     centred = x - x.mean(-1, keepdim=True) if by.kind == "LN" else x
     x = centred * torch.rsqrt((centred * centred).mean(-1, keepdim=True) + by.eps)
-    x = x if by.weight is None else x * by.weight
-    return x if by.bias is None else x + by.bias
+    x = x if by.weight is None else x * (wide(by.weight) + by.offset)
+    return (x if by.bias is None else x + by.bias).to(dtype)
 
 
 def _linear(x: Tensor, W: Tensor, b: Tensor | None) -> Tensor:

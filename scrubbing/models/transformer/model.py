@@ -14,6 +14,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.errors import BadData, fail
 from scrubbing.graph.model_graph import ModelGraph, transformer_graph
 from scrubbing.graph.nodes import LOGITS, Node
+from scrubbing.models.check import check_weights, random_inputs, self_check
 from scrubbing.models.protocol import Inputs
 from scrubbing.models.tokens import Tokens
 from scrubbing.models.transformer.attention import (
@@ -24,6 +25,8 @@ from scrubbing.models.transformer.attention import (
     weights_at,
     weights_flops,
 )
+from scrubbing.models.transformer.fit import fit
+from scrubbing.models.transformer.forward import forward as textbook
 from scrubbing.models.transformer.weights import ACTIVATIONS, IDENTITY, Norm, Spec, Weights
 from scrubbing.parts import AttentionPart, InnerPart, NeuronPart
 
@@ -40,19 +43,25 @@ class Transformer:
     Args:
         spec: how the family computes.
         weights: all weights, in one dtype on one device.
-        forward: the model's own forward pass, used for the self-check and by the oracle.
+        forward: the model's own forward pass, used for the self-check and by the oracle; None is the textbook's on
+            these weights (`transformer.forward`), which shares no code with the evaluation of nodes.
         name: shown in reports.
+        own_precision: the least precision that `forward` computes in, if that is not the weights'.
     """
 
     splits_attention = True
 
-    def __init__(self, spec: Spec, weights: Weights, forward: Forward, name: str) -> None:
+    def __init__(
+        self, spec: Spec, weights: Weights, forward: Forward | None, name: str, own_precision: torch.dtype | None = None
+    ) -> None:
         self.spec = spec
         self.weights = weights
-        self.forward = forward
+        self.forward = forward or self._textbook
         self.name = name
         self.device = weights.W_E.device
         self.dtype = weights.W_E.dtype
+        self.own_precision = own_precision or self.dtype
+        self._given = forward
         self._fingerprint: str | None = None
 
     @property
@@ -303,9 +312,40 @@ class Transformer:
             return self.forward(tokens, visible)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Transformer:
-        """The same model on another device or in another precision; its own forward pass stays where it is."""
+        """The same model on another device or in another precision; a forward pass it was given stays where it is."""
         weights = self.weights.to(device or self.device, dtype or self.dtype)
-        return Transformer(self.spec, weights, self.forward, self.name)
+        return Transformer(self.spec, weights, self._given, self.name, self.own_precision if self._given else None)
+
+    def with_weights(self, tensors: Mapping[str, Tensor], name: str | None = None) -> Transformer:
+        """A model of the same architecture with other weights, which its own forward pass uses too.
+
+        That forward pass is the textbook's. Where this model has one of its own (a bridge's, that of `transformers`),
+        the textbook's must agree with it on the present weights first.
+
+        Args:
+            tensors: by the names of `weights.learned()`, all of them; they are copied, to this model's device and
+                precision.
+            name: shown in reports; defaults to this model's.
+
+        Raises:
+            ModelMismatch: SCR-WEIGHTS, not those tensors, or not of their shapes; SCR-NAN, not finite; SCR-CHECK, the
+                textbook's forward pass is not this model's, or the nodes do not add up to it.
+        """
+        shapes = {key: tuple(tensor.shape) for key, tensor in self.weights.learned()}
+        fit(tensors, shapes, name or self.name)
+        copied = {key: tensor.detach().to(self.device, self.dtype, copy=True) for key, tensor in tensors.items()}
+        check_weights(copied, self.dtype, name or self.name)
+        made = Transformer(self.spec, self.weights.replaced(copied), None, name or self.name)
+        lengths = [len(one) for one in (self.weights.W_pos, *(self.weights.rotary or ())) if one is not None]
+        data = random_inputs(len(self.weights.W_E), min([16, *lengths]), padded=True)
+        if self._given is not None:
+            inputs, rows = self.inputs(data), torch.arange(len(data), device=self.device)
+            self_check(self, data, own=self._textbook(inputs.columns["tokens"][rows], inputs.visible))
+        self_check(made, data)
+        return made
+
+    def _textbook(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
+        return textbook(self.spec, self.weights, tokens, visible)[-1]
 
 
 def _neurons(part: InnerPart, width: int) -> tuple[int, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from scrubbing.models.precision import wide
 
 T = TypeVar("T")
 
@@ -18,7 +20,7 @@ ACTIVATIONS = {
     "gelu": F.gelu,
     "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
-    "solu": lambda x: x * F.softmax(x, dim=-1),
+    "solu": lambda x: (wide(x) * F.softmax(wide(x), dim=-1)).to(x.dtype),
 }
 """By one name each; adapters translate their library's synonyms."""
 
@@ -46,17 +48,22 @@ class Spec:
 
 @dataclass(frozen=True, eq=False)
 class Norm:
-    """A normalisation over the residual stream."""
+    """A normalisation over the residual stream, computed in float32 or better."""
 
     kind: Literal["LN", "RMS", "none"]
     eps: float = 1e-5
     weight: Tensor | None = None
     bias: Tensor | None = None
+    offset: float = 0.0
+    """Added to the weight: Gemma keeps it as a difference from one, which half precision would round off."""
 
     def scale(self, x: Tensor) -> Tensor:
         """What the norm divides by, `[..., 1]`."""
         if self.kind == "none":
             return torch.ones_like(x[..., :1])
+        return self._scale(wide(x)).to(x.dtype)
+
+    def _scale(self, x: Tensor) -> Tensor:
         centred = x - x.mean(-1, keepdim=True) if self.kind == "LN" else x
         return (centred.square().mean(-1, keepdim=True) + self.eps).sqrt()
 
@@ -64,14 +71,15 @@ class Norm:
         """Normalise `[..., d]`, by the given scale instead of its own if there is one."""
         if self.kind == "none":
             return x
+        dtype, x = x.dtype, wide(x)
+        weight, bias = (None if one is None else wide(one) for one in (self.weight, self.bias))
+        weight = weight + self.offset if weight is not None and self.offset else weight
         if scale is None and self.kind == "LN":
-            return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
-        if scale is None:
-            scale = self.scale(x)
+            return F.layer_norm(x, x.shape[-1:], weight, bias, self.eps).to(dtype)
+        scale = self._scale(x) if scale is None else scale
         x = (x - x.mean(-1, keepdim=True) if self.kind == "LN" else x) / scale
-        if self.weight is not None:
-            x = x * self.weight
-        return x if self.bias is None else x + self.bias
+        x = x if weight is None else x * weight
+        return (x if bias is None else x + bias).to(dtype)
 
 
 IDENTITY = Norm("none")
@@ -138,8 +146,16 @@ class Weights:
         return _moved(self, torch.device(device), dtype)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor with its name."""
+        """Every tensor with its name, rotary tables included."""
         yield from _named(self, "")
+
+    def learned(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor that training changes, with its name; rotary tables follow from the config."""
+        return ((name, tensor) for name, tensor in self.tensors() if not name.startswith("rotary."))
+
+    def replaced(self, tensors: Mapping[str, Tensor]) -> Weights:
+        """The same weights with others under the names of `learned`, all of which are needed."""
+        return _replaced(self, "", tensors)
 
     def fingerprint(self, spec: Spec | None) -> str:
         """Hash of all weights and, if given, the family spec."""
@@ -157,6 +173,20 @@ def _moved(value: T, device: torch.device, dtype: torch.dtype) -> T:
         return tuple(_moved(item, device, dtype) for item in value)  # pyright: ignore[reportReturnType]
     if isinstance(value, (Weights, Attention, Mlp, Norm)):
         return replace(value, **{f.name: _moved(getattr(value, f.name), device, dtype) for f in fields(value)})
+    return value
+
+
+def _replaced(value: T, name: str, tensors: Mapping[str, Tensor]) -> T:
+    if isinstance(value, Tensor):
+        return tensors.get(name, value)  # pyright: ignore[reportReturnType]
+    if isinstance(value, tuple):
+        made = (_replaced(item, f"{name}.{i}", tensors) for i, item in enumerate(value))
+        return tuple(made)  # pyright: ignore[reportReturnType]
+    if isinstance(value, (Weights, Attention, Mlp, Norm)):
+        inner = {
+            f.name: _replaced(getattr(value, f.name), f"{name}.{f.name}".lstrip("."), tensors) for f in fields(value)
+        }
+        return replace(value, **inner)
     return value
 
 

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from scrubbing.errors import Fault, FileError, ModelMismatch, brief, fail
-from scrubbing.models.check import TOLERANCE, check_mode, random_inputs, self_check
-from scrubbing.models.transformer.model import Transformer
+from scrubbing.errors import FileError, ModelMismatch, fail
+from scrubbing.models.check import check_mode, check_weights, random_inputs, self_check
+from scrubbing.models.precision import check_dtype, check_dtypes
+from scrubbing.models.transformer.checkpoint import POSITIONS
+from scrubbing.models.transformer.files import read_folder, read_json
+from scrubbing.models.transformer.model import Forward, Transformer
+from scrubbing.models.transformer.weights import Spec
 from scrubbing.models.transformer_lens.families import read
 from scrubbing.models.transformer_lens.native import boot
 
@@ -53,41 +57,57 @@ def from_bridge(
     check_mode([bridge, bridge.original_model], name)
     _check_device(bridge, name, dtype)
     cfg: Any = bridge.cfg
-    spec, weights = read(bridge, positions or min(int(cfg.n_ctx), 4096))
-    model = Transformer(spec, weights.to(weights.W_E.device, dtype), _forward(bridge), name)
-    length = min(_CHECKED_POSITIONS, int(cfg.n_ctx))
+    spec, weights = read(bridge, positions or min(int(cfg.n_ctx), POSITIONS))
+    weights = weights.to(weights.W_E.device, dtype)
+    check_weights(dict(weights.tensors()), dtype, name)
     # RMS norms and rotary attention compute in float32 inside, whatever the dtype of their weights.
     single = dtype == torch.float64 and (weights.final.kind == "RMS" or weights.rotary is not None)
-    tolerance = TOLERANCE[torch.float32 if single else dtype]
+    model = Transformer(spec, weights, _forward(bridge, spec, dtype), name, torch.float32 if single else None)
     for padded in (False, True):
-        data = random_inputs(weights.W_E.shape[0], length, padded)
-        self_check(model, data, _residuals(bridge, int(cfg.n_layers)), tolerance)
+        data = random_inputs(weights.W_E.shape[0], min(_CHECKED_POSITIONS, int(cfg.n_ctx)), padded)
+        self_check(model, data, _residuals(bridge, int(cfg.n_layers)))
     return model
 
 
-def from_directory(folder: str | Path, **options: Any) -> Transformer:
-    """A Hugging Face causal language model from a local folder (config.json and safetensors), without the hub.
+def from_directory(
+    folder: str | Path, *, name: str | None = None, dtype: torch.dtype = torch.float32, positions: int = POSITIONS
+) -> Transformer:
+    """A Hugging Face causal language model from a local folder (config.json and weights), without the hub.
+
+    Every tensor of the folder is used, every tensor of the model comes from it, and the logits are those of
+    `transformers`.
+
+    Args:
+        folder: as `save_pretrained` writes it; a tokenizer is not needed.
+        name: shown in reports; defaults to the folder's.
+        dtype: to compute in. What is stored in another precision is converted.
+        positions: longest input to prepare rotary tables for, at most the context length.
 
     Raises:
         FileError: SCR-FILE, the folder lacks a file, or one cannot be read.
-        ModelMismatch: SCR-FAMILY, and everything `from_bridge` raises.
+        ModelMismatch: SCR-FAMILY, SCR-CONFIG, SCR-WEIGHTS, and everything `from_bridge` raises.
     """
-    from transformer_lens.model_bridge import TransformerBridge
+    from scrubbing.models.transformer_lens import hugging_face
 
-    remedy = "Give a folder with the config.json and the model.safetensors of a causal language model."
-    if not (Path(folder) / "config.json").is_file():
+    path = Path(folder)
+    check_dtype(dtype, str(folder))
+    if not (path / "config.json").is_file():
+        remedy = "Give a folder with the config.json and the model.safetensors of a causal language model."
         fail(FileError, "SCR-FILE", "it has no config.json.", remedy, str(folder))
-    try:
-        bridge = TransformerBridge.boot_transformers(str(folder), device="cpu")
-    except (OSError, ValueError, KeyError) as error:
-        fail(FileError, "SCR-FILE", f"no model can be loaded from it ({brief(error)}).", remedy, str(folder))
-    return from_bridge(bridge, **{"name": Path(folder).name, **options})
+    config = read_json(path / "config.json")
+    return hugging_face.load(read_folder(path), config, str(folder), name or path.resolve().name, dtype, positions)
 
 
-def _forward(bridge: TransformerBridge) -> Any:
+def _forward(bridge: TransformerBridge, spec: Spec, dtype: torch.dtype) -> Forward:
+    there = next(bridge.original_model.parameters()).device
+    # In float64, a query whose window shows it nothing but padding gets NaN, which then spreads: transformers masks
+    # with the smallest float64 and takes the softmax in float32. A causal model does not see padding on the right.
+    blind = dtype == torch.float64 and spec.causal and any(spec.windows)
+
     def forward(tokens: Tensor, visible: Tensor | None) -> Tensor:
-        mask = None if visible is None else visible.long()
-        return bridge(tokens, attention_mask=mask)
+        if blind and visible is not None and not bool((visible[:, 1:] & ~visible[:, :-1]).any()):
+            visible = None
+        return bridge(tokens.to(there), attention_mask=None if visible is None else visible.to(there).long())
 
     return forward
 
@@ -103,16 +123,12 @@ def _residuals(bridge: TransformerBridge, layers: int) -> Any:
 
 
 def _check_device(bridge: TransformerBridge, name: str, dtype: torch.dtype) -> None:
-    weight = next(bridge.original_model.parameters())
-    faults: list[Fault] = []
-    if dtype not in TOLERANCE:
-        problem = f"dtype={dtype!r} is not a precision that models are scrubbed in."
-        faults.append(Fault("SCR-DTYPE", name, problem, f"Pass one of {', '.join(map(str, TOLERANCE))}."))
-    elif weight.dtype != dtype:
-        problem = f"its weights are {weight.dtype}, and {dtype} was expected."
-        faults.append(Fault("SCR-DTYPE", name, problem, f"Pass dtype={weight.dtype}, or load it in {dtype}."))
-    if weight.device.type == "mps" and torch.__version__ < "2.9":
+    parameters = dict(bridge.original_model.named_parameters())
+    check_dtypes({key: parameter.dtype for key, parameter in parameters.items()}, dtype, name)
+    kinds = {parameter.device.type for parameter in parameters.values()}
+    if "meta" in kinds:
+        problem = "its weights are on the meta device, which holds shapes and no numbers."
+        fail(ModelMismatch, "SCR-DEVICE", problem, "Load them.", name)
+    if "mps" in kinds and torch.__version__ < "2.9":
         problem = f"torch {torch.__version__} computes wrong results on MPS."
-        faults.append(Fault("SCR-DEVICE", name, problem, "Use torch 2.9 or newer, or the CPU."))
-    if faults:
-        raise ModelMismatch(faults)
+        fail(ModelMismatch, "SCR-DEVICE", problem, "Use torch 2.9 or newer, or the CPU.", name)

@@ -7,13 +7,14 @@ logits), so an unknown family is an error that says what to supply.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from scrubbing.errors import ModelMismatch, fail
 from scrubbing.models.transformer.weights import IDENTITY, Attention, Mlp, Norm, Spec, Weights
+from scrubbing.registry import Registry
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -27,6 +28,9 @@ _ACTIVATION = {
     "swish": "silu",
     "solu": "solu",
 }
+
+_FIXED = ("default", "linear", "llama3", "yarn")
+"""Kinds of rotary positions with one table for inputs of any length."""
 
 Reader = Callable[["TransformerBridge", int], tuple[Spec, Weights]]
 """A bridge and the number of positions to prepare for, to spec and weights."""
@@ -45,19 +49,26 @@ def read(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
         return _native(bridge, positions)
     name = type(module).__name__
     if name not in FAMILIES:
-        fail(
-            ModelMismatch,
-            "SCR-FAMILY",
-            f"{name} is not among the supported families: native, {', '.join(FAMILIES)}.",
-            "Supply the model's nodes yourself by implementing scrubbing.models.protocol.Model, and pass it through "
-            "scrubbing.testing.check_model.",
-        )
+        unknown_family(name)
     return FAMILIES[name](bridge, positions)
 
 
+def unknown_family(name: str, where: str = "") -> NoReturn:
+    """Refuse a model whose family is not known.
+
+    Raises:
+        ModelMismatch: SCR-FAMILY.
+    """
+    problem = f"{name} is not among the supported families: native, {', '.join(FAMILIES)}."
+    remedy = "Supply the model's nodes yourself by implementing scrubbing.models.protocol.Model, and pass it through "
+    fail(ModelMismatch, "SCR-FAMILY", problem, f"{remedy}scrubbing.testing.check_model.", where)
+
+
 def raw(module: Any) -> Any:
-    """The wrapped module behind a bridge component."""
-    return getattr(module, "original_component", module)
+    """The wrapped module behind a bridge component; a module that was bridged twice is wrapped twice."""
+    while hasattr(module, "original_component"):
+        module = module.original_component
+    return module
 
 
 def _norm(module: Any) -> Norm:
@@ -76,7 +87,7 @@ def _norm(module: Any) -> Norm:
         eps = module.variance_epsilon if hasattr(module, "variance_epsilon") else module.eps
         weight = _copy(module.weight)
         assert weight is not None
-        return Norm("RMS", eps, weight + 1 if kind.startswith("Gemma") else weight)
+        return Norm("RMS", eps, weight, offset=1.0 if kind.startswith("Gemma") else 0.0)
     fail(ModelMismatch, "SCR-FAMILY", f"the norm {kind} is not known here.", "Supply the model's nodes yourself.")
 
 
@@ -96,7 +107,10 @@ def _linear(module: Any) -> tuple[Tensor, Tensor | None]:
 
 def _attention(block: Any) -> Attention:
     attn = block.attn
-    tensors = {key: _copy(getattr(attn, key, None)) for key in ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O")}
+    tensors = {key: _copy(getattr(attn, key, None)) for key in ("W_Q", "W_K", "W_V", "b_Q", "b_K", "b_V", "b_O")}
+    # TransformerLens's own W_O comes out transposed where a module is bridged twice.
+    W_O, _ = _linear(attn.o)
+    tensors["W_O"] = W_O.reshape(tensors["W_Q"].shape[0], -1, W_O.shape[-1])  # pyright: ignore[reportOptionalMemberAccess]
     post = _norm(block.ln1_post) if hasattr(block, "ln1_post") else None
     return Attention(norm=_norm(block.ln1), post=post, **tensors)  # pyright: ignore[reportArgumentType]
 
@@ -110,12 +124,16 @@ def _mlp(block: Any) -> Mlp:
     return Mlp(_norm(block.ln2), W_in, W_out, b_in, b_out, W_gate, b_gate, post)
 
 
-def _weights(bridge: TransformerBridge, rotary: tuple[Tensor, Tensor] | None, embed_scale: float = 1.0) -> Weights:
+def _weights(bridge: TransformerBridge, rotary: tuple[Tensor, Tensor] | None) -> Weights:
     blocks: list[Any] = list(bridge.blocks)
+    embed = raw(bridge.embed)
+    W_E = embed.weight.detach().clone()
+    if hasattr(embed, "embed_scale"):
+        W_E *= embed.embed_scale.to(W_E.dtype)  # rounded first, as Gemma's own forward pass does
     W_U, b_U = _linear(bridge.unembed)
     pos = getattr(bridge, "pos_embed", None)
     return Weights(
-        W_E=raw(bridge.embed).weight.detach().clone() * embed_scale,
+        W_E=W_E,
         W_U=W_U,
         attention=tuple(_attention(block) for block in blocks),
         mlps=tuple(_mlp(block) for block in blocks if hasattr(block, "mlp")),
@@ -142,7 +160,8 @@ def _native(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
     attention: Any = raw(bridge.blocks[0].attn)
     rotary, where = None, "residual"
     if attention.rotary is not None:
-        rotary, where = (attention.rotary.cos_cached.clone(), attention.rotary.sin_cached.clone()), "rotary_pairs"
+        tables = attention.rotary.cos_cached, attention.rotary.sin_cached
+        rotary, where = (tables[0][:positions].clone(), tables[1][:positions].clone()), "rotary_pairs"
     weights = _weights(bridge, rotary)
     spec = Spec(
         family="native",
@@ -167,10 +186,22 @@ def _gpt2(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
 
 def _rotary_tables(bridge: TransformerBridge, positions: int) -> tuple[Tensor, Tensor]:
     module = raw(bridge.rotary_emb)
+    kind = getattr(module, "rope_type", "default")
+    if kind not in _FIXED:
+        problem = f"its rotary positions ({kind}) turn at speeds that depend on the length of the input."
+        fail(ModelMismatch, "SCR-FAMILY", problem, f"Supported: {', '.join(_FIXED)}.")
     like = raw(bridge.embed).weight.detach()
     with torch.no_grad():
         cos, sin = module(like[None, :1], torch.arange(positions, device=like.device)[None])
     return cos[0].clone(), sin[0].clone()
+
+
+def _window(value: Any) -> int:
+    """How many keys a query sees, 0 for all."""
+    if value is not None and (not isinstance(value, int) or value < 1):
+        problem = f"sliding_window is {value!r}."
+        fail(ModelMismatch, "SCR-CONFIG", problem, "Give a positive number of keys, or none.")
+    return min(value or 0, 2**31)
 
 
 def _neox(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
@@ -197,7 +228,7 @@ def _llama(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
         float(attention[0].scaling),
         _act(hf.hidden_act),
         "rotary_half",
-        windows=tuple(int(getattr(one, "sliding_window", default) or 0) for one in attention),
+        windows=tuple(_window(getattr(one, "sliding_window", default)) for one in attention),
     )
     return spec, _weights(bridge, _rotary_tables(bridge, positions))
 
@@ -213,17 +244,21 @@ def _gemma2(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
         "rotary_half",
         attention_cap=float(hf.attn_logit_softcapping or 0.0),
         logit_cap=float(hf.final_logit_softcapping or 0.0),
-        windows=tuple(int(getattr(one, "sliding_window", None) or 0) for one in attention),
+        windows=tuple(_window(getattr(one, "sliding_window", None)) for one in attention),
     )
-    return spec, _weights(bridge, _rotary_tables(bridge, positions), embed_scale=float(hf.hidden_size) ** 0.5)
+    return spec, _weights(bridge, _rotary_tables(bridge, positions))
 
 
-FAMILIES: dict[str, Reader] = {
+FAMILIES: Registry[Reader] = Registry("model family", "scrubbing.families", "SCR-FAMILY")
+"""Class name of the wrapped model to the reader of its family. Other packages add theirs with `FAMILIES.add`, or by an
+entry point of the group `scrubbing.families`."""
+
+for _name, _reader in {
     "GPT2LMHeadModel": _gpt2,
     "GPTNeoXForCausalLM": _neox,
     "LlamaForCausalLM": _llama,
     "MistralForCausalLM": _llama,
     "Qwen2ForCausalLM": _llama,
     "Gemma2ForCausalLM": _gemma2,
-}
-"""Class name of the wrapped model to the reader of its family."""
+}.items():
+    FAMILIES.add(_name, _reader)

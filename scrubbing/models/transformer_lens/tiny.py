@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from scrubbing.models.transformer_lens.native import boot
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 POSITIONS = 6
 VOCABULARY = 50
 
-_NATIVE: dict[str, Any] = {
+NATIVE_SIZES: dict[str, Any] = {
     "n_layers": 2,
     "n_heads": 2,
     "d_model": 8,
@@ -25,6 +26,7 @@ _NATIVE: dict[str, Any] = {
     "n_ctx": POSITIONS,
     "d_vocab": VOCABULARY,
 }
+"""Of every native variant."""
 _HF: dict[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -127,21 +129,33 @@ def tiny(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tra
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
     if name in NATIVE:
-        bridge = boot({**_NATIVE, **NATIVE[name]}, head_bias="d_vocab_out" in NATIVE[name])
+        bridge = boot({**NATIVE_SIZES, **NATIVE[name]}, head_bias="d_vocab_out" in NATIVE[name])
     else:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            module = HUGGING_FACE[name]()
+        module = _drawn(name, seed)
         bridge = build_bridge_from_module(module, type(module).__name__, hf_config=module.config)
-    _scramble(bridge, seed)
+    scramble(bridge.original_model, seed)
     return (bridge if dtype == torch.float32 else bridge.to(dtype)).eval()
 
 
-def _scramble(bridge: TransformerBridge, seed: int) -> None:
+def hugging_face(name: str, *, seed: int = 0) -> Any:
+    """A tiny module of `transformers`, not bridged, in evaluation mode."""
+    module = _drawn(name, seed)
+    scramble(module, seed)
+    return module.eval()
+
+
+def _drawn(name: str, seed: int) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return HUGGING_FACE[name]()
+
+
+def scramble(module: nn.Module, seed: int) -> None:
+    """Move every parameter away from where default initialisation leaves it, by amounts that the seed decides."""
     generator = torch.Generator().manual_seed(seed)
     done: set[int] = set()
     with torch.no_grad():
-        for parameter in bridge.original_model.parameters():
+        for parameter in module.parameters():
             # A fused and a split view of the same weights must not both be moved.
             if parameter.untyped_storage().data_ptr() not in done:
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
