@@ -163,7 +163,7 @@ def _sampler(claim: Claim) -> Sampler:
 def _agreed(claim: Claim) -> Feature | None:
     """What the drawn input must agree on; None if the variable has no feature."""
     try:
-        return _sampler(claim).agrees_on(claim.variable.agrees_on())
+        return _sampler(claim).compares(claim.variable.agrees_on())
     except ScrubbingError:
         return None
 

@@ -52,7 +52,7 @@ class Streams:
 
     def _said(self, claim: Claim) -> Any:
         sampler = claim.sampler or Agree()
-        drawing = self._drawing(sampler, sampler.agrees_on(claim.variable.agrees_on()))
+        drawing = self._drawing(sampler, sampler.compares(claim.variable.agrees_on()))
         return [self._structure(claim.targets), drawing, claim.exclude_self]
 
     def _drawing(self, sampler: Sampler, feature: Feature) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, counted, fail
 from scrubbing.graph.model_graph import ModelGraph, Slot
 from scrubbing.graph.nodes import MASK, Node
+from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.protocol import Inputs
 from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
@@ -69,8 +71,25 @@ class ToyModel:
             fail(ModelMismatch, "SCR-GRAPH", "a toy graph has no attention, so no mask node.", "Rename the node.", name)
         self._graph = ModelGraph(slots, Node.parse(list(nodes)[-1]), positions)
         self._widths: dict[Node, int] = {}
-        shape = sorted((str(node), sorted(reads)) for node, reads in slots.items())
-        self.fingerprint = hashlib.blake2b(repr(shape).encode(), digest_size=16).hexdigest()
+        self._own = uuid.uuid4().hex
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the graph and of what its functions compute: code, constants, closures, weights.
+
+        Where the content of a function cannot be read, a name that no other object has, with the reason: a run of such
+        a model is never taken for a run of another.
+        """
+        graph = [(node.name, [(key, [n.name for n in slot.parents]) for key, slot in slots.items()])
+                 for node, slots in self._graph.slots.items()]  # fmt: skip
+        columns = {node.name: column for node, column in self.sources.items()}
+        made = hashlib.blake2b(repr([graph, columns, self._graph.positions, str(self.dtype)]).encode(), digest_size=16)
+        for node, function in self.functions.items():
+            try:
+                made.update(content_hash(function).encode())
+            except NoContent as reason:
+                return f"{self._own} (of this object only: at node {node.name}, {reason})"
+        return made.hexdigest()
 
     def graph(self, data: Dataset) -> ModelGraph:
         """The graph; the first input is run through it once to learn widths."""

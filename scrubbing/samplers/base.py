@@ -28,7 +28,7 @@ class Held:
     data: Dataset
     """The inputs to draw from."""
     feature: Feature
-    """What `Sampler.agrees_on` said for the claim's variable."""
+    """What `Sampler.compares` said for the claim's variable."""
     source: Dataset
     """The dataset that the held input is from: `data`, or inputs that a generator made."""
     row: int
@@ -96,12 +96,12 @@ class Sampler(Storable, ABC):
     from_data: ClassVar[bool] = True
     """Whether what it draws is in the dataset."""
 
-    def agrees_on(self, feature: Feature) -> Feature:
-        """What the drawn input agrees on with the held one, if the claim's variable has this feature."""
+    def compares(self, feature: Feature) -> Feature:
+        """What drawn and held input are compared by, if the claim's variable has this feature; reports show its bits."""
         return feature
 
     def keeps(self, feature: Feature) -> bool:
-        """Whether it always finds the held input itself; `feature` is what `agrees_on` said, as below."""
+        """Whether it always finds the held input itself; `feature` is what `compares` said, as below."""
         return False
 
     def ignores_held(self, feature: Feature) -> bool:

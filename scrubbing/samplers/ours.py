@@ -25,8 +25,8 @@ class Agree(Among):
     feature: Feature | None = None
     """On what; None is the feature of the claim's variable."""
 
-    def agrees_on(self, feature: Feature) -> Feature:
-        """See `Sampler.agrees_on`."""
+    def compares(self, feature: Feature) -> Feature:
+        """See `Sampler.compares`."""
         return self.feature or feature
 
     def keeps(self, feature: Feature) -> bool:
@@ -79,7 +79,7 @@ class Fixed(Among):
     input_id: int
     excludable = False
 
-    def agrees_on(self, feature: Feature) -> Feature:
+    def compares(self, feature: Feature) -> Feature:
         """Nothing."""
         return anything
 
@@ -114,7 +114,7 @@ class Exact(Sampler):
         """Always."""
         return True
 
-    def agrees_on(self, feature: Feature) -> Feature:
+    def compares(self, feature: Feature) -> Feature:
         """Whatever the variable's feature is."""
         return anything
 
@@ -164,7 +164,7 @@ class Unclaimed:
     @property
     def feature(self) -> Feature:
         """What the drawn input agrees on with the one that the claim holds."""
-        return self.sampler.agrees_on(anything)
+        return self.sampler.compares(anything)
 
     def __str__(self) -> str:
         return f"{self.sampler}, {'one draw per node' if self.separately else 'one draw for all'}"

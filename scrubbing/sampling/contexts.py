@@ -105,7 +105,7 @@ class Contexts:
             ablated = self._once("mean", lambda: Context("mean", ROOT, REFERENCE, ablation="mean"))
             return ablated if region.parent == 0 else above
         sampler = region.claim.sampler or Agree()
-        feature = sampler.agrees_on(region.claim.variable.agrees_on())
+        feature = sampler.compares(region.claim.variable.agrees_on())
         return above if sampler.keeps(feature) else self._draw(region, above, sampler, feature)
 
     def unclaimed(self, index: int, node: Node | None = None) -> Context:

@@ -6,6 +6,7 @@ import numpy as np
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine.demand import fixed
+from scrubbing.engine.describe import describe
 from scrubbing.engine.engine import Engine
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.models.check import self_check
@@ -48,6 +49,39 @@ def check_model(
     for case in range(seed, seed + cases):
         hypothesis = random_hypothesis(engine.graph, data, case)
         compare(engine, hypothesis, nodes or ProtocolNodes(model), references, case, tolerance)
+
+
+def check_hypothesis(
+    hypothesis: Hypothesis,
+    model: Model,
+    data: Dataset,
+    *,
+    nodes: NodeEvaluator | None = None,
+    references: int = 3,
+    seed: int = 0,
+    tolerance: float | None = None,
+) -> str:
+    """Check one hypothesis, such as one with a part, a sampler or a route of your own, against the slow oracle.
+
+    Args:
+        hypothesis: checked first.
+        model: what it is about.
+        data: a dozen small inputs; the oracle walks every path for every position.
+        nodes: an independent way to evaluate nodes; by default the model's own.
+        references: inputs to compare, two draws of each.
+        seed: of the draws.
+        tolerance: largest difference relative to the largest output; by default that of the dtype.
+
+    Returns:
+        The plan that was run, as text.
+
+    Raises:
+        IllegalHypothesis: with every fault found.
+        AssertionError: engine and oracle differ.
+    """
+    engine = Engine(model, data, fixed(tuple(range(model.graph(data).positions))))
+    compare(engine, hypothesis, nodes or ProtocolNodes(model), references, seed, tolerance)
+    return describe(engine.compile(hypothesis).plan)
 
 
 def compare(

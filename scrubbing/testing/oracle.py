@@ -121,7 +121,7 @@ class Oracle:
         """The child claim in force; `position` is the row of a claim that draws per position."""
         name, claim = below
         sampler = claim.sampler or Agree()
-        feature = sampler.agrees_on(claim.variable.agrees_on())
+        feature = sampler.compares(claim.variable.agrees_on())
         focus, counter = above.focus, above.counter
         if position is not None:
             focus, counter = position, above.counter * (self.graph.positions + 1) + position + 1

@@ -153,7 +153,7 @@ KEYS = {
     "ablation": {"choices": CHOICES.model_copy(update={"ablation": "mean"})},
     "dtype": {"choices": CHOICES.model_copy(update={"dtype": "bfloat16"})},
     "device": {"choices": CHOICES.model_copy(update={"device": "cuda"})},
-    "numerics": {"choices": CHOICES.model_copy(update={"numerics": 2})},
+    "numerics": {"choices": CHOICES.model_copy(update={"numerics": 1})},
     "hypothesis": {"hypothesis": "h/two"},
 }
 
