@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,14 +14,15 @@ from scrubbing.errors import BadData, ModelMismatch, counted, fail
 from scrubbing.graph.model_graph import ModelGraph, Slot
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.hypothesis.parts import Part
-from scrubbing.models.protocol import Inputs
+from scrubbing.models.digest import fingerprint_of
+from scrubbing.models.protocol import Inputs, Model
 from scrubbing.models.tokens import Tokens
 
 Compute = Callable[..., Tensor]
 
 
-class ToyModel:
-    """Nodes as plain functions; implements `scrubbing.models.Model`.
+class ToyModel(Model):
+    """Nodes as plain functions.
 
     Example:
         >>> toy = ToyModel(
@@ -49,7 +50,6 @@ class ToyModel:
         name: str = "toy",
     ) -> None:
         self.name = name
-        self.device = torch.device("cpu")
         self.dtype = dtype
         if not nodes:
             remedy = "Give at least one node; the last is the output."
@@ -69,8 +69,13 @@ class ToyModel:
             fail(ModelMismatch, "SCR-GRAPH", "a toy graph has no attention, so no mask node.", "Rename the node.", name)
         self._graph = ModelGraph(slots, Node.parse(list(nodes)[-1]), positions)
         self._widths: dict[Node, int] = {}
-        shape = sorted((str(node), sorted(reads)) for node, reads in slots.items())
-        self.fingerprint = hashlib.blake2b(repr(shape).encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of sources, slots, and what the functions compute."""
+        reads = [(str(node), slots) for node, slots in self._graph.slots.items()]
+        functions = [(str(node), function) for node, function in self.functions.items()]
+        return fingerprint_of(reads, functions, list(self.sources.values()), self._graph.positions, self.dtype)
 
     def graph(self, data: Dataset) -> ModelGraph:
         """The graph; the first input is run through it once to learn widths."""
@@ -97,22 +102,6 @@ class ToyModel:
         """See `Model.source`."""
         return inputs.columns[self.sources[node]][rows, positions]
 
-    def constant(self, node: Node, slot: str) -> Tensor | None:
-        """Nothing."""
-        return None
-
-    def lens(self, node: Node, slot: str) -> Hashable:
-        """Slots are used as they are."""
-        return "identity"
-
-    def prepare(self, lens: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
-        """See `Model.prepare`."""
-        return x
-
-    def scale(self, lens: Hashable, x: Tensor) -> Tensor:
-        """See `Model.scale`."""
-        return torch.ones_like(x[:, :1])
-
     def run(
         self,
         nodes: Sequence[Node],
@@ -125,21 +114,9 @@ class ToyModel:
         (node,) = nodes
         return [self._computed(node, prepared)]
 
-    def write(self, raws: Sequence[tuple[Node, Part | None, Tensor]]) -> Tensor:
-        """See `Model.write`."""
-        return torch.stack([raw for _, _, raw in raws]).sum(0)
-
     def raw_width(self, node: Node, part: Part | None) -> int:
         """See `Model.raw_width`."""
         return self._widths[node]
-
-    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: Part | None) -> float:
-        """One operation per number read: plain functions do not say what they cost."""
-        return sum(tokens.values())
-
-    def write_flops(self, node: Node, part: Part | None) -> float:
-        """See `Model.write_flops`."""
-        return 0.0
 
     def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
         """See `Model.reference`."""
