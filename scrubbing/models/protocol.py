@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from torch import Tensor
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node
+from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
 
@@ -26,54 +29,44 @@ class Inputs:
     """The padding mask, bool `[inputs, positions]`; None where no input is padded."""
 
 
-@runtime_checkable
-class Model(Protocol):
-    """A model as a graph of nodes evaluated on their own.
+class Model(ABC):
+    """A model as a graph of nodes evaluated on their own. Subclass it to scrub a model of your own.
+
+    A subclass says what its graph is, what its inputs are, what each node computes from what it reads, and, for the
+    check that this is the model, what its own forward pass gives. Everything else has a default: no biases, no norms,
+    nodes whose values are what they write.
 
     Activations are flat: the first axis runs over tokens, (row, position) pairs. What a node produces may be held in a
     compact *raw* form (a head's `z`, width d_head); `write` turns raw values into residual contributions.
-
-    A model whose heads have parts may say `splits_attention = True` and evaluate a part that has `distances` in two
-    steps, see `run`; what moves under a pattern of another input then needs neither its queries nor its keys.
     """
 
-    device: torch.device
-    dtype: torch.dtype
-    name: str
+    name: str = "model"
+    """Shown in records."""
+    device: torch.device = torch.device("cpu")
+    """Where it computes."""
+    dtype: torch.dtype = torch.float32
+    """In what precision."""
+    splits_attention: bool = False
+    """Whether heads evaluate a part that has `distances` in two steps, see `run`; what moves under a pattern of
+    another input then needs neither its queries nor its keys."""
 
-    @property
-    def fingerprint(self) -> str:
-        """Hash of weights and configuration."""
-        ...
-
+    @abstractmethod
     def graph(self, data: Dataset) -> ModelGraph:
         """The model graph for inputs of this length."""
-        ...
 
+    @abstractmethod
     def inputs(self, data: Dataset) -> Inputs:
-        """The columns this model reads. Raises BadData for tokens it cannot take."""
-        ...
+        """The columns this model reads.
 
+        Raises:
+            BadData: inputs it cannot take.
+        """
+
+    @abstractmethod
     def source(self, node: Node, inputs: Inputs, rows: Tensor, positions: Tensor) -> Tensor:
-        """Value of a node without slots for dataset rows `[tokens]` at positions `[tokens]`."""
-        ...
+        """Value of a node without slots for dataset rows `[tokens]` at positions `[tokens]`, `[tokens, width]`."""
 
-    def constant(self, node: Node, slot: str) -> Tensor | None:
-        """What a slot reads beside its parents, `[d]`: the biases of earlier layers."""
-        ...
-
-    def lens(self, node: Node, slot: str) -> Hashable:
-        """Name of what a node does to a slot's input before using it (its norm); equal names, equal functions."""
-        ...
-
-    def prepare(self, lens: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
-        """Apply it to `[tokens, d]`; `scale` `[tokens, 1]` replaces the norm's own, to freeze it."""
-        ...
-
-    def scale(self, lens: Hashable, x: Tensor) -> Tensor:
-        """The norm's scale for `[tokens, d]`, `[tokens, 1]`; ones where there is no norm."""
-        ...
-
+    @abstractmethod
     def run(
         self,
         nodes: Sequence[Node],
@@ -95,24 +88,55 @@ class Model(Protocol):
         `[queries, distances]`, given `q` and `k` alone; and for their raw value given `v` and, in place of `q` and `k`,
         `weights` `[queries, heads, distances]`, whose tokens are the queries.
         """
-        ...
+
+    @abstractmethod
+    def raw_width(self, node: Node, part: InnerPart | None) -> int:
+        """Width of a raw value."""
+
+    @abstractmethod
+    def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
+        """Output of the model's own forward pass, `[rows, positions, d_out]`, independent of the methods above."""
+
+    @cached_property
+    def _unreadable(self) -> str:
+        return uuid.uuid4().hex
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of weights and configuration: by default of the class and all public attributes. Where these cannot be
+        read, a name that no other object has, so that a run of this model is never taken for a run of another.
+        """
+        try:
+            return content_hash((type(self), {n: v for n, v in vars(self).items() if not n.startswith("_")}))
+        except NoContent as reason:
+            return f"{self._unreadable} (of this object only: {reason})"
+
+    def constant(self, node: Node, slot: str) -> Tensor | None:
+        """What a slot reads beside its parents, `[d]`: the biases of earlier layers."""
+        return None
+
+    def lens(self, node: Node, slot: str) -> Hashable:
+        """Name of what a node does to a slot's input before using it (its norm); equal names, equal functions."""
+        return "as it is"
+
+    def prepare(self, lens: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
+        """Apply it to `[tokens, d]`; `scale` `[tokens, 1]` replaces the norm's own, to freeze it."""
+        return x
+
+    def scale(self, lens: Hashable, x: Tensor) -> Tensor:
+        """The norm's scale for `[tokens, d]`, `[tokens, 1]`; ones where there is no norm."""
+        return torch.ones_like(x[:, :1])
 
     def write(self, raws: Sequence[tuple[Node, InnerPart | None, Tensor]]) -> Tensor:
         """Sum of the residual contributions of raw values on the same tokens, `[tokens, d]`."""
-        ...
-
-    def raw_width(self, node: Node, part: InnerPart | None) -> int:
-        """Width of a raw value."""
-        ...
+        return torch.stack([raw for _, _, raw in raws]).sum(0)
 
     def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:
-        """Floating-point operations of `run`, for this many tokens per slot over this many rows."""
-        ...
+        """Floating-point operations of `run`, for this many tokens per slot over this many rows; one per token where
+        nothing is known.
+        """
+        return sum(tokens.values())
 
     def write_flops(self, node: Node, part: InnerPart | None) -> float:
         """Floating-point operations per token of turning a raw value into a residual contribution."""
-        ...
-
-    def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
-        """Output of the model's own forward pass, `[rows, positions, d_out]`, independent of the methods above."""
-        ...
+        return 0.0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,15 +14,15 @@ from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, counted,
 from scrubbing.graph.model_graph import ModelGraph, Slot
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.models.content import NoContent, content_hash
-from scrubbing.models.protocol import Inputs
+from scrubbing.models.protocol import Inputs, Model
 from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
 
 Compute = Callable[..., Tensor]
 
 
-class ToyModel:
-    """Nodes as plain functions; implements `scrubbing.models.Model`.
+class ToyModel(Model):
+    """Nodes as plain functions.
 
     Example:
         >>> toy = ToyModel(
@@ -51,7 +50,6 @@ class ToyModel:
         name: str = "toy",
     ) -> None:
         self.name = name
-        self.device = torch.device("cpu")
         self.dtype = dtype
         if not nodes:
             remedy = "Give at least one node; the last is the output."
@@ -71,7 +69,6 @@ class ToyModel:
             fail(ModelMismatch, "SCR-GRAPH", "a toy graph has no attention, so no mask node.", "Rename the node.", name)
         self._graph = ModelGraph(slots, Node.parse(list(nodes)[-1]), positions)
         self._widths: dict[Node, int] = {}
-        self._own = uuid.uuid4().hex
 
     @property
     def fingerprint(self) -> str:
@@ -88,7 +85,7 @@ class ToyModel:
             try:
                 made.update(content_hash(function).encode())
             except NoContent as reason:
-                return f"{self._own} (of this object only: at node {node.name}, {reason})"
+                return f"{self._unreadable} (of this object only: at node {node.name}, {reason})"
         return made.hexdigest()
 
     def graph(self, data: Dataset) -> ModelGraph:
@@ -116,22 +113,6 @@ class ToyModel:
         """See `Model.source`."""
         return inputs.columns[self.sources[node]][rows, positions]
 
-    def constant(self, node: Node, slot: str) -> Tensor | None:
-        """Nothing."""
-        return None
-
-    def lens(self, node: Node, slot: str) -> Hashable:
-        """Slots are used as they are."""
-        return "identity"
-
-    def prepare(self, lens: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
-        """See `Model.prepare`."""
-        return x
-
-    def scale(self, lens: Hashable, x: Tensor) -> Tensor:
-        """See `Model.scale`."""
-        return torch.ones_like(x[:, :1])
-
     def run(
         self,
         nodes: Sequence[Node],
@@ -147,21 +128,9 @@ class ToyModel:
             fail(IllegalHypothesis, "SCR-PART", problem, "Claim a part of what the node writes.", f"node {node}")
         return [self._computed(node, prepared)]
 
-    def write(self, raws: Sequence[tuple[Node, InnerPart | None, Tensor]]) -> Tensor:
-        """See `Model.write`."""
-        return torch.stack([raw for _, _, raw in raws]).sum(0)
-
     def raw_width(self, node: Node, part: InnerPart | None) -> int:
         """See `Model.raw_width`."""
         return self._widths[node]
-
-    def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:
-        """One operation per number read: plain functions do not say what they cost."""
-        return sum(tokens.values())
-
-    def write_flops(self, node: Node, part: InnerPart | None) -> float:
-        """See `Model.write_flops`."""
-        return 0.0
 
     def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
         """See `Model.reference`."""

@@ -15,7 +15,7 @@ from scrubbing.errors import BadData, fail
 from scrubbing.graph.model_graph import ModelGraph, transformer_graph
 from scrubbing.graph.nodes import LOGITS, Node
 from scrubbing.models.check import check_weights, random_inputs, self_check
-from scrubbing.models.protocol import Inputs
+from scrubbing.models.protocol import Inputs, Model
 from scrubbing.models.tokens import Tokens
 from scrubbing.models.transformer.attention import (
     attend,
@@ -34,8 +34,8 @@ Forward = Callable[[Tensor, Tensor | None], Tensor]
 """Tokens `[rows, positions]` and padding mask (true = real) or None, to logits `[rows, positions, outputs]`."""
 
 
-class Transformer:
-    """A transformer whose nodes can be evaluated one at a time; implements `scrubbing.models.Model`.
+class Transformer(Model):
+    """A transformer whose nodes can be evaluated one at a time.
 
     Hooks on a live model cannot give one head query, key and value inputs of its own in every family, so nodes are
     computed from the weights. That this is the same model is not assumed: `self_check` compares it with `forward`.

@@ -139,7 +139,7 @@ def _fitted(stored: Mapping[str, Tensor], kind: Any, config: Any, where: str) ->
     further: list[str] = []
     for key in used:
         known = (key, f"{kind.base_model_prefix}.{key}", renamed.get(key))
-        name = next((one for one in known if one in wanted), key)
+        name = next((one for one in known if one is not None and one in wanted), key)
         if name in spelled:
             further.append(f"{key} and {spelled[name]} are the same tensor of the model")
         spelled[name] = key
