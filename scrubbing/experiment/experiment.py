@@ -241,18 +241,16 @@ class Experiment:
         """
         hypothesis, reference = result.hypothesis, Reference(result.data, result.rows, self.slices)
         rest = replace(self.mode, claimed="exact")
-        modes = [("", "what is unclaimed", rest)]
-        for region in self.engine.compile(hypothesis, self.mode).tree.regions[1:]:
-            what = " | ".join(map(str, region.claim.targets))
-            only = replace(self.mode, unclaimed="exact", alone=region.index)
-            modes.append((region.path, f"{what} carries {region.claim.variable}", only))
+        regions = self.engine.compile(hypothesis, self.mode).tree.regions[1:]
+        only = replace(self.mode, unclaimed="exact")
+        modes = [("", rest), *((region.path, replace(only, alone=region.index)) for region in regions)]
         found: list[ClaimCost] = []
-        for path, what, mode in modes:
+        for path, mode in modes:
             compiled = self.engine.compile(hypothesis, mode)
             losses = self._measure(compiled, reference, self.draws, f"only {path}").losses()[MAIN]
             columns = {"cost": losses - result.losses["model"][:, None]}
-            nats = Bootstrap(columns, self.seed, weights=result.weights, clusters=result.clusters).mean("cost")
-            found.append(ClaimCost(path=path, what=what, nats=Number.of(nats)))
+            cost = Bootstrap(columns, self.seed, weights=result.weights, clusters=result.clusters).mean("cost")
+            found.append(ClaimCost(path=path, cost=Number.of(cost)))
         return found
 
     def _rows(self, data: Dataset) -> NDArray[np.int64]:
@@ -359,6 +357,7 @@ class Experiment:
             seed=self.seed,
             ablation=self.ablation,
             loss=self.loss.name,
+            unit="squared error" if self.loss.name == "squared error" else "nats",
             dtype=str(self.model.dtype).removeprefix("torch."),
             device=self.model.device.type,
             clusters=None if self.clusters is None else str(self.clusters),

@@ -14,7 +14,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.errors import ScrubbingError, UsageError, fail
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import BASELINES, loss_recovered
-from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
+from scrubbing.records.inputs import LOSS, MEASURE, SLICE, STRATUM, Inputs
 from scrubbing.records.notes import notes
 from scrubbing.records.schema import (
     Branch,
@@ -137,19 +137,20 @@ class Result:
 
     def record(self) -> RunRecord:
         """Everything but the values per input, ready to be stored or shown."""
-        found = summarise(self.inputs(), self.meanings, self.choices.seed)
+        inputs = self.inputs()
+        found = summarise(inputs, self.meanings, self.choices.seed)
         stored = _stored(self.hypothesis)
         return RunRecord(
             **found,
             hypothesis=self.hypothesis.name,
             claim=self.hypothesis.claim,
             scope=None if self.hypothesis.scope is None else str(self.hypothesis.scope),
-            tree=self.tree,
             stored=stored,
             choices=self.choices,
             zero=self.zero,
             claims=list(self.claims),
-            notes=notes(found, self.claims, self.exchanged),
+            exchanged=self.exchanged,
+            notes=notes(found, self.claims, self.exchanged, inputs.units),
             provenance=self.provenance,
             hash=None if stored is None else self.hypothesis.hash,
             variables=list(self.variables),
@@ -169,7 +170,10 @@ class Result:
             "counted": self.counted,
         }
         columns |= {f"{LOSS}{name}": per_input(values) for name, values in self.losses.items()}
-        columns |= {name: per_input(self.measured[name]) for name in ("right", "kl", "changed")}
+        rise = self.losses["scrubbed"].reshape(len(self.rows), -1) - self.losses["model"][:, None]
+        columns |= {"raised": per_input(rise.clip(min=0)), "lowered": per_input((-rise).clip(min=0))}
+        names = {"accuracy": "right", "kl": "kl", "changed": "changed"}
+        columns |= {f"{MEASURE}{name}": per_input(self.measured[kept]) for name, kept in names.items()}
         columns["model_right"] = self.measured["model right"]
         if (self.counted == 1).all():
             columns["prediction"] = self.measured["prediction"][:, 0].astype(np.int64)
