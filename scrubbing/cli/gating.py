@@ -118,12 +118,13 @@ def _page(gates: list[Gate], out: Path) -> None:
     from scrubbing.records.files import write
     from scrubbing.report.markdown import markdown
     from scrubbing.report.page import page
+    from scrubbing.report.view import Entry
 
-    records = [gate.record for gate in gates]
-    accepted = [gate.snapshot.record for gate in gates if gate.snapshot is not None]
-    shown = page(records, {gate.name: gate.inputs for gate in gates}, accepted, gates)
-    write(out / "page.html", shown.encode(), "the page")
-    summary = markdown(records, gates)
+    shown = [
+        Entry(gate.record, gate.inputs, gate, [] if gate.snapshot is None else [gate.snapshot.record]) for gate in gates
+    ]
+    write(out / "page.html", page(shown).encode(), "the page")
+    summary = markdown(shown)
     write(out / "summary.md", summary.encode(), "the summary")
     if file := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(file).open("a") as appended:

@@ -48,7 +48,7 @@ def recalibrated(
 def worth(
     series: Series, losses: Sequence[Any], scrubbed: Floats, weights: Floats, clusters: NDArray[Any] | None, seed: int
 ) -> Equivalent:
-    """The amount of training at which the model itself had the scrubbed loss, in words too.
+    """The amount of training at which the model itself had the scrubbed loss.
 
     Args:
         series: of unscrubbed models.
@@ -60,12 +60,8 @@ def worth(
     """
     amounts = series.amounts
     amount, beyond = equivalent(amounts, losses, scrubbed, weights, seed, clusters)
-    told = f"worse than {series.what} at {amounts[0]:g} {series.unit}, the first of the series"
-    if beyond == "more":
-        told = f"better than {series.what} at {amounts[-1]:g} {series.unit}, the last of the series"
     if amount is not None:
-        told = f"as good as {series.what} at {amount.value:.3g} {series.unit}"
-        if amount.low is not None:
-            told += f" [{amount.low:.3g}, {amount.high:.3g}]"
-    number = None if amount is None else Number.of(amount)
-    return Equivalent(what=series.what, unit=series.unit, amount=number, told=told)
+        return Equivalent(what=series.what, unit=series.unit, amount=Number.of(amount))
+    end = amounts[-1] if beyond == "more" else amounts[0]
+    at = "last" if beyond == "more" else "first"
+    return Equivalent(what=series.what, unit=series.unit, amount=None, beyond=at, end=end)

@@ -52,8 +52,8 @@ def costs(result: Result, jobs: Mapping[str, Job], measured: Iterable[Measured])
     found: list[ClaimCost] = []
     for (path, job), one in zip(jobs.items(), measured, strict=True):
         table = loss_table(reference, {"cost": {MAIN: one.losses()[MAIN] - model[:, None]}}, result.clusters)
-        nats = bootstrap(table, table.names(LOSS), "weight", job.seed).mean("cost")
-        found.append(ClaimCost(path=path, what=job.name, nats=Number.of(nats)))
+        cost = bootstrap(table, table.names(LOSS), "weight", job.seed).mean("cost")
+        found.append(ClaimCost(path=path, cost=Number.of(cost)))
     return found
 
 

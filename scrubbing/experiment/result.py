@@ -21,7 +21,7 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.measures import Measure
 from scrubbing.metrics.recovered import loss_recovered
 from scrubbing.metrics.slices import MAIN
-from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
+from scrubbing.records.inputs import LOSS, LOWERED, RAISED, SLICE, STRATUM, Inputs
 from scrubbing.records.notes import notes
 from scrubbing.records.schema import (
     Choices,
@@ -176,9 +176,9 @@ class Result:
 
     def record(self) -> RunRecord:
         """Everything but the values per input, ready to be stored or shown."""
-        job = self.job
+        job, inputs = self.job, self.inputs()
         meanings = {name: one.meaning for name, one in self.settings.all_baselines().items()}
-        found = summarise(self.inputs(), meanings, self.settings.seed, units(job.measures, job.subject.loss.unit))
+        found = summarise(inputs, meanings, self.settings.seed, units(job.measures, job.subject.loss.unit))
         stored = _stored(self.hypothesis)
         sampled = describe.samples(job, int(job.reference.rows[0]), self.settings.seed)
         nodes = describe.nodes(job)
@@ -187,12 +187,12 @@ class Result:
             hypothesis=self.hypothesis.name,
             claim=self.hypothesis.claim,
             scope=None if self.hypothesis.scope is None else str(self.hypothesis.scope),
-            tree=describe.tree_text(job, sampled),
             stored=stored,
             choices=choices(job, self.settings),
             zero=self.settings.zero_baseline,
             claims=list(self.claims),
-            notes=notes(found, self.claims, self.exchanged),
+            exchanged=self.exchanged,
+            notes=notes(found, self.claims, self.exchanged, inputs.units),
             provenance=self.provenance,
             hash=None if stored is None else self.hypothesis.hash,
             variables=describe.variables(job),
@@ -220,6 +220,8 @@ class Result:
             if (reference.counted() == 1).all():
                 more["prediction"] = values["prediction"][:, 0].astype(np.int64)
                 more["model_prediction"] = values["model prediction"].astype(np.int64)
+        rise = self.losses["scrubbed"].reshape(len(text), -1) - self.losses["model"][:, None]
+        more |= {RAISED: per_input(rise.clip(min=0)), LOWERED: per_input((-rise).clip(min=0))}
         more |= {f"{STRATUM}{name}": found for name, found in self.strata.items()}
         return Inputs({"id": table["id"], "text": text} | dict(table.columns) | more)
 

@@ -9,11 +9,13 @@ from typing import Literal
 from scrubbing.errors import NoFraction
 from scrubbing.gate.policy import Rule
 from scrubbing.gate.snapshots import Snapshot
-from scrubbing.records.identity import differences
-from scrubbing.records.inputs import LOSS, Inputs
+from scrubbing.metrics.recovered import recovered
+from scrubbing.numbers import CHANGE, PLAIN, Form
+from scrubbing.records.compare import differences
+from scrubbing.records.inputs import Inputs
 from scrubbing.records.schema import RunRecord
 from scrubbing.stats.critical import Critical
-from scrubbing.stats.influence import Influence, Losses, recovered
+from scrubbing.stats.influence import Influence, Losses, mean_loss
 from scrubbing.stats.paired import compare
 from scrubbing.stats.verdict import Verdict, at_least, at_most
 
@@ -95,17 +97,12 @@ def judge(
         critical: `fixed_size`, or `AlwaysValid()` where the verdict decides whether more references are drawn.
         missing: verdict without a snapshot that can be compared.
     """
-    losses = losses_of(inputs)
+    losses = inputs.losses()
     checks = [_change(rule, record, losses, snapshot, alpha, critical, missing)]
     if rule.floor is not None:
         checks.append(_floor(rule, record, losses, alpha, critical))
     checks += [_beats(name, losses, alpha, critical) for name in rule.beats]
     return Gate(record.hypothesis, rule, record, inputs, tuple(checks), snapshot)
-
-
-def losses_of(inputs: Inputs) -> Losses:
-    """The losses of a run as the comparison takes them."""
-    return Losses(inputs["id"], inputs.names(LOSS), inputs["weight"], inputs.clusters)
 
 
 def _change(
@@ -120,14 +117,14 @@ def _change(
     what = "change"
     if snapshot is None:
         return Check(what, missing, "There is no snapshot; take one with --update-new.")
-    if told := differences(record, snapshot.record):
-        text = f"There is no snapshot for this key ({'; '.join(told)}); accept the new one with --update."
+    if told := differences(record, snapshot.record, "snapshot"):
+        text = f"There is no snapshot for this key ({'; '.join(map(str, told))}); accept the new one with --update."
         return Check(what, missing, text)
-    comparison = compare(losses_of(snapshot.inputs), losses)
+    comparison = compare(snapshot.inputs.losses(), losses)
     verdict = at_most(comparison.change, rule.margin, alpha, critical)
     before = comparison.before.estimate
     text = (
-        f"Scrubbed loss {before:.3f} -> {comparison.after.estimate:.3f}, change {_bounds(verdict, '+.3f')} nats, "
+        f"Scrubbed loss {before:.3f} -> {comparison.after.estimate:.3f}, change {_bounds(verdict, CHANGE)} nats, "
         f"margin {rule.margin:g}, on {verdict.n:,} common references"
     )
     return _check(what, verdict, text)
@@ -142,28 +139,21 @@ def _floor(rule: Rule, record: RunRecord, losses: Losses, alpha: float, critical
         text = f"Model and {baseline} cannot be told apart, so there is no fraction to hold to {rule.floor:g}."
         return Check("floor", "inconclusive", text)
     verdict = at_least(found, rule.floor, alpha, critical)
-    return _check("floor", verdict, f"Recovered {_bounds(verdict, '.3f')} of {baseline}, floor {rule.floor:g}")
+    return _check("floor", verdict, f"Recovered {_bounds(verdict, PLAIN)} of {baseline}, floor {rule.floor:g}")
 
 
 def _beats(name: str, losses: Losses, alpha: float, critical: Critical) -> Check:
     excess = _difference(losses, "scrubbed", name)
     verdict = at_most(excess, 0.0, alpha, critical)
-    return _check(f"beats {name}", verdict, f"Scrubbed minus {name} {_bounds(verdict, '+.3f')} nats")
+    return _check(f"beats {name}", verdict, f"Scrubbed minus {name} {_bounds(verdict, CHANGE)} nats")
 
 
 def _difference(losses: Losses, name: str, other: str) -> Influence:
-    from scrubbing.stats.influence import mean_loss
-
     return mean_loss(losses, name) - mean_loss(losses, other)
 
 
-def _bounds(verdict: Verdict, form: str) -> str:
-    def told(number: float) -> str:
-        return f"{round(number, 3) + 0.0:{form}}"  # a sum, because -0.000 would look like a change
-
-    if verdict.low is None or verdict.high is None:
-        return told(verdict.estimate)
-    return f"{told(verdict.estimate)} [{told(verdict.low)}, {told(verdict.high)}]"
+def _bounds(verdict: Verdict, form: Form) -> str:
+    return form.interval(verdict.estimate, verdict.low, verdict.high)
 
 
 def _check(what: str, verdict: Verdict, text: str) -> Check:

@@ -13,13 +13,14 @@ from scrubbing.experiment.result import Result
 from scrubbing.experiment.settings import MEBIBYTE
 from scrubbing.experiment.task import Task
 from scrubbing.gate import snapshots
-from scrubbing.gate.drift import drift
 from scrubbing.gate.judge import Gate, checks_of, judge, settle
 from scrubbing.gate.policy import Policy, Rule
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.references import split
 from scrubbing.records.inputs import Inputs
+from scrubbing.records.moved import moved
 from scrubbing.records.schema import RunRecord
+from scrubbing.report.view import sentence
 from scrubbing.stats.critical import AlwaysValid, fixed_size, per_gate
 
 BUDGET = 4
@@ -92,7 +93,8 @@ class Runner:
         record = gate.record
         if gate.snapshot.record.claim_costs:
             record = record.model_copy(update={"claim_costs": experiment.claim_costs(results[-1])})
-        return replace(gate, record=record, drift=tuple(drift(record, gate.inputs, gate.snapshot)))
+        found = moved(record, gate.inputs, gate.snapshot.record, gate.snapshot.inputs)
+        return replace(gate, record=record, drift=tuple(map(sentence, found)))
 
     def update(self, rule: Rule, reason: str, only_new: bool) -> Path | None:
         """Take a snapshot; None where there is one already and only new ones are wanted.

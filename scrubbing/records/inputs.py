@@ -11,21 +11,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scrubbing.stats.influence import Losses
+
 if TYPE_CHECKING:
     import pandas
 
 LOSS, MEASURE, STRATUM, SLICE = "loss.", "measure.", "stratum.", "slice."
 """Prefixes of column names."""
+RAISED, LOWERED = "raised", "lowered"
+"""Columns of what scrubbing adds to the loss of an input, and what it takes away."""
+_OLDER = {"right": f"{MEASURE}accuracy", "kl": f"{MEASURE}kl", "changed": f"{MEASURE}changed"}
+"""Columns of tables that are older than version 3 of the record, and what they are called now."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
     """One row per reference input, draws averaged.
 
-    Columns: `id`; `text`; `weight` (what it counts in a mean) and `counted` (positions); `loss.NAME` for model,
-    scrubbed model and every baseline; `measure.NAME`; `model_right` (share of counted positions that the model gets
-    right); `stratum.NAME`; `slice.NAME.weight` and `slice.NAME.loss.LOSS`; `cluster`
-    where inputs come in clusters; where one position is counted `prediction`, of the first draw, and
+    Columns: `id`; `text`; `weight` (what it counts in a mean of losses) and `counted` (positions, what it counts in a
+    mean of measures); `loss.NAME` for model, scrubbed model and every baseline; `raised` and `lowered` (mean over
+    draws of what scrubbing adds to the loss, and of what it takes away); `measure.NAME`; `model_right` (share of
+    counted positions that the model gets right); `stratum.NAME`; `slice.NAME.weight` and `slice.NAME.loss.LOSS`;
+    `cluster` where inputs come in clusters; where one position is counted `prediction`, of the first draw, and
     `model_prediction`.
     """
 
@@ -40,10 +47,27 @@ class Inputs:
     def __contains__(self, name: str) -> bool:
         return name in self.columns
 
+    def get(self, name: str) -> NDArray[Any] | None:
+        """A column; None where there is none."""
+        return self.columns.get(name)
+
     @property
     def clusters(self) -> NDArray[Any] | None:
         """The family of each input; None where every input is one of its own."""
-        return self.columns.get("cluster")
+        return self.get("cluster")
+
+    @property
+    def units(self) -> int:
+        """How many independent ones there are: clusters, or else inputs."""
+        return len(self) if self.clusters is None else len(np.unique(self.clusters))
+
+    def losses(self) -> Losses:
+        """All losses, with weights and clusters: what every mean, comparison and verdict is made from."""
+        return Losses(self["id"], self.names(LOSS), self.get("weight"), self.clusters)
+
+    def counted(self) -> Inputs:
+        """The rows in which anything counts."""
+        return self.rows(np.flatnonzero(self["weight"] > 0)) if "weight" in self else self
 
     def rows(self, chosen: NDArray[np.int64]) -> Inputs:
         """These rows, in this order."""
@@ -73,7 +97,7 @@ class Inputs:
 
     @classmethod
     def from_parquet(cls, content: bytes) -> Inputs:
-        """The inverse of `to_parquet`.
+        """The inverse of `to_parquet`; columns of older tables get their names of today.
 
         Raises:
             pyarrow.ArrowInvalid: not a parquet file.
@@ -81,16 +105,17 @@ class Inputs:
         import pyarrow.parquet
 
         table = pyarrow.parquet.read_table(io.BytesIO(content))
-        return cls(
-            {
-                name: np.asarray(table[name].to_pylist()) if _is_text(table, name) else table[name].to_numpy()
-                for name in table.column_names
-            }
-        )
+        columns: dict[str, NDArray[Any]] = {}
+        for name in map(str, table.column_names):
+            column = table[name]
+            columns[_OLDER.get(name, name)] = (
+                np.asarray(column.to_pylist()) if _is_text(table, name) else column.to_numpy()
+            )
+        return cls(columns)
 
 
 def digest(content: bytes) -> str:
-    """Of a file's content."""
+    """Sixteen hexadecimal digits that another content would not have."""
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 

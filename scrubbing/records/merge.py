@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from scrubbing.errors import Fault, UsageError
-from scrubbing.records.identity import differences
+from scrubbing.records.compare import differences
 from scrubbing.records.inputs import Inputs
-from scrubbing.records.notes import notes
-from scrubbing.records.schema import ClaimCounts, RunRecord
+from scrubbing.records.notes import CODES, notes
+from scrubbing.records.schema import ClaimCounts, Note, RunRecord
 from scrubbing.records.summary import summarise
 
 
 def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]:
     """One record of runs of the same hypothesis on different references, as if they had been run at once.
 
-    What is fitted or interpolated (recalibration, training equivalents) and controls are left out: run the whole to
-    have them.
+    What is fitted, interpolated or run on its own (recalibration, training equivalents, claim costs, controls) is left
+    out: run the whole to have it. Notes that follow from numbers are those of the whole; others are kept.
 
     Raises:
         UsageError: SCR-MERGE, with every fault: another hypothesis, model, dataset or seed; a reference given twice.
@@ -33,10 +34,11 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
     measures = {one.name: (one.meaning, one.unit) for one in first.measures}
     found = summarise(inputs, meanings, first.choices.seed, measures)
     claims = [_counts([record.claims[i] for record, _ in parts]) for i in range(len(first.claims))]
-    exchanged = not any(note.startswith("No activation is ever exchanged") for note in first.notes)
-    more = {
+    exchanged = any(record.exchanged for record, _ in parts)
+    more: dict[str, Any] = {
         "claims": claims,
-        "notes": notes(found, claims, exchanged),
+        "exchanged": exchanged,
+        "notes": [*notes(found, claims, exchanged, inputs.units), *_others(parts)],
         "choices": first.choices.model_copy(update={"references": len(inputs)}),
         "provenance": first.provenance.model_copy(
             update={
@@ -44,34 +46,36 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
                 "when": max(record.provenance.when for record, _ in parts),
             }
         ),
-        "inputs": None,
-        "recalibrated": None,
-        "equivalent": None,
-        "claim_costs": [],
-        "controls": [],
-        "accepted": None,
+        **dict.fromkeys(("inputs", "recalibrated", "equivalent", "accepted")),
+        **{name: [] for name in ("claim_costs", "controls")},
     }
     return first.model_copy(update=found | more), inputs
 
 
 def _faults(parts: Sequence[tuple[RunRecord, Inputs]]) -> list[Fault]:
-    first, found = parts[0][0], []
-    remedy = "Merge runs of one hypothesis on parts of its references, as --shard makes them."
+    first, faults = parts[0][0], []
+    remedy = "Merge runs of one hypothesis on parts of its references, as --shard writes them."
     for i, (record, inputs) in enumerate(parts[1:], start=2):
-        told = differences(record, first)
-        if record.provenance.model_fingerprint != first.provenance.model_fingerprint:
-            told.append("the weights differ")
-        if record.choices.draws != first.choices.draws:
-            told.append(f"draws were {first.choices.draws}, are {record.choices.draws}")
+        told = [str(one) for one in differences(record, first, "merge")]
+        if [claim.path for claim in record.claims] != [claim.path for claim in first.claims]:
+            told.append("it counts the draws of other claims")
         if list(inputs.columns) != list(parts[0][1].columns):
             told.append("it has other values per input")
         if told:
-            found.append(Fault("SCR-MERGE", f"record {i}", f"{'; '.join(told)}.", remedy))
+            faults.append(Fault("SCR-MERGE", f"record {i}", f"{'; '.join(told)}.", remedy))
     ids, times = np.unique(np.concatenate([inputs["id"] for _, inputs in parts]), return_counts=True)
     if times.max() > 1:
         problem = f"reference input {ids[times.argmax()]} is in {times.max()} of them."
-        found.append(Fault("SCR-MERGE", "references", problem, remedy))
-    return found
+        faults.append(Fault("SCR-MERGE", "references", problem, remedy))
+    return faults
+
+
+def _others(parts: Sequence[tuple[RunRecord, Inputs]]) -> list[Note]:
+    """Notes that an experiment made; sentences of older records were about the numbers of a part."""
+    kept: list[Note] = []
+    for record, _ in parts:
+        kept += [note for note in record.notes if note.code not in (*CODES, "text") and note not in kept]
+    return kept
 
 
 def _counts(claims: Sequence[ClaimCounts]) -> ClaimCounts:

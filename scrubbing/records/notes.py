@@ -1,108 +1,145 @@
-"""What a reader must know before quoting a score, in sentences that appear without being asked for."""
+"""What a reader must know before quoting a score: which notes apply, as codes with numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from scrubbing.records.schema import Cancellation, ClaimCounts, Number, Recovered, Stratum
+from scrubbing.metrics.recovered import fraction
+from scrubbing.records.measured import Cancellation, MeasureValue, Number, Recovered, Stratum
+from scrubbing.records.schema import ClaimCounts, Note
 
-_MOSTLY_SELF = 0.5
-"""Share of self-draws above which a claim's test is called empty."""
+_ALL_SELF, _MOSTLY_SELF = 0.999, 0.5
+"""Shares of self-draws above which a claim exchanges nothing, and is hardly tested."""
 _HIDDEN = 0.02
-"""Difference between mean-ablated and resampled recovery that is worth a sentence."""
-_CANCELLED = 0.3
-"""Share of the increases in loss that decreases make up for, above which a mean is called misleading."""
-_STRATUM = 3.0
-"""A stratum this many times worse than the whole is named."""
+"""Fraction of the null gap that is worth a note."""
+_CHANGED = 0.02
+"""Share of changed predictions below which none is worth a note beside a fraction."""
+_TIMES, _SURE = 3.0, 2.0
+"""A stratum whose loss rises so many times as much as elsewhere, and by so many standard errors, is named."""
+_FEW = 30
+"""References, or clusters, below which means are called uncertain whatever their interval. Ours."""
+_NOTHING = 1e-9
+"""Loss of a constant prediction at which all labels are the same."""
 
 
-def notes(found: Mapping[str, Any], claims: Sequence[ClaimCounts], exchanged: bool) -> list[str]:
-    """All sentences that apply.
+def notes(found: Mapping[str, Any], claims: Sequence[ClaimCounts], exchanged: bool, units: int) -> list[Note]:
+    """All notes that follow from the numbers of a record, the gravest first.
 
     Args:
-        found: `losses`, `recovered`, `strata` and `cancellation` of a record.
+        found: `losses`, `recovered`, `measures`, `strata` and `cancellation` of a record.
         claims: what was drawn.
         exchanged: whether any activation comes from another input.
+        units: references, or their clusters.
     """
     losses = found["losses"]
     return [
+        *_model(losses),
         *_constant(losses),
-        *_mean_ablation(losses, found["recovered"]),
-        *_cancellation(found["cancellation"]),
-        *_strata(losses, found["strata"]),
+        *_units(units, losses),
+        *([] if exchanged else [Note.of("nothing-exchanged")]),
         *_claims(claims),
-        *_trivial(exchanged),
+        *_changed(found["recovered"], found["measures"]),
+        *_cancellation(found["cancellation"]),
+        *_places(losses, found["recovered"]),
+        *_strata(losses, found["strata"]),
     ]
 
 
-def _constant(losses: Mapping[str, Number]) -> Iterator[str]:
+CODES = frozenset(
+    {
+        "cancelled",
+        "changed-despite-fraction",
+        "claim-exchanges-nothing",
+        "claim-hardly-tested",
+        "few-references",
+        "like-constant",
+        "model-loses-to-constant",
+        "near-ties",
+        "nothing-exchanged",
+        "one-class",
+        "places-not-features",
+        "stratum-fails",
+        "worse-than-constant",
+    }
+)
+"""The notes that are made here; a record may carry others, which an experiment knows more about."""
+
+
+def _model(losses: Mapping[str, Number]) -> Iterator[Note]:
+    model, constant = losses["model"], losses.get("constant")
+    if constant is not None and model.value > constant.value:
+        sure = model.low is not None and model.low > constant.value
+        yield Note.of("model-loses-to-constant", model=model.value, constant=constant.value, sure=sure)
+
+
+def _constant(losses: Mapping[str, Number]) -> Iterator[Note]:
     scrubbed, constant = losses["scrubbed"], losses.get("constant")
     if constant is None:
         return
     if scrubbed.value > constant.value:
         sure = scrubbed.low is not None and scrubbed.low > constant.value
-        yield (
-            f"Worse than the constant model{'' if sure else ' (not beyond sampling error)'}: the scrubbed loss is "
-            f"{scrubbed.value:.3f}, always predicting the base rate costs {constant.value:.3f}. A high fraction "
-            "recovered "
-            "against the null does not make this an account of the model's performance."
-        )
+        yield Note.of("worse-than-constant", scrubbed=scrubbed.value, constant=constant.value, sure=sure)
     elif scrubbed.high is not None and scrubbed.high > constant.value:
-        yield f"Not distinguishable from the constant model ({constant.value:.3f} nats) at this sample size."
+        yield Note.of("like-constant", scrubbed=scrubbed.value, constant=constant.value)
 
 
-def _mean_ablation(losses: Mapping[str, Number], recovered: Sequence[Recovered]) -> Iterator[str]:
-    null = next((r for r in recovered if r.baseline == "null"), None)
+def _units(units: int, losses: Mapping[str, Number]) -> Iterator[Note]:
+    if units < _FEW:
+        yield Note.of("few-references", units=units)
+    if "constant" in losses and abs(losses["constant"].value) < _NOTHING:
+        yield Note.of("one-class")
+
+
+def _changed(recovered: Sequence[Recovered], measures: Sequence[MeasureValue]) -> Iterator[Note]:
+    """Predictions that change more often than the fraction lets one expect."""
+    null = next((one for one in recovered if one.baseline == "null"), None)
+    changed = next((one.value for one in measures if one.name == "changed"), None)
+    if null is None or null.fraction is None or changed is None or changed.low is None:
+        return
+    if changed.low > max(_CHANGED, 2 * (1 - null.fraction.value)):
+        values = {"changed": changed.value, "fraction": null.fraction.value}
+        yield Note.of("changed-despite-fraction", **values, baseline="null")
+
+
+def _places(losses: Mapping[str, Number], recovered: Sequence[Recovered]) -> Iterator[Note]:
+    """Where means in place of the unclaimed, with the claimed nodes left whole, keep more than the scrub does."""
+    null = next((one for one in recovered if one.baseline == "null"), None)
     if "mean rest" not in losses or null is None or null.fraction is None:
         return
-    gap = losses["null"].value - losses["model"].value
-    mean_kept = 1 - (losses["mean rest"].value - losses["model"].value) / gap
-    if mean_kept - null.fraction.value > _HIDDEN:
-        yield (
-            f"Mean ablation hides what resampling shows: with everything unclaimed at its mean {100 * mean_kept:.1f} % "
-            "is "
-            f"recovered, resampled {100 * null.fraction.value:.1f} %."
-        )
+    kept = fraction(
+        {**{name: loss.value for name, loss in losses.items()}, "scrubbed": losses["mean rest"].value}, "null"
+    )
+    if kept - null.fraction.value > _HIDDEN:
+        yield Note.of("places-not-features", kept=float(kept), fraction=null.fraction.value)
 
 
-def _cancellation(found: Cancellation) -> Iterator[str]:
-    worse, better = found.worse.value, found.better.value
-    if better > _CANCELLED * worse and better > 2 * (found.better.se or 0.0) and better > 0.01:
-        yield (
-            f"Losses cancel: scrubbing raises them by {worse:.3f} nats on some inputs and lowers them by {better:.3f} "
-            "on others, so the mean difference says less than it seems to. Look at the losses per input."
-        )
+def _cancellation(found: Cancellation) -> Iterator[Note]:
+    share = found.share
+    if share is not None and share.low is not None and share.low > _HIDDEN:
+        yield Note.of("cancelled", worse=found.worse.value, better=found.better.value, share=share.value)
 
 
-def _strata(losses: Mapping[str, Number], strata: Sequence[Stratum]) -> Iterator[str]:
-    whole = losses["scrubbed"].value
-    bad = [s for s in strata if s.n > 1 and s.scrubbed.value > _STRATUM * whole and s.scrubbed.value - s.model > 0.1]
-    for stratum in sorted(bad, key=lambda s: -s.scrubbed.value)[:2]:
-        yield (
-            f"The failures sit where {stratum.name}: loss {stratum.scrubbed.value:.2f} there, {whole:.2f} overall"
-            f"{'' if stratum.accuracy is None else f' (accuracy {100 * stratum.accuracy:.0f} %)'}."
-        )
+def _strata(losses: Mapping[str, Number], strata: Sequence[Stratum]) -> Iterator[Note]:
+    """Strata in which scrubbing costs several times what it costs elsewhere, and not next to nothing."""
+    gap = losses["null"].value - losses["model"].value if "null" in losses else 0.0
+    bad: list[tuple[float, Stratum, float]] = []
+    for one in strata:
+        if one.n < 2 or one.rest_scrubbed is None or one.rest_model is None:
+            continue
+        here, elsewhere = one.scrubbed.value - one.model, one.rest_scrubbed.value - one.rest_model
+        error = ((one.scrubbed.se or 0.0) ** 2 + (one.rest_scrubbed.se or 0.0) ** 2) ** 0.5
+        if here > max(_TIMES * elsewhere, _HIDDEN * gap, 0.0) and here - elsewhere > _SURE * error:
+            bad.append((here, one, elsewhere))
+    for here, one, elsewhere in sorted(bad, key=lambda found: -found[0])[:2]:
+        where = {"feature": one.feature, "value": one.value, "n": one.n}
+        yield Note.of("stratum-fails", **where, here=here, elsewhere=elsewhere, accuracy=one.accuracy)
 
 
-def _claims(claims: Sequence[ClaimCounts]) -> Iterator[str]:
+def _claims(claims: Sequence[ClaimCounts]) -> Iterator[Note]:
     for claim in claims:
         if claim.draws and claim.self_share >= _MOSTLY_SELF:
-            yield (
-                f"The claim {claim.what} carries {claim.variable} is hardly tested: {100 * claim.self_share:.0f} % of "
-                "draws returned the input itself, because its feature has few inputs per value. Use a coarser "
-                "feature, more data, or a generated sampler."
-            )
+            code = "claim-exchanges-nothing" if claim.self_share >= _ALL_SELF else "claim-hardly-tested"
+            yield Note.of(code, what=claim.what, variable=claim.variable, self_share=claim.self_share)
         if claim.near_ties:
-            yield (
-                f"Feature {claim.feature} has {claim.near_ties} near ties: values that a rounding barely sent one way. "
-                "Widen the tolerance or compute the feature exactly."
-            )
-
-
-def _trivial(exchanged: bool) -> Iterator[str]:
-    if not exchanged:
-        yield (
-            "No activation is ever exchanged: this hypothesis says that everything matters, and passes whatever the "
-            "model does."
-        )
+            yield Note.of("near-ties", feature=claim.feature, near_ties=claim.near_ties)

@@ -1,81 +1,36 @@
-"""The run record: what was claimed, on what, with which choices, and what came out. Versioned; reading it needs no
-torch.
+"""The run record: what was claimed, on what, with which choices, and what came out. Data only, versioned; sentences
+about it are written in `scrubbing.report`, and reading it needs no torch.
 """
 
 from __future__ import annotations
 
-import math
+import warnings
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from scrubbing.stats.intervals import Estimate
+from scrubbing.records import older
+from scrubbing.records.measured import (
+    Cancellation,
+    ControlValue,
+    Equivalent,
+    MeasureValue,
+    Number,
+    Recalibrated,
+    Recovered,
+    SharedTrait,
+    Slice,
+    Stratum,
+    Strict,
+    WorstInput,
+)
 
-VERSION = 2
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Number(_Strict):
-    """An estimate with its standard error and interval; None where there is none (see `Estimate`)."""
-
-    value: float
-    se: float | None
-    low: float | None
-    high: float | None
-
-    @classmethod
-    def of(cls, estimate: Estimate) -> Number:
-        """From an estimate."""
-        return cls(value=estimate.value, se=estimate.se, low=estimate.low, high=estimate.high)
-
-    def __str__(self) -> str:
-        return str(Estimate(self.value, self.se, self.low, self.high, 0))
+VERSION = 3
+NUMERICS = 2
+"""Version of draws and evaluation: raised where the same seed gives other draws, or the same draws other numbers."""
 
 
-class Recovered(_Strict):
-    """Loss recovered against one baseline."""
-
-    baseline: str
-    meaning: str
-    """The baseline in words."""
-    fraction: Number | None
-    """None where model and baseline cannot be told apart."""
-    nats: Number
-    """Scrubbed loss minus model loss."""
-
-    @property
-    def nines(self) -> float | None:
-        """`-log10(1 - fraction)`: 1 at 90 %, 2 at 99 %; None without a fraction, below 0 and at a perfect one."""
-        if self.fraction is None or not 0 <= self.fraction.value < 1:
-            return None
-        return -math.log10(1 - self.fraction.value)
-
-
-class Stratum(_Strict):
-    """Losses on the references where a feature has one value."""
-
-    name: str
-    n: int
-    model: float
-    scrubbed: Number
-    accuracy: float | None
-    """Fraction of draws whose most likely prediction is right; None where there are no classes."""
-
-
-class Slice(_Strict):
-    """Losses on a further set of positions."""
-
-    name: str
-    counted: int
-    """Positions, summed over the references."""
-    losses: dict[str, Number]
-    recovered: list[Recovered]
-
-
-class ClaimCounts(_Strict):
+class ClaimCounts(Strict):
     """What was drawn for one claim."""
 
     path: str
@@ -95,7 +50,7 @@ class ClaimCounts(_Strict):
     """Values that a rounding nearly sent the other way."""
 
 
-class VariableNode(_Strict):
+class VariableNode(Strict):
     """One variable of the interpretation."""
 
     name: str
@@ -107,7 +62,7 @@ class VariableNode(_Strict):
     """Of the feature's values on the dataset: a feature whose body changed has another."""
 
 
-class Branch(_Strict):
+class Branch(Strict):
     """One claim of the correspondence, in the order of a walk from the root."""
 
     path: str
@@ -126,7 +81,7 @@ class Branch(_Strict):
     """The input that what it leaves unclaimed held."""
 
 
-class ModelNode(_Strict):
+class ModelNode(Strict):
     """What the hypothesis says of one node of the model."""
 
     name: str
@@ -138,7 +93,7 @@ class ModelNode(_Strict):
     wherever it is read."""
 
 
-class Size(_Strict):
+class Size(Strict):
     """How much of model and input the hypothesis keeps, without which no score means anything."""
 
     claims: int
@@ -152,48 +107,28 @@ class Size(_Strict):
     """Entropy of the inputs themselves: log2 of their number."""
 
 
-class Cancellation(_Strict):
-    """Whether a small mean difference hides large ones of both signs. Per-input loss differences, in nats."""
+class Note(Strict):
+    """Something a reader must know before quoting the score; put into words by `scrubbing.report`."""
 
-    worse: Number
-    """Mean of the increases, scrubbed over model, counted as 0 where there is none."""
-    better: Number
-    """Mean of the decreases, likewise, as a positive number."""
-    correlation: float | None
-    """Of the losses of model and scrubbed model over inputs; None where one does not vary."""
+    code: str
+    """Which sentence; `text` where `values` holds the sentence itself, in records older than version 3."""
+    values: dict[str, bool | int | float | str | None] = Field(default={})
 
-
-class Recalibrated(_Strict):
-    """The scrubbed model after the best affine recalibration of its logits, on references not used to fit it.
-
-    Resampling leaves a model confident where it is wrong; a temperature takes that part of the loss away.
-    """
-
-    temperature: float | None
-    """The logits are divided by it; None where they tell nothing and count for nothing."""
-    prior: float
-    """Weight of the log base rates added to them."""
-    loss: Number
-    """Mean loss on the held-out half."""
-    before: Number
-    """The same without recalibration."""
-    references: int
-    """Held-out references."""
+    @classmethod
+    def of(cls, code: str, /, **values: bool | int | float | str | None) -> Note:
+        """`Note.of("few-references", units=12)`."""
+        return cls(code=code, values=values)
 
 
-class Equivalent(_Strict):
-    """The amount of training at which the model itself had the scrubbed model's loss."""
+class ClaimCost(Strict):
+    """What exchanging one thing costs, all else being left as it is: the loss minus the model's."""
 
-    what: str
-    """The series, in words."""
-    unit: str
-    amount: Number | None
-    """None if the scrubbed loss is worse than the first, or better than the last point of the series."""
-    told: str
-    """In words."""
+    path: str
+    """Of the claim; empty for what is unclaimed."""
+    cost: Number
 
 
-class PerInput(_Strict):
+class PerInput(Strict):
     """Where the values per reference input are."""
 
     file: str
@@ -202,55 +137,14 @@ class PerInput(_Strict):
     rows: int
 
 
-class MeasureValue(_Strict):
-    """A measure per input and draw, averaged over references and draws."""
-
-    name: str
-    meaning: str
-    """In words."""
-    unit: str
-    """`share` for a fraction of counted positions, shown in %; else the unit itself, such as `nats`."""
-    value: Number
-
-
-class ControlValue(_Strict):
-    """What came out of the same hypothesis on another model, other data or other features."""
-
-    name: str
-    meaning: str
-    """In words: what was changed."""
-    expected: Literal["fails", "holds"]
-    """Whether a true hypothesis about the model as it is should lose its loss recovered here, or keep it."""
-    losses: dict[str, Number]
-    """`model`, `scrubbed` and the baselines, of the control."""
-    recovered: list[Recovered]
-
-
-class Note(_Strict):
-    """Something a reader must know before quoting the score; put into words by `scrubbing.report`."""
-
-    code: str
-    """Which sentence; `text` where `values` holds the sentence itself, in records older than version 3."""
-    values: dict[str, float | int | str | bool | None] = {}
-
-
-class ClaimCost(_Strict):
-    """What exchanging one thing costs, all else being left as it is: the loss minus the model's."""
-
-    path: str
-    """Of the claim; empty for what is unclaimed."""
-    what: str
-    nats: Number
-
-
-class Accepted(_Strict):
+class Accepted(Strict):
     """Why a record is a snapshot that later runs are held against."""
 
     reason: str
     when: str
 
 
-class Source(_Strict):
+class Source(Strict):
     """Where the hypothesis is defined."""
 
     address: str
@@ -259,7 +153,7 @@ class Source(_Strict):
     line: int | None
 
 
-class Choices(_Strict):
+class Choices(Strict):
     """Everything that changes the number."""
 
     references: int
@@ -275,18 +169,18 @@ class Choices(_Strict):
     clusters: str | None = None
     """Feature whose equal values make references one unit; None: every reference is one."""
     interval: str = "percentile bootstrap over references, 95 %"
-    numerics: int = 2
-    """Version of draws and evaluation; records of different ones are not compared input by input. 1: streams were named
-    by the words of claims. 2: by their structure."""
+    numerics: int = NUMERICS
+    """See `NUMERICS`; records of different ones are not compared input by input."""
 
 
-class Provenance(_Strict):
+class Provenance(Strict):
     """What ran, on what, and how long it took."""
 
     model: str
     model_fingerprint: str
     data: str
     data_fingerprint: str
+    """Of the inputs in scope."""
     inputs_in_scope: int
     versions: dict[str, str]
     seconds: float
@@ -300,61 +194,96 @@ class Provenance(_Strict):
     """Revision of the folder it was run in; with a + where files differed from it."""
 
 
-class RunRecord(_Strict):
+class RunRecord(Strict):
     """One hypothesis scrubbed once."""
 
-    version: Literal[1, 2] = VERSION
+    version: Literal[3] = VERSION
     hypothesis: str
     """Name."""
     claim: str
     """The claim as a sentence."""
     scope: str | None
-    tree: str
-    """The tree of claims with one sampled input per claim, as text."""
     stored: dict[str, Any] | None
     """The hypothesis as JSON; None where one of its functions has no address."""
     choices: Choices
     losses: dict[str, Number]
-    """Mean losses: model, scrubbed, and each baseline."""
+    """Mean losses: `model`, `scrubbed`, and each baseline."""
     recovered: list[Recovered]
-    accuracy: Number | None = None
-    kl: Number | None = None
-    """KL(model || scrubbed), nats per counted position, averaged over inputs and draws."""
-    changed: Number | None = None
-    """Fraction of draws in which the most likely prediction differs from the model's."""
-    measures: list[MeasureValue] = []
-    controls: list[ControlValue] = []
+    measures: list[MeasureValue]
     strata: list[Stratum]
-    slices: list[Slice] = []
+    slices: list[Slice] = Field(default=[])
+    controls: list[ControlValue] = Field(default=[])
     counted: int | None = None
     """Counted positions, summed over the references; None in records that are older than losses per position."""
     zero: str = "null"
     """The baseline that 0 % recovered stands for in tables."""
     claims: list[ClaimCounts]
-    notes: list[str]
-    """What a reader must know before quoting the score, in sentences."""
+    exchanged: bool
+    """Whether any activation came from another input than the reference."""
+    notes: list[Note]
+    """What a reader must know before quoting the score."""
     provenance: Provenance
     hash: str | None = None
     """Of what is claimed (`Hypothesis.hash`); None where the hypothesis cannot be stored."""
     source: Source | None = None
-    variables: list[VariableNode] = []
-    branches: list[Branch] = []
-    nodes: list[ModelNode] = []
+    variables: list[VariableNode] = Field(default=[])
+    branches: list[Branch] = Field(default=[])
+    claims_text: str | None = None
+    """The claims as text, of records of version 1, which have no branches."""
+    nodes: list[ModelNode] = Field(default=[])
     size: Size | None = None
     cancellation: Cancellation | None = None
     recalibrated: Recalibrated | None = None
     equivalent: Equivalent | None = None
+    worst: list[WorstInput] = Field(default=[])
+    """The references that scrubbing costs most, the worst first."""
+    shared: list[SharedTrait] = Field(default=[])
+    """What the worst have in common."""
+    references_digest: str | None = None
+    """Of the ids of the references."""
     inputs: PerInput | None = None
     """None where only the record was kept."""
-    claim_costs: list[ClaimCost] = []
+    claim_costs: list[ClaimCost] = Field(default=[])
     """Measured for snapshots, and where a gate failed."""
     accepted: Accepted | None = None
     """None where the record is not a snapshot."""
 
     @model_validator(mode="before")
     @classmethod
-    def _first_numerics(cls, value: Any) -> Any:
-        """Records from before there was a second numbering of draws do not say that theirs is the first."""
-        if isinstance(value, dict) and isinstance(value.get("choices"), dict):
-            return value | {"choices": {"numerics": 1} | value["choices"]}
-        return value
+    def _of_any_version(cls, given: Any) -> Any:
+        return older.upgraded(given) if isinstance(given, dict) else given
+
+    @field_validator("losses")
+    @classmethod
+    def _has_both(cls, losses: dict[str, Number]) -> dict[str, Number]:
+        if missing := {"model", "scrubbed"} - losses.keys():
+            raise ValueError(f"no loss of the {' and '.join(sorted(missing))}")
+        return losses
+
+    def measure(self, name: str) -> MeasureValue | None:
+        """A measure by its name, such as `kl`; None where it was not measured."""
+        return next((one for one in self.measures if one.name == name), None)
+
+    def recovered_of(self, baseline: str) -> Recovered | None:
+        """What is recovered of a baseline; None where it was not computed."""
+        return next((one for one in self.recovered if one.baseline == baseline), None)
+
+    @property
+    def accuracy(self) -> Number | None:
+        """Deprecated: `measure("accuracy").value`."""
+        return self._old_measure("accuracy")
+
+    @property
+    def kl(self) -> Number | None:
+        """Deprecated: `measure("kl").value`."""
+        return self._old_measure("kl")
+
+    @property
+    def changed(self) -> Number | None:
+        """Deprecated: `measure("changed").value`."""
+        return self._old_measure("changed")
+
+    def _old_measure(self, name: str) -> Number | None:
+        warnings.warn(f"record.{name} is record.measure({name!r}).value now", DeprecationWarning, stacklevel=3)
+        found = self.measure(name)
+        return None if found is None else found.value

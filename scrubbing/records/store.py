@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def load_inputs(record: RunRecord, path: str | Path) -> Inputs | None:
     return Inputs.from_parquet(content)
 
 
-def found(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
+def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
     """Every record in a folder and its subfolders, by path; a file that is damaged comes as its error.
 
     Raises:
@@ -93,6 +94,12 @@ def found(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
             yield path, load(path)
         except FileError as error:
             yield path, error
+
+
+def found(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
+    """Deprecated: `records_in`."""
+    warnings.warn("store.found is store.records_in now", DeprecationWarning, stacklevel=2)
+    return records_in(where)
 
 
 def file_name(record: RunRecord) -> str:

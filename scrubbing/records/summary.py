@@ -9,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.errors import NoFraction
-from scrubbing.metrics.recovered import loss_recovered
-from scrubbing.records.inputs import LOSS, MEASURE, SLICE, STRATUM, Inputs
-from scrubbing.records.schema import Cancellation, MeasureValue, Number, Recovered, Slice, Stratum
+from scrubbing.metrics.recovered import loss_recovered, told_apart
+from scrubbing.records.inputs import LOSS, LOWERED, MEASURE, RAISED, SLICE, STRATUM, Inputs, digest
+from scrubbing.records.measured import Cancellation, MeasureValue, Number, Recovered, Slice, Stratum
+from scrubbing.records.older import MEASURES
+from scrubbing.records.worst import shared, worst
+from scrubbing.stats.influence import Influence, mean_loss
 from scrubbing.stats.intervals import Bootstrap
 
 Floats = NDArray[np.float64]
 
 
 def summarise(
-    inputs: Inputs, meanings: Mapping[str, str], seed: int, measures: Mapping[str, tuple[str, str]]
+    inputs: Inputs, meanings: Mapping[str, str], seed: int, measures: Mapping[str, tuple[str, str]] = MEASURES
 ) -> dict[str, Any]:
     """The fields of a record that follow from its values per input.
 
@@ -28,30 +31,39 @@ def summarise(
         seed: of the bootstrap.
         measures: meaning in words and unit of each measure; those without a column are left out.
     """
-    losses, fractions = estimates(inputs, meanings, seed)
     columns = {name: column for name, column in inputs.names(MEASURE).items() if name in measures}
-    taken = bootstrap(inputs, columns, "counted", seed) if columns else None
-    values = {name: Number.of(taken.mean(name)) for name in columns} if taken is not None else {}
+    measured = bootstrap(inputs, columns, "counted", seed) if columns else None
+    whole = bootstrap(inputs, inputs.names(LOSS) | _differences(inputs), "weight", seed)
+    losses, fractions = _estimates(whole, list(inputs.names(LOSS)), meanings)
+    found = worst(inputs)
     return {
         "losses": losses,
         "recovered": fractions,
         "measures": [
-            MeasureValue(name=name, meaning=meaning, unit=unit, value=values[name])
+            MeasureValue(name=name, meaning=meaning, unit=unit, value=Number.of(measured.mean(name)))
             for name, (meaning, unit) in measures.items()
-            if name in values
+            if measured is not None and name in columns
         ],
-        **{name: values.get(name) for name in ("accuracy", "kl", "changed")},
         "strata": [one for name, of in inputs.names(STRATUM).items() for one in _strata(inputs, name, of, seed)],
         "slices": list(_slices(inputs, meanings, seed)),
         "counted": int(inputs["counted"].sum()),
-        "cancellation": _cancellation(inputs, seed),
+        "cancellation": _cancellation(inputs, whole),
+        "worst": found,
+        "shared": shared(inputs, found),
+        "references_digest": digest(np.sort(inputs["id"]).astype("<i8").tobytes()),
     }
 
 
 def estimates(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> tuple[dict[str, Number], list[Recovered]]:
     """Mean losses, and what is recovered of each baseline."""
-    whole = bootstrap(inputs, inputs.names(LOSS), "weight", seed)
-    losses = {name: Number.of(whole.mean(name)) for name in whole.columns}
+    names = inputs.names(LOSS)
+    return _estimates(bootstrap(inputs, names, "weight", seed), list(names), meanings)
+
+
+def _estimates(
+    whole: Bootstrap, names: list[str], meanings: Mapping[str, str]
+) -> tuple[dict[str, Number], list[Recovered]]:
+    losses = {name: Number.of(whole.mean(name)) for name in names}
     return losses, [_recovered(whole, name, meanings) for name in meanings if name in whole.columns]
 
 
@@ -65,17 +77,17 @@ def _recovered(losses: Bootstrap, baseline: str, meanings: Mapping[str, str]) ->
         fraction: Number | None = Number.of(loss_recovered(losses, baseline))
     except NoFraction:
         fraction = None
-    nats = losses.of(lambda means: means["scrubbed"] - means["model"])
-    return Recovered(baseline=baseline, meaning=meanings[baseline], fraction=fraction, nats=Number.of(nats))
+    lost = losses.of(lambda means: means["scrubbed"] - means["model"])
+    return Recovered(baseline=baseline, meaning=meanings[baseline], fraction=fraction, lost=Number.of(lost))
 
 
 def _slices(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> list[Slice]:
     weights = {name: w for name, w in inputs.names(SLICE).items() if name.endswith(".weight")}
-    found: list[Slice] = []
+    slices: list[Slice] = []
     for name in (name.removesuffix(".weight") for name in weights):
         before = f"{SLICE}{name}"
         whole = bootstrap(inputs, inputs.names(f"{before}.{LOSS}"), f"{before}.weight", seed)
-        found.append(
+        slices.append(
             Slice(
                 name=name,
                 counted=int(inputs[f"{before}.weight"].sum()),
@@ -83,44 +95,58 @@ def _slices(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> list[Slic
                 recovered=[_recovered(whole, one, meanings) for one in meanings if one in whole.columns],
             )
         )
-    return found
+    return slices
 
 
 def _strata(inputs: Inputs, name: str, values: NDArray[Any], seed: int) -> list[Stratum]:
-    found: list[Stratum] = []
+    strata: list[Stratum] = []
     for value in np.unique(values)[::-1]:
-        here = inputs.rows(np.flatnonzero(values == value))
+        chosen = values == value
+        here, rest = (inputs.rows(np.flatnonzero(rows)) for rows in (chosen, ~chosen))
         if not here["weight"].any():
             continue
         losses = {one: here[f"{LOSS}{one}"] for one in ("scrubbed", "model")}
         part = bootstrap(here, losses, "weight", seed)
-        right = here.columns.get(f"{MEASURE}accuracy")
-        found.append(
+        right = here.get(f"{MEASURE}accuracy")
+        elsewhere = rest.losses() if rest["weight"].any() else None
+        strata.append(
             Stratum(
-                name=stratum_name(name, value),
+                feature=name,
+                value=value.item(),
                 n=len(here),
                 model=part.mean("model").value,
                 scrubbed=Number.of(part.mean("scrubbed")),
                 accuracy=None if right is None else float(np.average(right, weights=here["counted"])),
+                rest_model=None if elsewhere is None else mean_loss(elsewhere, "model").estimate,
+                rest_scrubbed=None if elsewhere is None else _without_interval(mean_loss(elsewhere)),
             )
         )
-    return found
+    return strata
 
 
-def stratum_name(feature: str, value: Any) -> str:
-    """The inputs where a feature has a value, in words."""
-    if isinstance(value, (bool, np.bool_)):
-        return feature if value else f"not {feature}"
-    return f"{feature} = {value}"
+def _without_interval(x: Influence) -> Number:
+    return Number(value=x.estimate, se=x.se if x.n > 1 else None, low=None, high=None)
 
 
-def _cancellation(inputs: Inputs, seed: int) -> Cancellation:
+def _differences(inputs: Inputs) -> dict[str, Floats]:
+    """What scrubbing adds to the loss of each input, and what it takes away; of the mean over draws in older tables."""
+    if RAISED in inputs:
+        return {name: inputs[name] for name in (RAISED, LOWERED)}
+    rise = inputs[f"{LOSS}scrubbed"] - inputs[f"{LOSS}model"]
+    return {RAISED: rise.clip(min=0), LOWERED: (-rise).clip(min=0)}
+
+
+def _cancellation(inputs: Inputs, whole: Bootstrap) -> Cancellation:
     scrubbed, model = inputs[f"{LOSS}scrubbed"], inputs[f"{LOSS}model"]
-    rise = scrubbed - model
-    both = bootstrap(inputs, {"worse": rise.clip(min=0), "better": (-rise).clip(min=0)}, "weight", seed)
-    varied = len(rise) > 1 and scrubbed.std() > 0 and model.std() > 0
+    varied = len(model) > 1 and scrubbed.std() > 0 and model.std() > 0
+    share = None
+    if "null" in whole.columns:
+        gap = whole.of(lambda means: means["null"] - means["model"])
+        if told_apart(gap.value, gap.se):
+            share = Number.of(whole.of(lambda means: means[LOWERED] / (means["null"] - means["model"])))
     return Cancellation(
-        worse=Number.of(both.mean("worse")),
-        better=Number.of(both.mean("better")),
+        worse=Number.of(whole.mean(RAISED)),
+        better=Number.of(whole.mean(LOWERED)),
         correlation=float(np.corrcoef(scrubbed, model)[0, 1]) if varied else None,
+        share=share,
     )

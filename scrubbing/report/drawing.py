@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scrubbing.numbers import RECOVERED, Form
 from scrubbing.records.inputs import LOSS, Inputs
-from scrubbing.records.schema import Number, RunRecord
-from scrubbing.report.words import of, share, unit
+from scrubbing.records.schema import Number
 
 POINTS = 1_500
 """Most points of a scatter."""
 FLOOR = 1e-3
-"""Losses of fewer nats are drawn here on a logarithmic axis; nobody needs to tell them apart."""
+"""Losses below this are drawn here on a logarithmic axis; nobody needs to tell them apart."""
 LEAST = -100.0
 """Per cent recovered at which an axis ends at the latest: what is worse is an arrow, and a number."""
 
@@ -44,7 +44,12 @@ class Axis:
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [(self.at(i * step), f"{round(i * step, 10):g}") for i in range(first, last + 1)]
+        return [(self.at(i * step), f"{i * step + 0.0:.6g}") for i in range(first, last + 1)]
+
+
+def axis(low: float, high: float) -> Axis:
+    """An axis that has a width also where all values are one."""
+    return Axis(low, high if high > low else low + max(1.0, abs(low)))
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Mark:
     """One value: a row with a name, the value in words, and a glyph with its interval."""
 
     name: str
-    told: str
+    text: str
     kind: str
     """The glyph: `model`, `scrubbed`, `baseline`, or `outside` for a value left of the axis."""
     at: float
@@ -66,50 +71,39 @@ class Scale:
 
     title: str
     axis: Axis
-    marks: list[Mark]
-    guides: list[float] = field(default_factory=list)
+    marks: Sequence[Mark]
+    guides: Sequence[float] = field(default_factory=list)
     """Places of dashed lines through all rows."""
 
 
-def loss_scale(record: RunRecord) -> Scale:
-    """Model, scrubbed model, and every baseline from the best to the worst, on one axis of losses."""
-    losses = record.losses
-    highest = max(one.value if one.high is None else one.high for one in losses.values())
-    axis = Axis(min(0.0, *(one.value for one in losses.values())), highest if highest > 0 else 1.0)
-    named = [name for name in ("model", "scrubbed") if name in losses]
-    order = named + sorted(losses.keys() - set(named), key=lambda name: losses[name].value)
-    kinds = {name: name for name in named}
-    marks = [_mark(axis, name, losses[name], str(losses[name]), kinds.get(name, "baseline")) for name in order]
-    return Scale(f"Loss, {unit(record)}", axis, marks, [axis.at(losses[name].value) for name in named])
+def losses(title: str, values: Sequence[tuple[str, Number]], form: Form) -> Scale:
+    """Model and scrubbed model, and every baseline from the best to the worst, on one axis."""
+    by_name = dict(values)
+    ends = [end for one in by_name.values() for end in (one.value, one.high) if end is not None]
+    scale = axis(min([0.0, *ends]), max(ends))
+    named = [name for name in ("model", "scrubbed") if name in by_name]
+    order = named + sorted(by_name.keys() - set(named), key=lambda name: by_name[name].value)
+    marks = [_mark(scale, name, by_name[name], form, name if name in named else "baseline") for name in order]
+    return Scale(title, scale, marks, [scale.at(by_name[name].value) for name in named])
 
 
-def recovered_scale(record: RunRecord) -> Scale:
-    """What one record recovers of each baseline."""
-    return _fractions("Loss recovered, %", [(one.baseline, one.fraction) for one in record.recovered])
+def fractions(title: str, values: Iterable[tuple[str, Number | None]], form: Form = RECOVERED) -> Scale | None:
+    """Fractions on an axis up to 100 %; None where there are none."""
+    there = [(name, one) for name, one in values if one is not None]
+    if not there:
+        return None
+    ends = [100 * end for _, one in there for end in (one.value, one.low) if end is not None]
+    most = max(100 * one.value for _, one in there)
+    scale = Axis(max(LEAST, min([0.0, *ends])), max(100.0, min(most, 200.0)))
+    marks = [_mark(scale, name, one, form, "scrubbed", 100.0) for name, one in there]
+    return Scale(title, scale, marks, [scale.at(0.0)] if scale.low < 0 else [])
 
 
-def compared_scale(records: Sequence[RunRecord], names: Iterable[str]) -> Scale:
-    """What several records recover of the zero of the first."""
-    zero = records[0].zero
-    found = [(name, of(record, zero)) for name, record in zip(names, records, strict=True)]
-    return _fractions(f"Loss recovered of {zero}, %", [(name, one and one.fraction) for name, one in found])
-
-
-def _fractions(title: str, rows: Iterable[tuple[str, Number | None]]) -> Scale:
-    there = [(name, fraction) for name, fraction in rows if fraction is not None]
-    ends = [100 * (fraction.value if fraction.low is None else fraction.low) for _, fraction in there]
-    axis = Axis(max(LEAST, min([0.0, *ends])), 100.0)
-    marks: list[Mark] = []
-    for name, one in there:
-        scaled = Number(value=100 * one.value, se=None, low=one.low and 100 * one.low, high=one.high and 100 * one.high)
-        marks.append(_mark(axis, name, scaled, share(one), "scrubbed"))
-    return Scale(title, axis, marks, [axis.at(0.0)] if axis.low < 0 else [])
-
-
-def _mark(axis: Axis, name: str, number: Number, told: str, kind: str) -> Mark:
+def _mark(scale: Axis, name: str, number: Number, form: Form, kind: str, times: float = 1.0) -> Mark:
     low, high = (number.value if end is None else end for end in (number.low, number.high))
-    outside = number.value < axis.low
-    return Mark(name, told, "outside" if outside else kind, axis.at(number.value), axis.at(low), axis.at(high))
+    text = form.interval(number.value, number.low, number.high)
+    kind = "outside" if times * number.value < scale.low else kind
+    return Mark(name, text, kind, *(scale.at(times * value) for value in (number.value, low, high)))
 
 
 @dataclass(frozen=True)
@@ -117,10 +111,15 @@ class Scatter:
     """Loss of the model against that of the scrubbed model, a point per input, on two equal axes."""
 
     axis: Axis
-    points: list[tuple[float, float]]
+    points: Sequence[tuple[float, float]]
     """Per cent of the width, and of the height from below."""
     total: int
     """Inputs, of which some may be left out."""
+    across: str = ""
+    """Label of the horizontal axis,"""
+    up: str = ""
+    """and of the vertical one."""
+    caption: str = ""
 
 
 def scatter(inputs: Inputs) -> Scatter | None:
@@ -129,20 +128,14 @@ def scatter(inputs: Inputs) -> Scatter | None:
     Of more than `POINTS` inputs, every so-many-th in the order of the difference is shown: both extremes, and the
     shape of what lies between. Axes are logarithmic where most losses are less than a hundredth of the highest.
     """
-    model, scrubbed, _ = losses(inputs)
-    if not len(model):
+    rows = inputs.counted()
+    if not len(rows):
         return None
+    model, scrubbed = (np.asarray(rows[LOSS + name], dtype=float) for name in ("model", "scrubbed"))
     order = np.argsort(scrubbed - model, kind="stable")
     shown = order[np.unique(np.linspace(0, len(order) - 1, min(POINTS, len(order))).round().astype(int))]
     both = np.concatenate([model, scrubbed])
     high = max(float(both.max()), 10 * FLOOR)
     log = bool(both.min() >= 0 and np.median(both) < high / 100)
-    axis = Axis(FLOOR, high, log) if log else Axis(min(0.0, float(both.min())), high)
-    return Scatter(axis, [(axis.at(float(model[i])), axis.at(float(scrubbed[i]))) for i in shown], len(model))
-
-
-def losses(inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Losses of model and scrubbed model, and the rows they are of: inputs in which anything is counted."""
-    rows = np.flatnonzero(inputs["weight"] > 0) if "weight" in inputs else np.arange(len(inputs))
-    model, scrubbed = (np.asarray(inputs[LOSS + name], dtype=float)[rows] for name in ("model", "scrubbed"))
-    return model, scrubbed, rows
+    scale = Axis(FLOOR, high, log) if log else Axis(min(0.0, float(both.min())), high)
+    return Scatter(scale, [(scale.at(float(model[i])), scale.at(float(scrubbed[i]))) for i in shown], len(model))

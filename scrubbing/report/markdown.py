@@ -1,24 +1,45 @@
-"""Records as Markdown, for the job summary of a CI run."""
+"""Records as Markdown, for the job summary of a CI run: the view laid out, nothing in a record being markup."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
-from scrubbing.records.schema import Branch, RunRecord
-from scrubbing.report import words
+from scrubbing.records.schema import RunRecord
+from scrubbing.report.terminal import lines
+from scrubbing.report.view import (
+    Entry,
+    Fact,
+    Facts,
+    Grid,
+    Section,
+    Sentences,
+    Source,
+    Table,
+    Tree,
+    Twig,
+    Verdict,
+    entries,
+    overview,
+    scope,
+    view,
+)
 
 EDGES, CHARACTERS = 500, 50_000
 """What mermaid draws at most, as configured by default."""
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
+_ORDER = ("fail", "inconclusive", "pass")
+_OPENS = r"\A(?=[-+](?:\s|\Z)|=+\s*\Z|\d+[.)](?:\s|\Z))"
+"""Where a text would open a list, or underline a heading."""
 _POINTER = "\n*Cut here: a job summary has a limit. The HTML page has everything.*\n"
 
 
-def markdown(records: Sequence[RunRecord], verdicts: Iterable[words.Verdict] = (), limit: int = 1_000_000) -> str:
+def markdown(records: Sequence[RunRecord | Entry], verdicts: Iterable[Verdict] = (), limit: int = 1_000_000) -> str:
     """Records for `$GITHUB_STEP_SUMMARY`: verdicts, a table, warnings, and the details folded.
 
     Args:
-        records: one per hypothesis, in this order.
+        records: in this order; an `Entry` brings what belongs to its record.
         verdicts: what a gate said, if one did.
         limit: in bytes of UTF-8. GitHub drops a summary of more than 1,024 KiB per step whole.
 
@@ -26,7 +47,10 @@ def markdown(records: Sequence[RunRecord], verdicts: Iterable[words.Verdict] = (
         At most `limit` bytes. Where not everything fits, whole blocks are left out at the end, and it says so.
     """
     verdicts = list(verdicts)
-    blocks = [*_verdicts(verdicts), _table(records), *_notes(records), *(_details(record) for record in records)]
+    shown = entries(records, verdicts=verdicts)
+    blocks = [*_verdicts([entry.verdict for entry in shown if entry.verdict is not None])]
+    if shown:
+        blocks += [_section(overview(shown), 3), *_notes(shown), *(_details(entry) for entry in shown)]
     whole = "\n".join(blocks)
     if len(whole.encode()) <= limit:
         return whole
@@ -45,106 +69,135 @@ def escaped(text: str) -> str:
 
     Entities rather than backslashes, because they also hold inside tables and HTML.
     """
-    flat = " ".join(text.split())
-    return re.sub(r"[&<>|`*\[\]~$\\#@]|(?<!\w)_|_(?!\w)", lambda found: f"&#{ord(found[0])};", flat)
+    flat = " ".join(_visible(text).split())
+    return re.sub(rf"[&<>|`*\[\]~$\\#@]|(?<!\w)_|_(?!\w)|{_OPENS}", lambda found: _entity(found[0]), flat)
 
 
-def _verdicts(verdicts: Sequence[words.Verdict]) -> list[str]:
-    order = ["fail", "inconclusive", "pass"]
+def _entity(found: str) -> str:
+    return f"&#{ord(found)};" if found else "&#8203;"  # a space of no width before what would open a list
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
     blocks: list[str] = []
-    for one in sorted(verdicts, key=lambda one: order.index(one.verdict)):
+    for one in sorted(verdicts, key=lambda one: _ORDER.index(one.verdict)):
         line = f"{_MARKS[one.verdict]} **{one.verdict}** {escaped(one.name)}: {escaped(one.reason)}\n"
         blocks.append(line + "".join(f"- {escaped(detail)}\n" for detail in one.details))
     return blocks
 
 
-def _table(records: Sequence[RunRecord]) -> str:
-    if not records:
-        return ""
-    zero = records[0].zero
-    heads = ["hypothesis", "model", "scrubbed", f"of {zero}", "of constant", "nats lost", "accuracy", "kept"]
-    rows = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
-    for record in records:
-        recovered = words.of(record, zero)
-        rows.append(
-            [
-                escaped(record.hypothesis) + (" **!**" if words.worse(record) else ""),
-                f"{record.losses['model'].value:.3f}",
-                str(record.losses["scrubbed"]),
-                words.percent(recovered, interval=True),
-                words.percent(words.of(record, "constant"), interval=True),
-                str(recovered.nats) if recovered else "-",
-                "" if record.accuracy is None else words.percentages(record.accuracy),
-                f"{record.size.bits:.1f} of {record.size.of_bits:.1f} bits" if record.size else "-",
-            ]
-        )
-    told = f"Losses in {words.unit(records[0])}, with 95 % intervals."
-    if any(map(words.worse, records)):
-        told += " **!** worse than the constant model."
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows) + f"\n{told}\n"
+def _notes(shown: Sequence[Entry]) -> Iterator[str]:
+    """What to know of each record, unfolded."""
+    for entry in shown:
+        for section in view(entry):
+            if section.name == "notes":
+                told = [f"> - {escaped(entry.record.hypothesis)}: {escaped(line)}\n" for line in _lines(section)]
+                yield "> [!WARNING]\n" + "".join(told)
 
 
-def _notes(records: Sequence[RunRecord]) -> list[str]:
-    blocks: list[str] = []
-    for record in records:
-        if record.notes:
-            told = [f"> - {escaped(record.hypothesis)}: {escaped(note)}\n" for note in record.notes]
-            blocks.append("> [!WARNING]\n" + "".join(told))
-    return blocks
+def _lines(section: Section) -> list[str]:
+    return [line for block in section.blocks if isinstance(block, Sentences) for line in block.lines]
 
 
-def _details(record: RunRecord) -> str:
-    _, _, tree = record.tree.partition("\n")
-    parts = [f"<details><summary>{escaped(record.hypothesis)}: {escaped(record.claim)}</summary>\n"]
-    if graph := mermaid(record.branches):
-        parts.append(f"```mermaid\n{graph}\n```\n")
-    elif record.branches:
-        parts.append("The graph of the claims is larger than mermaid draws.\n")
-    if tree:
-        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", tree)), default=0))
-        parts.append(f"{fence}text\n{tree}\n{fence}\n")
-    parts.append(_losses(record))
-    if record.strata:
-        parts.append("| stratum | references | model | scrubbed | accuracy |\n| --- | ---: | ---: | ---: | ---: |")
-        for one in record.strata:
-            cells = (escaped(one.name), f"{one.n:,}", f"{one.model:.3f}", str(one.scrubbed))
-            parts.append(f"| {' | '.join(cells)} | {'' if one.accuracy is None else f'{100 * one.accuracy:.1f} %'} |")
-        parts.append("")
-    if record.size:
-        parts.append(words.size(record.size) + "\n")
-    source, choices = record.provenance, record.choices
-    parts.append(
-        f"{choices.references:,} references x {choices.draws} draws, seed {choices.seed}; model "
-        f"{escaped(source.model)} `{source.model_fingerprint[:8]}`, "
-        f"data {escaped(source.data)} `{source.data_fingerprint[:8]}`.\n"
-    )
+def _details(entry: Entry) -> str:
+    title = f"{escaped(entry.record.hypothesis)}: {escaped(entry.record.claim)}"
+    parts = [f"<details><summary>{title}</summary>\n"]
+    parts += [f"{escaped(told)}\n"] if (told := scope(entry.record)) else []
+    parts += [_section(section, 4) for section in view(entry) if section.name not in ("notes", "verdict")]
     return "\n".join([*parts, "</details>\n"])
 
 
-def _losses(record: RunRecord) -> str:
-    rows = ["| | loss | recovered | meaning |\n| --- | ---: | ---: | --- |\n"]
-    meanings = words.meanings(record)
-    for name, loss in record.losses.items():
-        recovered = words.of(record, name)
-        told = words.percent(recovered, interval=True) if recovered else ""
-        rows.append(f"| {escaped(name)} | {loss} | {told} | {escaped(meanings[name])} |\n")
-    return "".join(rows)
+def _section(section: Section, level: int) -> str:
+    parts = [part for block in section.blocks if type(block) in _LAYOUTS for part in _LAYOUTS[type(block)](block)]
+    return "\n".join([f"{'#' * level} {escaped(section.title)}\n", *parts])
 
 
-def mermaid(branches: Sequence[Branch]) -> str | None:
+def _facts(facts: Facts) -> Iterator[str]:
+    rows = [fact for fact in facts.facts if fact.text]
+    if facts.title:
+        yield f"{escaped(facts.title)}\n"
+    yield "".join(
+        f"- {escaped(one.label)}: {_cell(one)}{f' ({escaped(one.words)})' if one.words else ''}\n" for one in rows
+    )
+
+
+def _table(table: Table) -> Iterator[str]:
+    if table.title:
+        yield f"{escaped(table.title)}\n"
+    rule = ["---" if i == 0 or head in table.wordy else "---:" for i, head in enumerate(table.heads)]
+    rows = [[escaped(head) for head in table.heads], rule, *([_cell(cell) for cell in row] for row in table.rows)]
+    yield "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    if table.caption:
+        yield f"{escaped(table.caption)}\n"
+
+
+def _cell(cell: Fact | str) -> str:
+    if isinstance(cell, str):
+        return escaped(cell)
+    text = escaped(cell.text)
+    if cell.emphasis in ("strong", "warn") and text:
+        text = f"**{text}**"
+    return f"{text} **!** {escaped(cell.warning)}" if cell.warning else text
+
+
+def _sentences(sentences: Sentences) -> Iterator[str]:
+    mark = "**!** " if sentences.kind == "note" else ""
+    yield "".join(f"- {mark}{escaped(line)}\n" for line in sentences.lines)
+
+
+def _tree(tree: Tree) -> Iterator[str]:
+    if graph := mermaid(tree.twigs):
+        yield f"```mermaid\n{graph}\n```\n"
+    yield from _source(Source(tree.title, "\n".join(lines(tree.twigs))))
+
+
+def _grid(grid: Grid) -> Iterator[str]:
+    yield f"{escaped(grid.title)}\n"
+    rows = [[escaped(name), escaped(", ".join(f"{grid.letters[state]} {node}" for node, state in nodes))]
+            for name, nodes in grid.rows]  # fmt: skip
+    yield "".join(f"| {' | '.join(row)} |\n" for row in [["layer", "nodes"], ["---", "---"], *rows])
+    yield "".join(f"- {letter} {escaped(state)}: {escaped(words)}\n" for state, letter, words in grid.legend)
+
+
+def _source(source: Source) -> Iterator[str]:
+    if source.machine or not source.text:
+        return
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", source.text)), default=0))
+    yield f"{escaped(source.title)}\n\n{fence}text\n{_visible(source.text)}\n{fence}\n"
+
+
+def _visible(text: str) -> str:
+    """Without control characters, which would end a fence's line or a terminal's patience."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text)
+
+
+def mermaid(twigs: Sequence[Twig]) -> str | None:
     """The claims as a mermaid flowchart, from the inputs' side up; None where it is empty or too large to be drawn."""
-    lines = ["flowchart BT"]
-    above: list[int] = []
-    for i, branch in enumerate(branches):
-        lines.append(f'  c{i}["{_label(branch.what)}<br/>{_label(branch.variable)}"]')
-        del above[branch.depth :]
-        if above:
-            lines.append(f"  c{i} --> c{above[-1]}")
-        above.append(i)
-    text = "\n".join(lines)
-    return text if 1 < len(branches) <= EDGES + 1 and len(text) <= CHARACTERS else None
+    nodes: list[str] = []
+
+    def add(twig: Twig, above: int | None) -> None:
+        i = len(nodes)
+        nodes.append(f'  c{i}["{_label(twig.node)}<br/>{_label(twig.variable)}"]')
+        if above is not None:
+            nodes[-1] += f"\n  c{i} --> c{above}"
+        for one in twig.below:
+            add(one, i)
+
+    for twig in twigs:
+        add(twig, None)
+    text = "\n".join(["flowchart BT", *nodes])
+    return text if 1 < len(nodes) <= EDGES + 1 and len(text) <= CHARACTERS else None
 
 
 def _label(text: str) -> str:
     flat = " ".join(text.split())
     return re.sub(r"[^\w .,:;=+()'/-]", lambda found: f"#{ord(found[0])};", flat)
+
+
+_LAYOUTS: dict[type, Callable[[Any], Iterator[str]]] = {
+    Facts: _facts,
+    Grid: _grid,
+    Sentences: _sentences,
+    Source: _source,
+    Table: _table,
+    Tree: _tree,
+}

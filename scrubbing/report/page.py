@@ -1,113 +1,93 @@
-"""Records as HTML: one self-contained page, and a fragment for notebooks."""
+"""Records as HTML: the view laid out as one self-contained page, or as a fragment for notebooks."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
-import numpy as np
 
 from scrubbing.records.inputs import Inputs
 from scrubbing.records.schema import RunRecord
-from scrubbing.report import drawing, pictures, words
+from scrubbing.report.drawing import Scale, Scatter
+from scrubbing.report.pictures import shortened
+from scrubbing.report.view import Block, Entry, Fact, Section, Verdict, entries, names, overview, scope, view
+from scrubbing.report.view.record import FOOTER, HEADING
+from scrubbing.report.view.several import title
 
-WORST = 10
-"""Inputs shown as text."""
-_LONGEST = 240
-"""Characters of an input that are shown."""
+
+@dataclass(frozen=True)
+class _Shown:
+    """A record as the template takes it."""
+
+    name: str
+    record: RunRecord
+    scope: str
+    sections: Sequence[Section]
+    open: bool
 
 
 def page(
-    records: Sequence[RunRecord],
-    inputs: Mapping[str, Inputs] | None = None,
+    records: Sequence[RunRecord | Entry],
+    inputs: Sequence[Inputs | None] | Mapping[str, Inputs] | None = None,
     history: Iterable[RunRecord] = (),
-    verdicts: Iterable[words.Verdict] = (),
+    verdicts: Iterable[Verdict] = (),
 ) -> str:
     """One HTML file that shows everything the records hold. It loads nothing and runs no script.
 
     Args:
-        records: one per hypothesis; several get an overview, a row each, in this order.
-        inputs: values per reference input, by name of the hypothesis.
+        records: several get an overview, a row each, in this order; an `Entry` brings what belongs to its record.
+        inputs: values per reference input, in the order of the records. (By name of the hypothesis: deprecated.)
         history: further records; those of the same hypotheses are shown beside them, in the order of time.
         verdicts: what a gate said, if one did.
 
     Returns:
         The text of the file. Equal arguments give equal texts.
+
+    Raises:
+        UsageError: SCR-PLOT, inputs of another number than records.
     """
-    history, verdicts = list(history), list(verdicts)
-    views = [
-        _view(i, record, (inputs or {}).get(record.hypothesis), history, words.verdict_of(record.hypothesis, verdicts))
-        for i, record in enumerate(records)
-    ]
-    ladder = drawing.compared_scale(records, map(words.short_name, records)) if len(records) > 1 else None
-    title = records[0].hypothesis if len(records) == 1 else f"{len(records)} hypotheses"
-    return _templates().get_template("page.html.j2").render(views=views, ladder=ladder, title=title)
+    shown = entries(records, inputs, history, verdicts)
+    called = names([entry.record for entry in shown])
+    return (
+        _templates()
+        .get_template("page.html.j2")
+        .render(
+            heading=HEADING,
+            footer=FOOTER,
+            title=title([entry.record for entry in shown]),
+            overview=overview(shown) if len(shown) > 1 else None,
+            shown=[_shown(name, entry) for name, entry in zip(called, shown, strict=True)],
+        )
+    )
 
 
-def fragment(record: RunRecord) -> str:
-    """A short HTML fragment with styles of its own, for notebooks: claim, notes, losses, tree."""
-    return _templates().get_template("fragment.html.j2").render(record=record, tree=_claims_text(record))
+def fragment(record: RunRecord | Entry) -> str:
+    """HTML with styles of its own, for notebooks: notes and losses in sight, everything else folded."""
+    entry = record if isinstance(record, Entry) else Entry(record)
+    return _templates().get_template("fragment.html.j2").render(one=_shown(entry.record.hypothesis, entry))
 
 
-def _view(
-    index: int, record: RunRecord, inputs: Inputs | None, history: Sequence[RunRecord], verdict: words.Verdict | None
-) -> dict[str, Any]:
-    """What the template shows of one record beyond the record itself."""
-    past = [one for one in history if one.hypothesis == record.hypothesis and one != record]
-    ordered = sorted([*past, record], key=lambda one: one.provenance.when)
-    return {
-        "id": f"hypothesis-{index + 1}",
-        "record": record,
-        "verdict": verdict,
-        "graph": pictures.interpretation(record.variables),
-        "grid": pictures.grid(record),
-        "tree": pictures.tree(record.branches),
-        "claims_text": _claims_text(record),
-        "losses": drawing.loss_scale(record),
-        "recovered": drawing.recovered_scale(record),
-        "past": ordered if past else [],
-        "over_time": drawing.compared_scale(ordered, map(words.day, ordered)),
-        "scatter": None if inputs is None else drawing.scatter(inputs),
-        "worst": [] if inputs is None else worst(inputs),
-        "right": None if inputs is None else right(inputs),
-        "stored": None if record.stored is None else json.dumps(record.stored, indent=1, ensure_ascii=False),
-    }
+def _shown(name: str, entry: Entry) -> _Shown:
+    failed = entry.verdict is not None and entry.verdict.verdict != "pass"
+    return _Shown(name, entry.record, scope(entry.record), view(entry), failed)
 
 
-def worst(inputs: Inputs, most: int = WORST) -> list[dict[str, Any]]:
-    """The inputs that scrubbing costs most, as `id`, `text`, `model`, `scrubbed` and both predictions if there."""
-    model, scrubbed, rows = drawing.losses(inputs)
-    order = np.argsort(model - scrubbed, kind="stable")[:most]
-    found: list[dict[str, Any]] = []
-    for i in order.tolist():
-        row = rows[i]
-        text = str(inputs["text"][row]) if "text" in inputs else ""
-        told = {name: str(inputs[name][row]) for name in ("model_prediction", "prediction") if name in inputs}
-        losses = {"model": float(model[i]), "scrubbed": float(scrubbed[i])}
-        found.append({"id": str(inputs["id"][row]), "text": pictures.shortened(text, _LONGEST), **losses, **told})
-    return found
+def _grouped(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Charts that follow each other stand side by side."""
+    grouped: list[list[Block]] = []
+    for block in blocks:
+        if isinstance(block, Scale | Scatter) and grouped and isinstance(grouped[-1][0], Scale | Scatter):
+            grouped[-1].append(block)
+        else:
+            grouped.append([block])
+    return grouped
 
 
-def right(inputs: Inputs) -> list[list[float]] | None:
-    """How many inputs model (rows: right, wrong) and scrubbed model (columns) get right; draws count as fractions.
-
-    None where several positions of an input are counted: shares of them do not say which coincide.
-    """
-    if "measure.accuracy" not in inputs or "model_right" not in inputs:
-        return None
-    _, _, rows = drawing.losses(inputs)
-    model, scrubbed = inputs["model_right"][rows], inputs["measure.accuracy"][rows]
-    if not np.isin(model, (0, 1)).all():
-        return None
-    return [[float((m * s).sum()) for s in (scrubbed, 1 - scrubbed)] for m in (model, 1 - model)]
-
-
-def _claims_text(record: RunRecord) -> str:
-    return record.tree.partition("\n")[2]  # its first line is the name and the claim again
+def _facts(row: Sequence[Fact | str]) -> list[Fact]:
+    return [Fact("", cell) if isinstance(cell, str) else cell for cell in row]
 
 
 @cache
@@ -120,6 +100,10 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    found.globals |= {"words": words, "STATES": pictures.STATES}
-    found.filters["shortened"] = pictures.shortened
+    found.filters |= {
+        "shortened": shortened,
+        "kind": lambda block: type(block).__name__,
+        "grouped": _grouped,
+        "as_facts": _facts,
+    }
     return found

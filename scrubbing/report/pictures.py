@@ -1,22 +1,12 @@
-"""The hypothesis as a picture: variables as a graph, the model as a grid of nodes, claims as a tree."""
+"""The interpretation as a picture: variables in layers, in pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
-import networkx as nx
-
-from scrubbing.records.schema import Branch, ModelNode, RunRecord, VariableNode
-
-STATES = {
-    "claimed": ("C", "a claim names it, or a part of it"),
-    "mixed": ("M", "recomputed on a mixture of inputs, on the way between two claims"),
-    "behind": ("B", "upstream of the last claim, wholly on that claim's input"),
-    "unclaimed": ("U", "resampled wherever it is read"),
-}
-"""Letter and meaning of each state of a node."""
+from scrubbing.records.schema import VariableNode
 
 _LETTER, _LINE, _PAD, _GAP, _RISE = 7.4, 44, 12, 24, 40
 _LONGEST = 34
@@ -38,8 +28,8 @@ class Box:
 class Graph:
     """Boxes and arrows, with the whole's width and height."""
 
-    boxes: list[Box]
-    arrows: list[tuple[float, float, float, float]]
+    boxes: Sequence[Box]
+    arrows: Sequence[tuple[float, float, float, float]]
     """From the variable used (below) to the one computed from it (above)."""
     width: float
     height: float
@@ -47,12 +37,16 @@ class Graph:
 
 def interpretation(variables: Sequence[VariableNode]) -> Graph | None:
     """The variables in layers: what is computed from nothing else at the bottom."""
+    import networkx as nx
+
     if not variables:
         return None
     by_name = {one.name: one for one in variables}
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(by_name)
     graph.add_edges_from((one.name, parent) for one in variables for parent in one.parents if parent in by_name)
+    if not nx.is_directed_acyclic_graph(graph):
+        return None
     layers = [sorted(layer, key=list(by_name).index) for layer in nx.topological_generations(graph)]
     for above, layer in pairwise(layers):  # under what they are used for, so that arrows cross less
         layer.sort(key=lambda name: min(above.index(user) for user in graph.predecessors(name) if user in above))
@@ -78,34 +72,3 @@ def _box(variable: VariableNode, layer: int) -> Box:
 def shortened(text: str, longest: int = _LONGEST) -> str:
     """A text that fits its box."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def grid(record: RunRecord) -> list[tuple[str, list[ModelNode]]]:
-    """The nodes of the model in rows: the output, the layers from the last, and what comes before the first."""
-    outputs = {record.branches[0].what} if record.branches else set()
-    last = max((node.layer for node in record.nodes), default=-1)
-    rows = {"output": [], **{f"layer {i}": [] for i in range(last, -1, -1)}, "input" if last >= 0 else "nodes": []}
-    for node in record.nodes:
-        row = f"layer {node.layer}" if node.layer >= 0 else "output" if node.name in outputs else list(rows)[-1]
-        rows[row].append(node)
-    return [(name, nodes) for name, nodes in rows.items() if nodes]
-
-
-@dataclass(frozen=True)
-class Twig:
-    """A claim with the claims below it."""
-
-    branch: Branch
-    below: list[Twig] = field(default_factory=list)
-
-
-def tree(branches: Sequence[Branch]) -> list[Twig]:
-    """The claims, nested; they come in the order of a walk from the root."""
-    roots: list[Twig] = []
-    open_: list[Twig] = []
-    for branch in branches:
-        del open_[branch.depth :]
-        twig = Twig(branch)
-        (open_[-1].below if open_ else roots).append(twig)
-        open_.append(twig)
-    return roots

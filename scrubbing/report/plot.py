@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from scrubbing.errors import FileError, UsageError, fail, nearest
+from scrubbing.numbers import RECOVERED
 from scrubbing.records.inputs import Inputs
 from scrubbing.records.schema import Number, RunRecord
-from scrubbing.report import drawing, words
 from scrubbing.report.frames import missing
+from scrubbing.report.view import Entry, cautions, entries, names
+from scrubbing.report.view.outcome import scatter, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,27 +36,30 @@ _RC = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
+    "text.parse_math": False,  # a dollar sign in a name is one
 }
 _LEAST = -1.0
 """Fraction recovered at which an axis ends at the latest; what is worse is an arrow with its number."""
 
 
 def plot(
-    records: Sequence[RunRecord],
+    records: Sequence[RunRecord | Entry],
     path: str | Path,
     kind: Kind = "recovered",
     width: Literal["single", "double"] = "single",
-    inputs: Mapping[str, Inputs] | None = None,
+    inputs: Sequence[Inputs | None] | Mapping[str, Inputs] | None = None,
 ) -> Path:
     """Draw records to a file whose extension is the format: `.svg`, `.pdf` or `.png`. Equal records give equal files.
 
+    What the records are not alike in, and whatever else a table of them would have to say, stands above the figure.
+
     Args:
-        records: one per hypothesis.
+        records: to draw; an `Entry` brings its values per input.
         path: of the file to write.
         kind: `recovered`, of each baseline with intervals; `losses`, model, scrubbed model and baselines of each
-            hypothesis; `inputs`, loss of the model against that of the scrubbed model, per input.
+            record; `inputs`, loss of the model against that of the scrubbed model, per input.
         width: of one column (89 mm) or two (183 mm).
-        inputs: values per input by name of the hypothesis, for `inputs`.
+        inputs: for `inputs`, values per input in the order of the records. (By name of the hypothesis: deprecated.)
 
     Raises:
         UsageError: SCR-EXTRA, matplotlib is not installed; SCR-PLOT, no such kind, width or format, or nothing to draw.
@@ -63,17 +69,19 @@ def plot(
     _one_of("a format", target.suffix.lower(), (".svg", ".pdf", ".png"))
     _one_of("a kind of figure", kind, get_args(Kind))
     _one_of("a width", width, tuple(WIDTHS))
-    drawn = records if kind != "inputs" else [one for one in records if one.hypothesis in (inputs or {})]
+    given = entries(records, inputs)
+    called = names([entry.record for entry in given])
+    drawn = [(name, one) for name, one in zip(called, given, strict=True) if kind != "inputs" or one.inputs is not None]
     if not drawn:
         told = "values per input" if kind == "inputs" else "records"
-        fail(UsageError, "SCR-PLOT", f"there are no {told} to draw.", "Pass at least one, by name of the hypothesis.")
+        fail(UsageError, "SCR-PLOT", f"there are no {told} to draw.", "Pass at least one, in the order of the records.")
     try:
         from matplotlib import rc_context
     except ImportError:
         missing("matplotlib")
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[target.suffix.lower()]
     with rc_context(_RC):  # pyright: ignore[reportArgumentType]
-        figure = _figure(drawn, kind, WIDTHS[width], inputs or {})
+        figure = _figure([name for name, _ in drawn], [entry for _, entry in drawn], kind, WIDTHS[width])
         try:
             figure.savefig(target, metadata=dates, dpi=300)
         except OSError as error:
@@ -88,51 +96,56 @@ def _one_of(what: str, given: str, known: Sequence[str]) -> None:
         fail(UsageError, "SCR-PLOT", f"{given!r} is not {what}.", remedy)
 
 
-def _figure(records: Sequence[RunRecord], kind: Kind, width: float, inputs: Mapping[str, Inputs]) -> Figure:
+def _figure(called: Sequence[str], drawn: Sequence[Entry], kind: Kind, width: float) -> Figure:
     from matplotlib.figure import Figure
 
+    records = [entry.record for entry in drawn]
+    said = "\n".join(fill(line, int(width * 21)) for line in cautions(records))
+    room = 3.2 * (said.count("\n") + 1) if said else 0
     if kind == "inputs":
         columns = min(len(records), 1 if width < 4 else 3)
         lines = -(-len(records) // columns)
-        figure = Figure((width, lines * width / columns), layout="constrained")
-        for i, record in enumerate(records):
-            _inputs(figure.add_subplot(lines, columns, i + 1), record, inputs[record.hypothesis])
-        return figure
-    draw, height = {"recovered": (_recovered, 3 * len(_names(records)) - 4), "losses": (_losses, 6)}[kind]
-    figure = Figure((width, (20 + height * len(records)) * _MM), layout="constrained")
-    axes = figure.add_subplot()
-    draw(axes, records)
-    axes.set_yticks(range(len(records)), [words.short_name(record) for record in records])
-    axes.set_ylim(len(records) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
-    figure.legend(loc="outside lower center", ncols=3 if width < 4 else 6, handletextpad=0.2, columnspacing=1.2)
+        figure = Figure((width, lines * width / columns + (8 + room) * _MM), layout="constrained")
+        for i, (name, entry) in enumerate(zip(called, drawn, strict=True)):
+            _inputs(figure.add_subplot(lines, columns, i + 1), name, entry)
+    else:
+        height = {"recovered": 3 * len(_losses_of(records)) - 4, "losses": 6}[kind]
+        figure = Figure((width, (20 + height * len(records) + room) * _MM), layout="constrained")
+        axes = figure.add_subplot()
+        (_recovered if kind == "recovered" else _losses)(axes, records)
+        axes.set_yticks(range(len(records)), list(called))
+        axes.set_ylim(len(records) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        figure.legend(loc="outside lower center", ncols=3 if width < 4 else 6, handletextpad=0.2, columnspacing=1.2)
+    if said:
+        figure.suptitle(said, x=0.01, ha="left", fontsize=6)
     return figure
 
 
 def _recovered(axes: Axes, records: Sequence[RunRecord]) -> None:
-    names = [name for name in _names(records) if _any(records, name)]
+    names = [name for name in _losses_of(records) if any(_fraction(record, name) for record in records)]
     for i, name in enumerate(names):
         shift = 0.7 * ((i + 0.5) / len(names) - 0.5)
-        rows = [(y + shift, one.fraction) for y, record in enumerate(records) if (one := words.of(record, name))]
+        rows = [(y + shift, _fraction(record, name)) for y, record in enumerate(records)]
         for y, fraction in rows:
             if fraction is not None and fraction.value < _LEAST:
                 colour, _ = _style(records, name)
                 axes.plot(100 * _LEAST + 2, y, marker="<", color=colour, markersize=4, linestyle="")
-                text = f"{100 * fraction.value:,.0f}" if fraction.value > -words.FAR else f"< -{100 * words.FAR:,.0f}"
+                text = RECOVERED.one(fraction.value).removesuffix(RECOVERED.unit)
                 axes.annotate(text, (100 * _LEAST, y), (9, 0), textcoords="offset points", va="center", fontsize=6)
         inside = [(y, fraction) for y, fraction in rows if fraction is not None and fraction.value >= _LEAST]
         _points(axes, inside, records, name, 100)
-    left, _ = axes.get_xlim()
-    axes.set_xlim(max(100 * _LEAST, min(0, left)), 103)
+    left, right = axes.get_xlim()
+    axes.set_xlim(max(100 * _LEAST, min(0, left)), max(103, min(right, 203)))
     axes.axvline(0, color="0.6", linewidth=0.6, zorder=0)
     axes.set_xlabel("loss recovered, % (95 % interval), of")
 
 
 def _losses(axes: Axes, records: Sequence[RunRecord]) -> None:
-    for name in _names(records):
+    for name in _losses_of(records):
         rows = [(y, record.losses[name]) for y, record in enumerate(records) if name in record.losses]
         _points(axes, rows, records, name, 1)
-    axes.set_xlabel(f"loss, {words.unit(records[0])} (95 % interval)")
+    axes.set_xlabel(f"loss, {' or '.join(dict.fromkeys(map(unit, records)))} (95 % interval)")
 
 
 def _points(
@@ -141,9 +154,8 @@ def _points(
     colour, marker = _style(records, name)
     ends = [[scale * max(0.0, _difference(number, side)) for _, number in rows] for side in ("low", "high")]
     options: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linestyle": "", "elinewidth": 1}
-    face = (
-        colour if name in ("scrubbed", "model") else "white"
-    )  # hollow baselines: scrubbed and model stand out where they overlap
+    # Hollow baselines: scrubbed and model stand out where they overlap.
+    face = colour if name in ("scrubbed", "model") else "white"
     x = [scale * number.value for _, number in rows]
     axes.errorbar(x, [y for y, _ in rows], xerr=ends, label=name, markerfacecolor=face, **options)
 
@@ -154,28 +166,29 @@ def _difference(number: Number, side: str) -> float:
     return number.value - number.low if side == "low" else number.high - number.value
 
 
-def _names(records: Sequence[RunRecord]) -> list[str]:
+def _fraction(record: RunRecord, baseline: str) -> Number | None:
+    one = record.recovered_of(baseline)
+    return None if one is None else one.fraction
+
+
+def _losses_of(records: Sequence[RunRecord]) -> list[str]:
     """Every loss, the scrubbed model's first."""
     return list(dict.fromkeys(["scrubbed", "model", *(name for record in records for name in record.losses)]))
 
 
-def _any(records: Sequence[RunRecord], name: str) -> bool:
-    return any(one.fraction for record in records if (one := words.of(record, name)))
-
-
 def _style(records: Sequence[RunRecord], name: str) -> tuple[str, str]:
     """A loss looks the same in every kind of figure of the same records."""
-    return _STYLES[_names(records).index(name) % len(_STYLES)]
+    return _STYLES[_losses_of(records).index(name) % len(_STYLES)]
 
 
-def _inputs(axes: Axes, record: RunRecord, inputs: Inputs) -> None:
-    found = drawing.scatter(inputs)
+def _inputs(axes: Axes, name: str, entry: Entry) -> None:
     axes.set_aspect("equal")
-    axes.set_xlabel("model loss, nats")
-    axes.set_ylabel("scrubbed loss, nats")
-    axes.set_title(words.short_name(record), fontsize=7)
+    axes.set_title(name, fontsize=7)
+    found = None if entry.inputs is None else scatter(entry.record, entry.inputs)
     if found is None:
         return
+    axes.set_xlabel(found.across)
+    axes.set_ylabel(found.up)
     places, texts = zip(*found.axis.ticks, strict=True)
     axes.plot([0, 100], [0, 100], color="0.5", linewidth=0.6, linestyle="--", zorder=0)
     axes.plot(

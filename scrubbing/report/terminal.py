@@ -1,198 +1,247 @@
-"""Records in the terminal: one in full, or a ladder of several in one table."""
+"""Records in the terminal: the view laid out with rich. Whatever is in a record is text here, never markup."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from scrubbing.records.schema import Equivalent, RunRecord
-from scrubbing.report.words import MEANING, how, percent, percentages, short, unit, worse
+from scrubbing.records.schema import RunRecord
+from scrubbing.report.view import (
+    Entry,
+    Facts,
+    Grid,
+    Section,
+    Sentences,
+    Source,
+    Table,
+    Tree,
+    Twig,
+    overview,
+    scope,
+    view,
+)
+from scrubbing.report.view.blocks import Emphasis, Fact, left_out
+
+_STYLES: dict[Emphasis, str] = {"": "", "strong": "bold", "dim": "dim", "warn": "bold"}
+_LEAST, _MOST, _GAP = 12, 40, 1
+"""Columns that words get at least, that names get at most before they fold, and that stand between others."""
 
 
-def record_view(record: RunRecord) -> RenderableType:
-    """One record: claim and tree, losses with every baseline, strata, what was drawn, and what to know."""
-    _, _, claims = record.tree.partition("\n")  # its first line is the name and the claim again
-    parts: list[RenderableType] = [
-        Text(record.hypothesis, style="bold"),
-        Text(record.claim),
-        Text(""),
-        Panel(Text(claims), title="claims, with one sampled input each", title_align="left", border_style="dim"),
-        _losses(record),
-    ]
-    if record.strata:
-        parts += [Text(""), _strata(record)]
-    if record.claims:
-        parts += [Text(""), _claims(record)]
-    parts += [*_beyond(record), Text(""), *(_note(note) for note in record.notes)]
-    parts.append(Text(_provenance(record), style="dim"))
+def record_view(record: RunRecord | Entry) -> RenderableType:
+    """Everything about one record, with what to know before quoting it last, where the eye is."""
+    entry = record if isinstance(record, Entry) else Entry(record)
+    sections = view(entry)
+    last = [section for section in sections if section.name in ("notes", "verdict")]
+    parts: list[RenderableType] = [plain(entry.record.hypothesis, "bold"), plain(entry.record.claim)]
+    parts += [plain(told)] if (told := scope(entry.record)) else []
+    for section in [*(one for one in sections if one not in last), *last]:
+        parts += [Text(""), section_view(section)]
     return Group(*parts)
 
 
-def ladder_view(records: Sequence[RunRecord], title: str) -> RenderableType:
-    """Several records of one experiment, one row each, with the baselines they share above."""
-    first = records[0]
-    further = [name for name in first.losses if name not in (*_SHORT, "model", "scrubbed", "mean rest")]
-    shared = "   ".join(f"{name} {short(first.losses[name])}" for name in ("model", "constant", "null", *further))
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("hypothesis", overflow="fold")
-    others = ("constant", "mean claimed") if first.zero == "null" else ("constant",)
-    # Narrow enough for 80 columns: rich would otherwise drop the names first.
-    heads = (
-        f"of {first.zero} [95 %]",
-        *("of " + name.replace(" ", "\n") if " " in name else f"of\n{name}" for name in others),
-    )
-    for name in ("loss (SE)", *heads, "rest\nat\nmean", "accu-\nracy", ""):
-        table.add_column(name, justify="right", no_wrap=True)
-    for record in records:
-        recovered = {one.baseline: one for one in record.recovered}
-        table.add_row(
-            record.hypothesis.rpartition("/")[2],
-            short(record.losses["scrubbed"]),
-            percent(recovered.get(first.zero), interval=True, sign=""),
-            *(percent(recovered.get(name), sign="") for name in others),
-            f"{record.losses['mean rest'].value:.3f}" if "mean rest" in record.losses else "-",
-            "-" if record.accuracy is None else f"{100 * record.accuracy.value:.1f}",
-            "!" if worse(record) else "",
-        )
-    parts: list[RenderableType] = [table, Text("")]
-    parts += [Text(shared), Text(_legend(first), style="dim")]
-    losers = [record.hypothesis.rpartition("/")[2] for record in records if worse(record)]
-    if losers:
-        constant = first.losses["constant"].value
-        told = f"Worse than the constant model ({constant:.3f} nats): {', '.join(losers)}."
-        parts.append(
-            _note(told + " What they recover of the null does not make them an account of the model's performance.")
-        )
-    if worth := [(record, record.equivalent) for record in records if record.equivalent is not None]:
-        told = "; ".join(f"{_last(record)} {_worth(one)}" for record, one in worth)
-        parts.append(Text(f"As good as {worth[0][1].what} at ... {worth[0][1].unit}: {told}."))
-    for i in range(len(first.slices)):
-        parts += [Text(""), _slice_table(records, i)]
-    return Group(*parts)
+def ladder_view(records: Sequence[RunRecord | Entry], title: str) -> RenderableType:
+    """Several records, a row each, and what they have in common; what to know comes last."""
+    section = overview([one if isinstance(one, Entry) else Entry(one) for one in records])
+    said = [block for block in section.blocks if isinstance(block, Sentences)]
+    rest = [block for block in section.blocks if not isinstance(block, Sentences)]
+    return Group(plain(title, "bold"), *_spaced([*_laid_out(rest), *_laid_out(said)]))
 
 
-def _last(record: RunRecord) -> str:
-    return record.hypothesis.rpartition("/")[2]
+def section_view(section: Section) -> RenderableType:
+    """One section under its title."""
+    return Group(plain(section.title, "bold underline"), *_spaced(_laid_out(section.blocks)))
 
 
-def _worth(one: Equivalent) -> str:
-    return one.told.split(" than ")[0] + " than all" if one.amount is None else f"{one.amount.value:.3g}"
-
-
-def _legend(record: RunRecord) -> str:
-    further = {one.baseline: one.meaning for one in record.recovered if one.baseline not in (*_SHORT, "mean rest")}
-    told = "; ".join(f"{name}, {words}" for name, words in (_SHORT | further).items())
-    return (
-        f"Loss in {unit(record)}. Recovered, in %, = 1 - (scrubbed - model) / (baseline - model), of each baseline: "
-        f"{told}. Rest at mean: loss with everything unclaimed at its mean instead of resampled. Accuracy in %."
+def listing_view(table: Table) -> str:
+    """A table as plain text: rich takes a second for a thousand rows."""
+    rows = [list(table.heads), *([_of(cell).text for cell in row] for row in table.rows)]
+    cells = [[plain(cell).plain for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if 0 < i < len(row) - 1 else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
     )
 
 
-_SHORT = {name: told for name, told in MEANING.items() if name != "model"}
+def plain(text: str, style: str = "") -> Text:
+    """Text as it is: control characters are shown, not sent, so that no data moves the cursor or rings."""
+    return Text(re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", _shown, text), style=style)
 
 
-def _slice_table(records: Sequence[RunRecord], index: int) -> Table:
-    """Every hypothesis on one further slice, with the baselines there in the title."""
-    first = records[0].slices[index]
-    names = [name for name in first.losses if name not in ("scrubbed", "mean rest", "mean claimed")]
-    told = "   ".join(f"{name} {first.losses[name].value:.3f}" for name in names)
-    title = f"{first.name}: {first.counted:,} positions\n{told}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("hypothesis", overflow="fold")
-    for name in ("loss (SE)", f"of {records[0].zero} [95 %]", "nats lost [95 %]"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for record in records:
-        here = record.slices[index]
-        recovered = {one.baseline: one for one in here.recovered}[record.zero]
-        cells = (short(here.losses["scrubbed"]), percent(recovered, interval=True, sign=""), str(recovered.nats))
-        table.add_row(record.hypothesis.rpartition("/")[2], *cells)
-    return table
+def _shown(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else f"\\u{code:04x}"
 
 
-def _losses(record: RunRecord) -> Table:
-    table = Table(title=f"losses ({unit(record)})", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("")
-    table.add_column("loss [95 %]", justify="right")
-    table.add_column("recovered [95 %]", justify="right")
-    table.add_column("meaning", style="dim")
-    meaning = {one.baseline: one for one in record.recovered}
-    table.add_row("model", str(record.losses["model"]), "", "as it is")
-    table.add_row("scrubbed", str(record.losses["scrubbed"]), "", how(record), style="bold")
-    for name, loss in record.losses.items():
-        if name in meaning:
-            one = meaning[name]
-            table.add_row(name, str(loss), percent(one, interval=True), one.meaning)
-    for one in record.measures:
-        value = percentages(one.value) if one.unit == "share" else str(one.value)
-        table.add_row(one.name, value, "", one.meaning + ("" if one.unit == "share" else f", {one.unit}"))
-    if (both := record.cancellation) is not None:
-        table.add_row("raised", str(both.worse), "", "mean increase of the loss, inputs with a decrease counting 0")
-        table.add_row("lowered", str(both.better), "", "mean decrease, likewise: what cancels")
-    return table
+def _spaced(parts: Sequence[RenderableType]) -> Iterator[RenderableType]:
+    for i, part in enumerate(parts):
+        if i:
+            yield Text("")
+        yield part
 
 
-def _beyond(record: RunRecord) -> list[RenderableType]:
-    """What is to be known beside losses: size, recalibration, compute."""
-    told: list[str] = []
-    if (size := record.size) is not None:
-        told.append(
-            f"Size: {size.claims} claims on {size.nodes} of {size.of_nodes} nodes, keeping at most {size.bits:.1f} of "
-            f"{size.of_bits:.1f} bits of an input."
-        )
-    if (again := record.recalibrated) is not None:
-        done = "ignoring the logits" if again.temperature is None else f"temperature {again.temperature:.2f}"
-        told.append(
-            f"Recalibrated ({done}, base rates times {again.prior:.2f}; fitted on the other half): {again.loss} on "
-            f"{again.references:,} references, {again.before.value:.3f} without."
-        )
-    if record.equivalent is not None:
-        told.append(f"Compute: {record.equivalent.told}.")
-    null = next((one for one in record.recovered if one.baseline == record.zero), None)
-    if null is not None and null.nines is not None and null.nines > 1:
-        told.append(f"Nines: {null.nines:.1f} of {record.zero} (1 is 90 %, 2 is 99 %).")
-    return [Text(""), *(Text(line) for line in told)] if told else []
+def _laid_out(blocks: Sequence[Any]) -> list[RenderableType]:
+    """The blocks that words can show; charts have their numbers in tables."""
+    return [part for block in blocks if type(block) in _LAYOUTS for part in _LAYOUTS[type(block)](block)]
 
 
-def _strata(record: RunRecord) -> Table:
-    table = Table(title="by stratum", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in ("where", "references", "model", "scrubbed [95 %]", "accuracy"):
-        table.add_column(name, justify="left" if name == "where" else "right")
-    for stratum in record.strata:
-        accuracy = "-" if stratum.accuracy is None else f"{100 * stratum.accuracy:.1f} %"
-        table.add_row(stratum.name, f"{stratum.n:,}", f"{stratum.model:.3f}", str(stratum.scrubbed), accuracy)
-    return table
+def _facts(facts: Facts) -> Iterator[RenderableType]:
+    table = RichTable(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", style="dim")
+    for fact in facts.facts:
+        if fact.text:
+            table.add_row(plain(fact.label), plain(fact.text, _STYLES[fact.emphasis]), plain(fact.words))
+    yield Group(*([plain(facts.title)] if facts.title else []), table)
 
 
-def _claims(record: RunRecord) -> Table:
-    table = Table(title="what was drawn", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in ("claim", "agreeing on", "bits", "draws", "agreed: min", "median", "itself"):
-        table.add_column(name, justify="left" if name in ("claim", "agreeing on") else "right")
-    for claim in record.claims:
-        table.add_row(
-            claim.what,
-            claim.feature,
-            f"{claim.bits:.2f}",
-            f"{claim.draws:,}",
-            "-" if claim.agreed_min is None else f"{claim.agreed_min:,}",
-            "-" if claim.agreed_median is None else f"{claim.agreed_median:,.0f}",
-            f"{100 * claim.self_share:.1f} %",
-        )
-    return table
+def _sentences(sentences: Sentences) -> Iterator[RenderableType]:
+    mark = {"note": "! ", "plain": ""}.get(sentences.kind, "")
+    lines = [Text.assemble((mark, "bold"), plain(line)) for line in sentences.lines]
+    yield Group(*lines)
 
 
-def _note(text: str) -> Text:
-    return Text.assemble(("! ", "bold"), text)
+def _tree(tree: Tree) -> Iterator[RenderableType]:
+    yield Panel(plain("\n".join(lines(tree.twigs))), title=plain(tree.title), title_align="left", border_style="dim")
 
 
-def _provenance(record: RunRecord) -> str:
-    choices, source = record.choices, record.provenance
-    return (
-        f"{choices.references:,} references x {choices.draws} draws, seed {choices.seed}, {choices.dtype} on "
-        f"{choices.device}, "
-        f"{source.seconds:.1f} s; model {source.model} {source.model_fingerprint[:8]}, data {source.data} "
-        f"{source.data_fingerprint[:8]} ({source.inputs_in_scope:,} inputs in scope)"
-    )
+def lines(twigs: Sequence[Twig]) -> Iterator[str]:
+    """A tree as text, what each claim held below it."""
+
+    def of(twig: Twig, stem: str, below: str) -> Iterator[str]:
+        yield stem + twig.line
+        bar = below + ("│  " if twig.below else "   ")
+        yield from (f"{bar}· {fact.label}: {fact.text}   {fact.words}".rstrip() for fact in twig.held)
+        for i, one in enumerate(twig.below):
+            end = i == len(twig.below) - 1
+            yield from of(one, below + ("└─ " if end else "├─ "), below + ("   " if end else "│  "))
+
+    for twig in twigs:
+        yield from of(twig, "", "")
+
+
+def _grid(grid: Grid) -> Iterator[RenderableType]:
+    table = RichTable(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, nodes in grid.rows:
+        table.add_row(plain(name), plain("  ".join(f"{grid.letters[state]} {node}" for node, state in nodes)))
+    legend = "; ".join(f"{letter} {state}: {words}" for state, letter, words in grid.legend)
+    yield Group(plain(grid.title), table, plain(legend, "dim"))
+
+
+def _source(source: Source) -> Iterator[RenderableType]:
+    if not source.machine:
+        yield Panel(plain(source.text), title=plain(source.title), title_align="left", border_style="dim")
+
+
+def _of(cell: Fact | str) -> Fact:
+    return Fact("", cell) if isinstance(cell, str) else cell
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A table that goes without intervals, and then without columns, from the right, where it would be too wide."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = self.table
+        columns = [_Column(table, i) for i in range(len(table.heads))]
+        shortened: list[str] = []
+        for column in reversed(columns[1:]):
+            if sum(one.least + _GAP for one in columns) <= options.max_width:
+                break
+            if column.shorten():
+                shortened.insert(0, column.head)
+        dropped: list[str] = []
+        while len(columns) > 2 and sum(one.least + _GAP for one in columns) > options.max_width:
+            dropped.insert(0, columns.pop().head)
+        if table.title:
+            yield plain(table.title)
+        laid_out = RichTable(box=None, padding=(0, _GAP, 0, 0))
+        for one, width in zip(columns, _widths(columns, options.max_width), strict=True):
+            style = "dim" if one.words and not one.first else ""
+            laid_out.add_column(
+                plain(one.head), justify="left" if one.words else "right", width=width, overflow="fold", style=style
+            )
+        for i, row in enumerate(table.rows):
+            styles = [_STYLES[_of(cell).emphasis] for cell in row]
+            laid_out.add_row(*(plain(one.texts[i], style) for one, style in zip(columns, styles, strict=False)))
+        yield laid_out
+        shortened = [head for head in shortened if head not in dropped]
+        if caption := f"{table.caption} {left_out(shortened, dropped)}".strip():
+            yield plain(caption, "dim")
+
+
+class _Column:
+    """One column as it is going to be printed."""
+
+    def __init__(self, table: Table, i: int) -> None:
+        self.head = table.heads[i]
+        self.cells = [_of(row[i]) for row in table.rows]
+        self.texts = [cell.text + (" !" if cell.warning else "") for cell in self.cells]
+        self.first = i == 0
+        self.words = self.first or self.head in table.wordy
+
+    @property
+    def most(self) -> int:
+        """Characters it would fill."""
+        return max([len(self.head), *map(len, self.texts)])
+
+    @property
+    def least(self) -> int:
+        """Characters it needs."""
+        widest = max([0, *map(len, self.texts)])
+        head = max([0, *(len(word) for word in self.head.split())])
+        if self.words:
+            return max(head, min(widest, _MOST if self.first else _LEAST))
+        return max(head, widest)
+
+    def shorten(self) -> bool:
+        """Without intervals; whether it had any."""
+        if self.words:
+            return False
+        self.texts = [cell.short or cell.text for cell in self.cells]
+        return any(cell.low is not None for cell in self.cells)
+
+
+def _widths(columns: Sequence[_Column], room: int) -> list[int]:
+    """What each column gets: numbers what they need, words the rest, in the order of what they would like."""
+    widths = [one.least for one in columns]
+    left = room - sum(width + _GAP for width in widths)
+    for i in sorted((i for i, one in enumerate(columns) if one.words), key=lambda i: columns[i].most):
+        more = min(max(0, left), columns[i].most - widths[i])
+        widths[i] += more
+        left -= more
+    for i in sorted(range(len(columns)), key=lambda i: len(columns[i].head)):  # heads in one line where there is room
+        more = min(max(0, left), len(columns[i].head) - widths[i])
+        if more > 0:
+            widths[i] += more
+            left -= more
+    return widths
+
+
+def _table(table: Table) -> Iterator[RenderableType]:
+    yield _Fitted(table)
+
+
+_LAYOUTS: dict[type, Callable[[Any], Iterator[RenderableType]]] = {
+    Facts: _facts,
+    Grid: _grid,
+    Sentences: _sentences,
+    Source: _source,
+    Table: _table,
+    Tree: _tree,
+}

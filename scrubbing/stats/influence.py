@@ -1,4 +1,4 @@
-"""Means of losses and fractions recovered, each with how much every reference input moves it."""
+"""Means of losses and functions of them, each with how much every reference input moves it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.errors import BadData, NoFraction, fail
+from scrubbing.errors import BadData, fail
 from scrubbing.stats.critical import Critical
 from scrubbing.stats.intervals import aggregated, per_input
 
@@ -140,39 +140,27 @@ class Influence:
 
 def mean_loss(losses: Losses, name: str = "scrubbed") -> Influence:
     """Mean of one column, sum(w x) / sum(w)."""
-    return _linear(losses, _means(losses)[name], {name: 1.0})
-
-
-def recovered(losses: Losses, baseline: str = "null") -> Influence:
-    """`1 - (scrubbed - model) / (baseline - model)`, of mean losses.
-
-    Raises:
-        NoFraction: SCR-FRACTION, model and baseline are less than two standard errors apart.
-    """
-    means = _means(losses)
-    gap = means[baseline] - means["model"]
-    se = _linear(losses, gap, {baseline: 1.0, "model": -1.0}).se
-    if gap == 0 or abs(gap) <= 2 * np.nan_to_num(se):
-        told = f"model {means['model']:.4g}, {baseline} {means[baseline]:.4g}"
-        problem = f"model and {baseline} baseline have the same loss within two standard errors ({told})."
-        remedy = "There is no loss to recover: choose another baseline, or compare the losses themselves."
-        fail(NoFraction, "SCR-FRACTION", problem, remedy, "loss recovered")
-    lost = (means["scrubbed"] - means["model"]) / gap
-    slopes = {"scrubbed": -1 / gap, "model": (1 - lost) / gap, baseline: lost / gap}
-    return _linear(losses, 1 - lost, slopes)
+    return linear(losses, means(losses)[name], {name: 1.0})
 
 
 def _weights(losses: Losses) -> Floats:
     return np.ones(len(losses.ids)) if losses.weights is None else losses.weights / losses.weights.mean()
 
 
-def _means(losses: Losses) -> dict[str, float]:
+def means(losses: Losses) -> dict[str, float]:
+    """Weighted mean of every column."""
     weights = _weights(losses)
     return {name: float(np.mean(weights * values)) for name, values in losses.columns.items()}
 
 
-def _linear(losses: Losses, estimate: float, slopes: Mapping[str, float]) -> Influence:
-    """A function of weighted means, by its slopes in them; summed over clusters."""
-    weights, means = _weights(losses), _means(losses)
-    values = sum((slope * weights * (losses.columns[name] - means[name]) for name, slope in slopes.items()), start=0.0)
+def linear(losses: Losses, estimate: float, slopes: Mapping[str, float]) -> Influence:
+    """A function of weighted means, to first order.
+
+    Args:
+        losses: of one run.
+        estimate: the function's value at the means.
+        slopes: its derivative by each mean it depends on, at the means, by name of the column.
+    """
+    weights, centre = _weights(losses), means(losses)
+    values = sum((slope * weights * (losses.columns[name] - centre[name]) for name, slope in slopes.items()), start=0.0)
     return Influence(estimate, aggregated(np.asarray(values), losses.clusters), len(losses.ids))

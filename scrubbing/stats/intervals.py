@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scrubbing.numbers import PLAIN
+
 RESAMPLES = 1000
 LEVEL = 0.95
 
@@ -31,9 +33,7 @@ class Estimate:
     """Reference inputs (or clusters) it is based on."""
 
     def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return PLAIN.interval(self.value, self.low, self.high)
 
     def __float__(self) -> float:
         return self.value

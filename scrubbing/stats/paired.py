@@ -12,7 +12,7 @@ from scrubbing.errors import BadData, fail
 from scrubbing.stats.influence import Influence, Losses, mean_loss
 
 Measure = Callable[[Losses], Influence]
-"""What is compared: `mean_loss`, `recovered`, or one of them with its second argument filled in."""
+"""What is compared: `mean_loss`, or another function of one run's losses, such as `metrics.recovered.recovered`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,7 +115,7 @@ RECORDS = {
     "truncated": lambda record: read(record.model_dump_json()[:100]),
     "another kind": lambda record: read('{"name": "not a record"}'),
     "another field": lambda record: read(record.model_dump_json().replace('"seed"', '"sead"')),
-    "a later version": lambda record: read(record.model_dump_json().replace('"version":2', '"version":3')),
+    "a later version": lambda record: read(record.model_dump_json().replace('"version":3', '"version":9')),
     "binary": lambda record: read(b"\xff\xfe\x00"),
     "where a file is in the way": lambda record: save(record, "record.json/later.json"),
     "folder where a file is in the way": lambda record: folder("record.json"),

@@ -85,7 +85,7 @@ MERGES = {
     "another seed": lambda run: merge([run(), run([3, 4], seed=1)]),
     "the same references": lambda run: merge([run(), run([2, 3])]),
     "everything at once": lambda run: merge([run(), run([2, 3], seed=1, ablation="mean"), run([5], seed=2)]),
-    "other values": lambda run: merge([run(), (run([3])[0], without(run([3])[1], "kl"))]),
+    "other values": lambda run: merge([run(), (run([3])[0], without(run([3])[1], "measure.kl"))]),
 }
 
 
@@ -111,7 +111,7 @@ def test_compare_other_data(run, here):
     save(other, "new.json", inputs)
     found = CliRunner().invoke(app, ["compare", "old.json", "new.json"])
     assert found.exit_code == 2
-    assert "new.json is on another dataset or loss than old.json: dataset changed" in found.stderr
+    assert "new.json cannot be held against old.json: dataset changed" in found.stderr
 
 
 DAMAGE = {

@@ -21,6 +21,7 @@ ILLEGAL = {
     "width": lambda records: plot(records, "one.svg", width="triple"),
     "no records": lambda records: plot([], "one.svg"),
     "no values per input": lambda records: plot(records, "one.svg", "inputs"),
+    "tables of another number": lambda records: plot(records, "one.svg", "inputs", inputs=[None, None]),
 }
 
 

@@ -29,7 +29,7 @@ def recovered(losses: dict[str, float]) -> list[dict[str, Any]]:
             "baseline": name,
             "meaning": f"{name}, in words",
             "fraction": number(1 - lost / gap) if gap > 0.1 else None,
-            "nats": number(lost),
+            "lost": number(lost),
         }
         for name, gap in gaps.items()
     ]
@@ -79,7 +79,7 @@ def claim_counts(path: str, what: str, variable: str) -> dict[str, Any]:
 
 
 def full_record(old: RunRecord) -> RunRecord:
-    """Version 2 with every field, on the ground of an old record."""
+    """Version 3 with every field, on the ground of an old record."""
     branches = [
         {
             "path": p,
@@ -94,7 +94,7 @@ def full_record(old: RunRecord) -> RunRecord:
         for p, d, w, v, s, x, u in BRANCHES
     ]
     changed: dict[str, Any] = {
-        "version": 2,
+        "version": 3,
         "hypothesis": "parens/every-field",
         "claim": f"Heads 1.0 and 1.1 count; head 2.0 looks at the horizon {NASTY}",
         "scope": "starts_open",
@@ -110,14 +110,50 @@ def full_record(old: RunRecord) -> RunRecord:
             for name, losses in SLICES.items()
         ],
         "claims": [claim_counts(p, w, v) for p, _, w, v, *_ in BRANCHES[1:]],
-        "notes": ["Worse than nothing, where it matters: a sentence of warning.", f"Another one, with {NASTY}."],
+        "controls": [
+            {
+                "name": "weights drawn anew",
+                "meaning": f"the same hypothesis on a model that learnt nothing {NASTY}",
+                "expected": "fails",
+                "losses": {name: number(loss) for name, loss in LOSSES.items()},
+                "recovered": recovered(LOSSES),
+            }
+        ],
+        "notes": [
+            {"code": "worse-than-constant", "values": {"scrubbed": 0.42, "constant": 0.37, "sure": False}},
+            {"code": "nobody has worded it", "values": {"one": 1.5, "other": NASTY, "none": None}},
+        ],
+        "claims_text": None,
+        "worst": [
+            {
+                "id": 1003 + i,
+                "text": f"{NASTY} {'(' * 300}",
+                "model": 0.1,
+                "scrubbed": 5.0 - i,
+                "model_prediction": 1,
+                "prediction": 0,
+            }
+            for i in range(3)
+        ],
+        "shared": [{"kind": "word", "name": "[/INST]", "worst": 3, "of_worst": 3, "share": 0.01}],
+        "references_digest": "0123456789abcdef",
+        "claim_costs": [
+            {"path": "", "cost": number(0.2)},
+            {"path": BRANCHES[1][0], "cost": number(0.11)},
+        ],
+        "accepted": {"reason": f"because {NASTY}", "when": "2026-03-01T00:00:00+00:00"},
         "hash": "0123456789abcdef",
         "source": {"address": "beliefs.py::every_field", "file": "beliefs.py", "line": 12},
         "variables": [{"name": n, "feature": f, "parents": p, "digest": "ab"} for n, f, p in VARIABLES],
         "branches": branches,
         "nodes": [{"name": n, "layer": layer, "state": state} for n, (layer, state) in STATES.items()],
         "size": {"claims": 3, "nodes": 4, "of_nodes": 11, "bits": 2.5, "of_bits": 16.6},
-        "cancellation": {"worse": number(0.4), "better": number(0.09), "correlation": 0.31},
+        "cancellation": {
+            "worse": number(0.4),
+            "better": number(0.09),
+            "correlation": 0.31,
+            "share": number(0.017, 0.002),
+        },
         "recalibrated": {
             "temperature": 2.5,
             "prior": 0.4,
@@ -129,7 +165,6 @@ def full_record(old: RunRecord) -> RunRecord:
             "what": "checkpoints of the same model over training",
             "unit": "tokens",
             "amount": number(3.1e6, 2e5),
-            "told": "As good as the model after 31 % of its training.",
         },
         "inputs": {"file": "every-field.parquet", "digest": "0123", "rows": 200},
     }
@@ -184,10 +219,10 @@ def inputs() -> Inputs:
             "loss.model": model,
             "loss.scrubbed": scrubbed,
             "loss.null": random.exponential(5, n),
-            "right": random.integers(0, 5, n) / 4,
+            "measure.accuracy": random.integers(0, 5, n) / 4,
             "model_right": (random.random(n) < 0.95).astype(float),
-            "kl": random.exponential(0.3, n),
-            "changed": random.integers(0, 5, n) / 4,
+            "measure.kl": random.exponential(0.3, n),
+            "measure.changed": random.integers(0, 5, n) / 4,
             "stratum.balanced": random.random(n) < 0.3,
             "prediction": random.integers(0, 2, n),
             "model_prediction": random.integers(0, 2, n),

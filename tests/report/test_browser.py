@@ -11,8 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from scrubbing.report import drawing
 from scrubbing.report.page import page
+from scrubbing.report.view import said
+from scrubbing.report.view.notes import stratum
 
 VIEWS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 900}},
@@ -42,10 +43,10 @@ def browser():
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, full, old, inputs, history, verdicts) -> dict[str, Path]:
     """A record with every field, several in one page, and an old record alone."""
-    folder, values = tmp_path_factory.mktemp("pages"), {full.hypothesis: inputs}
+    folder = tmp_path_factory.mktemp("pages")
     texts = {
-        "full": page([full], values, history, verdicts),
-        "ladder": page([full, *old], values, history, verdicts),
+        "full": page([full], [inputs], history, verdicts),
+        "ladder": page([full, *old], [inputs, None, None], history, verdicts),
         "old": page([old[0]]),
     }
     for name, text in texts.items():
@@ -117,8 +118,8 @@ def test_without_scripts_everything_can_be_read(opened, files, name, full, old):
     shown = tab.inner_text("main")
     for record in {"full": [full], "ladder": [full], "old": [old[0]]}[name]:
         assert record.claim in shown
-        for note in record.notes:
-            assert note in shown
+        for line in said(record):
+            assert line in shown
     assert "<script" not in files[name].read_text().lower()
 
 
@@ -137,12 +138,15 @@ def test_the_numbers_are_the_records(opened, name, full, old):
         read = numbers(tab, record.hypothesis)
         wanted = {f"loss.{name}": one for name, one in record.losses.items()}
         wanted |= {f"recovered.{one.baseline}": one.fraction for one in record.recovered if one.fraction}
-        wanted |= {f"nats.{one.baseline}": one.nats for one in record.recovered}
-        wanted |= {f"stratum.{one.name}": one.scrubbed for one in record.strata}
-        wanted |= {f"slice.{part.name}.{key}": one for part in record.slices for key, one in part.losses.items()}
-        wanted |= {"accuracy": record.accuracy, "changed": record.changed, "kl": record.kl}
+        wanted |= {"lost": record.recovered[0].lost}
+        wanted |= {f"stratum.{stratum(one.feature, one.value)}": one.scrubbed for one in record.strata}
+        wanted |= {f"slice.{part.name}.loss.{key}": one for part in record.slices for key, one in part.losses.items()}
+        wanted |= {one.name: one.value for one in record.measures}
+        wanted |= {f"control.{one.name}.loss.scrubbed": one.losses["scrubbed"] for one in record.controls}
         if record.recalibrated and record.cancellation:
-            wanted |= {"recalibrated": record.recalibrated.loss, "worse": record.cancellation.worse}
+            wanted |= {"recalibrated": record.recalibrated.loss, "raised": record.cancellation.worse}
+            wanted |= {"cancelled": record.cancellation.share, "worth": record.equivalent.amount}
+            wanted |= {"cost.what is unclaimed": record.claim_costs[0].cost}
         assert {key: read[key] for key in wanted} == {
             key: [one.value, one.low, one.high] for key, one in wanted.items()
         }
@@ -182,14 +186,12 @@ def test_nodes_tree_and_inputs(opened, full, inputs):
     for branch in full.branches:
         assert branch.line in tree
         assert branch.sample is None or branch.sample.split()[0] in tree
-    model, scrubbed, rows = drawing.losses(inputs)
-    worst = int((scrubbed - model).argmax())
-    assert tab.inner_text(".worst tbody th >> nth=0") == str(inputs["id"][rows[worst]])
-    assert tab.inner_text(".worst tbody .text >> nth=0").strip()[:5] in inputs["text"][rows[worst]]
-    cells = [
-        float(one) for one in tab.eval_on_selector_all(".right .number", "all => all.map(one => one.dataset.value)")
-    ]
-    assert sum(cells) == pytest.approx(len(rows))
+    single = tab.inner_text("[data-section=inputs]")
+    assert all(str(one.id) in single and one.text[:20] in single for one in full.worst)
+    cells = tab.eval_on_selector_all(
+        "[data-section=inputs] table >> nth=0 >> td", "all => all.map(one => one.innerText)"
+    )
+    assert sum(float(cell) for cell in cells if cell and "scrubbed" not in cell) == pytest.approx(len(inputs.counted()))
 
 
 def test_a_row_of_the_overview_leads_to_its_hypothesis(opened, old):

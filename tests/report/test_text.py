@@ -6,19 +6,21 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import groupby, pairwise
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from scrubbing.records.inputs import Inputs
-from scrubbing.records.schema import Branch
-from scrubbing.report import drawing, pictures, words
+from scrubbing.records.worst import worst
+from scrubbing.report import drawing, pictures
 from scrubbing.report.frames import to_frame
 from scrubbing.report.markdown import CHARACTERS, EDGES, escaped, markdown, mermaid
-from scrubbing.report.page import fragment, page, right, worst
+from scrubbing.report.page import fragment, page
 from scrubbing.report.plot import plot
+from scrubbing.report.view import Entry, Grid, Twig, view
+from scrubbing.report.view.outcome import agreement
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -53,13 +55,12 @@ def parsed(text):
     return reader
 
 
-def branch(depth, what="a0.h0", variable="v"):
-    told = {"path": "p", "line": "l", "sample": None, "value": None, "unclaimed": None}
-    return Branch(depth=depth, what=what, variable=variable, **told)
+def twig(*below, what="a0.h0"):
+    return Twig("l", (), below, what, "v")
 
 
 def test_markup_in_a_record_stays_text(full, old, inputs, history, verdicts):
-    for text in (page([full, *old], {full.hypothesis: inputs}, history, verdicts), page([full]), fragment(full)):
+    for text in (page([full, *old], [inputs, None, None], history, verdicts), page([full]), fragment(full)):
         read = parsed(text)
         assert full.claim in read.text
         assert "script" not in read.tags
@@ -67,13 +68,13 @@ def test_markup_in_a_record_stays_text(full, old, inputs, history, verdicts):
 
 
 def test_a_page_asks_nobody_for_anything(full, inputs, history, verdicts):
-    text = page([full], {full.hypothesis: inputs}, history, verdicts)
+    text = page([full], [inputs], history, verdicts)
     assert "default-src 'none'" in text
     assert not re.search(r"https?://|url\((?!#)|@import|src=", text)
 
 
 def test_equal_records_give_equal_pages(full, inputs, history, verdicts):
-    given = ([full], {full.hypothesis: inputs}, history, verdicts)
+    given = ([full], [inputs], history, verdicts)
     assert page(*given) == page(*given)
 
 
@@ -97,12 +98,14 @@ def test_nothing_in_markdown_is_markup_by_accident(full):
     assert re.search(r"[<>|`*\[\]~$\\#@_]", without) is None
     assert escaped("count_ok") == "count_ok"
     assert escaped("two\nlines") == "two lines"
-    table = [line for line in markdown([full]).splitlines() if line.startswith("| parens")]
-    assert [line.count("|") for line in table] == [9]
+    for is_table, lines in groupby(markdown([full]).splitlines(), lambda line: line.startswith("|")):
+        assert not is_table or len({line.count("|") for line in lines}) == 1
+    assert escaped("1. a") != "1. a" and escaped("- a") != "- a" and escaped("-0.5") == "-0.5"
+    assert "\x1b" not in escaped("\x1b[2J")
 
 
 def test_a_fence_is_longer_than_any_in_the_tree(full):
-    nasty = full.model_copy(update={"tree": "name\n```\n````x\n<b>"})
+    nasty = full.model_copy(update={"branches": [], "claims_text": "```\n````x\n<b>"})
     assert "`````text\n```\n````x\n<b>\n`````" in markdown([nasty])
 
 
@@ -123,26 +126,26 @@ def test_a_summary_is_cut_between_blocks_and_says_so(full, old, verdicts):
 
 def test_failures_come_first(full, old, verdicts):
     lines = markdown([full, *old], list(reversed(verdicts))).splitlines()
-    order = [found[1] for line in lines if (found := re.search(r"\*\*(fail|inconclusive|pass)\*\*", line))]
+    order = [found[1] for line in lines if (found := re.match(r"\S \*\*(fail|inconclusive|pass)\*\*", line))]
     assert "**fail**" in lines[0]
     assert order == ["fail", "inconclusive", "pass"]
 
 
 def test_mermaid_draws_the_tree_within_its_limits():
-    text = mermaid([branch(0, "logits"), branch(1, 'a "|" b'), branch(2), branch(1)])
+    text = mermaid([twig(twig(twig(), what='a "|" b'), twig(), what="logits")])
     assert re.findall(r"c\d+ --> c\d+", text) == ["c1 --> c0", "c2 --> c1", "c3 --> c0"]
     assert text.count('"') == 8
     assert mermaid([]) is None
-    assert mermaid([branch(0)] + [branch(1)] * EDGES) is not None
-    assert mermaid([branch(0)] + [branch(1)] * (EDGES + 1)) is None
-    assert mermaid([branch(0), branch(1, "a" * CHARACTERS)]) is None
+    assert mermaid([twig(*[twig()] * EDGES)]) is not None
+    assert mermaid([twig(*[twig()] * (EDGES + 1))]) is None
+    assert mermaid([twig(twig(what="a" * CHARACTERS))]) is None
 
 
 def test_a_frame_has_a_row_per_record(full, old):
     frame = to_frame([full, *old])
     assert len(frame) == 3
     assert frame["loss.scrubbed.high"][0] == full.losses["scrubbed"].high
-    assert frame["recovered.constant"][1] == words.of(old[0], "constant").fraction.value
+    assert frame["recovered.constant"][1] == old[0].recovered_of("constant").fraction.value
     assert np.isnan(frame["recovered.mean rest"][0])
     assert frame["bits"][0] == full.size.bits
     assert np.isnan(frame["bits"][1])
@@ -153,7 +156,7 @@ def test_a_frame_has_a_row_per_record(full, old):
 def test_figures_keep_text_and_do_not_change(kind, width, full, old, inputs, tmp_path):
     paths = [tmp_path / name for name in ("a.svg", "b.svg", "a.pdf", "b.pdf")]
     for path in paths:
-        assert plot([full, *old], path, kind, width, {full.hypothesis: inputs}) == path
+        assert plot([full, *old], path, kind, width, [inputs, None, None]) == path
     a, b, pdf, again = (path.read_bytes() for path in paths)
     assert (a, pdf) == (b, again)
     root = ElementTree.fromstring(a)
@@ -198,13 +201,13 @@ def test_tiny_losses_get_logarithmic_axes():
 
 
 def test_right_and_worst_by_hand():
-    given = table(
-        [0, 0, 1, 9], [1, 5, 2, 9], model_right=np.array([1, 1, 0, 1.0]), right=np.array([1, 0.25, 0.5, 1]),
-        weight=np.array([1, 1, 1, 0]), text=np.array(["a", "b", "c", "d"]),
-    )  # fmt: skip
-    assert right(given) == [[1.25, 0.75], [0.5, 0.5]]
-    assert [(one["id"], one["text"]) for one in worst(given, 2)] == [("1", "b"), ("0", "a")]
-    assert right(table([0], [0], model_right=np.array([0.5]), right=np.array([1.0]))) is None
+    right = {"model_right": np.array([1, 1, 0, 1.0]), "measure.accuracy": np.array([1, 0.25, 0.5, 1])}
+    more = {"weight": np.array([1, 1, 1, 0]), "text": np.array(["a", "b", "c", "d"])}
+    given = table([0, 0, 1, 9], [1, 5, 2, 9], **right, **more)
+    assert agreement(given) == [[1.25, 0.75], [0.5, 0.5]]
+    assert [(one.id, one.text) for one in worst(given, 2)] == [(1, "b"), (0, "a")]
+    half = {"model_right": np.array([0.5]), "measure.accuracy": np.array([1.0])}
+    assert agreement(table([0], [0], **half)) is None
 
 
 @pytest.mark.parametrize("high", [0.004, 0.7, 1.0, 5.3, 100, 1234])
@@ -226,18 +229,17 @@ def test_variables_lie_above_what_they_are_computed_from(full):
 
 
 def test_the_grid_starts_at_the_output(full):
-    assert [name for name, _ in pictures.grid(full)] == ["output", "layer 2", "layer 1", "layer 0", "input"]
-    assert sum(len(nodes) for _, nodes in pictures.grid(full)) == len(full.nodes)
+    (grid,) = [block for section in view(Entry(full)) for block in section.blocks if isinstance(block, Grid)]
+    assert [name for name, _ in grid.rows] == ["output", "layer 2", "layer 1", "layer 0", "input"]
+    assert sum(len(nodes) for _, nodes in grid.rows) == len(full.nodes)
 
 
 def test_history_says_what_else_changed(full, history):
-    assert words.differences(full, full) == []
-    assert words.differences(full, history[0]) == ["model"]
     text = parsed(page([full], history=history)).text
     assert text.index("2026-01-05 10:00") < text.index("2026-02-05 10:00")
+    assert text.index("2026-02-05 10:00") < text.index("weights changed") < text.index("this record")
 
 
 def test_an_empty_verdict_is_no_verdict(full, verdicts):
-    assert words.verdict_of("another", verdicts) is None
-    assert "data-verdict" not in page([full])
+    assert "data-verdict=" not in page([full]) and "data-verdict=" not in page([full], verdicts=verdicts[1:])
     assert 'data-verdict="fail"' in page([full], verdicts=verdicts)

@@ -108,9 +108,10 @@ def test_what_each_exchange_costs(experiment):
     claims = (head(1, 0).direct().carries(Variable("p", parity)), mlp(1).direct().carries(Variable("a", everything)))
     result = experiment.run(Hypothesis("h", "A claim.", OUTPUT.carries(OUT, *claims)))
     unclaimed, exchanged, kept = experiment.claim_costs(result)
-    assert unclaimed.what == "what is unclaimed" and unclaimed.nats.value != 0
-    assert exchanged.what == "a1.h0 directly carries p" and exchanged.nats.value != 0
-    assert kept.nats.value == pytest.approx(0, abs=1e-6)  # it keeps its whole input
+    assert unclaimed.path == "" and unclaimed.cost.value != 0
+    paths = [branch.path for branch in result.record().branches]
+    assert exchanged.path == paths[1] and exchanged.cost.value != 0
+    assert kept.path == paths[2] and kept.cost.value == pytest.approx(0, abs=1e-6)  # it keeps its whole input
 
 
 def test_a_result_in_a_notebook(experiment):

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from scrubbing.gate import outlets
-from scrubbing.gate.drift import drift
 from scrubbing.gate.judge import EXIT, checks_of, judge, settle
 from scrubbing.gate.policy import Rule
 from scrubbing.gate.snapshots import Snapshot, place, read, write
-from scrubbing.records.identity import differences, key
+from scrubbing.records.compare import ASPECTS, differences
 from scrubbing.records.inputs import Inputs
+from scrubbing.records.moved import moved
 from scrubbing.records.schema import (
+    Branch,
     Choices,
     ClaimCost,
+    MeasureValue,
     Number,
     Provenance,
     Recovered,
@@ -24,6 +26,7 @@ from scrubbing.records.schema import (
     Source,
     VariableNode,
 )
+from scrubbing.report.view import sentence
 from scrubbing.stats.critical import AlwaysValid, fixed_size
 
 NUMBER = Number(value=0.1, se=0.01, low=0.08, high=0.12)
@@ -45,16 +48,14 @@ def record(**changed):
         hypothesis="h/one",
         claim="It is so.",
         scope=None,
-        tree="tree",
         stored={"a": 1},
         choices=CHOICES,
         losses={"model": NUMBER, "scrubbed": NUMBER},
-        recovered=[Recovered(baseline="null", meaning="", fraction=NUMBER, nats=NUMBER)],
-        accuracy=NUMBER,
-        kl=NUMBER,
-        changed=NUMBER,
+        recovered=[Recovered(baseline="null", meaning="", fraction=NUMBER, lost=NUMBER)],
+        measures=[MeasureValue(name="kl", meaning="", unit="nats", value=NUMBER)],
         strata=[],
         claims=[],
+        exchanged=True,
         notes=[],
         provenance=PROVENANCE,
         hash="abc",
@@ -154,6 +155,8 @@ KEYS = {
     "dtype": {"choices": CHOICES.model_copy(update={"dtype": "bfloat16"})},
     "device": {"choices": CHOICES.model_copy(update={"device": "cuda"})},
     "numerics": {"choices": CHOICES.model_copy(update={"numerics": 1})},
+    "unit": {"choices": CHOICES.model_copy(update={"unit": "bits"})},
+    "scope": {"scope": "odd"},
     "hypothesis": {"hypothesis": "h/two"},
 }
 
@@ -165,13 +168,15 @@ def test_another_key_is_no_snapshot(name):
     gate = judged(inputs(), this=other)
     assert outcomes(gate)["change"] == "fail"
     assert "no snapshot for this key" in gate.reason
-    assert len(differences(other, record())) == 1 and name in differences(other, record())[0]
-    assert set(KEYS) == set(key(record()))
+    (found,) = differences(other, record(), "snapshot")
+    assert name == found.aspect and name in str(found)
+    assert set(KEYS) == {aspect.name for aspect in ASPECTS if aspect.stops in ("pair", "snapshot")}
 
 
 def test_other_weights_are_the_same_key():
     other = record(provenance=PROVENANCE.model_copy(update={"model_fingerprint": "z"}))
-    assert differences(other, record()) == []
+    assert differences(other, record(), "snapshot") == []
+    assert [str(one) for one in differences(other, record(), "merge")] == ["weights changed"]
 
 
 def test_only_common_references_are_compared():
@@ -226,16 +231,23 @@ def test_settling_does_not_wait_for_a_snapshot_that_is_not_there():
     assert runs == [300]
 
 
+def told(now, its_inputs, before, earlier):
+    return [sentence(note) for note in moved(now, its_inputs, before, earlier)]
+
+
 def test_what_moved():
-    cost = ClaimCost(path="p", what="a1.h0 carries v", nats=NUMBER)
-    dear = cost.model_copy(update={"nats": Number(value=0.9, se=0.01, low=0.8, high=1.0)})
+    cost = ClaimCost(path="p", cost=NUMBER)
+    dear = ClaimCost(path="p", cost=Number(value=0.9, se=0.01, low=0.8, high=1.0))
+    branch = {"path": "p", "depth": 1, "what": "a1.h0", "variable": "v", "line": "", "sample": None, "value": None}
+    branches = [Branch(**branch, unclaimed=None)]
     before = record(claim_costs=[cost], variables=[VariableNode(name="v", feature="f", parents=[], digest="0")])
     now = record(
         claim_costs=[dear],
+        branches=branches,
         provenance=PROVENANCE.model_copy(update={"model_fingerprint": "9" * 32, "versions": {"torch": "3"}}),
     )
-    moved = inputs().columns | {"loss.scrubbed": inputs()["loss.scrubbed"] + (np.arange(300) % 2) * 0.5}
-    assert drift(now, Inputs(moved), Snapshot(before, inputs()))[:5] == [
+    worse = inputs().columns | {"loss.scrubbed": inputs()["loss.scrubbed"] + (np.arange(300) % 2) * 0.5}
+    assert told(now, Inputs(worse), before, inputs())[:5] == [
         "The weights changed: aaaaaaaa -> 99999999.",
         "Feature f of variable v has other values on the dataset than before.",
         "torch was 2, is 3.",
@@ -245,7 +257,25 @@ def test_what_moved():
 
 
 def test_nothing_moved():
-    assert drift(record(), inputs(), Snapshot(record(), inputs())) == []
+    assert told(record(), inputs(), record(), inputs()) == []
+
+
+def test_strata_move_with_their_clusters():
+    """Families that move together are one unit each: ten families, and what looks certain is not."""
+    family, rng = np.repeat(np.arange(10), 30), np.random.default_rng(0)
+    columns = inputs().columns | {"cluster": family, "stratum.all": np.ones(300, dtype=bool)}
+    shift = np.repeat(rng.normal(0.0, 0.3, 10), 30)
+    shift -= shift.mean() - 0.12
+    worse = columns | {"loss.scrubbed": columns["loss.scrubbed"] + shift}
+    assert not any("Where all" in line for line in told(record(), Inputs(worse), record(), Inputs(columns)))
+    alone = [{name: one for name, one in table.items() if name != "cluster"} for table in (worse, columns)]
+    assert any("Where all" in line for line in told(record(), Inputs(alone[0]), record(), Inputs(alone[1])))
+
+
+def test_what_cannot_be_paired_is_not_compared_input_by_input():
+    other = record(provenance=PROVENANCE.model_copy(update={"data_fingerprint": "c"}))
+    assert told(other, inputs(0.5), record(), inputs()) == []
+    assert told(record(), inputs(0.5, ids=np.arange(300) + 1000), record(), inputs()) == []
 
 
 def test_a_snapshot_is_read_as_it_was_written(tmp_path):

@@ -36,7 +36,18 @@ def test_parts_together_are_the_whole(whole, parts):
     record, inputs = merge([(part.record(), part.inputs()) for part in parts[::-1]])
     wanted = whole.record()
     assert inputs["id"].tolist() == whole.inputs()["id"].tolist()
-    for name in ("losses", "recovered", "accuracy", "kl", "changed", "strata", "counted", "notes", "choices"):
+    for name in (
+        "losses",
+        "recovered",
+        "measures",
+        "strata",
+        "counted",
+        "cancellation",
+        "notes",
+        "worst",
+        "shared",
+        "choices",
+    ):
         found, expected = (one.model_dump()[name] for one in (record, wanted))
         assert _rounded(found) == _rounded(expected), name
     assert [claim.draws for claim in record.claims] == [claim.draws for claim in wanted.claims]
@@ -83,8 +94,9 @@ def test_compare_command(folder, whole):
     save(whole.record(), "whole.json", whole.inputs())
     found = scrub("compare", "part0.json", "whole.json")
     assert found.exit_code == 0, found.output
-    assert "on 30 common references, paired" in found.stdout
-    assert re.search(r"scrubbed loss +(\S+)  \1  [+-]0.000 \[[+-]0.000, \+0.000\]", found.stdout), found.stdout
+    assert "On 30 common references, paired" in found.stdout
+    assert re.search(r"scrubbed loss +(\S+) +\1 +\+0.000 (\(no spread\)|\[-0.001, \+0.001\])", found.stdout)
+    assert "References were 30, are 90." in found.stdout
 
 
 def test_power_command(folder):

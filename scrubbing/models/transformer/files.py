@@ -154,8 +154,11 @@ def read_config(
         if (path.parent / "config.json").is_file():
             remedy = "Pass config=, or load the folder, which has a config.json."
         fail(FileError, "SCR-FILE", problem, remedy, str(path))
-    if given is None or stored is None:
-        return given if stored is None else stored
+    if given is None:
+        assert stored is not None
+        return stored
+    if stored is None:
+        return given
     # Shapes do not tell how a matrix is cut into heads, so weights of another architecture may fit.
     same = {SYNONYMS.get(key, key): value for key, value in stored.items() if key != "seed"}
     both = [

@@ -148,7 +148,7 @@ def _fitted(stored: Mapping[str, Tensor], kind: Any, config: Any, where: str) ->
         if len(pair) == 2 and not torch.equal(*pair):
             further.append(f"{spelled[key]} differs from {spelled[other]}, and the config ties them")
     older = {new: old for old, new in renamed.items()}
-    shown = {name: spelled.get(name) or older.get(name, name) for name in wanted}
+    shown: dict[str, str] = {name: spelled.get(name) or older.get(name) or name for name in wanted}
     shapes = {shown[name]: shape for name, shape in wanted.items()}
     fit(used, shapes, where, optional={shown[name] for name in tied}, further=further)
     return {name: used[key] for name, key in spelled.items() if name not in tied}

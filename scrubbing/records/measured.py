@@ -1,0 +1,190 @@
+"""The numbers of a record: estimates, losses and fractions, and what is said of single inputs."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from scrubbing.numbers import PLAIN
+from scrubbing.stats.intervals import Estimate
+
+
+class Strict(BaseModel):
+    """Immutable, without unknown fields, and every number finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Number(Strict):
+    """An estimate with its standard error and interval; None where there is none (see `Estimate`)."""
+
+    value: float
+    se: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Number:
+        """From an estimate, whatever of it is finite."""
+        known = {name: getattr(estimate, name) for name in cls.model_fields if hasattr(estimate, name)}
+        unknown = {name: None for name in ("se", "low", "high") if not math.isfinite(known[name] or 0.0)}
+        return cls.model_validate(known | unknown)
+
+    def __str__(self) -> str:
+        return PLAIN.interval(self.value, self.low, self.high)
+
+
+class Recovered(Strict):
+    """Loss recovered against one baseline."""
+
+    baseline: str
+    meaning: str
+    """The baseline in words."""
+    fraction: Number | None
+    """None where model and baseline cannot be told apart."""
+    lost: Number
+    """Scrubbed loss minus model loss, in the unit of the loss."""
+
+    @property
+    def nines(self) -> float | None:
+        """`-log10(1 - fraction)`: 1 at 90 %, 2 at 99 %; None without a fraction, below 0 and at a perfect one."""
+        if self.fraction is None or not 0 <= self.fraction.value < 1:
+            return None
+        return -math.log10(1 - self.fraction.value)
+
+    @property
+    def nats(self) -> Number:
+        """Deprecated: `lost`, which is in the unit of the loss."""
+        warnings.warn("Recovered.nats is Recovered.lost now", DeprecationWarning, stacklevel=2)
+        return self.lost
+
+
+class Stratum(Strict):
+    """Losses on the references where a feature has one value, and on all others."""
+
+    feature: str
+    value: bool | int | float | str | None = None
+    """None in records older than version 3, where `feature` says it in words."""
+    n: int
+    model: float
+    scrubbed: Number
+    accuracy: float | None
+    """Fraction of draws whose most likely prediction is right; None where there are no classes."""
+    rest_model: float | None = None
+    """On the other references; None where there are none, and in records older than version 3."""
+    rest_scrubbed: Number | None = None
+
+
+class MeasureValue(Strict):
+    """A measure per input and draw, averaged over references and draws."""
+
+    name: str
+    meaning: str
+    """In words."""
+    unit: str
+    """`share` for a fraction of counted positions, shown in %; else the unit itself, such as `nats`."""
+    value: Number
+
+
+class Slice(Strict):
+    """Losses on a further set of positions."""
+
+    name: str
+    counted: int
+    """Positions, summed over the references."""
+    losses: dict[str, Number]
+    recovered: list[Recovered]
+
+
+class ControlValue(Strict):
+    """What came out of the same hypothesis on another model, other data or other features."""
+
+    name: str
+    meaning: str
+    """In words: what was changed."""
+    expected: Literal["fails", "holds"]
+    """Whether a true hypothesis about the model as it is should lose its loss recovered here, or keep it."""
+    losses: dict[str, Number]
+    """`model`, `scrubbed` and the baselines, of the control."""
+    recovered: list[Recovered]
+
+
+class Cancellation(Strict):
+    """Whether a small mean difference hides large ones of both signs. Differences are taken per input and draw."""
+
+    worse: Number
+    """Mean of the increases, scrubbed over model, counted as 0 where there is none."""
+    better: Number
+    """Mean of the decreases, likewise, as a positive number."""
+    correlation: float | None
+    """Of the losses of model and scrubbed model over inputs; None where one does not vary."""
+    share: Number | None = None
+    """`better` as a fraction of null minus model; None where these cannot be told apart, and in older records."""
+
+
+class Recalibrated(Strict):
+    """The scrubbed model after the best affine recalibration of its logits, on references not used to fit it.
+
+    Resampling leaves a model confident where it is wrong; a temperature takes that part of the loss away.
+    """
+
+    temperature: float | None
+    """The logits are divided by it; None where they tell nothing and count for nothing."""
+    prior: float
+    """Weight of the log base rates added to them."""
+    loss: Number
+    """Mean loss on the held-out half."""
+    before: Number
+    """The same without recalibration."""
+    references: int
+    """Held-out references."""
+
+
+class Equivalent(Strict):
+    """The amount of training at which the model itself had the scrubbed model's loss."""
+
+    what: str
+    """The series of models, by name."""
+    unit: str
+    """Of the amounts."""
+    amount: Number | None
+    """None if the scrubbed loss is worse than that of the first model of the series, or better than the last."""
+    beyond: Literal["first", "last"] | None = None
+    """Which end of the series the scrubbed loss is beyond, where there is no amount."""
+    end: float | None = None
+    """The amount at that end."""
+
+
+class WorstInput(Strict):
+    """One of the references that scrubbing costs most."""
+
+    id: int
+    text: str
+    model: float
+    """Its losses, draws averaged."""
+    scrubbed: float
+    model_prediction: int | None = None
+    """Where one position is counted."""
+    prediction: int | None = None
+    """Of the scrubbed model, in the first draw."""
+
+
+class SharedTrait(Strict):
+    """What more of the worst inputs have in common than chance explains."""
+
+    kind: Literal["word", "stratum", "prediction", "long", "short"]
+    """`word`: a word of the text. `stratum`: a feature's value. `prediction`: of the model. `long`, `short`: among the
+    quarter of the longest or shortest texts."""
+    name: str
+    """The word, the feature, or the prediction; empty for lengths."""
+    value: bool | int | float | str | None = None
+    """Of a stratum's feature."""
+    worst: int
+    """How many of the worst inputs have it,"""
+    of_worst: int
+    """of so many."""
+    share: float
+    """Fraction of all references that have it."""

@@ -1,0 +1,47 @@
+"""What reports say of records: sections of facts, worded here and nowhere else; the outlets only lay them out."""
+
+from scrubbing.report.view.blocks import (
+    MISSING,
+    Block,
+    Fact,
+    Facts,
+    Grid,
+    Section,
+    Sentences,
+    Source,
+    Table,
+    Tree,
+    Twig,
+)
+from scrubbing.report.view.entry import Entry, Verdict, entries, names
+from scrubbing.report.view.notes import sentence, wordings
+from scrubbing.report.view.outcome import said, scope
+from scrubbing.report.view.record import named, sections, view
+from scrubbing.report.view.several import cautions, overview
+
+__all__ = [
+    "MISSING",
+    "Block",
+    "Entry",
+    "Fact",
+    "Facts",
+    "Grid",
+    "Section",
+    "Sentences",
+    "Source",
+    "Table",
+    "Tree",
+    "Twig",
+    "Verdict",
+    "cautions",
+    "entries",
+    "named",
+    "names",
+    "overview",
+    "said",
+    "scope",
+    "sections",
+    "sentence",
+    "view",
+    "wordings",
+]

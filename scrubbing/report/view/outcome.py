@@ -1,0 +1,300 @@
+"""What came out, in sections: verdict, notes, losses, measures, controls, strata and slices, single inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from scrubbing.numbers import PLAIN, RECOVERED, SHARE, amount, amounts, count, many
+from scrubbing.records.inputs import MEASURE, Inputs
+from scrubbing.records.schema import NUMERICS, Equivalent, MeasureValue, Note, Number, Recovered, RunRecord, Size
+from scrubbing.records.worst import worst
+from scrubbing.report import drawing
+from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Table
+from scrubbing.report.view.entry import Entry
+from scrubbing.report.view.notes import sentence, stratum
+
+_MEANING = {
+    "model": "as it is",
+    "null": "the whole output resampled",
+    "constant": "the best prediction that ignores the input",
+    "mean claimed": "everything claimed at its mean",
+}
+"""Losses that a record, or a slice of it, does not explain itself."""
+_EXPECTED = {"fails": "should recover less", "holds": "should recover as much"}
+
+
+def verdict(entry: Entry) -> Section | None:
+    """What a gate said."""
+    said = entry.verdict
+    if said is None:
+        return None
+    line = f"{said.verdict.upper()}: {said.reason}" if said.reason else said.verdict.upper()
+    return Section("verdict", "Verdict", [Sentences([line, *said.details], said.verdict)])
+
+
+def said(record: RunRecord) -> list[str]:
+    """Every sentence that a reader must know before quoting a number of this record."""
+    notes = list(record.notes)
+    notes += [Note(code="shared", values=one.model_dump()) for one in record.shared]
+    if record.choices.numerics != NUMERICS:
+        code = "older-numerics" if record.choices.numerics < NUMERICS else "newer-numerics"
+        notes.append(Note(code=code, values={"numerics": record.choices.numerics, "now": NUMERICS}))
+    return [sentence(note) for note in notes]
+
+
+def notes(entry: Entry) -> Section | None:
+    """What to know before quoting."""
+    lines = said(entry.record)
+    return Section("notes", "Know before quoting", [Sentences(lines, "note")]) if lines else None
+
+
+def unit(record: RunRecord) -> str:
+    """What losses are means over, with their unit."""
+    per_input = record.counted in (None, record.choices.references)
+    return f"{record.choices.unit} per {'reference input' if per_input else 'counted position'}"
+
+
+def scope(record: RunRecord) -> str:
+    """The inputs on which the hypothesis claims to hold, as a sentence; empty where these are all."""
+    return f"On inputs where {record.scope}." if record.scope else ""
+
+
+def how(record: RunRecord) -> str:
+    """How unclaimed inputs were treated."""
+    if record.choices.ablation is None:
+        return "what is unclaimed resampled"
+    return f"what is unclaimed ablated ({record.choices.ablation}), not resampled"
+
+
+def losses(entry: Entry) -> Section:
+    """Losses, and what is recovered of each baseline."""
+    record = entry.record
+    table = _losses(record, record.losses, record.recovered, "", f"In {unit(record)}")
+    charts: list[drawing.Scale | None] = [
+        drawing.losses(f"Loss, {unit(record)}", list(record.losses.items()), PLAIN),
+        drawing.fractions("Loss recovered, %", [(one.baseline, one.fraction) for one in record.recovered]),
+    ]
+    return Section("losses", "Losses", [*(chart for chart in charts if chart is not None), table])
+
+
+def _losses(
+    record: RunRecord, values: Mapping[str, Number], recovered: Sequence[Recovered], prefix: str, title: str
+) -> Table:
+    """A row per loss: itself, the fraction recovered of it, what is lost, nines, and what it means."""
+    of = {one.baseline: one for one in recovered}
+    rows: list[list[Fact]] = []
+    for name, loss in values.items():
+        one = of.get(name)
+        emphasis = "strong" if name == "scrubbed" else ""
+        words = how(record) if name == "scrubbed" else _meaning(one) or _MEANING.get(name, "")
+        zero = " (0 %)" if name == record.zero and one is not None else ""
+        row = [Fact(name, name + zero, emphasis=emphasis), Fact.of(name, loss, name=f"{prefix}loss.{name}")]
+        if one is None:
+            row += [Fact(name, ""), Fact(name, "")]
+        else:
+            fraction = Fact.of(name, one.fraction, RECOVERED, name=f"{prefix}recovered.{name}")
+            row += [fraction, _nines(one, f"{prefix}nines.{name}")]
+        rows.append([*row, Fact(name, words)])
+    if recovered:
+        lost = Fact.of("lost", recovered[0].lost, name=f"{prefix}lost")
+        rows.insert(2, [Fact("lost", "lost"), lost, Fact("", ""), Fact("", ""), Fact("", "scrubbed minus model")])
+    caption = (
+        "Recovered = 1 - (scrubbed - model) / (baseline - model); nines = -log10(1 - recovered): 1 is 90 %, 2 is "
+        "99 %. Intervals are 95 %."
+    )
+    heads = ["loss of", "loss", "recovered", "nines", "meaning"]
+    return Table(title, heads, rows, "" if prefix else caption, ["meaning"])
+
+
+def _meaning(one: Recovered | None) -> str:
+    return "" if one is None else one.meaning
+
+
+def _nines(one: Recovered, name: str) -> Fact:
+    if one.nines is None:
+        return Fact(one.baseline, MISSING, name=name)
+    return Fact(one.baseline, f"{one.nines:.1f}", name=name, value=one.nines)
+
+
+def measures(entry: Entry) -> Section | None:
+    """What the mean of losses leaves unsaid."""
+    record = entry.record
+    facts = [measure(record, one) for one in record.measures]
+    if (both := record.cancellation) is not None:
+        facts += [
+            Fact.of("raised", both.worse, words="mean increase of the loss; no increase counts 0", name="raised"),
+            Fact.of("lowered", both.better, words="mean decrease, likewise: what cancels", name="lowered"),
+        ]
+        if both.share is not None:
+            facts.append(Fact.of("cancelled", both.share, SHARE, "lowered, of null minus model", name="cancelled"))
+        if both.correlation is not None:
+            words = "of the losses of model and scrubbed model over inputs"
+            text = PLAIN.one(both.correlation)
+            facts.append(Fact("correlation", text, words, name="correlation", value=both.correlation))
+    facts += _recalibrated(record)
+    if record.size is not None:
+        facts += _size(record.size)
+    if record.equivalent is not None:
+        facts.append(equivalent(record.equivalent))
+    return Section("measures", "Beyond the mean", [Facts(facts)]) if facts else None
+
+
+def measure(record: RunRecord, one: MeasureValue) -> Fact:
+    """A measure; of a share that is 0 or 1, what the run could have seen."""
+    form = SHARE if one.unit == "share" else PLAIN
+    words = one.meaning if one.unit == "share" or not one.unit else f"{one.meaning}, {one.unit}"
+    n = record.choices.references
+    if one.unit == "share" and one.value.value in (0.0, 1.0) and n > 3:
+        which = "none" if one.value.value == 0 else "all"
+        words += f" ({which} of {count(n)}: at most {SHARE.one(3 / n)} of inputs may be otherwise)"
+    return Fact.of(one.name, one.value, form, words, name=one.name)
+
+
+def _recalibrated(record: RunRecord) -> Iterator[Fact]:
+    again = record.recalibrated
+    if again is None:
+        return
+    done = "ignoring the logits"
+    if again.temperature is not None:
+        done = f"temperature {PLAIN.one(again.temperature)}"
+    words = (
+        f"{done}, base rates times {PLAIN.one(again.prior)}, fitted on the other half; {PLAIN.one(again.before.value)} "
+        f"without, on the same {many(again.references, 'reference')}"
+    )
+    yield Fact.of("recalibrated", again.loss, words=words, name="recalibrated")
+
+
+def _size(given: Size) -> Iterator[Fact]:
+    nodes = f"{count(given.nodes)} of {count(given.of_nodes)}"
+    kept = f"{given.bits:.1f} of {given.of_bits:.1f}"
+    yield Fact("claims", count(given.claims), "how many there are", name="claims", value=given.claims)
+    yield Fact("nodes", nodes, "of the model, that a claim names", name="nodes", value=given.nodes)
+    yield Fact("bits", kept, "of an input that are kept, at most", name="bits", value=given.bits)
+
+
+def equivalent(given: Equivalent) -> Fact:
+    """The amount of training that is as good."""
+    if given.amount is not None:
+        text = f"{amounts(given.amount.value, given.amount.low, given.amount.high)} {given.unit}"
+        number = {"value": given.amount.value, "low": given.amount.low, "high": given.amount.high}
+        words = f"where {given.what} had this loss"
+        return Fact("worth", text, words, name="worth", short=amount(given.amount.value), **number)
+    worse = given.beyond != "last"
+    end = "its end" if given.end is None else f"{amount(given.end)} {given.unit}"
+    text = f"less than {end}" if worse else f"more than {end}"
+    if given.beyond is None:
+        text = MISSING
+    words = f"{'worse' if worse else 'better'} than {given.what} at the {'first' if worse else 'last'} of the series"
+    return Fact("worth", text, words if given.beyond else given.what, name="worth")
+
+
+def controls(entry: Entry) -> Section | None:
+    """The same hypothesis on something else."""
+    record, rows = entry.record, []
+    for one in record.controls:
+        zero = next((part for part in one.recovered if part.baseline == record.zero), None)
+        rows.append(
+            [
+                Fact(one.name, one.name),
+                Fact.of(one.name, one.losses.get("model"), name=f"control.{one.name}.loss.model"),
+                Fact.of(one.name, one.losses.get("scrubbed"), name=f"control.{one.name}.loss.scrubbed"),
+                Fact.of(one.name, zero and zero.fraction, RECOVERED, name=f"control.{one.name}.recovered"),
+                Fact(one.name, f"{one.meaning}; {_EXPECTED[one.expected]}"),
+            ]
+        )
+    if not rows:
+        return None
+    heads = ["control", "model", "scrubbed", f"of {record.zero}", "meaning"]
+    return Section("controls", "Controls", [Table("", heads, rows, wordy=["meaning"])])
+
+
+def where(entry: Entry) -> Section | None:
+    """Losses by stratum, and on further sets of positions."""
+    record = entry.record
+    blocks: list[Block] = []
+    if record.strata:
+        heads = ["where", "references", "model", "scrubbed", "accuracy"]
+        rows = []
+        for one in record.strata:
+            name = stratum(one.feature, one.value)
+            accuracy = MISSING if one.accuracy is None else SHARE.one(one.accuracy)
+            rows.append(
+                [
+                    Fact(name, name),
+                    Fact(name, count(one.n)),
+                    Fact(name, PLAIN.one(one.model)),
+                    Fact.of(name, one.scrubbed, name=f"stratum.{name}"),
+                    Fact(name, accuracy, name=f"stratum.{name}.accuracy", value=one.accuracy),
+                ]
+            )
+        blocks.append(Table(f"By stratum, losses in {record.choices.unit}", heads, rows))
+    for one in record.slices:
+        title = f"{one.name}: {many(one.counted, 'position')}, losses in {record.choices.unit} per position"
+        blocks.append(_losses(record, one.losses, one.recovered, f"slice.{one.name}.", title))
+    return Section("where", "Where", blocks) if blocks else None
+
+
+def inputs(entry: Entry) -> Section | None:
+    """Single inputs: where scrubbing costs most."""
+    record, table = entry.record, entry.inputs
+    blocks: list[Block] = []
+    if table is not None:
+        chart = scatter(record, table)
+        blocks += [] if chart is None else [chart]
+        if (both := _agreement(table)) is not None:
+            blocks.append(both)
+    if found := record.worst or ([] if table is None else worst(table)):
+        predicted = any(one.prediction is not None for one in found)
+        heads = ["input", "model", "scrubbed", *(["predicted", "scrubbed to"] if predicted else []), "text"]
+        rows = []
+        for one in found:
+            classes = [MISSING if p is None else str(p) for p in (one.model_prediction, one.prediction)]
+            rows.append(
+                [
+                    Fact(str(one.id), str(one.id)),
+                    Fact("model", PLAIN.one(one.model)),
+                    Fact("scrubbed", PLAIN.one(one.scrubbed)),
+                    *(Fact("class", text) for text in classes if predicted),
+                    Fact("text", one.text),
+                ]
+            )
+        blocks.append(Table(f"Inputs that scrubbing costs most, {record.choices.unit}", heads, rows, wordy=["text"]))
+    return Section("inputs", "Single inputs", blocks) if blocks else None
+
+
+def scatter(record: RunRecord, table: Inputs) -> drawing.Scatter | None:
+    """Losses of model and scrubbed model, a point per input; None where none is counted."""
+    chart = drawing.scatter(table)
+    if chart is None:
+        return None
+    shown = f"{count(len(chart.points))} of {many(chart.total, 'input')}. Above the diagonal, scrubbing costs."
+    told = shown + " Logarithmic axes." * chart.axis.log
+    unit = record.choices.unit
+    return replace(chart, across=f"model loss, {unit}", up=f"scrubbed loss, {unit}", caption=told)
+
+
+def _agreement(table: Inputs) -> Table | None:
+    """How many inputs model and scrubbed model get right; None where several positions of an input are counted: shares
+    of them do not say which coincide.
+    """
+    both = agreement(table)
+    if both is None:
+        return None
+    rows = [
+        [Fact(name, f"model {name}"), *(Fact(name, f"{x:,.1f}", value=x) for x in row)]
+        for name, row in zip(("right", "wrong"), both, strict=True)
+    ]
+    title = "Inputs that model and scrubbed model get right; draws count as fractions"
+    return Table(title, ["", "scrubbed right", "scrubbed wrong"], rows)
+
+
+def agreement(table: Inputs) -> list[list[float]] | None:
+    """Numbers of inputs that the model (rows: right, wrong) and the scrubbed model (columns) get right."""
+    rows = table.counted()
+    if f"{MEASURE}accuracy" not in rows or "model_right" not in rows or not len(rows):
+        return None
+    model, scrubbed = rows["model_right"], rows[f"{MEASURE}accuracy"]
+    if not ((model == 0) | (model == 1)).all():
+        return None
+    return [[float((m * s).sum()) for s in (scrubbed, 1 - scrubbed)] for m in (model, 1 - model)]

@@ -1,0 +1,185 @@
+"""Every outlet shows every record: each optional field absent and present, and whatever else the schema allows."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from scrubbing.records.inputs import Inputs
+from scrubbing.records.schema import RunRecord
+from scrubbing.report.frames import to_frame
+from scrubbing.report.markdown import markdown
+from scrubbing.report.page import fragment, page
+from scrubbing.report.plot import plot
+from scrubbing.report.terminal import ladder_view, listing_view, record_view, section_view
+from scrubbing.report.view import Entry
+from scrubbing.report.view.changes import comparison, listing
+
+from .schema import example, numbers, optional, records, with_numbers, without
+
+
+def inputs(n=12, **more):
+    rng = np.random.default_rng(0)
+    columns = {f"loss.{name}": rng.exponential(size=n) for name in ("model", "scrubbed", "null")}
+    return Inputs({"id": np.arange(n), "text": np.array(["a b"] * n), "weight": np.ones(n), **columns, **more})
+
+
+def terminal(*views, width=100):
+    console = Console(file=io.StringIO(), width=width)
+    for view in views:
+        console.print(view)
+    return console.file.getvalue()
+
+
+def frame(record):
+    table = to_frame([record, record])
+    return "\n".join(
+        str(value) for row in table.to_dict("records") for value in row.values() if value == value and value
+    )
+
+
+def figure(record, folder, kind):
+    path = plot([record, record], folder / f"{kind}.svg", kind, inputs=[inputs(), inputs()])
+    return "\n".join(re.findall(r"<text[^>]*>([^<]*)", path.read_text()))
+
+
+OUTLETS = {
+    "terminal": lambda record: terminal(record_view(record)),
+    "narrow terminal": lambda record: terminal(record_view(record), width=60),
+    "ladder": lambda record: terminal(ladder_view([record, record], "ladder")),
+    "list": lambda record: listing_view(listing([("a.json", record)])),
+    "comparison": lambda record: terminal(section_view(comparison((record, inputs()), (record, inputs()), 0.025))),
+    "page": lambda record: page([Entry(record, inputs(), history=[record.model_copy(update={"claim": "other"})])]),
+    "page of two": lambda record: page([record, record], [inputs(), None]),
+    "fragment": fragment,
+    "Markdown": lambda record: markdown([record, record]),
+    "frame": frame,
+}
+WRONG = re.compile(r"\b(None|nan|NaN|inf)\b|(?<![\d.e])-0\.0+(?![\de])|\[([-+]?[\d.,]+), \2\]")
+"""What a reader must never see: Python's nothing, no number, a minus zero, an interval without width."""
+
+
+def check(outlet, text):
+    found = WRONG.search(text)
+    assert found is None, f"{outlet}: ...{text[max(0, found.start() - 80) : found.end() + 20]!r}"
+
+
+@pytest.fixture(scope="module")
+def bases(full):
+    """A record as runs make them, and one of everything in the schema."""
+    return {"full": full.model_dump(), "one of everything": example()}
+
+
+@pytest.mark.parametrize("base", ["full", "one of everything"])
+@pytest.mark.parametrize("path", [None, *optional()])
+def test_every_optional_field_absent_in_every_outlet(base, path, bases):
+    """And present: the first case takes nothing away."""
+    record = RunRecord.model_validate(bases[base] if path is None else without(bases[base], path))
+    for outlet, show in OUTLETS.items():
+        check(outlet, show(record))
+
+
+@pytest.mark.parametrize("kind", ["recovered", "losses", "inputs"])
+@pytest.mark.parametrize("path", [None, *(path for path in optional() if path.count(".") == 0)])
+def test_figures_without_each_field(kind, path, full, tmp_path):
+    dumped = full.model_dump()
+    record = RunRecord.model_validate(dumped if path is None else without(dumped, path) | {"losses": dumped["losses"]})
+    check(kind, figure(record, tmp_path, kind))
+
+
+@pytest.mark.parametrize("path", [*numbers()])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        {"low": None, "high": None, "se": None},
+        {"value": 0.3, "low": 0.3, "high": 0.3},
+        {"value": -1e-9, "low": -2e-9, "high": 1e-9},
+        {"value": -0.0, "low": -0.0, "high": 0.0},
+        {"value": 1.0, "low": 1.0, "high": 1.0, "se": 0.0},
+    ],
+    ids=["no interval", "no width", "tiny", "minus zero", "perfect"],
+)
+def test_every_estimate_of_every_kind_in_every_outlet(path, ends, full):
+    record = RunRecord.model_validate(with_numbers(full.model_dump(), path, **ends))
+    for outlet, show in OUTLETS.items():
+        check(outlet, show(record))
+
+
+PLAIN = ("terminal", "page", "Markdown", "fragment")
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("scope", "starts_open"),
+        ("measures", "most likely prediction differs"),
+        ("strata", "not horizon fails"),
+        ("slices", "second of a repeated bigram"),
+        ("controls", "weights drawn anew"),
+        ("claims", "4,321"),
+        ("notes", "nobody has worded it"),
+        ("source", "beliefs.py::every_field"),
+        ("variables", "count_ok &"),
+        ("branches", "a1.h0 | a1.h1 carries count"),
+        ("nodes", "a2.h1"),
+        ("size", "2.5 of 16.6"),
+        ("cancellation", "mean decrease, likewise"),
+        ("recalibrated", "temperature 2.500"),
+        ("equivalent", "checkpoints of the same model"),
+        ("worst", "1003"),
+        ("shared", "worst inputs contain"),
+        ("inputs", "every-field.parquet"),
+        ("claim_costs", "what is unclaimed"),
+        ("accepted", "because"),
+    ],
+)
+def test_what_a_record_holds_is_in_every_outlet(field, shown, full):
+    """And goes where the field does."""
+    bare = RunRecord.model_validate(without(full.model_dump(), field))
+    for outlet in PLAIN:
+        with_it, without_it = (" ".join(_words(OUTLETS[outlet](one)).split()) for one in (full, bare))
+        assert with_it.count(shown) > without_it.count(shown), outlet
+
+
+def _words(text):
+    import html
+
+    return html.unescape(re.sub(r"[│╭╮╰╯─]", " ", text))
+
+
+def test_a_frame_has_what_has_a_name(full):
+    row = to_frame([full]).iloc[0]
+    for name in (
+        "kl",
+        "changed",
+        "raised",
+        "lowered",
+        "cancelled",
+        "recalibrated",
+        "worth",
+        "bits",
+        "scope",
+        "accepted",
+    ):
+        assert row[name] == row[name] and row[name] is not None, name
+    for name in ("stratum.balanced", "slice.all.loss.null", "control.weights drawn anew.recovered", "lost.high"):
+        assert row[name] == row[name], name
+    assert "nobody has worded it" in row["notes"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(record=records(), outlet=st.sampled_from(sorted(OUTLETS)))
+def test_any_record_in_any_outlet(record, outlet):
+    OUTLETS[outlet](record)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(record=records())
+def test_any_record_survives_being_stored(record):
+    assert RunRecord.model_validate_json(record.model_dump_json()) == record
