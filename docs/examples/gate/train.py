@@ -19,6 +19,7 @@ CONFIG = {
     "act_fn": "relu",
     "normalization_type": None,
     "attention_dir": "bidirectional",
+    "biases": ["b_in"],
 }
 SHAPES = {
     "embed.W_E": (len(WORDS), 16),
