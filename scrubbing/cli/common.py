@@ -79,10 +79,13 @@ def told(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _leave(error: ScrubbingError) -> NoReturn:
-    from rich.console import Console
-
-    Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False, emoji=False)
+    complain(error)
     raise typer.Exit(2)
+
+
+def complain(error: ScrubbingError) -> None:
+    """Print one of our errors, without a traceback."""
+    console(stderr=True, soft_wrap=True).print(str(error), markup=False, emoji=False)
 
 
 def console(stderr: bool = False, soft_wrap: bool = False) -> Console:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.common import Threads, app, console, told
-from scrubbing.errors import ScrubbingError, UsageError, fail
+from scrubbing.cli.common import Threads, app, complain, console, told
+from scrubbing.errors import Fault, ScrubbingError, UsageError
 
 if TYPE_CHECKING:
     from scrubbing.gate.judge import Gate
@@ -53,24 +53,42 @@ def gate(
     runner = Runner.of(found, rules)
     gates: list[Gate] = []
     for rule in rules:
-        try:
-            gates.append(runner.gate(rule, settle))
-        except ScrubbingError:
-            raise
-        except Exception:
-            # Python would leave with 1, which says that the gate failed; here nothing has been judged.
-            traceback.print_exc()
-            raise typer.Exit(2) from None
-        _print(gates[-1])
-    _finish(found, gates, out)
+        gate = _judged(runner, rule, settle)
+        if gate is not None:
+            _print(gate)
+            gates.append(gate)
+    unheld = [] if only else runner.without_rule()
+    for path in unheld:
+        told = f"{_near(path)} is the snapshot of a hypothesis that no rule holds any more; delete it if that is meant."
+        console(soft_wrap=True).print(f"{'INCONCLUSIVE':13}{told}", markup=False)
+    _finish(found, gates, out, unjudged=len(rules) - len(gates), unheld=len(unheld))
+
+
+def _judged(runner: Runner, rule: Rule, settle: bool) -> Gate | None:
+    """The verdict on a rule; None where nothing could be judged, which is said and keeps no other rule from its turn.
+
+    Python would leave with 1 for an error, which says that the gate failed, and with 0 for a `sys.exit()` in a user's
+    file, which says that it passed.
+    """
+    try:
+        return runner.gate(rule, settle)
+    except ScrubbingError as error:
+        complain(error)
+    except SystemExit as error:
+        problem = f"the code of {rule.hypothesis} asked Python to exit (with {error.code!r}) instead of being judged."
+        remedy = "Remove the call of sys.exit, exit or quit from what is imported."
+        complain(UsageError(Fault("SCR-EXIT", rule.hypothesis, problem, remedy)))
+    except Exception:
+        traceback.print_exc()
+    return None
 
 
 def _update(policy: Policy, rules: list[Rule], reason: str, only_new: bool) -> None:
     from scrubbing.gate.run import Runner
+    from scrubbing.gate.snapshots import check_reason
 
-    if not reason and not only_new:
-        problem = "a snapshot is replaced without a reason."
-        fail(UsageError, "SCR-POLICY", problem, 'Say why with --reason "...", which is kept in the snapshot.')
+    if reason or not only_new:
+        check_reason(reason)
     runner = Runner.of(policy, rules)
     for rule in rules:
         path = runner.update(rule, reason or "first snapshot", only_new)
@@ -97,7 +115,8 @@ def _print(gate: Gate) -> None:
         out.print(f"    {line}", markup=False)
 
 
-def _finish(policy: Policy, gates: list[Gate], out: Path | None) -> None:
+def _finish(policy: Policy, gates: list[Gate], out: Path | None, unjudged: int, unheld: int) -> None:
+    """Everything that is written beside the terminal, and the exit code."""
     from scrubbing.gate.judge import EXIT
     from scrubbing.gate.outlets import annotate, write_all
 
@@ -106,11 +125,15 @@ def _finish(policy: Policy, gates: list[Gate], out: Path | None) -> None:
         write_all(gates, out)
         _page(gates, out)
     counts = {verdict: sum(gate.verdict == verdict for gate in gates) for verdict in _WORST}
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    console(soft_wrap=True).print(f"{told}; chance of any false alarm at most {policy.alpha:g}", markup=False)
-    worst = next(verdict for verdict in _WORST if counts[verdict])
-    if EXIT[worst]:
-        raise typer.Exit(EXIT[worst])
+    counts["inconclusive"] += unheld
+    told = [f"{count} {verdict}" for verdict, count in counts.items() if count]
+    told += [f"{unjudged} not judged"] if unjudged else []
+    console(soft_wrap=True).print(
+        f"{', '.join(told)}; chance of any false alarm at most {policy.alpha:g}", markup=False
+    )
+    code = 2 if unjudged else EXIT[next(verdict for verdict in _WORST if counts[verdict])]
+    if code:
+        raise typer.Exit(code)
 
 
 def _page(gates: list[Gate], out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -14,8 +15,11 @@ import numpy as np
 
 from scrubbing.data.agreement import digest_of, groups
 from scrubbing.data.dataset import Dataset
+from scrubbing.data.features import Feature
 from scrubbing.experiment.jobs import Job
 from scrubbing.hypothesis.printing import describe, sample_text
+from scrubbing.metrics.losses import Loss
+from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.protocol import Model
 from scrubbing.records.schema import Branch, ClaimCounts, ModelNode, Provenance, Size, VariableNode
 from scrubbing.sampling.contexts import REFERENCE, Context
@@ -70,9 +74,37 @@ def variables(job: Job) -> list[VariableNode]:
             feature=variable.agrees_on().name,
             parents=[parent for parent, child in interpretation.edges if child == variable.name],
             digest=digest_of(variable.agrees_on(), job.data),
+            code=_code(variable.agrees_on(), job.data),
         )
         for variable in interpretation.variables
     ]
+
+
+def _code(feature: Feature, data: Dataset) -> str | None:
+    """Hash of a feature's code and all it calls; None where that cannot be read."""
+
+    def hashed() -> str | None:
+        try:
+            return content_hash(feature)
+        except NoContent:
+            return None
+
+    return data.remember(("code", feature), hashed)
+
+
+def identity(loss: Loss) -> str:
+    """Class and settings of a loss, then a hash of its code: a loss of the same name may be another one.
+
+    Ours count by class and settings alone, or every release would make all of them new.
+    """
+    kind = type(loss)
+    settings = hashlib.blake2b(repr(loss).encode(), digest_size=8).hexdigest()
+    if kind.__module__.partition(".")[0] == "scrubbing":
+        return f"{kind.__qualname__}:{settings}"
+    try:
+        return f"{kind.__qualname__}:{settings} {content_hash(loss)}"
+    except NoContent:
+        return f"{kind.__qualname__}:{settings}"
 
 
 def branches(job: Job, rows: Mapping[str, int]) -> list[Branch]:

@@ -291,6 +291,7 @@ def choices(job: Job, settings: Settings) -> Choices:
         unit=job.subject.loss.unit,
         dtype=str(model.dtype).removeprefix("torch."),
         device=model.device.type,
+        loss_identity=describe.identity(job.subject.loss),
         clusters=None if settings.clusters is None else str(settings.clusters),
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from scrubbing.errors import NoFraction
+from scrubbing.gate.held import Change, vacuities
 from scrubbing.gate.policy import Rule
 from scrubbing.gate.snapshots import Snapshot
 from scrubbing.metrics.recovered import recovered
@@ -47,6 +48,8 @@ class Gate:
     snapshot: Snapshot | None
     drift: tuple[str, ...] = field(default=())
     """What moved, where something did."""
+    notes: tuple[str, ...] = field(default=())
+    """The notes of the record, as sentences."""
 
     @property
     def verdict(self) -> Outcome:
@@ -61,8 +64,14 @@ class Gate:
 
     @property
     def details(self) -> tuple[str, ...]:
-        """Every check, and what moved."""
-        return (*(f"{check.outcome}: {check.text}" for check in self.checks), *self.drift)
+        """Every check, what moved, and what a reader of the record is told."""
+        checks = (f"{check.outcome}: {check.text}" for check in self.checks)
+        return (*checks, *self.drift, *(f"! {note}" for note in self.notes))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is still held to what was accepted; more references do not settle what is not."""
+        return all(check.outcome == "pass" for check in self.checks if check.what in ("held", "tested"))
 
     @property
     def needed(self) -> int | None:
@@ -73,7 +82,7 @@ class Gate:
 
 def checks_of(rule: Rule) -> int:
     """How many verdicts a rule asks for, among which the chance of a false alarm is divided."""
-    return 1 + (rule.floor is not None) + len(rule.beats)
+    return 2 + (rule.floor is not None) + len(rule.beats)
 
 
 def judge(
@@ -85,6 +94,7 @@ def judge(
     alpha: float,
     critical: Critical,
     missing: Outcome = "fail",
+    changes: Sequence[Change] = (),
 ) -> Gate:
     """Hold one run against its rule.
 
@@ -96,13 +106,38 @@ def judge(
         alpha: of each check.
         critical: `fixed_size`, or `AlwaysValid()` where the verdict decides whether more references are drawn.
         missing: verdict without a snapshot that can be compared.
+        changes: in what is held, since the snapshot was accepted.
     """
     losses = inputs.losses()
-    checks = [_change(rule, record, losses, snapshot, alpha, critical, missing)]
+    checks = [_change(rule, record, losses, snapshot, alpha, critical, missing), *_tested(record), *_held(changes)]
+    if snapshot is not None:
+        checks.append(_model(rule, losses, snapshot, alpha, critical))
     if rule.floor is not None:
         checks.append(_floor(rule, record, losses, alpha, critical))
     checks += [_beats(name, losses, alpha, critical) for name in rule.beats]
     return Gate(record.hypothesis, rule, record, inputs, tuple(checks), snapshot)
+
+
+def _tested(record: RunRecord) -> Iterator[Check]:
+    """A hypothesis that cannot fail is not held to anything."""
+    if codes := list(vacuities(record)):
+        yield Check("tested", "fail", f"Nothing could make it fail ({', '.join(codes)}), so it is held to nothing.")
+
+
+def _held(changes: Sequence[Change]) -> Iterator[Check]:
+    """What is held is what was accepted, or somebody has to accept that it is not."""
+    for change in changes:
+        text = f"{change.text} Accept that with --update." if change.loosens else change.text
+        yield Check("held", "inconclusive" if change.loosens else "pass", text)
+
+
+def _model(rule: Rule, losses: Losses, snapshot: Snapshot, alpha: float, critical: Critical) -> Check:
+    """The model itself: one that gets worse has less to lose when it is scrubbed, and would pass."""
+    found = compare(snapshot.inputs.losses(), losses, lambda one: mean_loss(one, "model"))
+    verdict = at_most(found.change, rule.margin, alpha, critical)
+    before, after = found.before.estimate, found.after.estimate
+    text = f"Loss of the model itself {before:.3f} -> {after:.3f}, change {_bounds(verdict, CHANGE)} nats"
+    return _check("model", verdict, f"{text}, margin {rule.margin:g}")
 
 
 def _change(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scrubbing.errors import UsageError, fail, nearest
+from scrubbing.errors import ScrubbingError, UsageError, fail, nearest
 from scrubbing.experiment.address import hypothesis_at, source_of, task_at
 from scrubbing.experiment.baselines import OF_THE_DATA, baselines
 from scrubbing.experiment.experiment import Experiment
@@ -13,6 +13,7 @@ from scrubbing.experiment.result import Result
 from scrubbing.experiment.settings import MEBIBYTE
 from scrubbing.experiment.task import Task
 from scrubbing.gate import snapshots
+from scrubbing.gate.held import Change, as_accepted, feature_changes, loss_changes, rule_changes
 from scrubbing.gate.judge import Gate, checks_of, judge, settle
 from scrubbing.gate.policy import Policy, Rule
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -85,9 +86,11 @@ class Runner:
                 alpha=per_gate(self.policy.alpha, self.checks),
                 critical=AlwaysValid() if settling else fixed_size,
                 missing=self.policy.missing,
+                changes=[] if snapshot is None else self._changes(rule, record, snapshot.record),
             )
 
         gate = settle(judged, run, sizes)
+        gate = replace(gate, notes=tuple(map(sentence, gate.record.notes)))
         if gate.verdict == "pass" or gate.snapshot is None:
             return gate
         record = gate.record
@@ -112,7 +115,26 @@ class Runner:
         costs = experiment.claim_costs(result)
         more = {"source": source_of(rule.hypothesis, hypothesis), "claim_costs": costs}
         record = result.record().model_copy(update=more)
-        return snapshots.write(path, record, result.inputs(), reason)
+        return snapshots.write(path, record, result.inputs(), reason, as_accepted(rule, self.policy))
+
+    def _changes(self, rule: Rule, record: RunRecord, before: RunRecord) -> list[Change]:
+        """In what is held, since a snapshot was accepted."""
+        accepted = None if before.accepted is None else before.accepted.rule
+        found = rule_changes(rule, self.policy, accepted)
+        return [*found, *feature_changes(record, before), *loss_changes(record, before)]
+
+    def without_rule(self) -> list[Path]:
+        """Snapshots in the folders that rules keep theirs in, of hypotheses that no rule is about any more.
+
+        A rule that is deleted holds nothing, and looks like a pass.
+        """
+        known: dict[Path, set[Path]] = {}
+        for rule in self.policy.rules:
+            task, hypothesis = self._find(rule)
+            own = self._place(rule, hypothesis, self._experiment(task, rule))
+            known.setdefault(own.parent, set()).add(own)
+        found = [path for folder, own in known.items() for path in sorted(folder.glob("*.json")) if path not in own]
+        return [path for path in found if _is_snapshot(path)]
 
     def _find(self, rule: Rule) -> tuple[Task, Hypothesis]:
         task = task_at(rule.hypothesis, rule.task)
@@ -151,3 +173,11 @@ class Runner:
         if ".py:" in rule.hypothesis:
             return Path(split(rule.hypothesis)[0]).parent / "snapshots"
         return self.policy.file.parent / "snapshots"
+
+
+def _is_snapshot(path: Path) -> bool:
+    try:
+        found = snapshots.read(path)
+    except ScrubbingError:
+        return False  # some other file, or one that is damaged
+    return found is not None and found.record.accepted is not None

@@ -3,12 +3,59 @@
 from __future__ import annotations
 
 import datetime
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from scrubbing.errors import UsageError, fail
 from scrubbing.records.inputs import Inputs
 from scrubbing.records.schema import Accepted, RunRecord
 from scrubbing.records.store import load, load_inputs, save, stem
+
+_WORDS = 3
+"""Different words that a reason needs."""
+_SAYS_NOTHING = frozenset(
+    [
+        "update",
+        "updated",
+        "updates",
+        "updating",
+        "snapshot",
+        "snapshots",
+        "accept",
+        "accepted",
+        "new",
+        "change",
+        "changed",
+        "changes",
+        "fix",
+        "fixed",
+        "fixes",
+        "it",
+        "the",
+        "an",
+        "and",
+        "of",
+        "to",
+        "for",
+        "is",
+        "as",
+        "this",
+        "that",
+        "please",
+        "test",
+        "tests",
+        "ci",
+        "gate",
+        "pass",
+        "make",
+        "because",
+        "just",
+        "again",
+    ]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +85,30 @@ def read(path: Path) -> Snapshot | None:
     return None if inputs is None else Snapshot(record, inputs)
 
 
-def write(path: Path, record: RunRecord, inputs: Inputs, reason: str) -> Path:
-    """Accept a run.
+def check_reason(reason: str) -> None:
+    """Refuse a reason that says nothing: fewer than three words, or words that any update could be given.
+
+    Raises:
+        UsageError: SCR-POLICY.
+    """
+    words = [word for word in re.findall(r"[^\W\d_]{2,}", reason.lower()) if word not in _SAYS_NOTHING]
+    if len(set(words)) < _WORDS:
+        problem = "a snapshot is replaced without a reason." if not reason.strip() else f"{reason!r} gives no reason."
+        remedy = "Say in a few words what changed and why that is right, with --reason; it is kept in the snapshot."
+        fail(UsageError, "SCR-POLICY", problem, remedy)
+
+
+def write(path: Path, record: RunRecord, inputs: Inputs, reason: str, rule: Mapping[str, Any] | None = None) -> Path:
+    """Accept a run, under a rule.
 
     Raises:
         FileError: SCR-FILE, it cannot be written; the old snapshot is still there.
     """
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return save(record.model_copy(update={"accepted": Accepted(reason=reason, when=when)}), path, inputs)
+    return save(
+        record.model_copy(
+            update={"accepted": Accepted(reason=reason, when=when, rule=None if rule is None else dict(rule))}
+        ),
+        path,
+        inputs,
+    )

@@ -60,6 +60,8 @@ class VariableNode(Strict):
     """Variables it is computed from."""
     digest: str
     """Of the feature's values on the dataset: a feature whose body changed has another."""
+    code: str | None = None
+    """Of the feature's code and what it calls; None where that cannot be read, and in older records."""
 
 
 class Branch(Strict):
@@ -142,6 +144,8 @@ class Accepted(Strict):
 
     reason: str
     when: str
+    rule: dict[str, Any] | None = None
+    """The rule it was accepted under; None in older snapshots."""
 
 
 class Source(Strict):
@@ -166,6 +170,8 @@ class Choices(Strict):
     """Of the loss."""
     dtype: str
     device: str
+    loss_identity: str | None = None
+    """Class and settings of the loss, and a hash of its code; None in older records."""
     clusters: str | None = None
     """Feature whose equal values make references one unit; None: every reference is one."""
     interval: str = "percentile bootstrap over references, 95 %"
