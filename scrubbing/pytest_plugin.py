@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _CHECKS = pytest.StashKey[int]()
 _CHECKS_OF_A_TEST = 4
-"""Verdicts of a rule with a floor and a baseline to beat, on scrubbed model and model; alpha is divided before it is known which rules have them."""
+"""Verdicts of a rule with a floor and a baseline to beat, on scrubbed model and model; alpha is divided before it is
+known which rules have them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

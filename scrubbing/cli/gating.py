@@ -15,6 +15,7 @@ from scrubbing.errors import Fault, ScrubbingError, UsageError
 if TYPE_CHECKING:
     from scrubbing.gate.judge import Gate
     from scrubbing.gate.policy import Policy, Rule
+    from scrubbing.gate.run import Runner
 
 _WORST = ("fail", "inconclusive", "pass")
 
@@ -57,7 +58,7 @@ def gate(
         if gate is not None:
             _print(gate)
             gates.append(gate)
-    unheld = [] if only else runner.without_rule()
+    unheld = [] if only or len(gates) < len(rules) else runner.without_rule()  # else some rules are not known
     for path in unheld:
         told = f"{_near(path)} is the snapshot of a hypothesis that no rule holds any more; delete it if that is meant."
         console(soft_wrap=True).print(f"{'INCONCLUSIVE':13}{told}", markup=False)

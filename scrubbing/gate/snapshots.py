@@ -17,45 +17,13 @@ from scrubbing.records.store import load, load_inputs, save, stem
 _WORDS = 3
 """Different words that a reason needs."""
 _SAYS_NOTHING = frozenset(
-    [
-        "update",
-        "updated",
-        "updates",
-        "updating",
-        "snapshot",
-        "snapshots",
-        "accept",
-        "accepted",
-        "new",
-        "change",
-        "changed",
-        "changes",
-        "fix",
-        "fixed",
-        "fixes",
-        "it",
-        "the",
-        "an",
-        "and",
-        "of",
-        "to",
-        "for",
-        "is",
-        "as",
-        "this",
-        "that",
-        "please",
-        "test",
-        "tests",
-        "ci",
-        "gate",
-        "pass",
-        "make",
-        "because",
-        "just",
-        "again",
-    ]
+    {
+        *("update", "updated", "updates", "updating", "snapshot", "snapshots", "accept", "accepted", "new", "change"),
+        *("changed", "changes", "fix", "fixed", "fixes", "test", "tests", "ci", "gate", "pass", "make", "please"),
+        *("it", "the", "an", "and", "of", "to", "for", "is", "as", "this", "that", "because", "just", "again"),
+    }
 )
+"""Words that any update could be given."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -178,7 +178,7 @@ ATTACKS = {
     "missing snapshots let through": ("pyproject.toml", "alpha = 0.05", 'alpha = 0.05\nmissing = "inconclusive"', 3,
                                       "missing was fail, and is inconclusive"),
     "a loss of the same name": ("claims.py", "\n\ndef loss():", LOSS + "\n\ndef loss():", 3, "The loss"),
-    "a model that got worse": ("claims.py", "SCALE = 6.0", "SCALE = 0.3", 1, "Loss of the model itself"),
+    "a model that got worse": ("claims.py", "SCALE = 6.0", "SCALE = 0.3", (1, 3), "Loss of the model itself"),
     "leaving Python": ("claims.py", '    return data["b"]', '    import sys; sys.exit(0)', 2, "asked Python to exit"),
     "leaving Python at import": ("claims.py", "SCALE = 6.0", "raise SystemExit(0)", 2, "asked Python to exit"),
     "a stricter margin": ("pyproject.toml", "margin = 0.05", "margin = 0.04", 0, "margin was 0.05, and is 0.04"),

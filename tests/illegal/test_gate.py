@@ -136,3 +136,11 @@ def test_update_needs_a_reason(here):
         2,
         "[SCR-POLICY] a snapshot is replaced without a reason.",
     )
+
+
+def test_a_file_that_ends_the_process(here, snapshot):
+    Path("leaves.py").write_text("import sys\nsys.exit(0)\n")
+    Path("gate.toml").write_text('[[rules]]\nhypothesis = "leaves.py::claims"\n')
+    found = CliRunner().invoke(app, ["gate", "--policy", "gate.toml"])
+    assert found.exit_code == 2
+    assert found.stderr == snapshot
