@@ -59,7 +59,7 @@ _HOME = {
     "scrubbing.hypothesis.samplers": ["Sampler", "agree", "exact", "fixed", "generated", "separate", "uniform"],
     "scrubbing.hypothesis.variables": ["Interpretation", "Variable"],
     "scrubbing.metrics.equivalent": ["Series"],
-    "scrubbing.metrics.losses": ["Classification", "SquaredError"],
+    "scrubbing.metrics.losses": ["Classification", "Loss", "SquaredError"],
     "scrubbing.metrics.next_token": ["Bigram", "NextToken"],
     "scrubbing.models.local": ["from_folder"],
     "scrubbing.models.toy": ["ToyModel"],
@@ -144,6 +144,7 @@ if TYPE_CHECKING:
     from scrubbing.hypothesis.variables import Variable as Variable
     from scrubbing.metrics.equivalent import Series as Series
     from scrubbing.metrics.losses import Classification as Classification
+    from scrubbing.metrics.losses import Loss as Loss
     from scrubbing.metrics.losses import SquaredError as SquaredError
     from scrubbing.metrics.next_token import Bigram as Bigram
     from scrubbing.metrics.next_token import NextToken as NextToken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from scrubbing.engine.build import Builder, Compiler
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.execute import Executor
 from scrubbing.engine.memory import Room, reuse_freed_memory
+from scrubbing.engine.padding import PaddingReads
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
 from scrubbing.engine.statistics import Moments, moments, stand_in
@@ -30,6 +31,7 @@ from scrubbing.models.protocol import Model
 from scrubbing.models.tokens import Tokens
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Contexts, Mode
 from scrubbing.sampling.frames import DrawCounts, Frame
+from scrubbing.sampling.real import RealDraws
 
 DEFAULT_MEMORY = 2**30
 """Bytes for activations; a laptop's worth."""
@@ -49,6 +51,8 @@ class Compiled:
     tree: Tree
     contexts: Contexts
     plan: ScrubPlan
+    real: RealDraws | None = None
+    """Which inputs may be drawn at all; None for any."""
     moments: dict[v.Statistic, Moments] = field(default_factory=dict)
 
 
@@ -62,6 +66,9 @@ class Batch:
     outputs: dict[str, Tensor]
     """`[tokens, d_out]` by name; the scrubbed output and, if asked for, the model's."""
     tokens: Tokens
+    padding: NDArray[np.int64] | None = None
+    """How many inputs, held by a claim or unclaimed, were read where they are padding, `[rows]`; None without padding.
+    """
 
 
 class Engine:
@@ -76,6 +83,8 @@ class Engine:
         memory: bytes for activations: a fifth for the batch at hand, two fifths for the store. What does
             not fit goes to temporary files, whose mapped pages take at most as much again.
         spill: folder for these files; None is the system's.
+        read: outputs that a loss reads, dataset -> bool `[n, positions]`; inputs are then drawn only if they are real
+            wherever these outputs depend on them. None draws any input.
     """
 
     def __init__(
@@ -84,6 +93,7 @@ class Engine:
         data: Dataset,
         positions: Demand,
         *,
+        read: Callable[[Dataset], NDArray[np.bool_]] | None = None,
         store: bool = True,
         memory: int = DEFAULT_MEMORY,
         spill: str | None = None,
@@ -95,8 +105,11 @@ class Engine:
         self.positions = positions
         self.memory = memory // 5
         self.store = Store(model, self.graph, data, Room(2 * memory // 5, spill)) if store else None
-        self.real = float(data["mask"].sum(axis=1).mean()) if "mask" in data else float(self.graph.positions)
+        self.real = float(self.graph.positions) if data.lengths is None else float(data.lengths.mean())
         """Mean number of real positions per input."""
+        self.real_draws: RealDraws | None = None
+        if read is not None and data.mask is not None:
+            self.real_draws = RealDraws(read, same_length=self.graph.looks_ahead)
 
     def compile(self, hypothesis: Hypothesis, mode: Mode = SCRUB, with_model: bool = False) -> Compiled:
         """Check a hypothesis and turn it into a plan.
@@ -121,7 +134,7 @@ class Engine:
         plan = make_plan(self.graph, self.model, roots, self.real)
         if self.store is not None:
             self.store.register(plan.items())
-        return Compiled(hypothesis, mode, data, tree, contexts, plan)
+        return Compiled(hypothesis, mode, data, tree, contexts, plan, self.real_draws)
 
     def run(
         self,
@@ -154,15 +167,19 @@ class Engine:
         executor = self._executor(compiled)
         size = batch or self.batch_size(compiled.plan)
         counts = {} if counts is None else counts
+        padded = compiled.data.lengths is not None and bool((compiled.data.lengths < self.graph.positions).any())
+        padding = PaddingReads.of(compiled.plan) if padded else None
         starts = [(draw, start) for draw in range(draws) for start in range(0, len(references), size)]
         for draw, each in itertools.groupby(starts[skip:], key=lambda start: start[0]):
             numbers = np.full(len(references), draw, dtype=np.int64)
             order = self._order(compiled, references, numbers, seed)
             for _, start in each:
                 index = order[start : start + size]
-                found = executor.run(Frame.root(compiled.data, references[index], numbers[index], seed, counts))
+                frame = Frame.root(compiled.data, references[index], numbers[index], seed, counts, compiled.real)
+                found = executor.run(frame)
                 outputs = {name: tensor for name, (tensor, _) in found.items()}
-                yield Batch(index, draw, outputs, found["scrubbed"][1])
+                read = None if padding is None else padding.count(FrameRows(frame, self.model, self.graph.positions))
+                yield Batch(index, draw, outputs, found["scrubbed"][1], read)
 
     def outputs(
         self, compiled: Compiled, references: NDArray[np.int64], draws: int, seed: int, batch: int | None = None
@@ -182,11 +199,11 @@ class Engine:
     ) -> NDArray[np.int64]:
         """References by length of the mask that the costliest attention looks through."""
         mask = compiled.plan.costliest_mask()
-        if mask is None or "mask" not in compiled.data:
+        if mask is None or compiled.data.lengths is None:
             return np.arange(len(references))
-        data, rows = Frame.root(compiled.data, references, numbers, seed, {}).source(mask)
-        lengths = data.remember("lengths", lambda: data["mask"].sum(axis=1))
-        return np.argsort(lengths[rows], kind="stable")
+        data, rows = Frame.root(compiled.data, references, numbers, seed, {}, compiled.real).source(mask)
+        assert data.lengths is not None
+        return np.argsort(data.lengths[rows], kind="stable")
 
     def verify(self, compiled: Compiled, references: NDArray[np.int64], tolerance: float = 1e-4) -> None:
         """Check that the rewritten model is the model: with every draw replaced by the reference itself, the plan must

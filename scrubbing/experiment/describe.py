@@ -59,7 +59,7 @@ def samples(compiled: Compiled, row: int, seed: int) -> dict[str, int]:
         contexts[region.path] = compiled.contexts.of(region.index)
         if region.children and not region.claim.unclaimed.separately:
             contexts[f"{region.path} / ~unclaimed"] = compiled.contexts.unclaimed(region.index)
-    return sample_tree(contexts, compiled.data, row, seed)
+    return sample_tree(contexts, compiled.data, row, seed, real=compiled.real)
 
 
 def tree_text(compiled: Compiled, rows: Mapping[str, int]) -> str:

@@ -119,7 +119,8 @@ class Experiment:
         length = self.slices.length
         where = self.slices.where(data)
         positions = within(fixed(tuple(range(length))), where, REFERENCE, length)
-        self.engine = Engine(model, data, positions, store=store, memory=memory, spill=spill)
+        read = None if loss.padding_is_input else self.slices.anywhere
+        self.engine = Engine(model, data, positions, read=read, store=store, memory=memory, spill=spill)
         self._known: dict[tuple[str, Dataset, bytes], dict[str, NDArray[np.float64]]] = {}
         self._points: dict[tuple[Dataset, bytes], list[Any]] = {}
         self._others: dict[str, Compiled] = {}
@@ -336,8 +337,7 @@ class Experiment:
         """The best constant prediction of each slice."""
         key = ("constant", reference.data, reference.rows.tobytes())
         if key not in self._known:
-            data, counted = reference.data, self.slices.of(reference.data)
-            per_token = {name: self.loss.constant(data, where) for name, where in counted.items()}
+            per_token = self.slices.constant(reference.data)
             self._known[key] = {name: reference.averaged(values)[name] for name, values in per_token.items()}
         return self._known[key]
 
@@ -361,6 +361,7 @@ class Experiment:
             loss=self.loss.name,
             dtype=str(self.model.dtype).removeprefix("torch."),
             device=self.model.device.type,
+            padding=None if self.data.mask is None else "input" if self.loss.padding_is_input else "avoided",
             clusters=None if self.clusters is None else str(self.clusters),
         )
 

@@ -15,13 +15,15 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.engine.engine import Batch
 from scrubbing.errors import ModelMismatch, UsageError, fail
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.metrics.losses import divergence
+from scrubbing.metrics.losses import checked, divergence
 from scrubbing.metrics.recalibration import FEWEST, NUMBERS_KEPT, Kept
 from scrubbing.metrics.slices import MAIN, Slices
 from scrubbing.progress import bar
 from scrubbing.rng import stream_key, uniform
 
 Floats = NDArray[np.float64]
+
+AT_PADDING = "read at padding"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Measured:
     """What a run measures: sums over counted positions while it goes on, means when it is done.
 
     Keys are `loss.SLICE`, `[references, draws]`; where the model runs beside the scrubbed one also `model.SLICE` and
-    `model right`, `[references]`, and `right`, `kl`, `changed` and `prediction`, `[references, draws]`.
+    `model right`, `[references]`, and `right`, `kl`, `changed` and `prediction`, `[references, draws]`; with padding,
+    `read at padding`, how many inputs were, `[references, draws]`.
     """
 
     values: dict[str, Floats]
@@ -109,6 +112,8 @@ class Measured:
             values |= {f"model.{name}": np.zeros(n) for name in reference.weights()}
             values |= {name: np.zeros((n, draws)) for name in ("right", "kl", "changed", "prediction")}
             values |= {name: np.zeros(n) for name in ("model right", "model prediction")}
+            if reference.data.mask is not None:
+                values[AT_PADDING] = np.zeros((n, draws))
         return cls(values)
 
     def losses(self, of: str = "loss") -> dict[str, Floats]:
@@ -131,7 +136,7 @@ class Measured:
             return np.bincount(row, every, minlength=len(batch.index)).astype(np.float64)
 
         def losses(output: Tensor) -> Tensor:
-            found = loss.per_token(output, data, of, position)
+            found = checked(loss, loss.per_token(output, data, of, position), len(of))
             if not bool(found.isfinite().all()):
                 at = data.ids[of[int((~found.isfinite()).nonzero()[0])]]
                 problem = f"the scrubbed loss of input id {at} is NaN or infinite."
@@ -148,6 +153,8 @@ class Measured:
             self.values["kl"][at] = sums(divergence(own, output), main)
             self.values["changed"][at] = sums(own.argmax(-1) != output.argmax(-1), main)
             self.values["prediction"][at] = sums(output.argmax(-1), main)
+            if batch.padding is not None:
+                self.values[AT_PADDING][at] = batch.padding
             if batch.draw == 0:
                 found = losses(own)
                 for name, where in counted.items():
@@ -179,7 +186,8 @@ class Measured:
             kind, _, of = name.partition(".")
             return weights[of] if kind in ("loss", "model") and "." in name else number
 
-        return Measured({name: _over(v, divisor(name)) for name, v in self.values.items()}, self.kept, self.batches)
+        means = {name: v if name == AT_PADDING else _over(v, divisor(name)) for name, v in self.values.items()}
+        return Measured(means, self.kept, self.batches)
 
     def sample(self, reference: Reference) -> tuple[Kept, Floats, NDArray[np.bool_]] | None:
         """Logits kept for recalibration, base rates, and which tokens are held out; None where there are too few."""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import ScrubbingError, UsageError, fail
+from scrubbing.experiment.measure import AT_PADDING
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import BASELINES, loss_recovered
-from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
+from scrubbing.records.inputs import LOSS, PADDING_DRAWS, PADDING_READS, SLICE, STRATUM, Inputs
 from scrubbing.records.notes import notes
 from scrubbing.records.schema import (
     Branch,
@@ -180,6 +181,9 @@ class Result:
             columns |= {f"{SLICE}{name}.{LOSS}{loss}": per_input(values) for loss, values in losses.items()}
         if self.clusters is not None:
             columns["cluster"] = self.clusters
+        if (read := self.measured.get(AT_PADDING)) is not None:
+            columns[PADDING_READS] = read.sum(axis=1).astype(np.int64)
+            columns[PADDING_DRAWS] = (read > 0).mean(axis=1)
         return Inputs(columns)
 
     def _check_name(self, name: str) -> None:

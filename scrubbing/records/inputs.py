@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LOSS, STRATUM, SLICE = "loss.", "stratum.", "slice."
 """Prefixes of column names."""
+PADDING_READS, PADDING_DRAWS = "padding_reads", "padding_draws"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,8 @@ class Inputs:
     scrubbed model and every baseline; `right` and `model_right` (share of counted positions whose most likely
     prediction is right), `kl` and `changed`; `stratum.NAME`; `slice.NAME.weight` and `slice.NAME.loss.LOSS`; `cluster`
     where inputs come in clusters; where one position is counted `prediction`, of the first draw, and
-    `model_prediction`.
+    `model_prediction`; where inputs are padded `padding_reads`, the inputs read at padding over all draws, and
+    `padding_draws`, the share of draws in which there was any.
     """
 
     columns: Mapping[str, NDArray[Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from scrubbing.records.schema import Cancellation, ClaimCounts, Number, Recovered, Stratum
+from scrubbing.records.schema import Cancellation, ClaimCounts, Number, Padding, Recovered, Stratum
 
 _MOSTLY_SELF = 0.5
 """Share of self-draws above which a claim's test is called empty."""
@@ -21,19 +21,41 @@ def notes(found: Mapping[str, Any], claims: Sequence[ClaimCounts], exchanged: bo
     """All sentences that apply.
 
     Args:
-        found: `losses`, `recovered`, `strata` and `cancellation` of a record.
+        found: `losses`, `recovered`, `strata`, `cancellation` and `padding` of a record.
         claims: what was drawn.
         exchanged: whether any activation comes from another input.
     """
     losses = found["losses"]
     return [
+        *_model(losses),
         *_constant(losses),
         *_mean_ablation(losses, found["recovered"]),
         *_cancellation(found["cancellation"]),
         *_strata(losses, found["strata"]),
+        *_padding(found.get("padding")),
         *_claims(claims),
         *_trivial(exchanged),
     ]
+
+
+def _model(losses: Mapping[str, Number]) -> Iterator[str]:
+    model, constant = losses["model"], losses.get("constant")
+    if constant is not None and model.value > constant.value:
+        sure = model.low is not None and model.low > constant.value
+        yield (
+            f"The model itself is worse than the constant model{'' if sure else ' (not beyond sampling error)'}: its "
+            f"loss is {model.value:.3f}, always predicting the base rate costs {constant.value:.3f}. There is no "
+            "performance here for a hypothesis to explain."
+        )
+
+
+def _padding(found: Padding | None) -> Iterator[str]:
+    if found is not None and found.reads:
+        yield (
+            f"Padding is read: in {100 * found.draws:.1f} % of draws an input is read where it is padding "
+            f"({found.reads:,} inputs in all), as part of a fixed-length input. What the model has there enters the "
+            "score; if inputs are texts of different lengths, score them with padding_is_input=False."
+        )
 
 
 def _constant(losses: Mapping[str, Number]) -> Iterator[str]:

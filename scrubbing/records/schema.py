@@ -163,6 +163,15 @@ class Cancellation(_Strict):
     """Of the losses of model and scrubbed model over inputs; None where one does not vary."""
 
 
+class Padding(_Strict):
+    """Activations at padding that took part: a claim's input, or an unclaimed one, shorter than what it was read at."""
+
+    reads: int
+    """Inputs read at padding, over all references and draws; one that a claim holds at several positions is one."""
+    draws: float
+    """Fraction of draws in which there was any."""
+
+
 class Recalibrated(_Strict):
     """The scrubbed model after the best affine recalibration of its logits, on references not used to fit it.
 
@@ -270,6 +279,9 @@ class Choices(_Strict):
     loss: str
     dtype: str
     device: str
+    padding: Literal["avoided", "input"] | None = None
+    """`avoided`: inputs are drawn only if they are real wherever the reference's loss depends on them. `input`: any are,
+    padding being part of a fixed-length input. None where no input is padded, and in older records."""
     clusters: str | None = None
     """Feature whose equal values make references one unit; None: every reference is one."""
     interval: str = "percentile bootstrap over references, 95 %"
@@ -337,6 +349,8 @@ class RunRecord(_Strict):
     nodes: list[ModelNode] = []
     size: Size | None = None
     cancellation: Cancellation | None = None
+    padding: Padding | None = None
+    """None where no input is padded."""
     recalibrated: Recalibrated | None = None
     equivalent: Equivalent | None = None
     inputs: PerInput | None = None

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from scrubbing.errors import NoFraction
 from scrubbing.metrics.recovered import loss_recovered
-from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
-from scrubbing.records.schema import Cancellation, Number, Recovered, Slice, Stratum
+from scrubbing.records.inputs import LOSS, PADDING_DRAWS, PADDING_READS, SLICE, STRATUM, Inputs
+from scrubbing.records.schema import Cancellation, Number, Padding, Recovered, Slice, Stratum
 from scrubbing.stats.intervals import Bootstrap
 
 Floats = NDArray[np.float64]
@@ -37,6 +37,7 @@ def summarise(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> dict[st
         "slices": list(_slices(inputs, meanings, seed)),
         "counted": int(inputs["counted"].sum()),
         "cancellation": _cancellation(inputs, seed),
+        "padding": _padding(inputs),
     }
 
 
@@ -108,3 +109,9 @@ def _cancellation(inputs: Inputs, seed: int) -> Cancellation:
         better=Number.of(both.mean("better")),
         correlation=float(np.corrcoef(scrubbed, model)[0, 1]) if varied else None,
     )
+
+
+def _padding(inputs: Inputs) -> Padding | None:
+    if PADDING_READS not in inputs:
+        return None
+    return Padding(reads=int(inputs[PADDING_READS].sum()), draws=float(inputs[PADDING_DRAWS].mean()))

@@ -14,6 +14,7 @@ from scrubbing.data.features import anything
 from scrubbing.errors import IllegalHypothesis, NothingToDraw, fail, located
 from scrubbing.rng import stream_key, uniform
 from scrubbing.sampling.contexts import REFERENCE, Context
+from scrubbing.sampling.real import RealDraws
 
 Rows = NDArray[np.int64]
 
@@ -57,11 +58,22 @@ class Frame:
     counts: dict[Context, DrawCounts] = field(default_factory=dict)
     everyone_holds_the_reference: bool = False
     """No draws: the check that a plan without swaps is the model."""
+    real: RealDraws | None = None
+    """Which inputs may be drawn at all; None for any."""
 
     @classmethod
-    def root(cls, data: Dataset, references: Rows, draws: Rows, seed: int, counts: dict[Context, DrawCounts]) -> Frame:
+    def root(
+        cls,
+        data: Dataset,
+        references: Rows,
+        draws: Rows,
+        seed: int,
+        counts: dict[Context, DrawCounts],
+        real: RealDraws | None = None,
+    ) -> Frame:
         """Rows for these dataset rows as references, with these draw numbers."""
-        return cls(data, seed, data.ids[references].astype(np.int64), draws, {REFERENCE: references}, counts=counts)
+        ids = data.ids[references].astype(np.int64)
+        return cls(data, seed, ids, draws, {REFERENCE: references}, counts=counts, real=real)
 
     def below(self, space: int, row_above: Rows, focus: Rows, positions: int) -> Frame:
         """The frame of a claim that draws per position: one row per token of this frame."""
@@ -79,6 +91,7 @@ class Frame:
             row_above,
             counts=self.counts,
             everyone_holds_the_reference=self.everyone_holds_the_reference,
+            real=self.real,
         )
 
     def __len__(self) -> int:
@@ -107,11 +120,17 @@ class Frame:
         assert context.sampler is not None and context.parent is not None
         sampler = context.sampler
         if sampler.kind == "fixed":
-            return np.full(len(self), int(np.flatnonzero(self.data.ids == sampler.input_id)[0]))
+            rows = np.full(len(self), int(np.flatnonzero(self.data.ids == sampler.input_id)[0]))
+            if self.real is not None:
+                self.real.check(self.data, rows, self._needed(), self.ids, context.key)
+            return rows
         data, held = self.source(context.parent)
         if sampler.kind == "generated":
-            self.blocks[context] = self._generated(context, data, held)
-            return np.arange(len(self))
+            rows, made = np.arange(len(self)), self._generated(context, data, held)
+            if self.real is not None:
+                self.real.check(made, rows, self._needed(), self.ids, context.key)
+            self.blocks[context] = made
+            return rows
         return self._agreeing(context, data, held)
 
     def _agreeing(self, context: Context, data: Dataset, held: Rows) -> Rows:
@@ -126,7 +145,9 @@ class Frame:
             group = table.group[held] if position is None else table.group[held, position]
         else:
             group = locate(feature, data, held, self.data, position)
-        size = np.where(group < 0, 0, table.size[group])
+        start, size = table.start[group], np.where(group < 0, 0, table.size[group])
+        if self.real is not None:
+            table, start, size = self.real.among(feature, self.data, group, self._needed())
         others = size - 1 if sampler.exclude_self and data is self.data else size
         if not (others > 0).all():
             _nothing(context, data, held, int(np.argmin(others > 0)), self)
@@ -134,14 +155,19 @@ class Frame:
         pick = (u * others).astype(np.int64)
         if sampler.exclude_self and data is self.data:
             rank = table.rank[held] if position is None else table.rank[held, position]
-            pick += pick >= rank
-        rows = table.members[table.start[group] + pick].astype(np.int64)
+            pick += pick >= rank - (start - table.start[group])
+        rows = table.members[start + pick].astype(np.int64)
         if context.region is not None:
             count = self.counts.setdefault(context, DrawCounts())
             count.agreed.append(size)
             count.total += len(rows)
             count.returned_self += int((rows == held).sum()) if data is self.data else 0
         return rows
+
+    def _needed(self) -> Rows:
+        """Real positions that a draw of each row must have."""
+        assert self.real is not None
+        return self.real.needed(self.data)[self.source(REFERENCE)[1]]
 
     def _generated(self, context: Context, data: Dataset, held: Rows) -> Dataset:
         assert context.sampler is not None and context.sampler.generate is not None
@@ -189,23 +215,29 @@ def _nothing(context: Context, data: Dataset, held: Rows, row: int, frame: Frame
     position = None if place is None else int(place)
     value = context.feature.value_at(data, int(held[row]), position)
     never, remedy = "", "Use a coarser feature, more data, or a generated sampler."
+    length = "" if frame.real is None else f"; {frame.real.told(int(frame._needed()[row]))}"
     if context.sampler.exclude_self:
         never, remedy = " other than itself", "Drop exclude_self, or use a coarser feature or more data."
     problem = (
         f"no input{never} has {context.feature} = {value!r}{'' if position is None else f' at position {position}'}, "
         f"the value of {data.show(int(held[row]))!r} (reference input id {int(frame.ids[row])}, "
-        f"draw {int(frame.draw[row])})."
+        f"draw {int(frame.draw[row])}){length}."
     )
     fail(NothingToDraw, "SCR-DRAW", problem, remedy, context.key)
 
 
 def sample_tree(
-    contexts: Mapping[str, Context], data: Dataset, row: int, seed: int = 0, draw: int = 0
+    contexts: Mapping[str, Context],
+    data: Dataset,
+    row: int,
+    seed: int = 0,
+    draw: int = 0,
+    real: RealDraws | None = None,
 ) -> dict[str, int]:
     """For one reference input, the dataset row each claim path holds; for printing. Per-position claims are left
     out.
     """
-    frame = Frame.root(data, np.array([row]), np.array([draw]), seed, {})
+    frame = Frame.root(data, np.array([row]), np.array([draw]), seed, {}, real)
     return {
         path: int(frame.source(context)[1][0])
         for path, context in contexts.items()
