@@ -51,9 +51,9 @@ class PaddingReads:
             return known[demand]
 
         for context, demands in self.held.items():
-            visible = rows.visible(context)
-            if visible is not None and not bool(visible.all()):
-                hidden = ~visible
+            real = rows.real(context)
+            if real is not None and not bool(real.all()):
+                hidden = ~real
                 total += torch.stack([(chosen(demand) & hidden).any(1) for demand in demands]).any(0)
         for region, (demand, inner) in self.below.items():
             tokens = Tokens.where(chosen(demand), exactly=True)

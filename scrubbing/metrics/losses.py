@@ -151,10 +151,12 @@ class _AtPositions(Loss):
     def __post_init__(self) -> None:
         several = self.positions is not None
         written = tuple(self.positions) if self.positions is not None else (self.position,)
-        wrong = [one for one in written if one != "last" and not _is_index(one)]
+        problem = "the loss was given no position to read the output at."
+        if wrong := [one for one in written if one != "last" and not _is_index(one)]:
+            problem = f"{wrong[0]!r} is no position to read the output at."
+        elif several and self.position != 0:
+            problem = "the loss was given both position= and positions=."
         if wrong or not written or (several and self.position != 0):
-            told = "both position= and positions=" if several and self.position != 0 else f"{(wrong or ['none'])[0]!r}"
-            problem = f"the loss was given {told} as positions to read the output at."
             remedy = 'Give position=, an index or "last", or positions=, a list of them.'
             fail(UsageError, "SCR-POSITION", problem, remedy, self.name)
         object.__setattr__(self, "positions", written if several else None)

@@ -98,8 +98,8 @@ class Slices:
             masked = chosen & ~data.mask
             rows, positions = np.nonzero(masked)
             if len(rows):
-                problem = f"it reads output {positions[0]} of input id {data.ids[rows[0]]}, which is padding; likewise "
-                problem += f"in {counted(len(np.unique(rows)), 'input')} of {len(data)}."
+                problem = f"it reads output {positions[0]} of input id {data.ids[rows[0]]}, which is padding, as in "
+                problem += f"{len(np.unique(rows))} of {counted(len(data), 'input')}."
                 remedy = 'Read position "last", or limit the hypothesis by scope= to inputs that are long enough.'
                 fail(BadData, "SCR-PADDING", problem, remedy, f"slice {name!r}" if name else self.loss.name)
         return found

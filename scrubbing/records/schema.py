@@ -280,8 +280,8 @@ class Choices(_Strict):
     dtype: str
     device: str
     padding: Literal["avoided", "input"] | None = None
-    """`avoided`: inputs are drawn only if they are real wherever the reference's loss depends on them. `input`: any are,
-    padding being part of a fixed-length input. None where no input is padded, and in older records."""
+    """`avoided`: inputs are drawn only if they are real wherever the reference's loss depends on them. `input`: any
+    are, padding being part of a fixed-length input. None where no input is padded, and in older records."""
     clusters: str | None = None
     """Feature whose equal values make references one unit; None: every reference is one."""
     interval: str = "percentile bootstrap over references, 95 %"

@@ -67,7 +67,7 @@ class RealDraws:
     def told(self, needed: int) -> str:
         """What is asked of a draw, for messages."""
         many = "exactly" if self.same_length else "at least"
-        return f"a draw must have {many} {needed}, because the reference's loss depends on so many"
+        return f"the reference's loss depends on {needed} real positions, and a draw must have {many} so many"
 
     def among(self, feature: Feature, data: Dataset, group: NDArray[Any], needed: Ints) -> tuple[Groups, Ints, Ints]:
         """The inputs of each group that fit: a table, and in its members where they start and how many there are."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scrubbing.records.notes import notes
-from scrubbing.records.schema import Cancellation, ClaimCounts, Number, Recovered, Stratum
+from scrubbing.records.schema import Cancellation, ClaimCounts, Number, Padding, Recovered, Stratum
 
 
 def number(value, width=0.01):
@@ -25,8 +25,10 @@ def told(
     width=0.01,
     worse=0.2,
     better=0.0,
+    model=0.0,
+    padding=None,
 ):
-    losses = {"model": number(0.0), "scrubbed": number(scrubbed, width), "null": number(null)}
+    losses = {"model": number(model, width), "scrubbed": number(scrubbed, width), "null": number(null)}
     if constant is not None:
         losses["constant"] = number(constant)
     if rest is not None:
@@ -36,6 +38,7 @@ def told(
     ]
     cancelled = Cancellation(worse=number(worse), better=number(better), correlation=None)
     found = {"losses": losses, "recovered": recovered, "strata": list(strata), "cancellation": cancelled}
+    found["padding"] = padding
     return notes(found, list(claims), exchanged)
 
 
@@ -131,3 +134,16 @@ def test_nothing_exchanged():
 )
 def test_losses_that_cancel(worse, better, said):
     assert any(note.startswith("Losses cancel") for note in told(worse=worse, better=better)) == said
+
+
+@given(model=st.floats(0.0, 2.0), constant=st.floats(0.001, 2.0), width=st.floats(0.0, 1.0))
+def test_a_model_that_loses_to_the_constant_is_said_to_before_all_else(model, constant, width):
+    first = next(iter(told(3.0, constant, width=width, model=model)), "")
+    assert first.startswith("The model itself is worse than the constant model") == (model > constant)
+    assert ("not beyond sampling error" in first.partition(":")[0]) == (model - width <= constant < model)
+
+
+def test_reads_at_padding_are_said():
+    assert told(padding=Padding(reads=0, draws=0.0)) == []
+    (note,) = told(padding=Padding(reads=4311, draws=0.25))
+    assert note.startswith("Padding is read: in 25.0 % of draws") and "4,311 inputs" in note
