@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
-from scrubbing.errors import NothingToDraw, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Positions
@@ -27,6 +25,7 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.parts import Direction, Part
 from scrubbing.hypothesis.samplers import Sampler
 from scrubbing.rng import stream_key, uniform
+from scrubbing.testing.drawable import Drawable
 from scrubbing.testing.nodes import NodeEvaluator
 
 Choose = Callable[[str, list[int], int, int, int], int]
@@ -67,22 +66,17 @@ class Oracle:
         graph: of the model on this dataset.
         data: within the hypothesis's scope.
         model: passed to directions; may be None without them.
-        read: outputs that the loss reads, bool `[n, positions]`, where draws have to be real; None draws any input.
+        read: outputs that the loss reads, bool `[n, positions]`, for which draws have to be real; None draws any.
     """
 
     def __init__(
-        self,
-        nodes: NodeEvaluator,
-        graph: ModelGraph,
-        data: Dataset,
-        model: object = None,
-        read: NDArray[np.bool_] | None = None,
+        self, nodes: NodeEvaluator, graph: ModelGraph, data: Dataset, model: object = None, read: Any = None
     ) -> None:
         self.nodes = nodes
         self.graph = graph
         self.data = data
         self.model = model
-        self.read = read if "mask" in data else None
+        self.drawable = Drawable(graph, data, read)
         self._clean: dict[tuple[int, Node, Part | None], Tensor] = {}
 
     def output(self, hypothesis: Hypothesis, row: int, draw: int, choose: Choose) -> Tensor:
@@ -112,37 +106,17 @@ class Oracle:
         if sampler.kind == "exact":
             return held.row
         if sampler.kind == "fixed":
-            fixed = [int(i) for i in self.data.ids].index(sampler.input_id)
-            return fixed if self._may_be_drawn(fixed) else _nothing(name)
+            return self.drawable.among([[int(i) for i in self.data.ids].index(sampler.input_id)], self.row, name)[0]
         if (name, held.counter) not in self._drawn:
             assert feature is not None
             values = feature(self.data)
             if feature.per == "position":
                 values = values[:, position]
             agreeing = [r for r in range(len(self.data)) if np.array_equal(values[r], values[held.row])]
-            agreeing = [r for r in agreeing if self._may_be_drawn(r)]
-            agreeing.sort(
-                key=lambda r: (0 if self.read is None else -int(self.data["mask"][r].sum()), self.data.ids[r])
-            )
-            if sampler.exclude_self:
-                agreeing.remove(held.row)
-            if not agreeing:
-                _nothing(name)
+            agreeing = self.drawable.among(agreeing, self.row, name, held.row if sampler.exclude_self else None)
             picked = self.choose(name, agreeing, self.reference, self.draw, held.counter)
             self._drawn[name, held.counter] = picked
         return self._drawn[name, held.counter]
-
-    def _may_be_drawn(self, row: int) -> bool:
-        """Whether the input in this row is real wherever the reference's loss may depend on what is drawn: before its
-        last output where attention looks back, else everywhere that a mask of the reference's length shows.
-        """
-        if self.read is None or not self.read[self.row].any():
-            return True
-        mask, own = self.data["mask"][row], self.data["mask"][self.row]
-        slots = [slot for slots in self.graph.slots.values() for name, slot in slots.items() if name != "mask"]
-        if any(slot.reach == "every" for slot in slots):
-            return bool((mask == own).all())
-        return bool(mask[: max(np.flatnonzero(self.read[self.row])) + 1].all())
 
     def _descend(self, above: _Held, path: str, claim: Claim, node: Node, position: int | None) -> _Held:
         """The child claim in force; `position` is the row of a claim that draws per position."""
@@ -404,10 +378,6 @@ class Oracle:
         if target.route.kind == "via":
             return tuple(between) == target.route.through[: len(between)]
         return not set(between) & target.route.avoid
-
-
-def _nothing(name: str) -> NoReturn:
-    fail(NothingToDraw, "SCR-DRAW", "no input may be drawn.", "Use a coarser feature or more data.", name)
 
 
 def _matches(target: Target, path: tuple[Step, ...], end: Node) -> bool:
