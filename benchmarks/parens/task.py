@@ -48,7 +48,7 @@ _STRING_FILES = ("strings.txt.gz", "strings.txt")
 def dataset(strings: list[str], name: str) -> Dataset:
     """Strings as a dataset with tokens, padding mask and label (1 for balanced)."""
     tokens = tokenize(strings)
-    data = Dataset({"tokens": tokens, "mask": tokens != PAD}, name=name, show=show)
+    data = Dataset({"tokens": tokens, "mask": tokens != PAD}, name=name, show=show, pad=PAD)
     return data.with_columns(label=f.balanced(data).astype(np.int64))
 
 

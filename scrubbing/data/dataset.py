@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scrubbing.data.padding import ATTENTION_MASK, MASK, padded
 from scrubbing.errors import BadData, Fault, brief, counted, fail
 
 
@@ -20,13 +21,19 @@ class Dataset:
 
     Args:
         columns: name to array `[n, ...]`. A transformer reads `tokens` (int `[n, positions]`) and, where inputs have
-            different lengths, `mask` (bool `[n, positions]`, true at real positions).
+            different lengths, `mask` (`[n, positions]`, true or 1 at real positions, which come first). A column
+            called `attention_mask` is the mask.
         ids: one integer per input, all different.
         name: shown in reports.
         show: how to print one input, given the dataset and a row; the default prints the tokens.
+        pad: the token at masked positions. Whatever ids `tokens` has there are replaced by it, so that nothing that is
+            computed from a dataset depends on them. It matters only where padding is read as part of a fixed-length
+            input: give the one that the model was trained with.
 
     Raises:
-        BadData: SCR-DATA, no columns, no inputs, columns of unequal length or with NaN, repeated or negative ids.
+        BadData: SCR-DATA, no columns, no inputs, columns of unequal length or with NaN, repeated or negative ids;
+            SCR-PADDING, a mask of another shape or type, padding on the left or between real positions, an input
+            without a real position, or a pad token that the tokens' type cannot hold.
     """
 
     def __init__(
@@ -36,11 +43,15 @@ class Dataset:
         ids: ArrayLike | None = None,
         name: str = "dataset",
         show: Callable[[Dataset, int], str] | None = None,
+        pad: int = 0,
     ) -> None:
         self.name = name
         self._columns: dict[str, NDArray[Any]] = _arrays(columns, name)
         self._show = show
+        self.pad = pad
         faults = list(self._column_faults())
+        if not faults:
+            self._columns, faults = padded(self._columns, pad, name)
         n = 0 if faults else len(next(iter(self._columns.values())))
         self.ids: NDArray[np.int64] = _frozen(np.arange(n) if ids is None else np.asarray(ids))
         if not faults:
@@ -56,7 +67,7 @@ class Dataset:
         return iter(self._columns)
 
     def __contains__(self, column: str) -> bool:
-        return column in self._columns
+        return (MASK if column == ATTENTION_MASK else column) in self._columns
 
     def __getitem__(self, column: str) -> NDArray[Any]:
         """The column of this name.
@@ -64,6 +75,7 @@ class Dataset:
         Raises:
             BadData: SCR-COLUMN, there is none.
         """
+        column = MASK if column == ATTENTION_MASK else column
         if column in self._columns:
             return self._columns[column]
         fail(
@@ -80,23 +92,37 @@ class Dataset:
         """The inputs in these rows (indices or a bool per input), keeping their ids."""
         chosen = np.asarray(rows)
         columns = {key: values[chosen] for key, values in self._columns.items()}
-        return Dataset(columns, ids=self.ids[chosen], name=self.name, show=self._show)
+        return Dataset(columns, ids=self.ids[chosen], name=self.name, show=self._show, pad=self.pad)
 
     def with_columns(self, **columns: ArrayLike) -> Dataset:
         """The same inputs with further or replaced columns."""
-        return Dataset({**self._columns, **columns}, ids=self.ids, name=self.name, show=self._show)
+        if ATTENTION_MASK in columns:
+            columns = {MASK: columns.pop(ATTENTION_MASK), **columns}
+        return Dataset({**self._columns, **columns}, ids=self.ids, name=self.name, show=self._show, pad=self.pad)
 
     def like(self, columns: Mapping[str, ArrayLike], name: str | None = None) -> Dataset:
         """New inputs of the same kind, with ids of their own."""
-        return Dataset(columns, name=name or self.name, show=self._show)
+        return Dataset(columns, name=name or self.name, show=self._show, pad=self.pad)
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Which positions are real, `[n, positions]`; None where nothing is padded or there are no positions."""
+        found = self._columns.get(MASK)
+        return found if found is not None and found.ndim == 2 else None
+
+    @property
+    def lengths(self) -> NDArray[np.int64] | None:
+        """Real positions of each input, `[n]`; None where `mask` is."""
+        mask = self.mask
+        return None if mask is None else self.remember("lengths", lambda: mask.sum(axis=1))
 
     def show(self, row: int) -> str:
         """One input as text, for trees and tables."""
         if self._show is not None:
             return self._show(self, row)
         values = self["tokens"][row] if "tokens" in self else next(iter(self._columns.values()))[row]
-        if "tokens" in self and "mask" in self:
-            values = values[self["mask"][row].astype(bool)]
+        if "tokens" in self and self.mask is not None:
+            values = values[self.mask[row]]
         return " ".join(map(str, np.ravel(values)[:40]))
 
     def remember(self, key: Any, compute: Callable[[], Any]) -> Any:

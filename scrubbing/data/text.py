@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,17 +111,22 @@ def _by_hand(name: str) -> str:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """A tokenizer from its `tokenizer.json`.
+    """A tokenizer from its `tokenizer.json`, which neither cuts nor pads, whatever the file says.
 
     Raises:
         UsageError: SCR-EXTRA, the library tokenizers is not installed. FileError: SCR-FILE, it is none.
     """
     tokenizers = library("tokenizers")
     try:
-        return tokenizers.Tokenizer.from_file(str(path))
+        found = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain exceptions
         remedy = "Give the tokenizer.json that belongs to the model."
         fail(FileError, "SCR-FILE", f"no tokenizer can be read from it ({brief(error)}).", remedy, str(path))
+    # Both are stored where the tokenizer was saved in the middle of training; documents would end early, and padding
+    # would become text.
+    found.no_truncation()
+    found.no_padding()
+    return found
 
 
 def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
@@ -146,7 +152,8 @@ def stretches(
     Args:
         documents: texts.
         tokenizer: to cut them into tokens; special tokens are not added.
-        begin: token before every document and at the start of every sequence; None leaves it out.
+        begin: token before every document and at the start of every sequence, never twice in a row; None leaves it
+            out.
         length: tokens of a sequence, `begin` included.
         least: sequences without which there is nothing to say.
 
@@ -157,10 +164,23 @@ def stretches(
     encoded = tokenizer.encode_batch(documents, add_special_tokens=False)
     pieces = [np.asarray([*prefix, *one.ids], dtype=np.int64) for one in encoded if one.ids]
     stream = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+    if begin is not None:  # a text may spell out its first token, or the one that ends it may be the same
+        again = (stream == begin) & np.concatenate([[False], stream[:-1] == begin])
+        stream = stream[~again]
     width = length - len(prefix)
-    n = len(stream) // width
-    if n < least:
-        problem = f"it has {len(stream):,} tokens, which makes {n} sequences of {length}."
+    starts = list(_starts(stream, begin, width))
+    if len(starts) < least:
+        problem = f"it has {len(stream):,} tokens, which makes {len(starts)} sequences of {length}."
         fail(BadData, "SCR-TEXT", problem, f"Give at least {least * width:,} tokens of text.", "text")
-    cut = stream[: n * width].reshape(n, width)
-    return np.concatenate([np.tile(np.array(prefix, dtype=np.int64), (n, 1)), cut], axis=1)
+    cut = stream[np.array(starts, dtype=np.int64)[:, None] + np.arange(width)]
+    return np.concatenate([np.tile(np.array(prefix, dtype=np.int64), (len(cut), 1)), cut], axis=1)
+
+
+def _starts(stream: NDArray[np.int64], begin: int | None, width: int) -> Iterator[int]:
+    """Where each sequence is cut; the first token of a document that begins with a sequence is not taken twice."""
+    at = 0
+    while width and at + width <= len(stream):
+        at += int(stream[at] == begin)
+        if at + width <= len(stream):
+            yield at
+        at += width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.data.real import RealDraws
 from scrubbing.engine import values as v
 from scrubbing.engine.build import Builder, Compiler
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.execute import Executor
 from scrubbing.engine.memory import Room, reuse_freed_memory
+from scrubbing.engine.padding import PaddingReads
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
 from scrubbing.engine.statistics import MOST_INPUTS, Moments, moments, stand_in
@@ -51,6 +53,8 @@ class Compiled:
     tree: Tree
     contexts: Contexts
     plan: ScrubPlan
+    real: RealDraws | None = None
+    """Which inputs may be drawn at all; None for any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,9 @@ class Batch:
     outputs: dict[str, Tensor]
     """`[tokens, d_out]` by name; the scrubbed output and, if asked for, the model's."""
     tokens: Tokens
+    padding: NDArray[np.int64] | None = None
+    """How many inputs, held by a claim or unclaimed, were read where they are padding, `[rows]`; None without padding.
+    """
 
 
 class Engine:
@@ -78,6 +85,8 @@ class Engine:
             not fit goes to temporary files, whose mapped pages take at most as much again.
         spill: folder for these files; None is the system's.
         room: for the store, where several engines share one; instead of a share of `memory`.
+        read: outputs that a loss reads, dataset -> bool `[n, positions]`; inputs are then drawn only if they are real
+            wherever these outputs depend on them. None draws any input.
     """
 
     def __init__(
@@ -86,6 +95,7 @@ class Engine:
         data: Dataset,
         positions: Demand,
         *,
+        read: Callable[[Dataset], NDArray[np.bool_]] | None = None,
         store: bool = True,
         memory: int = DEFAULT_MEMORY,
         spill: str | None = None,
@@ -98,8 +108,11 @@ class Engine:
         self.positions = positions
         self.memory = memory // 5
         self.store = Store(model, self.graph, data, room or Room(2 * memory // 5, spill)) if store else None
-        self.real = float(data["mask"].sum(axis=1).mean()) if "mask" in data else float(self.graph.positions)
+        self.real = float(self.graph.positions) if data.lengths is None else float(data.lengths.mean())
         """Mean number of real positions per input."""
+        self.real_draws: RealDraws | None = None
+        if read is not None and data.mask is not None:
+            self.real_draws = RealDraws(read, same_length=self.graph.looks_ahead)
 
     def compile(
         self,
@@ -108,6 +121,7 @@ class Engine:
         with_model: bool = False,
         *,
         data: Dataset | None = None,
+        real: RealDraws | None = None,
     ) -> Compiled:
         """Turn a hypothesis into a plan.
 
@@ -116,6 +130,7 @@ class Engine:
             mode: the scrub, or one of the baselines made from the hypothesis.
             with_model: also compute the model's own output, under the name `model`.
             data: what to draw from, among the engine's inputs; None is those in the hypothesis's scope.
+            real: which of them may be drawn, by where they are padding; None is as the engine was told to `read`.
 
         Raises:
             IllegalHypothesis: with every fault found.
@@ -132,7 +147,7 @@ class Engine:
         plan = make_plan(self.graph, self.model, roots, self.real, inputs=min(len(data), MOST_INPUTS))
         if self.store is not None:
             self.store.register(plan.items())
-        return Compiled(tree.hypothesis, mode, data, tree, contexts, plan)
+        return Compiled(tree.hypothesis, mode, data, tree, contexts, plan, real or self.real_draws)
 
     def run(
         self,
@@ -165,15 +180,19 @@ class Engine:
         executor = self._executor(compiled)
         size = batch or self.batch_size(compiled.plan)
         counts = {} if counts is None else counts
+        padded = compiled.data.lengths is not None and bool((compiled.data.lengths < self.graph.positions).any())
+        padding = PaddingReads.of(compiled.plan) if padded else None
         starts = [(draw, start) for draw in range(draws) for start in range(0, len(references), size)]
         for draw, each in itertools.groupby(starts[skip:], key=lambda start: start[0]):
             numbers = np.full(len(references), draw, dtype=np.int64)
             order = self._order(compiled, references, numbers, seed)
             for _, start in each:
                 index = order[start : start + size]
-                found = executor.run(Frame.root(compiled.data, references[index], numbers[index], seed, counts))
+                frame = Frame.root(compiled.data, references[index], numbers[index], seed, counts, compiled.real)
+                found = executor.run(frame)
                 outputs = {name: tensor for name, (tensor, _) in found.items()}
-                yield Batch(index, draw, outputs, found["scrubbed"][1])
+                read = None if padding is None else padding.count(FrameRows(frame, self.model, self.graph.positions))
+                yield Batch(index, draw, outputs, found["scrubbed"][1], read)
 
     def outputs(
         self, compiled: Compiled, references: NDArray[np.int64], draws: int, seed: int, batch: int | None = None
@@ -193,11 +212,11 @@ class Engine:
     ) -> NDArray[np.int64]:
         """References by length of the mask that the costliest attention looks through."""
         mask = compiled.plan.costliest_mask()
-        if mask is None or "mask" not in compiled.data:
+        if mask is None or compiled.data.lengths is None:
             return np.arange(len(references))
-        data, rows = Frame.root(compiled.data, references, numbers, seed, {}).source(mask)
-        lengths = data.remember("lengths", lambda: data["mask"].sum(axis=1))
-        return np.argsort(lengths[rows], kind="stable")
+        data, rows = Frame.root(compiled.data, references, numbers, seed, {}, compiled.real).source(mask)
+        assert data.lengths is not None
+        return np.argsort(data.lengths[rows], kind="stable")
 
     def verify(self, compiled: Compiled, references: NDArray[np.int64]) -> None:
         """Check that the rewritten model is the model: with every draw replaced by the reference itself, the plan must

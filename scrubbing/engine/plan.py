@@ -124,10 +124,10 @@ def _space(region: int, graph: ModelGraph, roots: list[tuple[v.Value, Demand]]) 
     for value in reversed(space.order):
         if value not in space.demand:
             continue  # read only in a cell that no needed token lies in
-        for read, wanted in _wanted(value, space.demand[value], graph):
-            wanted = widened(wanted)
-            if wanted != NOTHING:
-                space.demand[read] = union(space.demand.get(read, wanted), wanted)
+        for read, tokens in wanted(value, space.demand[value], graph):
+            tokens = widened(tokens)
+            if tokens != NOTHING:
+                space.demand[read] = union(space.demand.get(read, tokens), tokens)
     space.order = [value for value in space.order if value in space.demand]
     entered: dict[int, list[v.Value]] = {}
     for value in space.order:
@@ -166,7 +166,7 @@ def reads(value: v.Value) -> Iterator[v.Value]:
         yield from value.inputs()
 
 
-def _wanted(value: v.Value, demand: Demand, graph: ModelGraph) -> Iterator[tuple[v.Value, Demand]]:
+def wanted(value: v.Value, demand: Demand, graph: ModelGraph) -> Iterator[tuple[v.Value, Demand]]:
     """The tokens of each input that these tokens of a value need."""
     if isinstance(value, v.Sum):
         cells = [(within(demand, where, value.context, graph.positions), terms) for where, terms in value.cells]
@@ -192,5 +192,5 @@ def _wanted(value: v.Value, demand: Demand, graph: ModelGraph) -> Iterator[tuple
 
 def slot_demands(value: v.Run, demand: Demand, graph: ModelGraph) -> dict[str, Demand]:
     """The tokens a node reads at each slot, to be computed at these tokens."""
-    wanted = [needed for _, needed in _wanted(value, demand, graph)]
-    return dict(zip((name for name, _ in value.slots), wanted, strict=True))
+    needed = [tokens for _, tokens in wanted(value, demand, graph)]
+    return dict(zip((name for name, _ in value.slots), needed, strict=True))

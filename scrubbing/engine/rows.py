@@ -66,6 +66,17 @@ class FrameRows:
             self._visible[context] = None if visible is None else visible.index_select(0, self.rows(context))
         return self._visible[context]
 
+    def real(self, context: Context) -> Tensor | None:
+        """Which positions of a context's inputs are real, bool `[rows, positions]`, whether or not the model is told;
+        None where nothing is padded.
+        """
+        data, device = self.data(context), self.device
+        mask = data.mask
+        if mask is None:
+            return None
+        on_device = data.remember(("mask", device), lambda: torch.from_numpy(mask.copy()).to(device))
+        return on_device.index_select(0, self.rows(context))
+
     def satisfied(self, where: Where, context: Context) -> Tensor:
         """See `demand.Rows`."""
         inside = torch.zeros(self.positions, dtype=torch.bool, device=self.device)

@@ -57,7 +57,7 @@ def samples(job: Job, row: int, seed: int) -> dict[str, int]:
         contexts[region.path] = job.contexts.of(region.index)
         if region.children and not region.unclaimed.separately:
             contexts[f"{region.path} / ~unclaimed"] = job.contexts.unclaimed(region.index)
-    return sample_tree(contexts, job.data, row, seed)
+    return sample_tree(contexts, job.data, row, seed, real=job.subject.real)
 
 
 def tree_text(job: Job, rows: Mapping[str, int]) -> str:

@@ -51,7 +51,7 @@ class InProcess:
     def compile(self, job: Job) -> Compiled:
         """The plan of a job."""
         engine, data = self.engine(job.subject), job.reference.data
-        return engine.compile(job.tree, job.mode, job.with_model, data=data)
+        return engine.compile(job.tree, job.mode, job.with_model, data=data, real=job.subject.real)
 
     def measure(self, jobs: Sequence[Job], out: Path | None = None) -> Iterator[Measured]:
         """See `Executor.measure`. All jobs are compiled before the first is run, so that one pass over the inputs

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset, choose
 from scrubbing.data.features import Feature
+from scrubbing.data.real import RealDraws
 from scrubbing.engine.demand import Demand, fixed, within
 from scrubbing.engine.engine import graph_of
 from scrubbing.errors import UsageError, fail, located
@@ -60,6 +61,13 @@ class Subject:
         """Tokens at which the output is read."""
         length = self.slices.length
         return within(fixed(tuple(range(length))), self.slices.where(self.data), REFERENCE, length)
+
+    @cached_property
+    def real(self) -> RealDraws | None:
+        """Which inputs may be drawn, by where they are padding; None for any."""
+        if self.data.mask is None or self.loss.padding_is_input:
+            return None
+        return RealDraws(self.slices.anywhere, same_length=self.graph.looks_ahead)
 
     def legal(self, baseline: Hypothesis) -> Tree:
         """A hypothesis that serves others as a baseline, treeified: checked once for all of them.

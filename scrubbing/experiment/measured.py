@@ -15,6 +15,7 @@ from torch import Tensor
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine.engine import Batch
 from scrubbing.errors import ModelMismatch, UsageError, counted, fail
+from scrubbing.metrics.losses import checked
 from scrubbing.metrics.measures import Predictions
 from scrubbing.metrics.recalibration import FEWEST, NUMBERS_KEPT, Kept
 from scrubbing.metrics.slices import MAIN, Slices
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+AT_PADDING = "read at padding"
+"""Name of the values that count how many inputs were read where they are padding."""
 MEASURE = "measure."
 """Prefix of the values of measures."""
 
@@ -93,7 +96,8 @@ class Measured:
 
     Keys of `values` are `loss.SLICE`, `[references, draws]`; where the model runs beside the scrubbed one also
     `model.SLICE`, `[references]`, and `measure.NAME`, `[references, draws]`; for classes `prediction`, `[references,
-    draws]`, and `model right` and `model prediction`, `[references]`.
+    draws]`, and `model right` and `model prediction`, `[references]`; with padding, `read at padding`, how many inputs
+    were, `[references, draws]`.
     """
 
     values: dict[str, Floats]
@@ -117,6 +121,8 @@ class Measured:
             if job.subject.loss.outputs == "classes":
                 values |= {"model right": np.zeros(n), "model prediction": np.zeros(n)}
                 values["prediction"] = np.zeros((n, job.draws))
+        if job.with_model and job.data.mask is not None:
+            values[AT_PADDING] = np.zeros((n, job.draws))
         return cls(values)
 
     def losses(self, of: str = "loss") -> dict[str, Floats]:
@@ -135,6 +141,8 @@ class Measured:
             if batch.draw == 0:
                 counting.losses("model", batch.outputs["model"], batch.index)
             counting.measures()
+            if batch.padding is not None:
+                self.values[AT_PADDING][batch.index, batch.draw] = batch.padding
         self.batches += 1
 
     def done(self, reference: Reference) -> Measured:
@@ -147,7 +155,7 @@ class Measured:
             kind, _, of = name.partition(".")
             return weights[of] if kind in ("loss", "model") and "." in name else number
 
-        means = {name: _over(v, divisor(name)) for name, v in self.values.items()}
+        means = {name: v if name == AT_PADDING else _over(v, divisor(name)) for name, v in self.values.items()}
         return Measured(means, self.kept, self.counts, self.exchanged, self.batches)
 
     def sample(self, reference: Reference) -> tuple[Kept, Floats, NDArray[np.bool_]] | None:
@@ -180,7 +188,8 @@ class _Counting:
         }
 
     def losses(self, kind: str, output: Tensor, at: Any) -> None:
-        found = self._finite(self.loss.per_token(output, self.data, self.of, self.position), "the scrubbed loss")
+        found = checked(self.loss, self.loss.per_token(output, self.data, self.of, self.position), len(self.of))
+        found = self._finite(found, "the scrubbed loss")
         for name, where in self.counted.items():
             self.into.values[f"{kind}.{name}"][at] += self._sums(found, where)
 

@@ -15,13 +15,22 @@ from scrubbing.errors import ScrubbingError, UsageError, fail
 from scrubbing.experiment import describe
 from scrubbing.experiment.baselines import baselines
 from scrubbing.experiment.jobs import SCRUBBED, Job
-from scrubbing.experiment.measured import MEASURE, Measured, Reference
+from scrubbing.experiment.measured import AT_PADDING, MEASURE, Measured, Reference
 from scrubbing.experiment.settings import Settings
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.measures import Measure
 from scrubbing.metrics.recovered import loss_recovered
 from scrubbing.metrics.slices import MAIN
-from scrubbing.records.inputs import LOSS, LOWERED, RAISED, SLICE, STRATUM, Inputs
+from scrubbing.records.inputs import (
+    LOSS,
+    LOWERED,
+    PADDING_DRAWS,
+    PADDING_READS,
+    RAISED,
+    SLICE,
+    STRATUM,
+    Inputs,
+)
 from scrubbing.records.notes import notes
 from scrubbing.records.schema import (
     Choices,
@@ -222,6 +231,8 @@ class Result:
                 more["model_prediction"] = values["model prediction"].astype(np.int64)
         rise = self.losses["scrubbed"].reshape(len(text), -1) - self.losses["model"][:, None]
         more |= {RAISED: per_input(rise.clip(min=0)), LOWERED: per_input((-rise).clip(min=0))}
+        if (read := values.get(AT_PADDING)) is not None:
+            more |= {PADDING_READS: read.sum(axis=1).astype(np.int64), PADDING_DRAWS: (read > 0).mean(axis=1)}
         more |= {f"{STRATUM}{name}": found for name, found in self.strata.items()}
         return Inputs({"id": table["id"], "text": text} | dict(table.columns) | more)
 
@@ -291,6 +302,7 @@ def choices(job: Job, settings: Settings) -> Choices:
         unit=job.subject.loss.unit,
         dtype=str(model.dtype).removeprefix("torch."),
         device=model.device.type,
+        padding=None if job.data.mask is None else "input" if job.subject.loss.padding_is_input else "avoided",
         loss_identity=describe.identity(job.subject.loss),
         clusters=None if settings.clusters is None else str(settings.clusters),
     )

@@ -95,6 +95,12 @@ class ModelGraph:
             above[node] = frozenset(parents.union(*(above[parent] for parent in parents)))
         return above
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether an output may depend on what is read at later positions, beside the padding mask."""
+        slots = (slot for slots in self.slots.values() for slot in slots.values())
+        return any(slot.reach == "every" and slot.parents != (MASK,) for slot in slots)
+
     def readers(self, node: Node, avoid: frozenset[Node] = frozenset()) -> frozenset[Node]:
         """Every node that reads `node`, directly or through nodes outside `avoid`; none of `avoid` is among them."""
         found: set[Node] = set()

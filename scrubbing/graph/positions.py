@@ -94,7 +94,7 @@ class Positions:
             IllegalHypothesis: SCR-POSITION, the function returned something else.
         """
         if self.last:
-            last = data["mask"].astype(bool).sum(axis=1) - 1 if "mask" in data else np.full(len(data), length - 1)
+            last = np.full(len(data), length - 1) if data.lengths is None else data.lengths - 1
             return np.arange(length)[None] == last[:, None]
         assert self.chosen_by is not None
         with located(f"positions {self}"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,156 +17,302 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.errors import BadData, UsageError, fail
 from scrubbing.errors import counted as told_count
 
+Costs = Callable[[NDArray[np.int64], int], NDArray[np.float64]]
+Place = int | Literal["last"]
+"""A position of every input: an index, which may count from the end of the array, or each input's last real one."""
 
-class Loss(Protocol):
-    """A loss at some positions of every input, in nats unless its name says otherwise."""
 
-    @property
-    def name(self) -> str:
-        """Shown in records, with its unit."""
-        ...
+class Loss(ABC):
+    """What a model is judged by. Subclass it to judge by something else; see the how-to "Your own loss".
 
-    @property
-    def unit(self) -> str:
-        """Of the loss, such as `nats`."""
-        ...
+    A loss says which outputs count (`counted`), what each of them costs (`per_token`), and what the best prediction
+    that ignores the input would cost (`constant`). Everything else has a default. An output is the row of numbers that
+    the model gives at one position of one input; losses get them flat, `[tokens, d_out]`, each with the row of its
+    input in the dataset and its position.
+    """
 
-    @property
-    def outputs(self) -> str:
-        """What it judges: logits of `classes`, of which one is right, or `numbers`."""
-        ...
+    name: str
+    """Shown in records; the name of the class unless said otherwise."""
+    unit: str = "nats"
+    """Of `per_token`, as shown after a number."""
+    outputs: ClassVar[Literal["classes", "numbers"]] = "numbers"
+    """What it judges: logits of `classes`, of which `targets` says the right one, or `numbers`. Accuracy, changed
+    predictions and KL are of classes."""
+    padding_is_input: bool = False
+    """Whether any input may be drawn, its padding being part of a fixed-length input. Otherwise an input is drawn only
+    if it is real wherever the outputs that count depend on it."""
+
+    def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__
+
+    @abstractmethod
+    def counted(self, data: Dataset, length: int) -> NDArray[np.bool_]:
+        """Which outputs count, bool `[n, length]`, where every input has `length` positions; none may be padding."""
+
+    @abstractmethod
+    def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
+        """What each output costs.
+
+        Args:
+            output: `[tokens, d_out]`, on the model's device and in its dtype; compute in float64.
+            data: the inputs, with their labels.
+            rows: of the dataset, `[tokens]`.
+            positions: `[tokens]`.
+
+        Returns:
+            float64 `[tokens]`.
+        """
+
+    @abstractmethod
+    def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What each counted output costs under the best prediction that ignores the input, `[n, length]`."""
 
     def possible(self, data: Dataset, length: int) -> NDArray[np.bool_]:
-        """Which outputs have a loss at all, `[n, length]`; further slices are taken from these."""
-        ...
-
-    def counted(self, data: Dataset, length: int) -> NDArray[np.bool_]:
-        """Which outputs count, `[n, length]`."""
-        ...
+        """Which outputs have a loss at all, `[n, length]`; further slices are taken from these. By default, those that
+        count.
+        """
+        return self.counted(data, length)
 
     def weights(self, counted: NDArray[np.bool_], data: Dataset) -> NDArray[np.float64]:
-        """What an input's summed loss is divided by, and its weight in means over inputs, `[n]`."""
-        ...
-
-    def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
-        """Loss of each output `[tokens, d_out]` for dataset rows and positions `[tokens]`; float64 `[tokens]`."""
-        ...
-
-    def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
-        """Whether the most likely prediction is right, bool `[tokens]`."""
-        ...
-
-    def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Loss of every counted output under the best prediction that ignores the input, `[n, length]`."""
-        ...
+        """What an input's summed loss is divided by, and its weight in means over inputs, `[n]`. By default, the number
+        of its outputs that count.
+        """
+        return counted.sum(axis=1).astype(np.float64)
 
     def targets(
         self, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], output: Tensor
     ) -> Tensor | None:
-        """The right class of each output, int64 `[tokens]`; None where the output is not logits of classes."""
-        ...
+        """The right class of each output, int64 `[tokens]`; None, the default, where outputs are no logits of
+        classes.
+        """
+        return None
+
+    def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
+        """Whether each output is right, bool `[tokens]`: by default, whether its largest logit is that of the right
+        class; never where there are no classes.
+        """
+        targets = self.targets(data, rows, positions, output)
+        if targets is None:
+            return torch.zeros(len(output), dtype=torch.bool, device=output.device)
+        return output.argmax(dim=1) == targets
 
 
-class _AtOnePosition:
-    """What losses that read the output at one position share."""
+def checked(loss: Loss, found: Tensor, tokens: int) -> Tensor:
+    """What `per_token` returned for so many outputs.
 
-    position: int
-    name: str
+    Raises:
+        UsageError: SCR-LOSS, it is not one number for each.
+    """
+    if isinstance(found, Tensor) and found.shape == (tokens,) and found.is_floating_point():
+        return found
+    told = f"{found.dtype} of shape {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+    problem = f"{type(loss).__name__}.per_token returned {told} for {told_count(tokens, 'output')}."
+    fail(UsageError, "SCR-LOSS", problem, "Return a float64 tensor with one loss per output.", loss.name)
 
-    def possible(self, data: Dataset, length: int) -> NDArray[np.bool_]:
-        """See `Loss.possible`; the same."""
-        return self.counted(data, length)
+
+def places(written: Sequence[Place], data: Dataset, length: int, where: str) -> NDArray[np.int64]:
+    """Positions of every input, `[n, places]`: the same ones, counted from the end where negative, or its last real.
+
+    Args:
+        written: as a loss was given them.
+        data: the inputs.
+        length: positions of every input.
+        where: for messages.
+
+    Raises:
+        UsageError: SCR-POSITION, one is outside of the inputs, or two are the same position of one input.
+    """
+    outside = [place for place in written if place != "last" and not -length <= place < length]
+    if outside:
+        problem = f"the loss reads the output at position {outside[0]}, outside inputs of {length} positions."
+        fail(UsageError, "SCR-POSITION", problem, f"Use 0 to {length - 1}, count from -1, or write 'last'.", where)
+    last = np.full(len(data), length - 1) if data.lengths is None else data.lengths - 1
+    found = np.stack([last if place == "last" else np.full(len(data), place % length) for place in written], axis=1)
+    ordered = np.sort(found, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    if twice.any():
+        problem = f"positions {list(written)} are not all different for input id {data.ids[twice.argmax()]}."
+        fail(UsageError, "SCR-POSITION", problem, "Label every output once.", where)
+    return found
+
+
+@dataclass(frozen=True)
+class _AtPositions(Loss):
+    """What losses of labelled positions share."""
+
+    label: str = "label"
+    """Column with the label of each input, `[n]`; with `positions`, `[n, positions]`, in their order."""
+    position: Place = 0
+    """Where the output is read: an index, from the end where negative, or `"last"` for each input's last real
+    position."""
+    positions: Sequence[Place] | None = None
+    """Several of them, instead of `position`; an input then weighs as many outputs."""
+    padding_is_input: bool | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    """See `Loss.padding_is_input`; None for whether all inputs are read at the same positions."""
+
+    def __post_init__(self) -> None:
+        several = self.positions is not None
+        written = tuple(self.positions) if self.positions is not None else (self.position,)
+        problem = "the loss was given no position to read the output at."
+        if wrong := [one for one in written if one != "last" and not _is_index(one)]:
+            problem = f"{wrong[0]!r} is no position to read the output at."
+        elif several and self.position != 0:
+            problem = "the loss was given both position= and positions=."
+        if wrong or not written or (several and self.position != 0):
+            remedy = 'Give position=, an index or "last", or positions=, a list of them.'
+            fail(UsageError, "SCR-POSITION", problem, remedy, self.name)
+        object.__setattr__(self, "positions", written if several else None)
+        if self.padding_is_input is None:
+            object.__setattr__(self, "padding_is_input", "last" not in written)
+
+    def places(self, data: Dataset, length: int) -> NDArray[np.int64]:
+        """Where the output is read, `[n, labels]`."""
+        written = (self.position,) if self.positions is None else tuple(self.positions)
+        return data.remember(("places", written, length), lambda: places(written, data, length, self.name))
 
     def counted(self, data: Dataset, length: int) -> NDArray[np.bool_]:
         """See `Loss.counted`.
 
         Raises:
-            UsageError: SCR-POSITION, the position is outside the inputs.
+            UsageError: SCR-POSITION, a position is outside the inputs, or two are the same.
         """
-        if not 0 <= self.position < length:
-            problem = f"the loss reads the output at position {self.position}, outside inputs of {length} positions."
-            fail(UsageError, "SCR-POSITION", problem, f"Use 0 to {length - 1}.", self.name)
-        return np.broadcast_to(np.arange(length) == self.position, (len(data), length))
+        self._length(data, length)
+        counted = np.zeros((len(data), length), dtype=bool)
+        np.put_along_axis(counted, self.places(data, length), True, axis=1)
+        return counted
 
-    def weights(self, counted: NDArray[np.bool_], data: Dataset) -> NDArray[np.float64]:
-        """Every input counts once."""
-        return np.ones(len(counted))
+    def _length(self, data: Dataset, asked: int) -> int:
+        """Positions of every input; where columns do not tell, as many as were asked for first."""
+        if "tokens" in data and data["tokens"].ndim > 1:
+            return data["tokens"].shape[1]
+        return data.remember(("positions of every input", self), lambda: asked)
 
-    def _everywhere(self, values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.broadcast_to(values[:, None], counted.shape)
+    def _labels(self, data: Dataset, numbers: str) -> NDArray[Any]:
+        """The labels, `[n, positions, ...]`.
+
+        Raises:
+            BadData: SCR-LABEL, not of these types of numbers, or not one label per position.
+        """
+        labels, number = data[self.label], 1 if self.positions is None else len(self.positions)
+        wanted = [len(data)] if self.positions is None else [len(data), number]
+        if labels.dtype.kind not in numbers or list(labels.shape[: len(wanted)]) != wanted:
+            problem = f"column {self.label!r} is {labels.dtype} of shape {list(labels.shape)}, "
+            problem += f"and the loss reads {told_count(number, 'position')} of every input."
+            remedy = f"Give {'integers' if 'f' not in numbers else 'numbers'} of shape {wanted}."
+            fail(BadData, "SCR-LABEL", problem, remedy, data.name)
+        return labels[:, None] if self.positions is None else labels
+
+    def _which(self, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which label belongs to each output."""
+        if self.positions is None:
+            return np.zeros(len(rows), dtype=np.int64)
+        length = self._length(data, 1 + int(positions.max(initial=0)))
+        return (self.places(data, length)[rows] == positions[:, None]).argmax(axis=1)
+
+    def _constant(self, data: Dataset, counted: NDArray[np.bool_], costs: Costs) -> NDArray[np.float64]:
+        """Costs of the labels that count, position by position, where the outputs are."""
+        found, at = np.zeros(counted.shape), self.places(data, counted.shape[1])
+        for number in range(at.shape[1]):
+            rows = np.flatnonzero(counted[np.arange(len(data)), at[:, number]])
+            if len(rows):
+                found[rows, at[rows, number]] = costs(rows, number)
+        return found
 
 
 @dataclass(frozen=True)
-class Classification(_AtOnePosition):
-    """Cross-entropy of a class label read at one position; for two classes, of the difference of their logits."""
+class Classification(_AtPositions):
+    """Cross-entropy of class labels, in nats; for two classes, of the difference of their logits.
 
-    label: str = "label"
-    """Column with the class of each input, from 0."""
-    position: int = 0
+    The label of an input belongs to the output at one position, or several labels to several. `constant` is the
+    entropy of the label: always predicting the base rates, position by position.
+
+    Example:
+        >>> Classification("answers", positions=[3, "last"]).positions
+        (3, 'last')
+
+    Raises:
+        UsageError: SCR-POSITION, no position, or both `position` and `positions`.
+    """
+
     name: str = "cross-entropy (nats)"
-    unit = "nats"
     outputs = "classes"
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
         return F.cross_entropy(output.double(), self.targets(data, rows, positions, output), reduction="none")
 
-    def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
-        """See `Loss.correct`."""
-        return output.argmax(dim=1) == self.targets(data, rows, positions, output)
-
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Minus the log frequency of each input's class; its mean is the entropy of the label."""
-        labels = data[self.label].astype(np.int64)
-        share = np.bincount(labels) / len(labels)
-        return self._everywhere(-np.log(share[labels]), counted)
+        """Minus the log frequency of each label among those that count at its position."""
+        labels = self._labels(data, "biu").astype(np.int64)
+
+        def costs(rows: NDArray[np.int64], number: int) -> NDArray[np.float64]:
+            here = labels[rows, number]
+            return -np.log(np.bincount(here)[here] / len(here))
+
+        return self._constant(data, counted, costs)
 
     def targets(self, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], output: Tensor) -> Tensor:
-        """See `Loss.targets`."""
-        labels = data[self.label]
-        told = ""
-        if labels.ndim != 1 or labels.dtype.kind not in "biu":
-            told = f"is {labels.dtype} of shape {list(labels.shape)}"
-        elif not 0 <= int(labels.min()) <= int(labels.max()) < output.shape[1]:
-            told = f"has values from {int(labels.min())} to {int(labels.max())}"
-        if told:
+        """See `Loss.targets`.
+
+        Raises:
+            BadData: SCR-LABEL, labels that are no class numbers of the model.
+        """
+        labels = self._labels(data, "biu")
+        low, high = int(labels.min()), int(labels.max())
+        if labels.ndim != 2 or not 0 <= low <= high < output.shape[1]:
+            told = f"has values from {low} to {high}" if labels.ndim == 2 else f"is of shape {list(labels.shape)}"
             problem = f"column {self.label!r} {told}; the model has {output.shape[1]} classes."
-            fail(BadData, "SCR-LABEL", problem, "Give one class number per input, from 0.", data.name)
-        return torch.from_numpy(labels[rows].astype(np.int64)).to(output.device)
+            fail(BadData, "SCR-LABEL", problem, "Give one class number per input and position, from 0.", data.name)
+        chosen = labels[rows, self._which(data, rows, positions)]
+        return torch.from_numpy(chosen.astype(np.int64)).to(output.device)
 
 
 @dataclass(frozen=True)
-class SquaredError(_AtOnePosition):
-    """Squared difference from a target column, summed over the output's width; for toy graphs."""
+class SquaredError(_AtPositions):
+    """Squared difference from target columns, summed over the output's width.
 
-    label: str = "label"
-    position: int = 0
+    Targets are `[n]` or `[n, width]`; with `positions`, `[n, positions]` or `[n, positions, width]`. `constant` is the
+    variance of the target: always predicting its mean, position by position.
+
+    Raises:
+        UsageError: SCR-POSITION, no position, or both `position` and `positions`.
+    """
+
     name: str = "squared error"
-    unit = "squared error"
-    outputs = "numbers"
+    unit: str = "squared error"
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
-        """See `Loss.per_token`."""
-        labels = data[self.label]
-        width = int(np.prod(labels.shape[1:]))
-        if labels.dtype.kind not in "biuf" or width != output.shape[1]:
-            told = f"is {labels.dtype} of shape {list(labels.shape)}"
+        """See `Loss.per_token`.
+
+        Raises:
+            BadData: SCR-LABEL, targets that are no numbers, or of another width than the output.
+        """
+        labels = self._labels(data, "biuf")
+        if int(np.prod(labels.shape[2:])) != output.shape[1]:
+            told = f"is {labels.dtype} of shape {list(data[self.label].shape)}"
             problem = f"column {self.label!r} {told}; the model's output has {told_count(output.shape[1], 'number')}."
             fail(BadData, "SCR-LABEL", problem, "Give each input as many numbers.", data.name)
-        target = torch.from_numpy(np.asarray(labels[rows], dtype=np.float64)).to(output.device)
-        return (output.double() - target.reshape(len(output), -1)).square().sum(1)
+        chosen = labels[rows, self._which(data, rows, positions)].reshape(len(output), -1).astype(np.float64)
+        return (output.double() - torch.from_numpy(chosen).to(output.device)).square().sum(1)
 
     def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """Whether the output rounds to the target."""
         return self.per_token(output, data, rows, positions) < 0.25
 
-    def targets(self, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], output: Tensor) -> None:
-        """There are no classes."""
-
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Squared distance from the mean target."""
-        target = np.asarray(data[self.label], dtype=np.float64).reshape(len(data), -1)
-        return self._everywhere(np.square(target - target.mean(axis=0)).sum(axis=1), counted)
+        """Squared distance from the mean of the targets that count at its position."""
+        labels = self._labels(data, "biuf").astype(np.float64)
+
+        def costs(rows: NDArray[np.int64], number: int) -> NDArray[np.float64]:
+            here = labels[rows, number].reshape(len(rows), -1)
+            return np.square(here - here.mean(axis=0)).sum(axis=1)
+
+        return self._constant(data, counted, costs)
+
+
+def _is_index(place: object) -> bool:
+    return isinstance(place, (int, np.integer)) and not isinstance(place, bool)
 
 
 def divergence(model: Tensor, scrubbed: Tensor) -> Tensor:

@@ -13,16 +13,20 @@ from torch import Tensor
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, as_feature
 from scrubbing.errors import BadData, UsageError, fail, located
+from scrubbing.metrics.losses import Loss
 
 _NUMBERS_AT_ONCE = 2**24
 """Log-probabilities in double precision at a time; a large vocabulary would otherwise fill the memory."""
 
+Sequences = NDArray[np.int64] | Dataset
+
 
 @dataclass(frozen=True)
-class NextToken:
+class NextToken(Loss):
     """Cross-entropy of the next token at the positions of a slice, in nats per counted position.
 
-    Position `t` predicts token `t + 1`; the last position, and those whose next token is padding, never count.
+    Position `t` predicts token `t + 1`; the last position, and those whose next token is padding, never count. Inputs
+    are drawn only if they are real at every position up to the last one that counts in the reference.
     """
 
     where: Feature | None = None
@@ -31,11 +35,12 @@ class NextToken:
     over_all_positions: bool = False
     """Divide by the number of all predictions instead of the counted ones, as the original induction study did: its
     0.179 on 5.44 % of positions is 3.29 nats per counted position."""
-    unit = "nats"
     outputs = "classes"
+    padding_is_input: bool = False
+    """See `Loss.padding_is_input`."""
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """See `Loss.name`."""
         where = "" if self.where is None else f" where {self.where}"
         return f"next-token cross-entropy{where} (nats per {'' if self.over_all_positions else 'counted '}position)"
@@ -43,7 +48,7 @@ class NextToken:
     def possible(self, data: Dataset, length: int) -> NDArray[np.bool_]:
         """Every position whose next token is there."""
         tokens = data[self.tokens]
-        real = data["mask"].astype(bool) if "mask" in data else np.ones(tokens.shape, dtype=bool)
+        real = np.ones(tokens.shape, dtype=bool) if data.mask is None else data.mask
         return np.concatenate([real[:, 1:], np.zeros_like(real[:, :1])], axis=1)
 
     def counted(self, data: Dataset, length: int) -> NDArray[np.bool_]:
@@ -68,10 +73,6 @@ class NextToken:
             for logits, target in zip(output.split(size), targets.split(size), strict=True)
         ]
         return torch.cat(losses)
-
-    def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
-        """See `Loss.correct`."""
-        return output.argmax(dim=1) == self.targets(data, rows, positions, output)
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The unigram: minus the log frequency of each next token among the counted ones of this dataset."""
@@ -133,27 +134,44 @@ class Bigram:
     strength: float
 
     @classmethod
-    def fit(cls, tokens: NDArray[np.int64], held_out: NDArray[np.int64], vocabulary: int) -> Bigram:
-        """From sequences `[n, length]`; the strength of smoothing is the best on other sequences."""
+    def fit(cls, tokens: Sequences, held_out: Sequences, vocabulary: int) -> Bigram:
+        """From sequences; the strength of smoothing is the best on other sequences.
+
+        Args:
+            tokens: int `[n, length]`, or a dataset, whose padding is left out.
+            held_out: likewise.
+            vocabulary: number of tokens.
+        """
         from scipy.optimize import minimize_scalar
 
-        codes, counts = np.unique(tokens[:, :-1].ravel() * vocabulary + tokens[:, 1:].ravel(), return_counts=True)
-        firsts = np.bincount(tokens[:, :-1].ravel(), minlength=vocabulary)
-        seconds = np.bincount(tokens[:, 1:].ravel(), minlength=vocabulary) + 0.5
+        text, real = _read(tokens)
+        first, second = text[:, :-1][real], text[:, 1:][real]
+        codes, counts = np.unique(first * vocabulary + second, return_counts=True)
+        firsts = np.bincount(first, minlength=vocabulary)
+        seconds = np.bincount(second, minlength=vocabulary) + 0.5
         unigram = seconds / seconds.sum()
+        _, counted = _read(held_out)
 
         def held(log_strength: float) -> float:
             made = cls(vocabulary, codes, counts, firsts, unigram, float(np.exp(log_strength)))
-            return float(made.losses(held_out)[:, :-1].mean())
+            return float(made.losses(held_out)[:, :-1][counted].mean())
 
         best = minimize_scalar(held, bounds=(-7.0, 9.0), method="bounded", options={"xatol": 0.05})
         return cls(vocabulary, codes, counts, firsts, unigram, float(np.exp(best.x)))  # pyright: ignore
 
-    def losses(self, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Loss of every prediction, `[n, length]`; 0 at the last position."""
-        first, second = tokens[:, :-1].astype(np.int64), tokens[:, 1:].astype(np.int64)
+    def losses(self, tokens: Sequences) -> NDArray[np.float64]:
+        """Loss of every prediction, `[n, length]`; 0 at the last position, and where the next token is padding."""
+        text, real = _read(tokens)
+        first, second = text[:, :-1], text[:, 1:]
         code = first * self.vocabulary + second
         place = np.searchsorted(self.pairs, code).clip(0, len(self.pairs) - 1)
         seen = np.where(self.pairs[place] == code, self.counts[place], 0)
         chance = (seen + self.strength * self.unigram[second]) / (self.firsts[first] + self.strength)
-        return np.concatenate([-np.log(chance), np.zeros((len(tokens), 1))], axis=1)
+        return np.concatenate([np.where(real, -np.log(chance), 0.0), np.zeros((len(text), 1))], axis=1)
+
+
+def _read(given: Sequences) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Tokens `[n, length]`, and which of them are followed by a real one, `[n, length - 1]`."""
+    tokens = np.asarray(given["tokens"] if isinstance(given, Dataset) else given).astype(np.int64)
+    mask = given.mask if isinstance(given, Dataset) else None
+    return tokens, np.ones_like(tokens[:, 1:], dtype=bool) if mask is None else mask[:, 1:]

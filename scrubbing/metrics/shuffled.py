@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from scrubbing.metrics.losses import Loss
 
 
 @dataclass(frozen=True)
-class ShuffledLabels:
+class ShuffledLabels(Loss):
     """Another loss, each input judged by the label of another one.
 
     Where labels are a column of their own, only that is permuted. Where they are the inputs themselves, as in language
@@ -24,17 +25,22 @@ class ShuffledLabels:
     loss: Loss
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """See `Loss.name`."""
         return f"{self.loss.name}, labels of other inputs"
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """See `Loss.unit`."""
         return self.loss.unit
 
     @property
-    def outputs(self) -> str:
+    def padding_is_input(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See `Loss.padding_is_input`."""
+        return self.loss.padding_is_input
+
+    @property
+    def outputs(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """See `Loss.outputs`."""
         return self.loss.outputs
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
+from scrubbing.errors import BadData, UsageError, counted, fail
 from scrubbing.graph.positions import Positions, Where
 from scrubbing.metrics.losses import Loss
 from scrubbing.metrics.next_token import sliced
@@ -26,13 +27,24 @@ class Slices:
     length: int
     further: Mapping[str, Feature]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.loss, Loss):
+            problem = f"the loss is of type {type(self.loss).__name__}."
+            remedy = "Give Classification, NextToken or SquaredError, or a subclass of scrubbing.Loss."
+            fail(UsageError, "SCR-LOSS", problem, remedy)
+
     def of(self, data: Dataset) -> dict[str, NDArray[np.bool_]]:
-        """Every slice by name, bool `[n, length]`."""
-        return data.remember(("slices", self), lambda: self._of(data))
+        """Every slice by name, bool `[n, length]`, none of it padding.
+
+        Raises:
+            BadData: SCR-PADDING, an output that counts is at a masked position.
+        """
+        found = self._all(data)
+        return data.remember(("slices without padding", self), lambda: self._real(found, data))
 
     def anywhere(self, data: Dataset) -> NDArray[np.bool_]:
         """Outputs that any slice counts, `[n, length]`."""
-        return np.logical_or.reduce(list(self.of(data).values()))
+        return np.logical_or.reduce(list(self._all(data).values()))
 
     def where(self, data: Dataset) -> Where:
         """The same, as positions to ask the engine for: fixed ones if all inputs have the same."""
@@ -46,13 +58,48 @@ class Slices:
         """What an input's summed loss is divided by, by slice, `[n]`."""
         return data.remember(("slice weights", self), lambda: self._weights(data))
 
+    def constant(self, data: Dataset) -> dict[str, NDArray[np.float64]]:
+        """Loss of every counted output under the best prediction that ignores the input, by slice, `[n, length]`.
+
+        Raises:
+            UsageError: SCR-LOSS, the loss returned something else.
+        """
+        found = {name: self.loss.constant(data, counted) for name, counted in self.of(data).items()}
+        for values in found.values():
+            self._check("constant", values, "numbers", "fiub", (len(data), self.length))
+        return found
+
     def _weights(self, data: Dataset) -> dict[str, NDArray[np.float64]]:
-        return {
-            name: self.loss.weights(counted, data) if name == MAIN else counted.sum(axis=1).astype(np.float64)
-            for name, counted in self.of(data).items()
-        }
+        found = {name: counted.sum(axis=1).astype(np.float64) for name, counted in self.of(data).items()}
+        found[MAIN] = self.loss.weights(self.of(data)[MAIN], data)
+        self._check("weights", found[MAIN], "numbers", "fiub", (len(data),))
+        return found
+
+    def _all(self, data: Dataset) -> dict[str, NDArray[np.bool_]]:
+        return data.remember(("slices", self), lambda: self._of(data))
 
     def _of(self, data: Dataset) -> dict[str, NDArray[np.bool_]]:
-        possible = self.loss.possible(data, self.length)
-        further = {name: sliced(feature, data, possible) for name, feature in self.further.items()}
-        return {MAIN: self.loss.counted(data, self.length)} | further
+        main, possible = self.loss.counted(data, self.length), self.loss.possible(data, self.length)
+        for name, chosen in (("counted", main), ("possible", possible)):
+            self._check(name, chosen, "booleans", "b", (len(data), self.length))
+        return {MAIN: main} | {name: sliced(feature, data, possible) for name, feature in self.further.items()}
+
+    def _check(self, method: str, given: object, what: str, kinds: str, shape: tuple[int, ...]) -> None:
+        if isinstance(given, np.ndarray) and given.dtype.kind in kinds and given.shape == shape:
+            return
+        told = f"{given.dtype} of shape {list(given.shape)}" if isinstance(given, np.ndarray) else type(given).__name__
+        problem = f"{type(self.loss).__name__}.{method} returned {told}."
+        fail(UsageError, "SCR-LOSS", problem, f"Return {what}, an array of shape {list(shape)}.", self.loss.name)
+
+    def _real(self, found: dict[str, NDArray[np.bool_]], data: Dataset) -> dict[str, NDArray[np.bool_]]:
+        if data.mask is None:
+            return found
+        for name, chosen in found.items():
+            masked = chosen & ~data.mask
+            rows, positions = np.nonzero(masked)
+            if len(rows):
+                problem = f"it reads output {positions[0]} of input id {data.ids[rows[0]]}, which is padding, as in "
+                problem += f"{len(np.unique(rows))} of {counted(len(data), 'input')}."
+                remedy = 'Read position "last", or limit the hypothesis by scope= to inputs that are long enough.'
+                fail(BadData, "SCR-PADDING", problem, remedy, f"slice {name!r}" if name else self.loss.name)
+        return found

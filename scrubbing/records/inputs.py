@@ -20,6 +20,8 @@ LOSS, MEASURE, STRATUM, SLICE = "loss.", "measure.", "stratum.", "slice."
 """Prefixes of column names."""
 RAISED, LOWERED = "raised", "lowered"
 """Columns of what scrubbing adds to the loss of an input, and what it takes away."""
+PADDING_READS, PADDING_DRAWS = "padding_reads", "padding_draws"
+"""Columns of the inputs read at padding over all draws, and of the share of draws in which there was any."""
 _OLDER = {"right": f"{MEASURE}accuracy", "kl": f"{MEASURE}kl", "changed": f"{MEASURE}changed"}
 """Columns of tables that are older than version 3 of the record, and what they are called now."""
 
@@ -33,7 +35,7 @@ class Inputs:
     draws of what scrubbing adds to the loss, and of what it takes away); `measure.NAME`; `model_right` (share of
     counted positions that the model gets right); `stratum.NAME`; `slice.NAME.weight` and `slice.NAME.loss.LOSS`;
     `cluster` where inputs come in clusters; where one position is counted `prediction`, of the first draw, and
-    `model_prediction`.
+    `model_prediction`; where inputs are padded `padding_reads` and `padding_draws`.
     """
 
     columns: Mapping[str, NDArray[Any]]

@@ -125,6 +125,15 @@ class Cancellation(Strict):
     """`better` as a fraction of null minus model; None where these cannot be told apart, and in older records."""
 
 
+class Padding(Strict):
+    """Activations at padding that took part: a claim's input, or an unclaimed one, shorter than what it was read at."""
+
+    reads: int
+    """Inputs read at padding, over all references and draws; one that a claim holds at several positions is one."""
+    draws: float
+    """Fraction of draws in which there was any."""
+
+
 class Recalibrated(Strict):
     """The scrubbed model after the best affine recalibration of its logits, on references not used to fit it.
 

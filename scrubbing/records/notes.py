@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scrubbing.metrics.recovered import fraction
-from scrubbing.records.measured import Cancellation, MeasureValue, Number, Recovered, Stratum
+from scrubbing.records.measured import Cancellation, MeasureValue, Number, Padding, Recovered, Stratum
 from scrubbing.records.schema import ClaimCounts, Note
 
 _ALL_SELF, _MOSTLY_SELF = 0.999, 0.5
@@ -43,6 +43,7 @@ def notes(found: Mapping[str, Any], claims: Sequence[ClaimCounts], exchanged: bo
         *_cancellation(found["cancellation"]),
         *_places(losses, found["recovered"]),
         *_strata(losses, found["strata"]),
+        *_padding(found.get("padding")),
     ]
 
 
@@ -58,6 +59,7 @@ CODES = frozenset(
         "near-ties",
         "nothing-exchanged",
         "one-class",
+        "padding-read",
         "places-not-features",
         "stratum-fails",
         "worse-than-constant",
@@ -134,6 +136,11 @@ def _strata(losses: Mapping[str, Number], strata: Sequence[Stratum]) -> Iterator
     for here, one, elsewhere in sorted(bad, key=lambda found: -found[0])[:2]:
         where = {"feature": one.feature, "value": one.value, "n": one.n}
         yield Note.of("stratum-fails", **where, here=here, elsewhere=elsewhere, accuracy=one.accuracy)
+
+
+def _padding(found: Padding | None) -> Iterator[Note]:
+    if found is not None and found.reads:
+        yield Note.of("padding-read", reads=found.reads, draws=found.draws)
 
 
 def _claims(claims: Sequence[ClaimCounts]) -> Iterator[Note]:

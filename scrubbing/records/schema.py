@@ -16,6 +16,7 @@ from scrubbing.records.measured import (
     Equivalent,
     MeasureValue,
     Number,
+    Padding,
     Recalibrated,
     Recovered,
     SharedTrait,
@@ -172,6 +173,9 @@ class Choices(Strict):
     device: str
     loss_identity: str | None = None
     """Class and settings of the loss, and a hash of its code; None in older records."""
+    padding: Literal["avoided", "input"] | None = None
+    """`avoided`: inputs are drawn only if they are real wherever the reference's loss depends on them. `input`: any
+    are, padding being part of a fixed-length input. None where no input is padded, and in older records."""
     clusters: str | None = None
     """Feature whose equal values make references one unit; None: every reference is one."""
     interval: str = "percentile bootstrap over references, 95 %"
@@ -239,6 +243,8 @@ class RunRecord(Strict):
     nodes: list[ModelNode] = Field(default=[])
     size: Size | None = None
     cancellation: Cancellation | None = None
+    padding: Padding | None = None
+    """None where no input is padded."""
     recalibrated: Recalibrated | None = None
     equivalent: Equivalent | None = None
     worst: list[WorstInput] = Field(default=[])

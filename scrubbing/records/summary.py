@@ -10,8 +10,19 @@ from numpy.typing import NDArray
 
 from scrubbing.errors import NoFraction
 from scrubbing.metrics.recovered import loss_recovered, told_apart
-from scrubbing.records.inputs import LOSS, LOWERED, MEASURE, RAISED, SLICE, STRATUM, Inputs, digest
-from scrubbing.records.measured import Cancellation, MeasureValue, Number, Recovered, Slice, Stratum
+from scrubbing.records.inputs import (
+    LOSS,
+    LOWERED,
+    MEASURE,
+    PADDING_DRAWS,
+    PADDING_READS,
+    RAISED,
+    SLICE,
+    STRATUM,
+    Inputs,
+    digest,
+)
+from scrubbing.records.measured import Cancellation, MeasureValue, Number, Padding, Recovered, Slice, Stratum
 from scrubbing.records.older import MEASURES
 from scrubbing.records.worst import shared, worst
 from scrubbing.stats.influence import Influence, mean_loss
@@ -48,6 +59,7 @@ def summarise(
         "slices": list(_slices(inputs, meanings, seed)),
         "counted": int(inputs["counted"].sum()),
         "cancellation": _cancellation(inputs, whole),
+        "padding": _padding(inputs),
         "worst": found,
         "shared": shared(inputs, found),
         "references_digest": digest(np.sort(inputs["id"]).astype("<i8").tobytes()),
@@ -150,3 +162,9 @@ def _cancellation(inputs: Inputs, whole: Bootstrap) -> Cancellation:
         correlation=float(np.corrcoef(scrubbed, model)[0, 1]) if varied else None,
         share=share,
     )
+
+
+def _padding(inputs: Inputs) -> Padding | None:
+    if PADDING_READS not in inputs:
+        return None
+    return Padding(reads=int(inputs[PADDING_READS].sum()), draws=float(inputs[PADDING_DRAWS].mean()))

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scrubbing.data.agreement import agreeing, disagree
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
+from scrubbing.data.real import RealDraws
 from scrubbing.errors import IllegalHypothesis, NothingToDraw, fail, located
 from scrubbing.storable import Complaint, Storable
 
@@ -70,6 +71,22 @@ class Asked:
     """Number of each row's draw."""
     told: str
     """Whose draw it is, for messages."""
+    real: RealDraws | None = None
+    """Which inputs may be drawn at all, by where they are padding; None for any."""
+    needed: Rows | None = None
+    """Real positions that each row's draw must have, if there is `real`."""
+
+    def fits(self, row: int) -> NDArray[np.bool_] | None:
+        """Which inputs may be drawn at all for one of the rows, `[n]`; None for any."""
+        if self.real is None or self.needed is None or self.data.lengths is None:
+            return None
+        return self.real.fits(self.data.lengths, self.needed[row])
+
+    def order(self) -> Rows:
+        """The inputs in the order in which draws count them: by id; where padding decides, the longest first."""
+        lengths = np.zeros(len(self.data)) if self.real is None else self.data.lengths
+        assert lengths is not None
+        return np.lexsort((self.data.ids, -lengths))
 
     def one(self, row: int) -> Held:
         """One of the held inputs."""
@@ -128,19 +145,21 @@ class Among(Sampler):
 
     def draw(self, asked: Asked) -> Drawn:
         """The k-th of the allowed inputs in order of id, k from one uniform number per row."""
-        order = np.argsort(asked.data.ids, kind="stable")
-        known: dict[tuple[int, int | None], tuple[Rows, int]] = {}
+        order = asked.order()
+        known: dict[tuple[int, int | None, int], tuple[Rows, int]] = {}
         u = asked.uniform(1)[:, 0]
         rows, agreed = np.empty(len(asked.held), np.int64), np.empty(len(asked.held), np.int64)
         for i in range(len(rows)):
             held = asked.one(i)
-            if (held.row, held.position) not in known:
-                allowed = order[self.allowed(held)[order]]
+            key = (held.row, held.position, 0 if asked.needed is None else int(asked.needed[i]))
+            if key not in known:
+                allowed, fits = self.allowed(held), asked.fits(i)
+                allowed = order[(allowed if fits is None else allowed & fits)[order]]
                 size = len(allowed)
                 if asked.exclude_self and asked.source is asked.data:
                     allowed = allowed[allowed != held.row]
-                known[held.row, held.position] = allowed, size
-            allowed, agreed[i] = known[held.row, held.position]
+                known[key] = allowed, size
+            allowed, agreed[i] = known[key]
             if not len(allowed):
                 self.nothing(asked, i)
             rows[i] = allowed[int(u[i] * len(allowed))]
@@ -159,10 +178,12 @@ class Among(Sampler):
         held, never, remedy = asked.one(row), "", "Use a coarser feature, more data, or a generated sampler."
         if asked.exclude_self:
             never, remedy = " other than itself", "Drop exclude_self, or use a coarser feature or more data."
-        shown = asked.source.show(held.row)
+        shown, length = asked.source.show(held.row), ""
+        if asked.real is not None and asked.needed is not None:
+            length = f"; {asked.real.told(int(asked.needed[row]))}"
         problem = (
             f"no input{never} {self.wanted(held)} {shown!r} (reference input id {int(asked.reference[row])}, "
-            f"draw {int(asked.number[row])})."
+            f"draw {int(asked.number[row])}){length}."
         )
         fail(NothingToDraw, "SCR-DRAW", problem, remedy, asked.told)
 

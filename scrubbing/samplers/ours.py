@@ -56,14 +56,17 @@ class Agree(Among):
             group = locate(feature, asked.source, held, asked.data, position)
         else:
             group = table.group[held] if position is None else table.group[held, position]
-        size = np.where(group < 0, 0, table.size[group])
+        start, size = table.start[group], np.where(group < 0, 0, table.size[group])
+        if asked.real is not None and asked.needed is not None:
+            table, start, size = asked.real.among(feature, asked.data, group, asked.needed)
         left = size - 1 if asked.exclude_self and ours else size
         if not (left > 0).all():
             self.nothing(asked, int(np.argmin(left > 0)))
         pick = (asked.uniform(1)[:, 0] * left).astype(np.int64)
         if asked.exclude_self and ours:
-            pick += pick >= (table.rank[held] if position is None else table.rank[held, position])
-        return Drawn(table.members[table.start[group] + pick].astype(np.int64), agreed=size)
+            rank = table.rank[held] if position is None else table.rank[held, position]
+            pick += pick >= rank - (start - table.start[group])
+        return Drawn(table.members[start + pick].astype(np.int64), agreed=size)
 
     def __str__(self) -> str:
         if self.feature is None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.data.real import RealDraws
 from scrubbing.rng import stream_key, uniform
 from scrubbing.samplers import Asked
 from scrubbing.sampling.contexts import REFERENCE, Context
@@ -55,11 +56,22 @@ class Frame:
     counts: dict[Context, DrawCounts] = field(default_factory=dict)
     everyone_holds_the_reference: bool = False
     """No draws: the check that a plan without swaps is the model."""
+    real: RealDraws | None = None
+    """Which inputs may be drawn at all; None for any."""
 
     @classmethod
-    def root(cls, data: Dataset, references: Rows, draws: Rows, seed: int, counts: dict[Context, DrawCounts]) -> Frame:
+    def root(
+        cls,
+        data: Dataset,
+        references: Rows,
+        draws: Rows,
+        seed: int,
+        counts: dict[Context, DrawCounts],
+        real: RealDraws | None = None,
+    ) -> Frame:
         """Rows for these dataset rows as references, with these draw numbers."""
-        return cls(data, seed, data.ids[references].astype(np.int64), draws, {REFERENCE: references}, counts=counts)
+        ids = data.ids[references].astype(np.int64)
+        return cls(data, seed, ids, draws, {REFERENCE: references}, counts=counts, real=real)
 
     def below(self, space: int, row_above: Rows, focus: Rows, positions: int) -> Frame:
         """The frame of a claim that draws per position: one row per token of this frame."""
@@ -77,6 +89,7 @@ class Frame:
             row_above,
             counts=self.counts,
             everyone_holds_the_reference=self.everyone_holds_the_reference,
+            real=self.real,
         )
 
     def __len__(self) -> int:
@@ -111,12 +124,15 @@ class Frame:
             keys = [stream_key(self.seed, name) for name in names]
             return np.stack([uniform(key, self.ids, self.draw, self.counter) for key in keys], axis=1)
 
+        needed = None if self.real is None else self.real.needed(self.data)[self.source(REFERENCE)[1]]
         drawn = context.sampler.draw(
             Asked(
                 self.data, context.feature, data, held, place, context.exclude_self, random, self.ids, self.draw,
-                context.path,
+                context.path, self.real, needed,
             )
         )  # fmt: skip
+        if self.real is not None and needed is not None:
+            self.real.check(drawn.made or self.data, drawn.rows, needed, self.ids, context.path)
         if drawn.made is not None:
             self.blocks[context] = drawn.made
         if context.region is not None and drawn.agreed is not None:
@@ -128,12 +144,17 @@ class Frame:
 
 
 def sample_tree(
-    contexts: Mapping[str, Context], data: Dataset, row: int, seed: int = 0, draw: int = 0
+    contexts: Mapping[str, Context],
+    data: Dataset,
+    row: int,
+    seed: int = 0,
+    draw: int = 0,
+    real: RealDraws | None = None,
 ) -> dict[str, int]:
     """For one reference input, the dataset row each claim path holds; for printing. Per-position claims are left
     out.
     """
-    frame = Frame.root(data, np.array([row]), np.array([draw]), seed, {})
+    frame = Frame.root(data, np.array([row]), np.array([draw]), seed, {}, real)
     return {
         path: int(frame.source(context)[1][0])
         for path, context in contexts.items()

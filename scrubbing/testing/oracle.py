@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from scrubbing.hypothesis.streams import ROOT, Streams
 from scrubbing.parts import InnerPart, InputPart, OutputPart, Part
 from scrubbing.rng import stream_key, uniform
 from scrubbing.samplers import Agree, Among, Held, Sampler
+from scrubbing.testing.drawable import Drawable
 from scrubbing.testing.nodes import NodeEvaluator
 
 Choose = Callable[[str, list[int], int, int, int], int]
@@ -71,19 +73,27 @@ class Oracle:
         graph: of the model on this dataset.
         data: within the hypothesis's scope.
         model: passed to directions; may be None without them.
+        read: outputs that the loss reads, bool `[n, positions]`, for which draws have to be real; None draws any.
     """
 
-    def __init__(self, nodes: NodeEvaluator, graph: ModelGraph, data: Dataset, model: object = None) -> None:
+    def __init__(
+        self, nodes: NodeEvaluator, graph: ModelGraph, data: Dataset, model: object = None, read: Any = None
+    ) -> None:
         self.nodes = nodes
         self.graph = graph
         self.data = data
         self.model = model
         self.streams = Streams(data, graph.positions)
+        self.drawable = Drawable(graph, data, read)
         self._clean: dict[tuple[int, Node, InnerPart | None], Tensor] = {}
 
     def output(self, hypothesis: Hypothesis, row: int, draw: int, choose: Choose) -> Tensor:
-        """The scrubbed output for the reference input in this row, `[positions, d_out]`."""
-        self.reference, self.draw, self.choose = int(self.data.ids[row]), draw, choose
+        """The scrubbed output for the reference input in this row, `[positions, d_out]`.
+
+        Raises:
+            NothingToDraw: SCR-DRAW, no input may be drawn for a claim.
+        """
+        self.row, self.reference, self.draw, self.choose = row, int(self.data.ids[row]), draw, choose
         self._drawn: dict[tuple[str, int], int] = {}
         self.hypothesis, root = hypothesis, hypothesis.correspondence
         held = _Claimed(root, ROOT, row, self.graph.output, None, 0)
@@ -109,8 +119,8 @@ class Oracle:
             raise NotImplementedError(f"the oracle draws from the dataset, and an input is {sampler}")
         if (name, held.counter) not in self._drawn:
             allowed = sampler.allowed(Held(self.data, feature, self.data, held.row, position))
-            options = [row for row in range(len(self.data)) if allowed[row] and not (others and row == held.row)]
-            options.sort(key=lambda row: int(self.data.ids[row]))
+            agreeing = [row for row in range(len(self.data)) if allowed[row]]
+            options = self.drawable.among(agreeing, self.row, name, held.row if others else None)
             self._drawn[name, held.counter] = self.choose(name, options, self.reference, self.draw, held.counter)
         return self._drawn[name, held.counter]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from scrubbing import BadData, Classification, Dataset, SquaredError, UsageError, head
+from scrubbing import BadData, Classification, Dataset, Loss, SquaredError, UsageError, feature, head
 from scrubbing.data.dataset import choose
 
 
@@ -15,6 +16,11 @@ def scrubbed(w, data, **options):
 
 def masked(w, mask):
     scrubbed(w, w.data.with_columns(mask=mask))
+
+
+def padded_with(w, pad):
+    columns = {"tokens": w.data["tokens"].astype(np.uint8), "mask": w.padded["mask"], "label": w.data["label"]}
+    return Dataset(columns, name="numbers", pad=pad)
 
 
 BAD = {
@@ -48,6 +54,22 @@ BAD = {
     # Masks
     "mask of another shape": ("SCR-PADDING", lambda w: masked(w, w.padded["mask"][:, :3])),
     "left padding": ("SCR-PADDING", lambda w: masked(w, w.padded["mask"][:, ::-1])),
+    "left padding and holes": (
+        "SCR-PADDING SCR-PADDING",
+        lambda w: masked(w, np.where(w.data.ids[:, None] < 2, np.arange(6) % 4 != 1, w.padded["mask"][:, ::-1])),
+    ),
+    "two masks": (
+        "SCR-PADDING",
+        lambda w: Dataset(
+            {"tokens": w.data["tokens"], "mask": w.padded["mask"], "attention_mask": w.data["tokens"] > 0}
+        ),
+    ),
+    "mask without positions": ("SCR-PADDING", lambda w: masked(w, w.data.ids > 0)),
+    "mask of words": ("SCR-PADDING", lambda w: masked(w, np.where(w.padded["mask"], "real", "padding"))),
+    "pad token too large": ("SCR-PADDING", lambda w: padded_with(w, 300)),
+    "negative pad token": ("SCR-PADDING", lambda w: padded_with(w, -1)),
+    "pad token as a word": ("SCR-PADDING", lambda w: padded_with(w, "<pad>")),
+    "pad token outside the vocabulary": ("SCR-TOKENS", lambda w: scrubbed(w, padded_with(w, 99))),
     "additive mask": ("SCR-PADDING", lambda w: masked(w, np.where(w.padded["mask"], 0.0, -1e9))),
     "input without a real position": (
         "SCR-PADDING",
@@ -58,6 +80,16 @@ BAD = {
     "label beyond the classes": ("SCR-LABEL", lambda w: scrubbed(w, w.data.with_columns(label=w.data.ids))),
     "negative label": ("SCR-LABEL", lambda w: scrubbed(w, w.data.with_columns(label=-w.data["label"]))),
     "labels as words": ("SCR-LABEL", lambda w: scrubbed(w, w.data.with_columns(label=["no", "yes"] * 6))),
+    "one label for several positions": (
+        "SCR-LABEL",
+        lambda w: scrubbed(w, w.data, loss=Classification("label", positions=[0, 1])),
+    ),
+    "labels of more positions": (
+        "SCR-LABEL",
+        lambda w: scrubbed(
+            w, w.data.with_columns(label=np.zeros((12, 3), int)), loss=Classification(positions=[0, "last"])
+        ),
+    ),
     "targets of another width": ("SCR-LABEL", lambda w: scrubbed(w, w.data, loss=SquaredError("label"))),
     # References
     "too many references": ("SCR-REFERENCES", lambda w: choose(w.data, 13, seed=0)),
@@ -76,9 +108,65 @@ def test_bad_data(case, world, refused):
     refused(BadData, codes, lambda: call(world))
 
 
-def test_output_position_outside_the_inputs(world, refused):
-    loss = Classification("label", position=6)
-    refused(UsageError, "SCR-POSITION", lambda: scrubbed(world, world.data, loss=loss))
+class Odd(Loss):
+    """One method at a time returns something else than it should."""
+
+    def __init__(self, method, value):
+        self.method, self.value = method, value
+
+    def counted(self, data, length):
+        return self.value if self.method == "counted" else np.arange(length) == np.zeros((len(data), 1))
+
+    def per_token(self, output, data, rows, positions):
+        return self.value if self.method == "per_token" else output[:, 0].double()
+
+    def constant(self, data, counted):
+        return self.value if self.method == "constant" else np.zeros(counted.shape)
+
+    def weights(self, counted, data):
+        return self.value if self.method == "weights" else super().weights(counted, data)
+
+
+LOSSES = {
+    "position outside the inputs": ("SCR-POSITION", lambda: Classification(position=6)),
+    "negative position outside": ("SCR-POSITION", lambda: Classification(position=-7)),
+    "position as a word": ("SCR-POSITION", lambda: Classification(position="first")),
+    "no positions": ("SCR-POSITION", lambda: SquaredError(positions=[])),
+    "position and positions": ("SCR-POSITION", lambda: Classification(position=2, positions=[3, 4])),
+    "one position twice": ("SCR-POSITION", lambda: Classification(positions=[5, "last"])),
+    "a function": ("SCR-LOSS", lambda: np.mean),
+    "counted as numbers": ("SCR-LOSS", lambda: Odd("counted", np.zeros((12, 6)))),
+    "counted as nothing": ("SCR-LOSS", lambda: Odd("counted", None)),
+    "one loss for all": ("SCR-LOSS", lambda: Odd("per_token", torch.tensor(0.5))),
+    "losses as an array": ("SCR-LOSS", lambda: Odd("per_token", np.zeros(12))),
+    "one constant for all": ("SCR-LOSS", lambda: Odd("constant", 0.3)),
+    "weights per position": ("SCR-LOSS", lambda: Odd("weights", np.ones((12, 6)))),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_losses(case, world, refused):
+    codes, make = LOSSES[case]
+    refused(UsageError, codes, lambda: scrubbed(world, world.data, loss=make()))
+
+
+AT_PADDING = {
+    "position": Classification(position=4),
+    "positions": Classification("labels", positions=[0, -1]),
+    "a loss of one's own": Odd("counted", np.ones((12, 6), dtype=bool)),
+}
+
+
+@pytest.mark.parametrize("case", AT_PADDING)
+def test_a_loss_that_reads_padding(case, world, refused):
+    data = world.padded.with_columns(labels=np.zeros((12, 2), dtype=int))
+    refused(BadData, "SCR-PADDING", lambda: scrubbed(world, data, loss=AT_PADDING[case]))
+
+
+def test_a_scope_that_keeps_a_loss_off_padding(world):
+    """Only inputs in scope are read."""
+    long = feature(name="five or more")(lambda data: data["mask"].sum(axis=1) >= 5)
+    scrubbed(world, world.padded, loss=Classification(position=4), scope=long)
 
 
 def test_ids_may_be_an_array(world):

@@ -5,8 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scrubbing import EMBED, BadData, IllegalHypothesis, NothingToDraw, Variable, anything, head, joint
-from scrubbing.samplers import generated
+from scrubbing import (
+    EMBED,
+    BadData,
+    Classification,
+    IllegalHypothesis,
+    NextToken,
+    NothingToDraw,
+    Variable,
+    anything,
+    head,
+    joint,
+)
+from scrubbing.samplers import fixed, generated
 
 
 def own(w, **options):
@@ -45,6 +56,48 @@ NOTHING = {
         )
     ),
 }
+
+
+def next_token(w, *claims, **options):
+    """Scored over positions, so that inputs are drawn only if they are real wherever they are read."""
+    w.scrub(*claims, data=w.padded, loss=NextToken(), model=w.models("native LN"), **options)
+
+
+PADDED = {
+    "only itself is as long": lambda w: next_token(
+        w,
+        head(1, 0)
+        .direct()
+        .carries(w.variable("one of two", lambda data: np.isin(data.ids, (0, 3))), exclude_self=True),
+    ),
+    "only itself is as long, where attention looks ahead": lambda w: w.scrub(
+        head(1, 0).direct().carries(w.variable("third of ids", lambda data: data.ids // 4), exclude_self=True),
+        data=w.padded,
+        loss=Classification(position="last"),
+    ),
+    "an input that is too short": lambda w: next_token(
+        w, head(1, 0).direct().carries(Variable("anything", anything), sampler=fixed(3))
+    ),
+    "unclaimed on an input that is too short": lambda w: next_token(
+        w,
+        head(1, 0)
+        .direct()
+        .carries(Variable("anything", anything), head(0, 0).direct().carries(w.parity), unclaimed=fixed(3)),
+    ),
+    "generated and too short": lambda w: next_token(
+        w, head(1, 0).direct().carries(Variable("anything", anything), sampler=generated(cut))
+    ),
+}
+
+
+def cut(held, uniform):
+    """Two tokens of it."""
+    return {"tokens": held["tokens"], "mask": np.arange(6) < np.full((len(held), 1), 2)}
+
+
+@pytest.mark.parametrize("case", PADDED)
+def test_nothing_real_to_draw(case, world, refused):
+    refused(NothingToDraw, "SCR-DRAW", lambda: PADDED[case](world))
 
 
 def same_twice(held, uniform):

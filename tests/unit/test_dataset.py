@@ -115,3 +115,41 @@ class TestReferences:
     def test_what_cannot_be_chosen(self, wanted):
         with pytest.raises(BadData, match="SCR-REFERENCES"):
             choose(self.big, wanted, seed=0)
+
+
+MASK = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]])
+
+
+@pytest.mark.parametrize("kind", [bool, int, float, np.uint8])
+@pytest.mark.parametrize("name", ["mask", "attention_mask"])
+def test_a_mask_of_ones_and_zeros_is_one_of_booleans(kind, name):
+    data = Dataset({"tokens": TOKENS, name: MASK.astype(kind)})
+    assert list(data) == ["tokens", "mask"]
+    assert data["mask"].dtype == bool and (data["mask"] == MASK).all()
+    assert data.mask is data["attention_mask"] is data["mask"]
+    assert "attention_mask" in data
+    assert data.lengths.tolist() == [3, 2, 1, 3]
+    assert data.fingerprint == Dataset({"tokens": TOKENS, "mask": MASK == 1}).fingerprint
+
+
+def test_masked_cells_hold_the_pad_token():
+    given = TOKENS.copy()
+    data = Dataset({"tokens": given, "mask": MASK}, pad=7)
+    assert data["tokens"].tolist() == [[0, 1, 2], [3, 4, 7], [6, 7, 7], [9, 10, 11]]
+    assert (given == TOKENS).all()
+    other = Dataset({"tokens": np.where(MASK, TOKENS, -100), "mask": MASK}, pad=7)
+    assert other.fingerprint == data.fingerprint != Dataset({"tokens": TOKENS, "mask": MASK}).fingerprint
+    assert data["tokens"].dtype == TOKENS.dtype
+    for later in (data.take([1, 2]), data.with_columns(tokens=TOKENS).take([1, 2])):
+        assert later["tokens"].tolist() == [[3, 4, 7], [6, 7, 7]]
+    assert data.like({"tokens": [[1, 2]], "attention_mask": [[1, 0]]})["tokens"].tolist() == [[1, 7]]
+    assert data.with_columns(attention_mask=np.ones((4, 3))).lengths.tolist() == [3, 3, 3, 3]
+
+
+def test_what_is_no_padding_mask_is_left_alone():
+    """A toy graph may have a column of this name; tokens that are no integers are for the model to refuse."""
+    data = Dataset({"mask": [0.5, 0.2]})
+    assert data["mask"].tolist() == [0.5, 0.2]
+    assert data.mask is None and data.lengths is None
+    assert Dataset({"tokens": TOKENS / 2, "mask": MASK})["tokens"].tolist() == (TOKENS / 2).tolist()
+    assert Dataset({"tokens": TOKENS}).mask is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scrubbing.sampling.real import RealDraws
 
 from scrubbing import Dataset, NothingToDraw, Variable, anything, everything, feature, joint
 from scrubbing.samplers import agree, fixed, generated
@@ -197,3 +198,68 @@ def test_nothing_to_draw_names_input_value_and_draw():
     told = str(caught.value)
     assert "kind = 1" in told
     assert "reference input id 7, draw 4" in told
+
+
+LENGTHS = RNG.integers(1, 5, 30)
+PADDED = DATA.with_columns(mask=np.arange(4) < LENGTHS[:, None])
+
+
+def next_token(data):
+    """Outputs of a next-token loss; inputs of one token have none."""
+    return np.pad(data["mask"][:, 1:], ((0, 0), (0, 1)))
+
+
+@pytest.mark.parametrize("same_length", [False, True])
+@pytest.mark.parametrize("by", [kind, anything, token], ids=str)
+@pytest.mark.parametrize("exclude", [False, True])
+def test_real_draws_are_exactly_the_agreeing_inputs_that_are_long_enough(same_length, by, exclude):
+    real = RealDraws(next_token, same_length)
+    values = by(PADDED)[:, 2] if by is token else by(PADDED)
+    for row in range(30):
+        needed = LENGTHS[row] - 1
+        fits = LENGTHS[row] == LENGTHS if same_length else needed <= LENGTHS
+        wanted = set(np.flatnonzero((values == values[row]) & (fits | (needed == 0)))) - ({row} if exclude else set())
+        rows = np.full(400, row)
+        frame = Frame.root(PADDED, rows, np.arange(400), 0, {}, real)
+        claim = context(
+            "c", by, sampler=Sampler("agree", by, exclude_self=exclude), position=2 if by is token else None
+        )
+        if not wanted:
+            with pytest.raises(NothingToDraw, match="real positions"):
+                drawn(frame, claim)
+            continue
+        assert set(drawn(frame, claim)) == wanted
+        assert set(np.concatenate(frame.counts[claim].agreed)) == {len(wanted) + exclude}
+
+
+@given(order=st.permutations(range(30)), split=st.integers(1, 29))
+@settings(max_examples=20, deadline=None)
+def test_neither_order_nor_batch_changes_a_real_draw(order, split):
+    turned, real = PADDED.take(order), RealDraws(next_token, same_length=False)
+
+    def ids(data, wanted):
+        rows = np.array([int(np.flatnonzero(data.ids == one)[0]) for one in wanted])
+        frame = Frame.root(data, rows, np.full(len(rows), 2), 3, {}, real)
+        inner = context("inner", anything, parent=context("outer", kind))
+        below = frame.below(2, np.arange(len(rows)), np.full(len(rows), 1), positions=4)
+        each = context("each", token, parent=inner, space=2)
+        return np.stack([data.ids[drawn(frame, inner)], data.ids[drawn(below, each)]])
+
+    everyone = PADDED.ids
+    whole = ids(PADDED, everyone)
+    assert (ids(turned, everyone) == whole).all()
+    assert (np.concatenate([ids(PADDED, part) for part in np.split(everyone, [split])], axis=1) == whole).all()
+    needed = dict(zip(everyone, LENGTHS - 1, strict=True))
+    length = dict(zip(everyone, LENGTHS, strict=True))
+    assert all(length[one] >= needed[of] for row in whole for one, of in zip(row, everyone, strict=True))
+
+
+def test_a_sample_for_printing_is_real_where_the_run_is():
+    real, claim = RealDraws(next_token, same_length=False), context("c", anything)
+    longest = int(LENGTHS.argmax())
+    for draw in range(20):
+        found = sample_tree({"c": claim}, PADDED, longest, draw=draw, real=real)
+        assert found["c"] == int(
+            drawn(Frame.root(PADDED, np.array([longest]), np.array([draw]), 0, {}, real), claim)[0]
+        )
+        assert LENGTHS[found["c"]] >= LENGTHS[longest] - 1

@@ -85,3 +85,15 @@ def test_slices_are_asked_for_once_and_averaged_per_position():
     assert slices.where(DATA).conditions == () and slices.where(DATA).fixed == (0, 1, 2)
     only = Slices(NextToken(ones), 4, {})
     assert only.where(DATA).conditions and only.where(DATA).fixed == (1, 2)
+
+
+def test_a_bigram_of_a_dataset_leaves_padding_out():
+    """As if the padded pair, 1 after 1 in the second sequence, were not there."""
+    tokens = DATA["tokens"].astype(np.int64)
+    whole, padded = Bigram.fit(tokens, tokens, 3), Bigram.fit(PADDED, PADDED, 3)
+    assert dict(zip(whole.pairs, whole.counts, strict=True)) == {1: 1, 2: 1, 4: 2, 5: 1, 7: 1}
+    assert dict(zip(padded.pairs, padded.counts, strict=True)) == {1: 1, 2: 1, 4: 1, 5: 1, 7: 1}
+    assert padded.firsts.tolist() == [2, 2, 1]
+    assert padded.losses(PADDED)[1, 2:].tolist() == [0.0, 0.0]
+    same = padded.losses(tokens)
+    assert (padded.losses(PADDED) == np.where(PADDED["mask"], same, 0.0))[:, :2].all()

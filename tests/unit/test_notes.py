@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scrubbing.records.measured import Padding
 from scrubbing.records.notes import CODES, notes
 from scrubbing.records.schema import (
     Cancellation,
@@ -36,8 +37,9 @@ def made(
     cancelled=0.0,
     changed=None,
     units=500,
+    padding=None,
 ):
-    losses = {"model": number(model), "scrubbed": number(scrubbed, width), "null": number(null)}
+    losses = {"model": number(model, width), "scrubbed": number(scrubbed, width), "null": number(null)}
     if constant is not None:
         losses["constant"] = number(constant)
     if rest is not None:
@@ -57,6 +59,7 @@ def made(
     share = None if cancelled is None else number(cancelled, 0.005)
     both = Cancellation(worse=number(0.2), better=number(0.1), correlation=None, share=share)
     found = {"losses": losses, "recovered": recovered, "measures": measures, "strata": strata, "cancellation": both}
+    found["padding"] = padding
     return notes(found, list(claims), exchanged, units)
 
 
@@ -232,3 +235,17 @@ def test_a_note_without_its_values_is_still_said(code):
 def test_further_notes_are_worded_by_whoever_makes_them():
     wordings.add("tests-own", lambda of: f"It is {of['colour']}.")
     assert sentence(Note.of("tests-own", colour="green")) == "It is green."
+
+
+@given(model=st.floats(0.0, 2.0), constant=st.floats(0.001, 2.0), width=st.floats(0.0, 1.0))
+def test_a_model_that_loses_to_the_constant_is_said_to_before_all_else(model, constant, width):
+    first = next(iter(made(3.0, constant, width=width, model=model)), None)
+    assert (first is not None and first.code == "model-loses-to-constant") == (model > constant)
+    if model > constant:
+        assert first.values["sure"] == (model - width > constant)
+
+
+def test_reads_at_padding_are_said():
+    assert codes(padding=Padding(reads=0, draws=0.0)) == []
+    (note,) = made(padding=Padding(reads=4311, draws=0.25))
+    assert sentence(note).startswith("Padding is read: in 25.0 % of draws") and "4,311 inputs" in sentence(note)

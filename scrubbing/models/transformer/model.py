@@ -100,7 +100,7 @@ class Transformer(Model):
             d_mlp=mlps[0].W_in.shape[1] if mlps else None,
             positions=_tokens(data).shape[1],
             causal=self.spec.causal,
-            padded="mask" in data,
+            padded=data.mask is not None,
             learned_positions=self.spec.positions == "residual",
             parallel=self.spec.parallel,
             post_norms=self.weights.attention[0].post is not None,
@@ -110,8 +110,7 @@ class Transformer(Model):
         """Tokens and mask on the model's device.
 
         Raises:
-            BadData: SCR-TOKENS, not integers `[n, positions]`, outside the vocabulary, or longer than the model takes;
-                SCR-PADDING, a mask of another shape or type, real positions after padding, or none at all.
+            BadData: SCR-TOKENS, not integers `[n, positions]`, outside the vocabulary, or longer than the model takes.
         """
         tokens = _tokens(data)
         vocabulary, length = self.weights.W_E.shape[0], tokens.shape[1]
@@ -125,9 +124,7 @@ class Transformer(Model):
         if limit is not None and length > limit:
             problem = f"its inputs have {length} positions, and the model is prepared for {limit}."
             fail(BadData, "SCR-TOKENS", problem, "Cut the inputs, or load the model with positions=.", data.name)
-        visible = None
-        if "mask" in data:
-            visible = torch.from_numpy(np.ascontiguousarray(_mask(data, tokens))).to(self.device)
+        visible = None if data.mask is None else torch.from_numpy(data.mask.copy()).to(self.device)
         return Inputs({"tokens": torch.from_numpy(tokens.astype(np.int32)).to(self.device)}, visible)
 
     def source(self, node: Node, inputs: Inputs, rows: Tensor, positions: Tensor) -> Tensor:
@@ -359,20 +356,3 @@ def _tokens(data: Dataset) -> NDArray[Any]:
         problem = f"its tokens are {tokens.dtype} of shape {list(tokens.shape)}."
         fail(BadData, "SCR-TOKENS", problem, "Give integers [n, positions], with at least one position.", data.name)
     return tokens
-
-
-def _mask(data: Dataset, tokens: NDArray[Any]) -> NDArray[np.bool_]:
-    given = data["mask"]
-    # An additive mask, 0 where a token is real and -inf elsewhere, would come out inverted.
-    if given.shape != tokens.shape or not (given.dtype.kind == "b" or np.isin(given, (0, 1)).all()):
-        problem = f"its mask is {given.dtype} of shape {list(given.shape)}, for tokens of shape {list(tokens.shape)}."
-        fail(BadData, "SCR-PADDING", problem, "Give one boolean per token, true where it is real.", data.name)
-    mask = given.astype(bool)
-    late = (mask[:, 1:] & ~mask[:, :-1]).any(axis=1)
-    if late.any():
-        problem = f"input id {data.ids[late.argmax()]} has real positions after padding."
-        fail(BadData, "SCR-PADDING", problem, "Pad on the right: positions are counted from the left.", data.name)
-    if not mask[:, 0].all():
-        problem = f"input id {data.ids[mask[:, 0].argmin()]} has no real position."
-        fail(BadData, "SCR-PADDING", problem, "Leave empty inputs out.", data.name)
-    return mask

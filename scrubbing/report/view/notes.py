@@ -75,6 +75,15 @@ def _like(of: Mapping[str, Any]) -> str:
     )
 
 
+@wordings("padding-read")
+def _padding(of: Mapping[str, Any]) -> str:
+    return (
+        f"Padding is read: in {100 * of['draws']:.1f} % of draws an input is read where it is padding "
+        f"({of['reads']:,} inputs in all), as part of a fixed-length input. What the model has there enters the "
+        "score; if inputs are texts of different lengths, score them with padding_is_input=False."
+    )
+
+
 @wordings("few-references")
 def _few(of: Mapping[str, Any]) -> str:
     n = of["units"]

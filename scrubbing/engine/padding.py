@@ -1,0 +1,110 @@
+"""Counting the inputs that are read where they are padding: what stands there is nobody's text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scrubbing.engine import values as v
+from scrubbing.engine.demand import FOCUS, NOTHING, Demand, union
+from scrubbing.engine.plan import ScrubPlan, Space, wanted
+from scrubbing.engine.rows import FrameRows
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.models.tokens import Tokens
+from scrubbing.sampling.contexts import Context
+
+
+@dataclass(eq=False)
+class PaddingReads:
+    """Where a plan reads the inputs that its contexts hold, but for where these are real by themselves.
+
+    A plan computes some values at more tokens than are read, because that is cheaper; here only what reaches the
+    output counts.
+    """
+
+    held: dict[Context, dict[Demand, None]] = field(default_factory=dict)
+    """Reads in this space, by whose input is read."""
+    below: dict[int, tuple[Demand, PaddingReads]] = field(default_factory=dict)
+    """Claims that draw per position: the tokens that become rows, and what is read in these."""
+
+    @classmethod
+    def of(cls, plan: ScrubPlan) -> PaddingReads:
+        """Of the scrubbed output of a plan."""
+        return _reads(plan.space, [plan.roots["scrubbed"]], plan.graph)
+
+    def count(self, rows: FrameRows) -> NDArray[np.int64]:
+        """How many held inputs are read at padding, `[rows]`."""
+        return self._count(rows).cpu().numpy()
+
+    def _count(self, rows: FrameRows) -> Tensor:
+        total = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+        known: dict[Demand, Tensor] = {}
+
+        def chosen(demand: Demand) -> Tensor:
+            if demand not in known:
+                known[demand] = demand.chosen(rows)
+            return known[demand]
+
+        for context, demands in self.held.items():
+            real = rows.real(context)
+            if real is not None and not bool(real.all()):
+                hidden = ~real
+                total += torch.stack([(chosen(demand) & hidden).any(1) for demand in demands]).any(0)
+        for region, (demand, inner) in self.below.items():
+            tokens = Tokens.where(chosen(demand), exactly=True)
+            if len(tokens):
+                below = rows.below(region, tokens)
+                below.frame.counts = {}  # these draws were counted when they were made
+                total.index_add_(0, tokens.rows, inner._count(below))
+        return total
+
+
+def _reads(space: Space, roots: Sequence[tuple[v.Value, Demand]], graph: ModelGraph) -> PaddingReads:
+    needed: dict[v.Value, Demand] = {}
+    for value, demand in roots:
+        needed[value] = union(needed.get(value, demand), demand)
+    entered: dict[int, list[tuple[v.Value, Demand]]] = {}
+    found = PaddingReads()
+    for value in reversed(space.order):
+        if value not in needed:
+            continue
+        for read, tokens in wanted(value, needed[value], graph):
+            if tokens != NOTHING:
+                needed[read] = union(needed.get(read, tokens), tokens)
+        if isinstance(value, v.Enter):
+            entered.setdefault(value.region, []).append((value.of, needed[value]))
+        context = _whose(value)
+        if context is not None and not _visible(needed[value], context):
+            found.held.setdefault(context, {})[needed[value]] = None
+    for region, values in entered.items():
+        tokens = values[0][1]
+        for _, demand in values[1:]:
+            tokens = union(tokens, demand)
+        inner = _reads(space.below[region], [(value, FOCUS) for value, _ in values], graph)
+        if inner.held or inner.below:
+            found.below[region] = tokens, inner
+    return found
+
+
+def _whose(value: v.Value) -> Context | None:
+    """Whose input a value is read from, if it depends on what stands there."""
+    if isinstance(value, v.Clean) or (isinstance(value, v.Source) and value.node.kind != "pos"):
+        return None if value.context.ablation is not None else value.context
+    return None
+
+
+def _visible(demand: Demand, context: Context) -> bool:
+    """Whether a demand asks only for real positions of the input it reads."""
+    match demand.kind:
+        case "seen":
+            return demand.context is context
+        case "both":
+            return any(_visible(part, context) for part in demand.of)
+        case "union" | "within":
+            return all(_visible(part, context) for part in demand.of)
+    return False
