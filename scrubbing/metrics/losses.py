@@ -111,6 +111,19 @@ def checked(loss: Loss, found: Tensor, tokens: int) -> Tensor:
     fail(UsageError, "SCR-LOSS", problem, "Return a float64 tensor with one loss per output.", loss.name)
 
 
+def checked_array(loss: Loss, method: str, given: Any, what: str, kinds: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """What a method of a loss returned.
+
+    Raises:
+        UsageError: SCR-LOSS, it is no array of this shape, or not of one of these kinds of dtype.
+    """
+    if isinstance(given, np.ndarray) and given.dtype.kind in kinds and given.shape == shape:
+        return given
+    told = f"{given.dtype} of shape {list(given.shape)}" if isinstance(given, np.ndarray) else type(given).__name__
+    problem = f"{type(loss).__name__}.{method} returned {told}."
+    fail(UsageError, "SCR-LOSS", problem, f"Return {what}, an array of shape {list(shape)}.", loss.name)
+
+
 def places(written: Sequence[Place], data: Dataset, length: int, where: str) -> NDArray[np.int64]:
     """Positions of every input, `[n, places]`: the same ones, counted from the end where negative, or its last real.
 

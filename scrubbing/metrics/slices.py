@@ -12,7 +12,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.errors import BadData, UsageError, counted, fail
 from scrubbing.graph.positions import Positions, Where
-from scrubbing.metrics.losses import Loss
+from scrubbing.metrics.losses import Loss, checked_array
 from scrubbing.metrics.next_token import sliced
 
 MAIN = ""
@@ -58,21 +58,10 @@ class Slices:
         """What an input's summed loss is divided by, by slice, `[n]`."""
         return data.remember(("slice weights", self), lambda: self._weights(data))
 
-    def constant(self, data: Dataset) -> dict[str, NDArray[np.float64]]:
-        """Loss of every counted output under the best prediction that ignores the input, by slice, `[n, length]`.
-
-        Raises:
-            UsageError: SCR-LOSS, the loss returned something else.
-        """
-        found = {name: self.loss.constant(data, counted) for name, counted in self.of(data).items()}
-        for values in found.values():
-            self._check("constant", values, "numbers", "fiub", (len(data), self.length))
-        return found
-
     def _weights(self, data: Dataset) -> dict[str, NDArray[np.float64]]:
         found = {name: counted.sum(axis=1).astype(np.float64) for name, counted in self.of(data).items()}
         found[MAIN] = self.loss.weights(self.of(data)[MAIN], data)
-        self._check("weights", found[MAIN], "numbers", "fiub", (len(data),))
+        checked_array(self.loss, "weights", found[MAIN], "numbers", "fiub", (len(data),))
         return found
 
     def _all(self, data: Dataset) -> dict[str, NDArray[np.bool_]]:
@@ -81,15 +70,8 @@ class Slices:
     def _of(self, data: Dataset) -> dict[str, NDArray[np.bool_]]:
         main, possible = self.loss.counted(data, self.length), self.loss.possible(data, self.length)
         for name, chosen in (("counted", main), ("possible", possible)):
-            self._check(name, chosen, "booleans", "b", (len(data), self.length))
+            checked_array(self.loss, name, chosen, "booleans", "b", (len(data), self.length))
         return {MAIN: main} | {name: sliced(feature, data, possible) for name, feature in self.further.items()}
-
-    def _check(self, method: str, given: object, what: str, kinds: str, shape: tuple[int, ...]) -> None:
-        if isinstance(given, np.ndarray) and given.dtype.kind in kinds and given.shape == shape:
-            return
-        told = f"{given.dtype} of shape {list(given.shape)}" if isinstance(given, np.ndarray) else type(given).__name__
-        problem = f"{type(self.loss).__name__}.{method} returned {told}."
-        fail(UsageError, "SCR-LOSS", problem, f"Return {what}, an array of shape {list(shape)}.", self.loss.name)
 
     def _real(self, found: dict[str, NDArray[np.bool_]], data: Dataset) -> dict[str, NDArray[np.bool_]]:
         if data.mask is None:

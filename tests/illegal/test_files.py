@@ -180,11 +180,13 @@ STORED = {
     ),
     "a list": ("SCR-JSON", lambda w: Hypothesis.from_json([stored(w)])),
     "another format": ("SCR-JSON", lambda w: Hypothesis.from_json({**stored(w), "format": "scrubbing.hypothesis/9"})),
-    "without children": ("SCR-JSON", lambda w: Hypothesis.from_json(without(w, "correspondence", "children"))),
+    "without targets": ("SCR-JSON", lambda w: Hypothesis.from_json(without(w, "correspondence", "targets"))),
     "without a variable": ("SCR-JSON", lambda w: Hypothesis.from_json(without(w, "variables", "halves"))),
     "a variable of its own parent": (
         "SCR-JSON",
-        lambda w: Hypothesis.from_json(changed(w, '"parents": []', '"parents": ["halves"]')),
+        lambda w: Hypothesis.from_json(
+            changed(w, '"name": "halves", ', '"name": "halves", "parents": [{"variable": "halves"}], ')
+        ),
     ),
     "feature that is none any more": ("SCR-JSON", lambda w: Hypothesis.from_json(changed(w, ":halves", ":wave"))),
     "feature that is gone": ("SCR-ADDRESS", lambda w: Hypothesis.from_json(changed(w, ":halves", ":quarters"))),
