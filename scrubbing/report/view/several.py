@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from scrubbing.numbers import PLAIN, RECOVERED, SHARE, many
+from scrubbing.numbers import PLAIN, RECOVERED, SHARE, SHORT, many
 from scrubbing.records.compare import Unlike, unlike
 from scrubbing.records.schema import Number, RunRecord
 from scrubbing.report import drawing
@@ -96,7 +96,7 @@ def _table(entries: Sequence[Entry], called: Sequence[str], baseline: str) -> Ta
         row.append(Fact.of(name, record.losses["scrubbed"], name="scrubbed"))
         row += [Fact.of(name, _fraction(record, one), _RECOVERED, name=f"of {one}") for one in fractions]
         row += [_share(record, one) for one in shares]
-        kept = MISSING if record.size is None else f"{record.size.bits:.1f}"
+        kept = MISSING if record.size is None else SHORT.one(record.size.bits)
         row.append(Fact(name, kept))
         rows.append(row)
     caption = (
