@@ -125,6 +125,23 @@ class Cancellation(Strict):
     """`better` as a fraction of null minus model; None where these cannot be told apart, and in older records."""
 
 
+class Carried(Strict):
+    """On how few references the rise of the loss rests, and how often a rise may happen that was hardly seen.
+
+    A reference stands for its cluster where there are clusters.
+    """
+
+    effective: float
+    """References that would carry the rise if all carried the same: (sum |x|)^2 / sum x^2."""
+    references: int
+    raised: int
+    """References on which scrubbing costs more than `threshold`."""
+    at_most: float
+    """Upper bound, of level 95 %, on the share of all inputs of which that is so: about 3/n where it was of none."""
+    threshold: float
+    """A tenth of the distance between the mean losses of model and null; in the unit of the loss."""
+
+
 class Recalibrated(Strict):
     """The scrubbed model after the best affine recalibration of its logits, on references not used to fit it.
 

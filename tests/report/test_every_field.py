@@ -144,6 +144,7 @@ PLAIN = ("terminal", "page", "Markdown", "fragment")
         ("nodes", "a2.h1"),
         ("size", "2.5 of 16.6"),
         ("cancellation", "mean decrease, likewise"),
+        ("carried", "6.5 of 300"),
         ("recalibrated", "temperature 2.500"),
         ("equivalent", "checkpoints of the same model"),
         ("worst", "1003"),

@@ -115,14 +115,14 @@ def test_bench_of_a_task_without_hypotheses(scrub, tmp_path):
 def test_run(scrub, address):
     found = scrub("run", address, "--references", "30", "--threads", "1")
     assert found.exit_code == 0, found.output
-    for told in ("A claim.", "losses (nats per reference input)", "by stratum", "what was drawn", "30 references"):
+    for told in ("A claim.", "In squared error per reference input", "By stratum", "What was drawn", "Know before quoting"):
         assert told in found.stdout
 
 
 def test_run_as_json_is_one_record(scrub):
     record = json.loads(scrub("run", "toy.py::half", "--json", "--references", "30").stdout)
     assert record["hypothesis"] == "toy/half"
-    assert [stratum["name"] for stratum in record["strata"]] == ["x", "not x"]
+    assert [(one["feature"], one["value"]) for one in record["strata"]] == [("x", True), ("x", False)]
 
 
 def test_records_are_written_and_shown(scrub, tmp_path):

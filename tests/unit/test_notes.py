@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scrubbing.records.notes import CODES, notes
 from scrubbing.records.schema import (
     Cancellation,
+    Carried,
     ClaimCounts,
     MeasureValue,
     Note,
@@ -36,6 +37,7 @@ def made(
     cancelled=0.0,
     changed=None,
     units=500,
+    effective=None,
 ):
     losses = {"model": number(model), "scrubbed": number(scrubbed, width), "null": number(null)}
     if constant is not None:
@@ -57,6 +59,8 @@ def made(
     share = None if cancelled is None else number(cancelled, 0.005)
     both = Cancellation(worse=number(0.2), better=number(0.1), correlation=None, share=share)
     found = {"losses": losses, "recovered": recovered, "measures": measures, "strata": strata, "cancellation": both}
+    if effective is not None:
+        found["carried"] = Carried(effective=effective, references=units, raised=1, at_most=0.01, threshold=0.4)
     return notes(found, list(claims), exchanged, units)
 
 
@@ -210,6 +214,13 @@ def test_few_references(units, words):
     found = made(units=units)
     assert [note.code for note in found] == (["few-references"] if words else [])
     assert not words or words in sentence(found[0])
+
+
+@pytest.mark.parametrize(("effective", "said"), [(None, False), (0.0, False), (1.0, True), (9.9, True), (10.0, False)])
+def test_few_references_that_carry_the_loss(effective, said):
+    found = made(effective=effective)
+    assert [note.code for note in found] == ["few-carry"] * said
+    assert not said or f"about {effective:.1f} of 500 references" in sentence(found[0])
 
 
 def test_one_class_only():

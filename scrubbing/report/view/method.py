@@ -189,6 +189,8 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
     yield _fact("0 % stands for", record.zero, "zero")
     yield _fact("clusters", choices.clusters or "", value=choices.clusters)
     yield _fact("intervals", choices.interval, "interval")
+    if choices.bound is not None:
+        yield _fact("reckoning with", f"a loss of {PLAIN.one(choices.bound)} on one more", "bound", choices.bound)
     yield _fact("draws by numbering", str(choices.numerics), "numerics", choices.numerics)
     yield _fact("precision", choices.dtype, "dtype")
     yield _fact("device", choices.device)

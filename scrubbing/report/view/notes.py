@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from scrubbing.numbers import CHANGE, PLAIN, SHARE, count
+from scrubbing.numbers import CHANGE, PLAIN, SHARE, SHORT, count
 from scrubbing.records.schema import Note
 from scrubbing.registry import Registry
 
@@ -83,6 +83,14 @@ def _few(of: Mapping[str, Any]) -> str:
     return (
         f"Only {n} independent references: what fails on fewer than one input in {n // 3 or 1} can go unseen, "
         "and no interval makes up for that."
+    )
+
+
+@wordings("few-carry")
+def _few_carry(of: Mapping[str, Any]) -> str:
+    return (
+        f"The loss lost rests on about {SHORT.one(of['effective'])} of {count(of['references'])} references: a few "
+        "more like them, or a few less, would move the score by as much as its interval says, or further."
     )
 
 
@@ -173,9 +181,9 @@ def _shared(of: Mapping[str, Any]) -> str:
         "long": "are among the longest quarter",
         "short": "are among the shortest quarter",
     }[of["kind"]]
-    return (
-        f"{of['worst']} of the {of['of_worst']} worst inputs {has}, as do {SHARE.one(of['share'])} of all references."
-    )
+    as_others = "do" if of["kind"] == "word" else "are"
+    rest = f"as {as_others} {SHARE.one(of['share'])} of all references"
+    return f"{of['worst']} of the {of['of_worst']} worst inputs {has}, {rest}."
 
 
 @wordings("older-numerics")

@@ -132,6 +132,7 @@ def measures(entry: Entry) -> Section | None:
             words = "of the losses of model and scrubbed model over inputs"
             text = PLAIN.one(both.correlation)
             facts.append(Fact("correlation", text, words, name="correlation", value=both.correlation))
+    facts += _carried(record)
     facts += _recalibrated(record)
     if record.size is not None:
         facts += _size(record.size)
@@ -149,6 +150,19 @@ def measure(record: RunRecord, one: MeasureValue) -> Fact:
         which = "none" if one.value.value == 0 else "all"
         words += f" ({which} of {count(n)}: at most {SHARE.one(3 / n)} of inputs may be otherwise)"
     return Fact.of(one.name, one.value, form, words, name=one.name)
+
+
+def _carried(record: RunRecord) -> Iterator[Fact]:
+    """On how many references the rise rests, and what share of inputs may be raised unseen."""
+    found = record.carried
+    if found is None:
+        return
+    text = f"{SHORT.one(found.effective)} of {count(found.references)}"
+    words = "references that would carry the rise of the loss if all carried the same"
+    yield Fact("carried by", text, words, name="carried", value=found.effective)
+    text = f"{count(found.raised)} of {count(found.references)}, at most {SHARE.one(found.at_most)}"
+    words = f"references that scrubbing costs more than {PLAIN.one(found.threshold)}, and the share of all inputs"
+    yield Fact("raised much", text, words, name="raised_much", value=found.at_most)
 
 
 def _recalibrated(record: RunRecord) -> Iterator[Fact]:
