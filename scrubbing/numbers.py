@@ -81,6 +81,15 @@ def many(n: int, noun: str) -> str:
     return f"{count(n)} {noun}" + ("" if n == 1 else "s")
 
 
+def plainly(value: bool | int | float | str) -> str:
+    """A value of somebody's feature: as it is, floats in four digits."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < LARGE else f"{value:.4g}"
+    return str(value)
+
+
 def _signed(text: str, sign: bool) -> str:
     """Without the minus of a zero; with a plus where that is asked for."""
     if not any(digit in text for digit in "123456789"):

@@ -32,9 +32,13 @@ def _quartiles(entry: Entry) -> dict[float, float]:
     return {share: losses[int(share * (len(losses) - 1))] for share in (0.25, 0.5, 0.75)}
 
 
+@pytest.fixture(autouse=True)
+def registered() -> None:
+    sections.add("hard", hard_and_easy)
+
+
 @pytest.fixture(scope="module")
 def result() -> Result:
-    sections.add("hard", hard_and_easy)
     experiment = Experiment(task.model(), our_data(500), task.loss(), references=60, draws=2, baselines=False)
     return experiment.run(task.rung("signs"))
 

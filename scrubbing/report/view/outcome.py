@@ -12,7 +12,7 @@ from scrubbing.records.worst import worst
 from scrubbing.report import drawing
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Table
 from scrubbing.report.view.entry import Entry
-from scrubbing.report.view.notes import sentence, stratum
+from scrubbing.report.view.notes import sentence
 
 _MEANING = {
     "model": "as it is",
@@ -228,7 +228,7 @@ def where(entry: Entry) -> Section | None:
         heads = ["where", "references", "model", "scrubbed", "accuracy"]
         rows = []
         for one in record.strata:
-            name = stratum(one.feature, one.value)
+            name = one.name
             accuracy = MISSING if one.accuracy is None else SHARE.one(one.accuracy)
             rows.append(
                 [
