@@ -52,31 +52,23 @@ class Form:
         return _signed(f"{scaled:.{self.digits}f}" if abs(scaled) < LARGE else f"{scaled:.3g}", self.sign)
 
 
+class Amounts(Form):
+    """What spans orders of magnitude: `31.2`, `0.0042`, `3,100,000`, three digits that count, thousands apart."""
+
+    def _digits(self, value: float) -> str:
+        return _signed(f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.3g}", self.sign)
+
+
 PLAIN = Form()
 """Losses and what is in their unit."""
 SHARE = Form(1, 100.0, " %")
 """Fractions."""
+SHORT = Form(1)
+"""Bits, nines, and counts of fractions of inputs."""
 RECOVERED = Form(1, 100.0, " %", least=-10.0)
 """Fractions of loss recovered."""
 CHANGE = Form(sign=True)
 """Differences of losses."""
-
-
-def amount(value: float) -> str:
-    """`31.2`, `0.0042`, `3,100,000`: three digits that count, thousands apart."""
-    return _signed(f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.3g}", False)
-
-
-def amounts(value: float, low: float | None, high: float | None) -> str:
-    """As `Form.interval`, of what spans orders of magnitude."""
-    if low is None or high is None:
-        return amount(value)
-    if low == high:
-        return f"{amount(value)} {NO_SPREAD}"
-    first, last = amount(low), amount(high)
-    if first == last:
-        first, last = repr(float(low)), repr(float(high))
-    return f"{amount(value)} [{first}, {last}]"
 
 
 def count(value: float) -> str:
@@ -87,6 +79,15 @@ def count(value: float) -> str:
 def many(n: int, noun: str) -> str:
     """`1 input`, `1,234 inputs`."""
     return f"{count(n)} {noun}" + ("" if n == 1 else "s")
+
+
+def plainly(value: bool | int | float | str) -> str:
+    """A value of somebody's feature: as it is, floats in four digits."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < LARGE else f"{value:.4g}"
+    return str(value)
 
 
 def _signed(text: str, sign: bool) -> str:

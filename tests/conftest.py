@@ -22,6 +22,15 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 
+@pytest.fixture(autouse=True)
+def reports_say_what_they_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sections and wordings that a test registers are in no later test."""
+    from scrubbing.report import sections, wordings
+
+    for registry in (sections, wordings):
+        monkeypatch.setattr(registry, "_added", dict(registry._added))
+
+
 @cache
 def _bridge(name: str) -> Any:
     from scrubbing.models.transformer_lens.tiny import tiny

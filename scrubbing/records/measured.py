@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from scrubbing.numbers import PLAIN
+from scrubbing.numbers import PLAIN, plainly
 from scrubbing.stats.intervals import Estimate
 
 
@@ -62,6 +62,15 @@ class Recovered(Strict):
         return self.lost
 
 
+def stratum(feature: str, value: bool | int | float | str | None) -> str:
+    """What the inputs are called where a feature has a value: `balanced`, `not balanced`, `length = 3`."""
+    if value is None:
+        return feature
+    if isinstance(value, bool):
+        return feature if value else f"not {feature}"
+    return f"{feature} = {plainly(value)}"
+
+
 class Stratum(Strict):
     """Losses on the references where a feature has one value, and on all others."""
 
@@ -76,6 +85,11 @@ class Stratum(Strict):
     rest_model: float | None = None
     """On the other references; None where there are none, and in records older than version 3."""
     rest_scrubbed: Number | None = None
+
+    @property
+    def name(self) -> str:
+        """`balanced`, `not balanced`, `length = 3`."""
+        return stratum(self.feature, self.value)
 
 
 class MeasureValue(Strict):
@@ -132,6 +146,23 @@ class Padding(Strict):
     """Inputs read at padding, over all references and draws; one that a claim holds at several positions is one."""
     draws: float
     """Fraction of draws in which there was any."""
+
+
+class Carried(Strict):
+    """On how few references the rise of the loss rests, and how often a rise may happen that was hardly seen.
+
+    A reference stands for its cluster where there are clusters.
+    """
+
+    effective: float
+    """References that would carry the rise if all carried the same: (sum |x|)^2 / sum x^2."""
+    references: int
+    raised: int
+    """References on which scrubbing costs more than `threshold`."""
+    at_most: float
+    """Upper bound, of level 95 %, on the share of all inputs of which that is so: about 3/n where it was of none."""
+    threshold: float
+    """A tenth of the distance between the mean losses of model and null; in the unit of the loss."""
 
 
 class Recalibrated(Strict):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scrubbing.metrics.recovered import fraction
-from scrubbing.records.measured import Cancellation, MeasureValue, Number, Padding, Recovered, Stratum
+from scrubbing.records.measured import Cancellation, Carried, MeasureValue, Number, Padding, Recovered, Stratum
 from scrubbing.records.schema import ClaimCounts, Note
 
 _ALL_SELF, _MOSTLY_SELF = 0.999, 0.5
@@ -19,6 +19,8 @@ _TIMES, _SURE = 3.0, 2.0
 """A stratum whose loss rises so many times as much as elsewhere, and by so many standard errors, is named."""
 _FEW = 30
 """References, or clusters, below which means are called uncertain whatever their interval. Ours."""
+_CARRYING = 10.0
+"""Effective number of references below which a mean is mostly what was not seen."""
 _NOTHING = 1e-9
 """Loss of a constant prediction at which all labels are the same."""
 
@@ -39,6 +41,7 @@ def notes(found: Mapping[str, Any], claims: Sequence[ClaimCounts], exchanged: bo
         *_units(units, losses),
         *([] if exchanged else [Note.of("nothing-exchanged")]),
         *_claims(claims),
+        *_carried(found.get("carried"), units),
         *_changed(found["recovered"], found["measures"]),
         *_cancellation(found["cancellation"]),
         *_places(losses, found["recovered"]),
@@ -53,6 +56,7 @@ CODES = frozenset(
         "changed-despite-fraction",
         "claim-exchanges-nothing",
         "claim-hardly-tested",
+        "few-carry",
         "few-references",
         "like-constant",
         "model-loses-to-constant",
@@ -91,6 +95,12 @@ def _units(units: int, losses: Mapping[str, Number]) -> Iterator[Note]:
         yield Note.of("few-references", units=units)
     if "constant" in losses and abs(losses["constant"].value) < _NOTHING:
         yield Note.of("one-class")
+
+
+def _carried(found: Carried | None, units: int) -> Iterator[Note]:
+    """Where a mean rests on a few inputs, and what was not drawn could move it as much."""
+    if found is not None and units >= _FEW and 0 < found.effective < _CARRYING:
+        yield Note.of("few-carry", effective=found.effective, references=found.references)
 
 
 def _changed(recovered: Sequence[Recovered], measures: Sequence[MeasureValue]) -> Iterator[Note]:

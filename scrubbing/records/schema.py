@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from scrubbing.records import older
 from scrubbing.records.measured import (
     Cancellation,
+    Carried,
     ControlValue,
     Equivalent,
     MeasureValue,
@@ -179,6 +180,9 @@ class Choices(Strict):
     clusters: str | None = None
     """Feature whose equal values make references one unit; None: every reference is one."""
     interval: str = "percentile bootstrap over references, 95 %"
+    """How intervals were made."""
+    bound: float | None = None
+    """Loss that intervals reckon with on one further reference; None where they reckon with none."""
     numerics: int = NUMERICS
     """See `NUMERICS`; records of different ones are not compared input by input."""
 
@@ -245,6 +249,8 @@ class RunRecord(Strict):
     cancellation: Cancellation | None = None
     padding: Padding | None = None
     """None where no input is padded."""
+    carried: Carried | None = None
+    """None in older records, and where the model is no better than the null."""
     recalibrated: Recalibrated | None = None
     equivalent: Equivalent | None = None
     worst: list[WorstInput] = Field(default=[])

@@ -75,10 +75,10 @@ def _traits(inputs: Inputs, rows: NDArray[np.int64]) -> Iterator[tuple[dict[str,
         return
     texts = inputs["text"].astype(str)
     lengths = np.char.str_len(texts)
-    few, many = np.quantile(lengths, [0.25, 0.75])
-    if few < many:
-        yield {"kind": "short", "name": ""}, lengths <= few
-        yield {"kind": "long", "name": ""}, lengths >= many
+    few, middle, many = np.quantile(lengths, [0.25, 0.5, 0.75])
+    # Where the quartile is the middle, it is as long as half of all texts, and only others are long.
+    yield {"kind": "short", "name": ""}, lengths <= few if few < middle else lengths < few
+    yield {"kind": "long", "name": ""}, lengths >= many if many > middle else lengths > many
     times: dict[str, int] = {}
     for row in rows:
         for word in set(str(texts[row]).split()):

@@ -50,7 +50,8 @@ def markdown(records: Sequence[RunRecord | Entry], verdicts: Iterable[Verdict] =
     shown = entries(records, verdicts=verdicts)
     blocks = [*_verdicts([entry.verdict for entry in shown if entry.verdict is not None])]
     if shown:
-        blocks += [_section(overview(shown), 3), *_notes(shown), *(_details(entry) for entry in shown)]
+        views = [(entry, view(entry)) for entry in shown]
+        blocks += [_section(overview(shown), 3), *_notes(views), *(_details(*one) for one in views)]
     whole = "\n".join(blocks)
     if len(whole.encode()) <= limit:
         return whole
@@ -85,10 +86,10 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
     return blocks
 
 
-def _notes(shown: Sequence[Entry]) -> Iterator[str]:
+def _notes(views: Sequence[tuple[Entry, list[Section]]]) -> Iterator[str]:
     """What to know of each record, unfolded."""
-    for entry in shown:
-        for section in view(entry):
+    for entry, sections in views:
+        for section in sections:
             if section.name == "notes":
                 told = [f"> - {escaped(entry.record.hypothesis)}: {escaped(line)}\n" for line in _lines(section)]
                 yield "> [!WARNING]\n" + "".join(told)
@@ -98,11 +99,11 @@ def _lines(section: Section) -> list[str]:
     return [line for block in section.blocks if isinstance(block, Sentences) for line in block.lines]
 
 
-def _details(entry: Entry) -> str:
+def _details(entry: Entry, sections: Sequence[Section]) -> str:
     title = f"{escaped(entry.record.hypothesis)}: {escaped(entry.record.claim)}"
     parts = [f"<details><summary>{title}</summary>\n"]
     parts += [f"{escaped(told)}\n"] if (told := scope(entry.record)) else []
-    parts += [_section(section, 4) for section in view(entry) if section.name not in ("notes", "verdict")]
+    parts += [_section(section, 4) for section in sections if section.name not in ("notes", "verdict")]
     return "\n".join([*parts, "</details>\n"])
 
 

@@ -72,9 +72,12 @@ def plot(
     given = entries(records, inputs)
     called = names([entry.record for entry in given])
     drawn = [(name, one) for name, one in zip(called, given, strict=True) if kind != "inputs" or one.inputs is not None]
+    told = {"inputs": "values per input"}.get(kind, "records")
+    if kind == "recovered" and drawn and not any(one.fraction for _, entry in drawn for one in entry.record.recovered):
+        told, drawn = "fractions recovered", []
     if not drawn:
-        told = "values per input" if kind == "inputs" else "records"
-        fail(UsageError, "SCR-PLOT", f"there are no {told} to draw.", "Pass at least one, in the order of the records.")
+        remedy = "Pass at least one, in the order of the records; where there is no fraction, draw the losses."
+        fail(UsageError, "SCR-PLOT", f"there are no {told} to draw.", remedy)
     try:
         from matplotlib import rc_context
     except ImportError:

@@ -154,6 +154,7 @@ def full_record(old: RunRecord) -> RunRecord:
             "correlation": 0.31,
             "share": number(0.017, 0.002),
         },
+        "carried": {"effective": 6.5, "references": 300, "raised": 0, "at_most": 0.0099, "threshold": 0.52},
         "recalibrated": {
             "temperature": 2.5,
             "prior": 0.4,

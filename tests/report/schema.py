@@ -15,15 +15,20 @@ LOSSES = ("model", "scrubbed", "null", "constant")
 _WORDS = st.text("abc (){}[]<>|*_`~$#&;:!/\\-+.0123456789\n\t\x1b\u202e☃", max_size=12)
 
 
-def optional(model: type[BaseModel] = RunRecord, prefix: str = "") -> Iterator[str]:
-    """Every field at any depth that may be absent: None, or an empty list or table."""
+def optional(model: type[BaseModel] = RunRecord, prefix: str = "") -> dict[str, Any]:
+    """Every field at any depth that may be absent, and what stands there then: None, or an empty list or table."""
+    found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        path = f"{prefix}{name}"
-        if _can_be_none(field.annotation) or get_origin(field.annotation) in (list, dict):
-            yield path
+        path, origin = f"{prefix}{name}", get_origin(field.annotation)
+        if _can_be_none(field.annotation):
+            found[path] = None
+        elif origin in (list, dict):
+            found[path] = origin()
         for inner in _models(field.annotation):
             if inner is not Number:
-                yield from optional(inner, f"{path}.")
+                found |= optional(inner, f"{path}.")
+    found.pop("losses", None)  # a record has those of model and scrubbed model at least
+    return found
 
 
 def numbers(model: type[BaseModel] = RunRecord, prefix: str = "") -> Iterator[str]:
@@ -38,10 +43,10 @@ def numbers(model: type[BaseModel] = RunRecord, prefix: str = "") -> Iterator[st
 
 def without(value: Any, path: str) -> Any:
     """A record, dumped, in which every field at a path is absent."""
-    return _changed(value, path.split("."), lambda old: {list: [], dict: {}}.get(type(old)))
+    return _changed(value, path.split("."), lambda old: optional()[path])
 
 
-def with_numbers(value: Any, path: str, **ends: float | None) -> Any:
+def with_numbers(value: Any, path: str, ends: dict[str, float | None]) -> Any:
     """A record, dumped, in which every estimate at a path has these ends."""
 
     def change(old: Any) -> Any:

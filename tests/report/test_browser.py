@@ -13,7 +13,6 @@ from playwright.sync_api import sync_playwright
 
 from scrubbing.report.page import page
 from scrubbing.report.view import said
-from scrubbing.report.view.notes import stratum
 
 VIEWS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 900}},
@@ -139,7 +138,7 @@ def test_the_numbers_are_the_records(opened, name, full, old):
         wanted = {f"loss.{name}": one for name, one in record.losses.items()}
         wanted |= {f"recovered.{one.baseline}": one.fraction for one in record.recovered if one.fraction}
         wanted |= {"lost": record.recovered[0].lost}
-        wanted |= {f"stratum.{stratum(one.feature, one.value)}": one.scrubbed for one in record.strata}
+        wanted |= {f"stratum.{one.name}": one.scrubbed for one in record.strata}
         wanted |= {f"slice.{part.name}.loss.{key}": one for part in record.slices for key, one in part.losses.items()}
         wanted |= {one.name: one.value for one in record.measures}
         wanted |= {f"control.{one.name}.loss.scrubbed": one.losses["scrubbed"] for one in record.controls}

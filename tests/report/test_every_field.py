@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from scrubbing import UsageError
 from scrubbing.records.inputs import Inputs
 from scrubbing.records.schema import RunRecord
 from scrubbing.report.frames import to_frame
@@ -76,8 +77,11 @@ def bases(full):
     return {"full": full.model_dump(), "one of everything": example()}
 
 
-@pytest.mark.parametrize("base", ["full", "one of everything"])
-@pytest.mark.parametrize("path", [None, *optional()])
+CASES = [("one of everything", path) for path in (None, *optional())]
+CASES += [("full", path) for path in (None, *optional()) if path is None or "." not in path]
+
+
+@pytest.mark.parametrize(("base", "path"), CASES)
 def test_every_optional_field_absent_in_every_outlet(base, path, bases):
     """And present: the first case takes nothing away."""
     record = RunRecord.model_validate(bases[base] if path is None else without(bases[base], path))
@@ -85,30 +89,40 @@ def test_every_optional_field_absent_in_every_outlet(base, path, bases):
         check(outlet, show(record))
 
 
-@pytest.mark.parametrize("kind", ["recovered", "losses", "inputs"])
-@pytest.mark.parametrize("path", [None, *(path for path in optional() if path.count(".") == 0)])
-def test_figures_without_each_field(kind, path, full, tmp_path):
-    dumped = full.model_dump()
-    record = RunRecord.model_validate(dumped if path is None else without(dumped, path) | {"losses": dumped["losses"]})
-    check(kind, figure(record, tmp_path, kind))
+@pytest.mark.parametrize("path", [None, *(path for path in optional() if "." not in path)])
+def test_figures_without_each_field(path, full, tmp_path):
+    record = RunRecord.model_validate(full.model_dump() if path is None else without(full.model_dump(), path))
+    for kind in ("losses", "inputs", "recovered"):
+        if (kind, path) == ("recovered", "recovered"):
+            with pytest.raises(UsageError, match="no fractions recovered to draw"):
+                figure(record, tmp_path, kind)
+        else:
+            check(kind, figure(record, tmp_path, kind))
 
 
-@pytest.mark.parametrize("path", [*numbers()])
 @pytest.mark.parametrize(
     "ends",
     [
         {"low": None, "high": None, "se": None},
         {"value": 0.3, "low": 0.3, "high": 0.3},
         {"value": -1e-9, "low": -2e-9, "high": 1e-9},
+        {"value": 1e-7, "low": 0.0, "high": 2e-7},
         {"value": -0.0, "low": -0.0, "high": 0.0},
         {"value": 1.0, "low": 1.0, "high": 1.0, "se": 0.0},
+        {"value": 1.0, "low": 0.9999999, "high": 1.0},
+        {"value": 2e8, "low": 199999999.0, "high": 200000001.0},
     ],
-    ids=["no interval", "no width", "tiny", "minus zero", "perfect"],
+    ids=["no interval", "no width", "tiny", "tiny and positive", "minus zero", "perfect", "nearly perfect", "large"],
 )
-def test_every_estimate_of_every_kind_in_every_outlet(path, ends, full):
-    record = RunRecord.model_validate(with_numbers(full.model_dump(), path, **ends))
+def test_estimates_of_every_size_in_every_outlet(ends, full, tmp_path):
+    dumped = full.model_dump()
+    for path in numbers():
+        dumped = with_numbers(dumped, path, ends)
+    record = RunRecord.model_validate(dumped)
     for outlet, show in OUTLETS.items():
         check(outlet, show(record))
+    for kind in ("recovered", "losses"):
+        check(kind, figure(record, tmp_path, kind))
 
 
 PLAIN = ("terminal", "page", "Markdown", "fragment")
@@ -130,6 +144,7 @@ PLAIN = ("terminal", "page", "Markdown", "fragment")
         ("nodes", "a2.h1"),
         ("size", "2.5 of 16.6"),
         ("cancellation", "mean decrease, likewise"),
+        ("carried", "6.5 of 300"),
         ("recalibrated", "temperature 2.500"),
         ("equivalent", "checkpoints of the same model"),
         ("worst", "1003"),

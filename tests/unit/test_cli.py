@@ -115,7 +115,7 @@ def test_bench_of_a_task_without_hypotheses(scrub, tmp_path):
 def test_run(scrub, address):
     found = scrub("run", address, "--references", "30", "--threads", "1")
     assert found.exit_code == 0, found.output
-    for told in ("A claim.", "squared error per reference input", "By stratum", "What was drawn", "references"):
+    for told in ("A claim.", "In squared error per reference input", "By stratum", "What was drawn"):
         assert told in found.stdout
 
 

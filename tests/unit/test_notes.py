@@ -10,6 +10,7 @@ from scrubbing.records.measured import Padding
 from scrubbing.records.notes import CODES, notes
 from scrubbing.records.schema import (
     Cancellation,
+    Carried,
     ClaimCounts,
     MeasureValue,
     Note,
@@ -38,6 +39,7 @@ def made(
     changed=None,
     units=500,
     padding=None,
+    effective=None,
 ):
     losses = {"model": number(model, width), "scrubbed": number(scrubbed, width), "null": number(null)}
     if constant is not None:
@@ -60,6 +62,8 @@ def made(
     both = Cancellation(worse=number(0.2), better=number(0.1), correlation=None, share=share)
     found = {"losses": losses, "recovered": recovered, "measures": measures, "strata": strata, "cancellation": both}
     found["padding"] = padding
+    if effective is not None:
+        found["carried"] = Carried(effective=effective, references=units, raised=1, at_most=0.01, threshold=0.4)
     return notes(found, list(claims), exchanged, units)
 
 
@@ -213,6 +217,13 @@ def test_few_references(units, words):
     found = made(units=units)
     assert [note.code for note in found] == (["few-references"] if words else [])
     assert not words or words in sentence(found[0])
+
+
+@pytest.mark.parametrize(("effective", "said"), [(None, False), (0.0, False), (1.0, True), (9.9, True), (10.0, False)])
+def test_few_references_that_carry_the_loss(effective, said):
+    found = made(effective=effective)
+    assert [note.code for note in found] == ["few-carry"] * said
+    assert not said or f"about {effective:.1f} of 500 references" in sentence(found[0])
 
 
 def test_one_class_only():

@@ -49,7 +49,9 @@ class Fact:
         if number is None:
             return cls(label, MISSING, words, **more)  # pyright: ignore[reportArgumentType]
         text = form.interval(number.value, number.low, number.high)
-        shown = {"value": number.value, "low": number.low, "high": number.high, "short": form.one(number.value)}
+        ends = {"value": number.value, "low": number.low, "high": number.high}
+        shown = {name: None if end is None else end + 0.0 for name, end in ends.items()}  # no minus zero
+        shown["short"] = form.one(number.value)
         return cls(label, text, words, **{**shown, **more})  # pyright: ignore[reportArgumentType]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scrubbing.numbers import PLAIN, RECOVERED, SHARE, count, many
+from scrubbing.numbers import PLAIN, RECOVERED, SHARE, Form, count, many
 from scrubbing.records.compare import differences
 from scrubbing.records.schema import Branch, ModelNode, RunRecord
 from scrubbing.report import drawing, pictures
@@ -22,6 +22,7 @@ STATES = {
     "unclaimed": ("U", "resampled wherever it is read"),
 }
 """Letter and meaning of each state of a node."""
+_BITS = Form(2)
 _LONGEST = 400
 """Characters of a sample that are shown."""
 
@@ -108,11 +109,11 @@ def draws(entry: Entry) -> Section | None:
         [
             Fact(one.path, one.what),
             Fact("", one.feature),
-            Fact("", f"{one.bits:.2f}", value=one.bits),
-            Fact("", count(one.draws), value=one.draws),
+            Fact("", _BITS.one(one.bits)),
+            Fact("", count(one.draws)),
             Fact("", MISSING if one.agreed_min is None else count(one.agreed_min)),
             Fact("", MISSING if one.agreed_median is None else count(one.agreed_median)),
-            Fact("", SHARE.one(one.self_share), value=one.self_share),
+            Fact("", SHARE.one(one.self_share)),
             Fact("", count(one.near_ties)),
         ]
         for one in entry.record.claims
@@ -188,6 +189,8 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
     yield _fact("0 % stands for", record.zero, "zero")
     yield _fact("clusters", choices.clusters or "", value=choices.clusters)
     yield _fact("intervals", choices.interval, "interval")
+    if choices.bound is not None:
+        yield _fact("reckoning with", f"a loss of {PLAIN.one(choices.bound)} on one more", "bound", choices.bound)
     yield _fact("draws by numbering", str(choices.numerics), "numerics", choices.numerics)
     yield _fact("precision", choices.dtype, "dtype")
     yield _fact("device", choices.device)

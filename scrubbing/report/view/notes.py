@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from scrubbing.numbers import CHANGE, PLAIN, SHARE, count
+from scrubbing.numbers import CHANGE, PLAIN, SHARE, SHORT, count, plainly
+from scrubbing.records.measured import stratum
 from scrubbing.records.schema import Note
 from scrubbing.registry import Registry
 
@@ -21,25 +22,8 @@ def sentence(note: Note) -> str:
             return wordings[note.code](note.values)
         except (KeyError, TypeError, ValueError):
             pass
-    values = ", ".join(f"{name} {_plainly(value)}" for name, value in note.values.items() if value is not None)
+    values = ", ".join(f"{name} {plainly(value)}" for name, value in note.values.items() if value is not None)
     return f"{note.code}: {values}." if values else f"{note.code}."
-
-
-def stratum(feature: str, value: Any) -> str:
-    """The inputs where a feature has a value, in words."""
-    if value is None:
-        return feature
-    if isinstance(value, bool):
-        return feature if value else f"not {feature}"
-    return f"{feature} = {_plainly(value)}"
-
-
-def _plainly(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e6 else f"{value:.4g}"
-    return str(value)
 
 
 @wordings("text")
@@ -92,6 +76,14 @@ def _few(of: Mapping[str, Any]) -> str:
     return (
         f"Only {n} independent references: what fails on fewer than one input in {n // 3 or 1} can go unseen, "
         "and no interval makes up for that."
+    )
+
+
+@wordings("few-carry")
+def _few_carry(of: Mapping[str, Any]) -> str:
+    return (
+        f"The loss lost rests on about {SHORT.one(of['effective'])} of {count(of['references'])} references: a few "
+        "more like them, or a few less, would move the score by as much as its interval says, or further."
     )
 
 
@@ -177,14 +169,14 @@ def _shared(of: Mapping[str, Any]) -> str:
     """What the worst inputs have in common."""
     has = {
         "word": f"contain {of['name']!r}",
-        "stratum": f"are of {stratum(of['name'], of['value'])}",
+        "stratum": f"are in the stratum {stratum(of['name'], of['value'])!r}",
         "prediction": f"are predicted {of['name']} by the model",
         "long": "are among the longest quarter",
         "short": "are among the shortest quarter",
     }[of["kind"]]
-    return (
-        f"{of['worst']} of the {of['of_worst']} worst inputs {has}, as do {SHARE.one(of['share'])} of all references."
-    )
+    as_others = "do" if of["kind"] == "word" else "are"
+    rest = f"as {as_others} {SHARE.one(of['share'])} of all references"
+    return f"{of['worst']} of the {of['of_worst']} worst inputs {has}, {rest}."
 
 
 @wordings("older-numerics")

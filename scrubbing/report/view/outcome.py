@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from scrubbing.numbers import PLAIN, RECOVERED, SHARE, amount, amounts, count, many
+from scrubbing.numbers import PLAIN, RECOVERED, SHARE, SHORT, Amounts, count, many
 from scrubbing.records.inputs import MEASURE, Inputs
 from scrubbing.records.schema import NUMERICS, Equivalent, MeasureValue, Note, Number, Recovered, RunRecord, Size
 from scrubbing.records.worst import worst
 from scrubbing.report import drawing
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Table
 from scrubbing.report.view.entry import Entry
-from scrubbing.report.view.notes import sentence, stratum
+from scrubbing.report.view.notes import sentence
 
 _MEANING = {
     "model": "as it is",
@@ -114,7 +114,7 @@ def _meaning(one: Recovered | None) -> str:
 def _nines(one: Recovered, name: str) -> Fact:
     if one.nines is None:
         return Fact(one.baseline, MISSING, name=name)
-    return Fact(one.baseline, f"{one.nines:.1f}", name=name, value=one.nines)
+    return Fact(one.baseline, SHORT.one(one.nines), name=name, value=one.nines + 0.0)
 
 
 def measures(entry: Entry) -> Section | None:
@@ -132,6 +132,7 @@ def measures(entry: Entry) -> Section | None:
             words = "of the losses of model and scrubbed model over inputs"
             text = PLAIN.one(both.correlation)
             facts.append(Fact("correlation", text, words, name="correlation", value=both.correlation))
+    facts += _carried(record)
     facts += _recalibrated(record)
     if record.size is not None:
         facts += _size(record.size)
@@ -151,6 +152,19 @@ def measure(record: RunRecord, one: MeasureValue) -> Fact:
     return Fact.of(one.name, one.value, form, words, name=one.name)
 
 
+def _carried(record: RunRecord) -> Iterator[Fact]:
+    """On how many references the rise rests, and what share of inputs may be raised unseen."""
+    found = record.carried
+    if found is None:
+        return
+    text = f"{SHORT.one(found.effective)} of {count(found.references)}"
+    words = "references that would carry the rise of the loss if all carried the same"
+    yield Fact("carried by", text, words, name="carried", value=found.effective)
+    text = f"{count(found.raised)} of {count(found.references)}, at most {SHARE.one(found.at_most)}"
+    words = f"references that scrubbing costs more than {PLAIN.one(found.threshold)}, and the share of all inputs"
+    yield Fact("raised much", text, words, name="raised_much", value=found.at_most)
+
+
 def _recalibrated(record: RunRecord) -> Iterator[Fact]:
     again = record.recalibrated
     if again is None:
@@ -167,7 +181,7 @@ def _recalibrated(record: RunRecord) -> Iterator[Fact]:
 
 def _size(given: Size) -> Iterator[Fact]:
     nodes = f"{count(given.nodes)} of {count(given.of_nodes)}"
-    kept = f"{given.bits:.1f} of {given.of_bits:.1f}"
+    kept = f"{SHORT.one(given.bits)} of {SHORT.one(given.of_bits)}"
     yield Fact("claims", count(given.claims), "how many there are", name="claims", value=given.claims)
     yield Fact("nodes", nodes, "of the model, that a claim names", name="nodes", value=given.nodes)
     yield Fact("bits", kept, "of an input that are kept, at most", name="bits", value=given.bits)
@@ -175,18 +189,15 @@ def _size(given: Size) -> Iterator[Fact]:
 
 def equivalent(given: Equivalent) -> Fact:
     """The amount of training that is as good."""
+    form = Amounts(unit=f" {given.unit}")
     if given.amount is not None:
-        text = f"{amounts(given.amount.value, given.amount.low, given.amount.high)} {given.unit}"
-        number = {"value": given.amount.value, "low": given.amount.low, "high": given.amount.high}
-        words = f"where {given.what} had this loss"
-        return Fact("worth", text, words, name="worth", short=amount(given.amount.value), **number)
-    worse = given.beyond != "last"
-    end = "its end" if given.end is None else f"{amount(given.end)} {given.unit}"
-    text = f"less than {end}" if worse else f"more than {end}"
+        return Fact.of("worth", given.amount, form, f"where {given.what} had this loss", name="worth")
     if given.beyond is None:
-        text = MISSING
-    words = f"{'worse' if worse else 'better'} than {given.what} at the {'first' if worse else 'last'} of the series"
-    return Fact("worth", text, words if given.beyond else given.what, name="worth")
+        return Fact("worth", MISSING, given.what, name="worth")
+    better, than = ("worse", "less") if given.beyond == "first" else ("better", "more")
+    end = f"the {given.beyond} of the series" if given.end is None else form.one(given.end)
+    words = f"{better} than {given.what} at the {given.beyond} of the series"
+    return Fact("worth", f"{than} than {end}", words, name="worth")
 
 
 def controls(entry: Entry) -> Section | None:
@@ -217,7 +228,7 @@ def where(entry: Entry) -> Section | None:
         heads = ["where", "references", "model", "scrubbed", "accuracy"]
         rows = []
         for one in record.strata:
-            name = stratum(one.feature, one.value)
+            name = one.name
             accuracy = MISSING if one.accuracy is None else SHARE.one(one.accuracy)
             rows.append(
                 [
@@ -282,7 +293,7 @@ def _agreement(table: Inputs) -> Table | None:
     if both is None:
         return None
     rows = [
-        [Fact(name, f"model {name}"), *(Fact(name, f"{x:,.1f}", value=x) for x in row)]
+        [Fact(name, f"model {name}"), *(Fact(name, SHORT.one(x)) for x in row)]
         for name, row in zip(("right", "wrong"), both, strict=True)
     ]
     title = "Inputs that model and scrubbed model get right; draws count as fractions"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from scrubbing.numbers import PLAIN, RECOVERED, SHARE, many
+from scrubbing.numbers import PLAIN, RECOVERED, SHARE, SHORT, many
 from scrubbing.records.compare import Unlike, unlike
 from scrubbing.records.schema import Number, RunRecord
 from scrubbing.report import drawing
@@ -68,16 +68,17 @@ def overview(entries: Sequence[Entry]) -> Section:
     chart = drawing.fractions(f"Loss recovered of {baseline}, %", values)
     blocks: list[Block] = [Sentences(cautions(records), "note")] if cautions(records) else []
     blocks += [] if chart is None else [chart]
-    blocks += [
-        _table(entries, called, baseline),
-        *(_shared(records) if len(records) > 1 else []),
-        *_slices(records, called),
-    ]
-    worth = [(name, equivalent(one)) for name, one in zip(called, (r.equivalent for r in records), strict=True) if one]
-    if worth:
-        facts = [Fact(name, one.text, one.words) for name, one in worth]
-        blocks.append(Facts(facts, "Worth in training of the model itself"))
+    blocks.append(_table(entries, called, baseline))
+    if len(records) > 1:  # of one, its own sections say it
+        blocks += [*_shared(records), *_slices(records, called), *_worth(records, called)]
     return Section("overview", "Overview", blocks)
+
+
+def _worth(records: Sequence[RunRecord], called: Sequence[str]) -> list[Block]:
+    """How much training of the model itself each is worth."""
+    worth = [(name, record.equivalent) for name, record in zip(called, records, strict=True)]
+    facts = [Fact(name, equivalent(one).text, equivalent(one).words) for name, one in worth if one is not None]
+    return [Facts(facts, "Worth in training of the model itself")] if facts else []
 
 
 def _table(entries: Sequence[Entry], called: Sequence[str], baseline: str) -> Table:
@@ -96,7 +97,7 @@ def _table(entries: Sequence[Entry], called: Sequence[str], baseline: str) -> Ta
         row.append(Fact.of(name, record.losses["scrubbed"], name="scrubbed"))
         row += [Fact.of(name, _fraction(record, one), _RECOVERED, name=f"of {one}") for one in fractions]
         row += [_share(record, one) for one in shares]
-        kept = MISSING if record.size is None else f"{record.size.bits:.1f}"
+        kept = MISSING if record.size is None else SHORT.one(record.size.bits)
         row.append(Fact(name, kept))
         rows.append(row)
     caption = (
