@@ -289,11 +289,11 @@ def _plugin_faults(what: str, kind: Any, registry: Registry[Any], chosen: Sequen
     for one in chosen:
         if isinstance(one, str):
             if one not in registry:
-                remedy = f"There are: {nearest(one, registry) or 'none'}."
+                remedy = f"There are: {', '.join(registry)}."
                 yield Fault(registry.code, "", f"there is no {registry.kind} {one!r}.", remedy)
         elif not isinstance(one, kind):
-            problem = f"{what} has something of type {type(one).__name__}, which is no {registry.kind}."
-            yield Fault(registry.code, "", problem, f"Give a {kind.__name__}, or the name of one.")
+            problem = f"{what}= was given something of type {type(one).__name__}, which is no {registry.kind}."
+            yield Fault(registry.code, "", problem, f"Give the name of one, or something that is a `{kind.__name__}`.")
 
 
 def _whole(value: object, least: int) -> bool:

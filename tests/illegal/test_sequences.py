@@ -60,7 +60,7 @@ SEQUENCES = {
     ),
     "baseline of a taken name": (
         "SCR-BASELINE",
-        lambda w: scrubbed(w, further={"null": Baseline("another", losses=lambda data: data)}),
+        lambda w: scrubbed(w, extra_baselines={"null": Baseline("another", losses=lambda data: data)}),
     ),
     "baseline of nothing": ("SCR-BASELINE", lambda w: Baseline("nothing")),
     "baseline of two things": (
@@ -76,7 +76,7 @@ SEQUENCES = {
         "SCR-SERIES",
         lambda w: Series("this model in training", "% of it", (1.0, 5.0), (2.0, 3.0, 4.0)),
     ),
-    "unknown zero": ("SCR-BASELINE", lambda w: scrubbed(w, zero="heads")),
+    "unknown zero": ("SCR-BASELINE", lambda w: scrubbed(w, zero_baseline="heads")),
     "no offset": ("SCR-PART", lambda w: offsets()),
     "offset that is no integer": ("SCR-PART", lambda w: offsets(0.5)),
     "as if attending to a word": ("SCR-PART", lambda w: as_if("previous")),
