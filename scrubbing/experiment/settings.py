@@ -133,13 +133,11 @@ class Settings:
 
     def all_measures(self) -> dict[str, Measure]:
         """Every measure to take, by name, defined for this loss or not."""
-        found = (measures[one] if isinstance(one, str) else one for one in self.measures)
-        return {one.name: one for one in found}
+        return {one.name: one for one in _resolved(self.measures, measures)}
 
     def all_controls(self) -> dict[str, Control]:
         """Every control to run, by name."""
-        found = (controls[one] if isinstance(one, str) else one for one in self.controls)
-        return {one.name: one for one in found}
+        return {one.name: one for one in _resolved(self.controls, controls)}
 
 
 class Options(TypedDict, total=False):
@@ -181,6 +179,13 @@ def takes_settings(function: Callable[..., T]) -> Callable[..., T]:
     ]
     function.__signature__ = signature.replace(parameters=[*own, *shown])  # pyright: ignore[reportFunctionMemberAccess]
     return function
+
+
+def _resolved(chosen: Sequence[str | T], registry: Registry[T]) -> Iterator[T]:
+    """What was named or given; a class that was registered stands for an instance of it."""
+    for one in chosen:
+        found = registry[one] if isinstance(one, str) else one
+        yield found() if isinstance(found, type) else found
 
 
 def _refuse(faults: Sequence[Fault]) -> None:
