@@ -200,8 +200,16 @@ def _default(one: dataclasses.Field[Any]) -> Any:
 def _today(given: Mapping[str, Any]) -> dict[str, Any]:
     """The same settings under the names of this version."""
     for name in given.keys() & RENAMED.keys():
-        warnings.warn(f"{name}= is now called {RENAMED[name]}=", DeprecationWarning, stacklevel=4)
+        deprecated(f"{name}= is now called {RENAMED[name]}=")
     return {RENAMED.get(name, name): value for name, value in given.items()}
+
+
+def deprecated(message: str) -> None:
+    """Warn of an old spelling, at the nearest line outside of this package."""
+    package, level, frame = str(Path(__file__).parents[1]), 1, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, DeprecationWarning, stacklevel=level)
 
 
 def _unknown(name: str, known: set[str]) -> Fault:
