@@ -62,6 +62,7 @@ _HOME = {
     "scrubbing.models.transformer.checkpoint": ["from_file"],
     "scrubbing.parts.residual": ["project"],
     "scrubbing.records.schema": ["RunRecord"],
+    "scrubbing.sampling.contexts": ["Mode"],
     "scrubbing.stats.intervals": ["Estimate"],
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -179,4 +180,5 @@ if TYPE_CHECKING:
     from scrubbing.models.transformer.checkpoint import from_file as from_file
     from scrubbing.parts.residual import project as project
     from scrubbing.records.schema import RunRecord as RunRecord
+    from scrubbing.sampling.contexts import Mode as Mode
     from scrubbing.stats.intervals import Estimate as Estimate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -32,23 +33,26 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, group: str | None, code: str = "SCR-PLUGIN") -> None:
         self.kind, self.group, self.code = kind, group, code
         self._added: dict[str, T] = {}
+        self._lines: dict[str, str] = {}
+        """Where each was added."""
 
     def add(self, name: str, value: T) -> T:
         """Register `value` under a name.
 
         Raises:
-            UsageError: another thing has this name. Adding an equal one again changes nothing, so that a file can be
-                loaded twice.
+            UsageError: another thing has this name. What the same line of the same file adds again takes the place of
+                what it added before, so that a file can be loaded twice, as a module and by its path.
         """
-        if name in self._added and self._added[name] != value and not _same_place(self._added[name], value):
-            problem = f"there is a {self.kind} called {name!r} already."
+        line = _asked_from()
+        if name in self._added and self._added[name] != value and self._lines[name] != line:
+            problem = f"there is a {self.kind} called {name!r} already, from {self._lines[name]}."
             fail(UsageError, self.code, problem, "Choose another name.")
-        self._added[name] = value
+        self._added[name], self._lines[name] = value, line
         return value
 
     def __call__(self, name: str) -> Callable[[T], T]:
         """As a decorator: `@measures("entropy")`."""
-        return lambda value: self.add(name, value)
+        return lambda value: self.add(name, value)  # the caller is then where the decorated thing is
 
     def __getitem__(self, name: str) -> T:
         if name in self._added:
@@ -72,7 +76,9 @@ class Registry(Generic[T]):
         return [] if self.group is None else list(entry_points(group=self.group))
 
 
-def _same_place(first: Any, second: Any) -> bool:
-    """Whether two functions or classes are one definition, loaded twice."""
-    places = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in (first, second)]
-    return places[0] == places[1] and None not in places[0]
+def _asked_from() -> str:
+    """`FILE:LINE` of the nearest caller that is not in this file."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -295,7 +295,7 @@ def as_feature(written: Feature | tuple[Feature, ...]) -> Feature:
     if isinstance(written, tuple):
         return joint(*written)
     if not isinstance(written, Feature):
-        shown = getattr(written, "__name__", None) or repr(written)
+        shown = getattr(written, "__name__", None) or (repr(written) if isinstance(written, str) else str(written))
         problem = f"a feature was expected, and {shown} is of type {type(written).__name__}."
         fail(UsageError, "SCR-FEATURE", problem, "Decorate a function of the dataset with @feature.")
     return written

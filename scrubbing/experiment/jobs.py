@@ -14,7 +14,7 @@ from scrubbing.data.features import Feature
 from scrubbing.data.real import RealDraws
 from scrubbing.engine.demand import Demand, fixed, within
 from scrubbing.engine.engine import graph_of
-from scrubbing.errors import UsageError, fail, located
+from scrubbing.errors import ScrubbingError, UsageError, fail, located
 from scrubbing.experiment.controls import Control, Trial
 from scrubbing.experiment.measured import Reference
 from scrubbing.experiment.settings import Settings
@@ -197,8 +197,12 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
         measures=(),
         controls=(),
     )
-    with located(f"control {control.name}"):
+    try:
         found = _scrub_and_baselines(trial.hypothesis, subject, settings)
+    except ScrubbingError as error:  # which does not know that it is about a control
+        here = f"control {control.name}"
+        faults = [replace(one, where=f"{here}, {one.where}" if one.where else here) for one in error.faults]
+        raise type(error)(faults) from error
     return [replace(job, control=control.name, logits=False) for job in found]
 
 

@@ -133,13 +133,11 @@ class Settings:
 
     def all_measures(self) -> dict[str, Measure]:
         """Every measure to take, by name, defined for this loss or not."""
-        found = (measures[one] if isinstance(one, str) else one for one in self.measures)
-        return {one.name: one for one in found}
+        return {one.name: one for one in _resolved(self.measures, measures)}
 
     def all_controls(self) -> dict[str, Control]:
         """Every control to run, by name."""
-        found = (controls[one] if isinstance(one, str) else one for one in self.controls)
-        return {one.name: one for one in found}
+        return {one.name: one for one in _resolved(self.controls, controls)}
 
 
 class Options(TypedDict, total=False):
@@ -183,6 +181,13 @@ def takes_settings(function: Callable[..., T]) -> Callable[..., T]:
     return function
 
 
+def _resolved(chosen: Sequence[str | T], registry: Registry[T]) -> Iterator[T]:
+    """What was named or given; a class that was registered stands for an instance of it."""
+    for one in chosen:
+        found = registry[one] if isinstance(one, str) else one
+        yield found() if isinstance(found, type) else found
+
+
 def _refuse(faults: Sequence[Fault]) -> None:
     if faults:
         raise UsageError(faults, "" if len(faults) == 1 else "These settings cannot be used")
@@ -195,8 +200,16 @@ def _default(one: dataclasses.Field[Any]) -> Any:
 def _today(given: Mapping[str, Any]) -> dict[str, Any]:
     """The same settings under the names of this version."""
     for name in given.keys() & RENAMED.keys():
-        warnings.warn(f"{name}= is now called {RENAMED[name]}=", DeprecationWarning, stacklevel=4)
+        deprecated(f"{name}= is now called {RENAMED[name]}=")
     return {RENAMED.get(name, name): value for name, value in given.items()}
+
+
+def deprecated(message: str) -> None:
+    """Warn of an old spelling, at the nearest line outside of this package."""
+    package, level, frame = str(Path(__file__).parents[1]), 1, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, DeprecationWarning, stacklevel=level)
 
 
 def _unknown(name: str, known: set[str]) -> Fault:
@@ -289,11 +302,11 @@ def _plugin_faults(what: str, kind: Any, registry: Registry[Any], chosen: Sequen
     for one in chosen:
         if isinstance(one, str):
             if one not in registry:
-                remedy = f"There are: {nearest(one, registry) or 'none'}."
+                remedy = f"There are: {', '.join(registry)}."
                 yield Fault(registry.code, "", f"there is no {registry.kind} {one!r}.", remedy)
         elif not isinstance(one, kind):
-            problem = f"{what} has something of type {type(one).__name__}, which is no {registry.kind}."
-            yield Fault(registry.code, "", problem, f"Give a {kind.__name__}, or the name of one.")
+            problem = f"{what}= was given something of type {type(one).__name__}, which is no {registry.kind}."
+            yield Fault(registry.code, "", problem, f"Give the name of one, or something that is a `{kind.__name__}`.")
 
 
 def _whole(value: object, least: int) -> bool:

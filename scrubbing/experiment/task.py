@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import UsageError, fail
-from scrubbing.experiment.settings import RENAMED, Options, Settings, takes_settings
+from scrubbing.experiment.settings import RENAMED, Options, Settings, deprecated, takes_settings
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.registry import Registry
@@ -34,7 +34,7 @@ def _as_in_0_1(task: type[Task]) -> type[Task]:
     def init(self: Task, *fields: Any, **named: Any) -> None:
         moved = {name: named.pop(name) for name in _MOVED if name in named}
         if moved:
-            _warn(f"Task({'=, '.join(moved)}=)", "Task(settings=Settings(...))")
+            deprecated(f"Task({'=, '.join(moved)}=) is now Task(settings=Settings(...))")
             given = {name: value() if name in _CALLED else value for name, value in moved.items()}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of their new names, which was just said
@@ -45,16 +45,12 @@ def _as_in_0_1(task: type[Task]) -> type[Task]:
         if name not in _MOVED:
             raise AttributeError(f"'Task' object has no attribute {name!r}")
         today = RENAMED.get(name, name)
-        _warn(f"task.{name}", f"task.settings.{today}")
+        deprecated(f"task.{name} is now task.settings.{today}")
         value = getattr(self.settings, today)
         return (lambda: value) if name in _CALLED else value
 
     task.__init__, task.__getattr__ = init, moved  # pyright: ignore[reportAttributeAccessIssue]
     return task
-
-
-def _warn(old: str, new: str) -> None:
-    warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=3)
 
 
 @_as_in_0_1

@@ -26,7 +26,8 @@ def told_in_source(name: str) -> str | None:
     """The string after `name = ...`, which documents a constant; the class of its value documents others as well."""
     body = ast.parse(inspect.getsource(home(name))).body
     for statement, after in pairwise(body):
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+        if target is not None and ast.unparse(target) == name:
             is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
             return str(after.value.value) if is_text else None
     decorated = [one for one in body if isinstance(one, ast.FunctionDef) and one.name == name]

@@ -1,0 +1,129 @@
+"""Settings, measures, baselines, controls and executors that cannot be used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from scrubbing import (
+    Baseline,
+    Control,
+    Dataset,
+    Feature,
+    ModelMismatch,
+    Settings,
+    SquaredError,
+    ToyModel,
+    UsageError,
+    controls,
+    head,
+    measures,
+    node,
+    scrub,
+)
+
+
+class Odd:
+    """A measure that returns whatever it is told to."""
+
+    name, meaning, unit = "odd", "something odd", "nats"
+
+    def __init__(self, value):
+        self.value = value
+
+    def defined(self, loss):
+        return True
+
+    def per_token(self, predictions):
+        return self.value(predictions.scrubbed)
+
+
+def scrubbed(w, **changed):
+    return w.scrub(head(1, 0).direct().carries(w.parity), references=[0, 1], **changed)
+
+
+def on_numbers(w):
+    toy = ToyModel({"x": "x"}, {"logits": (lambda x: x, {"x": ["x"]})})
+    data = Dataset({"x": np.arange(12.0) % 3, "label": np.arange(12.0) % 3}, name="numbers")
+    return scrub(w.hypothesis(node("x").direct().carries(w.parity)), toy, data, SquaredError())
+
+
+SETTINGS = {
+    "unknown setting": ("SCR-SETTING", lambda w: scrubbed(w, drwas=3)),
+    "draws and seed": ("SCR-DRAWS SCR-SETTING", lambda w: Settings(draws=0, seed=-1)),
+    "memory in words": ("SCR-SETTING", lambda w: scrubbed(w, memory="1 GiB")),
+    "strata in a list": ("SCR-SETTING", lambda w: scrubbed(w, strata=[w.parity.feature])),
+    "strata that are variables": ("SCR-FEATURE", lambda w: scrubbed(w, strata={"parity": w.parity})),
+    "clusters by position": ("SCR-FEATURE", lambda w: scrubbed(w, clusters=w.token_parity.feature)),
+    "parts of a run": ("SCR-REFERENCES", lambda w: scrubbed(w, shard=(3, 2))),
+    "series of another kind": ("SCR-SERIES", lambda w: scrubbed(w, series=[1.0, 2.0])),
+    "unknown baseline": ("SCR-BASELINE", lambda w: scrubbed(w, baselines=["null", "unigram"])),
+    "zero that is not computed": ("SCR-BASELINE", lambda w: scrubbed(w, baselines=["constant"])),
+    "baselines in a list": ("SCR-SETTING", lambda w: scrubbed(w, extra_baselines=["bigram"])),
+    "a baseline that is a hypothesis": (
+        "SCR-BASELINE",
+        lambda w: scrubbed(w, extra_baselines={"other": w.hypothesis()}),
+    ),
+    "losses of another shape": (
+        "SCR-BASELINE",
+        lambda w: scrubbed(w, extra_baselines={"flat": Baseline("flat", losses=lambda data: np.zeros(len(data)))}),
+    ),
+    "unknown measure": ("SCR-MEASURE", lambda w: scrubbed(w, measures=["acuracy"])),
+    "a measure that is a function": ("SCR-MEASURE", lambda w: scrubbed(w, measures=[len])),
+    "a measure of whole batches": ("SCR-MEASURE", lambda w: scrubbed(w, measures=[Odd(lambda x: x.mean())])),
+    "a measure of nothing": ("SCR-MEASURE", lambda w: scrubbed(w, measures=[Odd(lambda x: None)])),
+    "accuracy of numbers": ("SCR-MEASURE", lambda w: on_numbers(w).correct),
+    "a measure that was not taken": ("SCR-MEASURE", lambda w: on_numbers(w).measure("odd")),
+    "unknown control": ("SCR-PLUGIN", lambda w: scrubbed(w, controls=["shuffled"])),
+    "a control that is a function": ("SCR-PLUGIN", lambda w: scrubbed(w, controls=[len])),
+    "unknown executor": ("SCR-PLUGIN", lambda w: scrubbed(w, executor="cluster")),
+    "an executor that is a number": ("SCR-PLUGIN", lambda w: scrubbed(w, executor=4)),
+    "two controls of one name": (
+        "SCR-PLUGIN",
+        lambda w: controls.add("shuffled-labels", Control("shuffled-labels", "other", "holds", lambda trial: trial)),
+    ),
+    "two measures of one name": ("SCR-MEASURE", lambda w: measures.add("kl", Odd(lambda x: x))),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_settings(case, world, refused):
+    codes, call = SETTINGS[case]
+    refused(UsageError, codes, lambda: call(world), hide={r"already, from .*": "already, from FILE:LINE."})
+
+
+def test_everything_at_once(world, refused):
+    """One message names each fault of all settings, those with unknown names among them."""
+    wrong = {
+        "drwas": 3,
+        "draws": 0,
+        "ablation": "median",
+        "strata": {"where": world.token_parity.feature},
+        "slices": {"there": "everywhere"},
+        "zero_baseline": "heads",
+        "extra_baselines": {"null": Baseline("another", losses=lambda data: data)},
+        "measures": ["acuracy"],
+        "controls": ["shuffled"],
+        "executor": "cluster",
+    }
+    codes = "SETTING DRAWS ABLATION FEATURE FEATURE BASELINE BASELINE MEASURE PLUGIN PLUGIN"
+    refused(UsageError, " ".join(f"SCR-{code}" for code in codes.split()), lambda: scrubbed(world, **wrong))
+
+
+def test_a_measure_that_is_not_finite(world, refused):
+    nan = Odd(lambda x: torch.full((len(x),), float("nan")))
+    refused(ModelMismatch, "SCR-NAN", lambda: scrubbed(world, measures=[nan]))
+
+
+def test_a_control_that_makes_an_illegal_hypothesis(world, refused):
+    """Where it went wrong is said: the hypothesis itself is legal."""
+    from dataclasses import replace
+
+    from scrubbing import IllegalHypothesis
+
+    never = Feature("never", compute=lambda data: data.ids < 0)
+    scoped = Control(
+        "nowhere", "on no input", "holds", lambda t: replace(t, hypothesis=replace(t.hypothesis, scope=never))
+    )
+    refused(IllegalHypothesis, "SCR-SCOPE", lambda: scrubbed(world, controls=[scoped]))

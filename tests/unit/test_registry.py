@@ -1,0 +1,66 @@
+"""Registries: what is added by a file, by the same file loaded twice, and by an installed package."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from scrubbing import UsageError
+from scrubbing.hypothesis.references import load_file
+from scrubbing.registry import Registry
+
+SHAPES: Registry[object] = Registry("shape", "tests.shapes", "SCR-PLUGIN")
+
+
+def test_by_call_and_by_decorator():
+    shapes: Registry[object] = Registry("shape", None)
+
+    @shapes("square")
+    class Square:
+        pass
+
+    assert shapes.add("round", "a disc") == "a disc"
+    assert (shapes["square"], shapes["round"]) == (Square, "a disc")
+    assert list(shapes) == ["square", "round"]
+    assert "round" in shapes and "flat" not in shapes
+    with pytest.raises(UsageError, match="There are: square, round") as caught:
+        _ = shapes["flat"]
+    assert caught.value.codes == ("SCR-PLUGIN",)
+
+
+def test_one_name_for_two_things():
+    """Said with the place of the first; an equal thing may come again from anywhere."""
+    shapes: Registry[object] = Registry("shape", None)
+    shapes.add("round", "a disc")
+    shapes.add("round", "a disc")
+    with pytest.raises(UsageError, match=r"called 'round' already, from .*test_registry\.py:\d+"):
+        shapes.add("round", "a ball")
+    assert shapes["round"] == "a disc"
+
+
+def test_a_file_that_is_loaded_twice(tmp_path):
+    """As a module and by its path, for instance: its classes and functions are others the second time."""
+    code = """
+from tests.unit.test_registry import SHAPES
+@SHAPES("flat")
+class Flat: pass
+SHAPES.add("line", lambda: "a line")
+"""
+    for name in ("first", "second"):
+        place = tmp_path / name / "shapes.py"
+        place.parent.mkdir()
+        place.write_text(code.replace("flat", f"flat {name}").replace('"line"', f'"line {name}"'))
+    once = (tmp_path / "first" / "shapes.py").read_text()
+    for _ in range(2):
+        exec(compile(once, str(tmp_path / "first" / "shapes.py"), "exec"), {"__name__": "shapes"})
+    assert "flat first" in SHAPES and "line first" in SHAPES
+    load_file(tmp_path / "second" / "shapes.py")
+    assert "flat second" in SHAPES
+
+
+def test_installed(monkeypatch):
+    point = EntryPoint("parens", "benchmarks.parens.task:task", "tests.shapes")
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point] if group == "tests.shapes" else [])
+    assert SHAPES["parens"].name == "parens"
+    assert "parens" in SHAPES
