@@ -111,6 +111,20 @@ def checked(loss: Loss, found: Tensor, tokens: int) -> Tensor:
     fail(UsageError, "SCR-LOSS", problem, "Return a float64 tensor with one loss per output.", loss.name)
 
 
+def constant(loss: Loss, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """What a loss's best constant prediction costs, `[n, length]`.
+
+    Raises:
+        UsageError: SCR-LOSS, it returned something else.
+    """
+    found = loss.constant(data, counted)
+    if isinstance(found, np.ndarray) and found.dtype.kind in "fiub" and found.shape == counted.shape:
+        return found
+    told = f"{found.dtype} of shape {list(found.shape)}" if isinstance(found, np.ndarray) else type(found).__name__
+    problem = f"{type(loss).__name__}.constant returned {told}."
+    fail(UsageError, "SCR-LOSS", problem, f"Return numbers, an array of shape {list(counted.shape)}.", loss.name)
+
+
 def places(written: Sequence[Place], data: Dataset, length: int, where: str) -> NDArray[np.int64]:
     """Positions of every input, `[n, places]`: the same ones, counted from the end where negative, or its last real.
 

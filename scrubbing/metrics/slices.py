@@ -58,17 +58,6 @@ class Slices:
         """What an input's summed loss is divided by, by slice, `[n]`."""
         return data.remember(("slice weights", self), lambda: self._weights(data))
 
-    def constant(self, data: Dataset) -> dict[str, NDArray[np.float64]]:
-        """Loss of every counted output under the best prediction that ignores the input, by slice, `[n, length]`.
-
-        Raises:
-            UsageError: SCR-LOSS, the loss returned something else.
-        """
-        found = {name: self.loss.constant(data, counted) for name, counted in self.of(data).items()}
-        for values in found.values():
-            self._check("constant", values, "numbers", "fiub", (len(data), self.length))
-        return found
-
     def _weights(self, data: Dataset) -> dict[str, NDArray[np.float64]]:
         found = {name: counted.sum(axis=1).astype(np.float64) for name, counted in self.of(data).items()}
         found[MAIN] = self.loss.weights(self.of(data)[MAIN], data)
