@@ -47,6 +47,7 @@ ASPECTS = (
     Aspect("scope", lambda r: r.scope or "all inputs", "snapshot"),
     Aspect("model", lambda r: r.provenance.model, "snapshot"),
     Aspect("seed", lambda r: r.choices.seed, "snapshot"),
+    Aspect("padding", lambda r: "avoided" if r.choices.padding == "avoided" else "not avoided", "snapshot"),
     Aspect("ablation", lambda r: r.choices.ablation or "none", "snapshot"),
     Aspect("dtype", lambda r: r.choices.dtype, "snapshot"),
     Aspect("device", lambda r: r.choices.device, "snapshot"),

@@ -29,7 +29,7 @@ def notes(found: Mapping[str, Any], claims: Sequence[ClaimCounts], exchanged: bo
     """All notes that follow from the numbers of a record, the gravest first.
 
     Args:
-        found: `losses`, `recovered`, `measures`, `strata` and `cancellation` of a record.
+        found: `losses`, `recovered`, `measures`, `strata`, `cancellation` and `padding` of a record.
         claims: what was drawn.
         exchanged: whether any activation comes from another input.
         units: references, or their clusters.

@@ -24,7 +24,6 @@ from scrubbing import (
     Variable,
     anything,
     everything,
-    exact,
     head,
     reads,
 )
@@ -32,6 +31,7 @@ from scrubbing.engine.demand import fixed
 from scrubbing.engine.engine import Engine
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer_lens.tiny import NAMES, VOCABULARY
+from scrubbing.samplers import exact
 from scrubbing.testing import Oracle, ProtocolNodes, expected_output
 from scrubbing.testing.conformance import compare
 from scrubbing.testing.random_hypotheses import halves, random_hypothesis
@@ -63,7 +63,7 @@ def inputs(width: int, pad: int = 0, seed: int = 0, masked: str = "mask") -> Dat
 def scrubbed(model: Any, data: Dataset, loss: Loss, seed: int, **options: Any) -> Result | str:
     """The result, or why there is none."""
     experiment = Experiment(model, data, loss, references=12, draws=2, seed=seed, **options)
-    made = (random_hypothesis(experiment.engine.graph, data, number) for number in itertools.count(seed * 100))
+    made = (random_hypothesis(experiment.subject.graph, data, number) for number in itertools.count(seed * 100))
     try:
         return experiment.run(next(one for one in made if not _each_at_the_root(one)))
     except NothingToDraw as error:
@@ -79,7 +79,7 @@ def numbers(result: Result | str) -> dict[str, Any]:
     """Every number per reference and draw."""
     if isinstance(result, str):
         return {"refused": np.array(result)}
-    return {**result.losses, **result.measured}
+    return {**result.losses, **result.measured.values}
 
 
 def same(first: Result | str, second: Result | str) -> None:
@@ -103,7 +103,7 @@ def test_ids_at_masked_cells(family: str, loss: str, tiny_model: Any) -> None:
         one, other = (scrubbed(model, data, LOSSES[loss], seed, **options) for data in (first, second))
         same(one, other)
         if isinstance(one, Result) and isinstance(other, Result):
-            kept = {"notes", "losses", "recovered", "strata", "claims", "padding", "choices", "tree", "size"}
+            kept = {"notes", "losses", "recovered", "strata", "claims", "padding", "choices", "branches", "size"}
             assert one.record().model_dump(include=kept) == other.record().model_dump(include=kept)
 
 
@@ -116,7 +116,7 @@ def test_where_draws_are_real_not_even_the_pad_token_matters(family: str, loss: 
         same(one, other)
         if isinstance(one, Result):
             found += 1
-            assert not one.measured["read at padding"].any()
+            assert not one.measured.values["read at padding"].any()
             assert one.record().choices.padding == "avoided"
     assert found
 
@@ -129,14 +129,14 @@ def test_what_is_read_at_padding_is_counted(tiny_model: Any) -> None:
     for seed in range(30):
         one, other = (scrubbed(model, inputs(2, pad), LOSSES["class"], seed, baselines=False) for pad in (3, 9))
         assert isinstance(one, Result) and isinstance(other, Result)
-        read.append(one.measured["read at padding"] > 0)
+        read.append(one.measured.values["read at padding"] > 0)
         changed.append(one.losses["scrubbed"] != other.losses["scrubbed"])
-        assert np.array_equal(one.measured["read at padding"], other.measured["read at padding"])
+        assert np.array_equal(one.measured.values["read at padding"], other.measured.values["read at padding"])
         record = one.record()
         assert record.padding is not None and record.choices.padding == "input"
-        assert record.padding.reads == one.measured["read at padding"].sum()
+        assert record.padding.reads == one.measured.values["read at padding"].sum()
         assert record.padding.draws == read[-1].mean()
-        assert any(note.startswith("Padding is read") for note in record.notes) == read[-1].any()
+        assert any(note.code == "padding-read" for note in record.notes) == read[-1].any()
     count, effect = np.stack(read), np.stack(changed)
     assert not (effect & ~count).any()
     assert 0.1 < count.mean() < 0.9

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scrubbing.sampling.real import RealDraws
 
 from scrubbing import Dataset, NothingToDraw, Variable, anything, everything, feature, joint
-from scrubbing.samplers import agree, fixed, generated
+from scrubbing.data.real import RealDraws
+from scrubbing.samplers import Among, agree, fixed, generated
 from scrubbing.sampling.contexts import REFERENCE, Context
 from scrubbing.sampling.frames import Frame, sample_tree
 
@@ -221,15 +221,33 @@ def test_real_draws_are_exactly_the_agreeing_inputs_that_are_long_enough(same_le
         wanted = set(np.flatnonzero((values == values[row]) & (fits | (needed == 0)))) - ({row} if exclude else set())
         rows = np.full(400, row)
         frame = Frame.root(PADDED, rows, np.arange(400), 0, {}, real)
-        claim = context(
-            "c", by, sampler=Sampler("agree", by, exclude_self=exclude), position=2 if by is token else None
-        )
+        claim = context("c", by, exclude_self=exclude, position=2 if by is token else None)
         if not wanted:
             with pytest.raises(NothingToDraw, match="real positions"):
                 drawn(frame, claim)
             continue
         assert set(drawn(frame, claim)) == wanted
         assert set(np.concatenate(frame.counts[claim].agreed)) == {len(wanted) + exclude}
+
+
+class Listed(Among):
+    """Agreement, looked up input by input."""
+
+    def allowed(self, held):
+        return held.agreeing(held.feature)
+
+
+@pytest.mark.parametrize("exclude", [False, True])
+def test_a_sampler_of_ones_own_draws_the_same_real_inputs(exclude):
+    """The same as those found by sorting, draw by draw; and what it makes up itself is checked."""
+    real = RealDraws(next_token, same_length=False)
+    rows = np.flatnonzero(LENGTHS < 4).repeat(20)
+    frame = Frame.root(PADDED, rows, np.arange(len(rows)), 0, {}, real)
+    sorted_once = drawn(frame, context("c", kind, exclude_self=exclude))
+    assert (drawn(frame, context("c", kind, sampler=Listed(), exclude_self=exclude)) == sorted_once).all()
+    shortest = context("f", anything, sampler=fixed(int(PADDED.ids[LENGTHS.argmin()])))
+    with pytest.raises(NothingToDraw, match="real positions"):
+        drawn(Frame.root(PADDED, np.arange(30), np.zeros(30, int), 0, {}, real), shortest)
 
 
 @given(order=st.permutations(range(30)), split=st.integers(1, 29))
