@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import zlib
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -65,11 +66,11 @@ def documents(part: str) -> list[str]:
 @cache
 def _sources() -> dict[str, str]:
     raw = SOURCES.read_bytes() if SOURCES.is_file() else b""
-    try:
+    with suppress(OSError, EOFError, zlib.error):  # a file that cannot be unpacked is not the text either
         raw = gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error):
-        pass  # what is left is not the text either
-    verify(SOURCES.name, digest(raw), SOURCES_DIGEST, NUMBERS, "Install the package again, or check the file out again.")
+    verify(
+        SOURCES.name, digest(raw), SOURCES_DIGEST, NUMBERS, "Install the package again, or check the file out again."
+    )
     return json.loads(raw)
 
 

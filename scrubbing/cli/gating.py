@@ -126,5 +126,5 @@ def _page(gates: list[Gate], out: Path) -> None:
     summary = markdown(records, gates)
     write(out / "summary.md", summary.encode(), "the summary")
     if file := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(file).open("a") as appended:
+        with Path(file).open("a", encoding="utf-8") as appended:
             appended.write(summary)

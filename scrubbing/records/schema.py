@@ -289,6 +289,8 @@ class Provenance(_Strict):
     data_fingerprint: str
     inputs_in_scope: int
     versions: dict[str, str]
+    machine: str = ""
+    """Platform, instructions that torch uses, threads: what decides the last digits. Empty in older records."""
     seconds: float
     when: str
     task: str | None = None
