@@ -11,7 +11,7 @@ from hypotheses.induction.roles import Roles
 from scrubbing import Baseline, Settings
 
 if TYPE_CHECKING:
-    from scrubbing import Bigram, NextToken, Series
+    from scrubbing import Bigram, Feature, NextToken, Series
 
 LENGTH = 128
 SEQUENCES = 1_500
@@ -39,6 +39,7 @@ def settings(
     bigram: Callable[[], Bigram],
     references: int = REFERENCES,
     series: Callable[[], Series] | None = None,
+    clusters: Feature | None = None,
 ) -> Settings:
     """Of a default run; 0 % recovered is the original study's zero point.
 
@@ -47,6 +48,7 @@ def settings(
         bigram: a prediction from the current token alone, likewise.
         references: sequences to explain.
         series: unscrubbed models of increasing training.
+        clusters: by which sequences are alike.
     """
     extra = {
         "heads only": Baseline(
@@ -65,4 +67,5 @@ def settings(
         extra_baselines=extra,
         zero_baseline="heads only",
         series=series,
+        clusters=clusters,
     )

@@ -1,4 +1,4 @@
-"""The induction task: the same ladder on a generated language and on Python's own sources."""
+"""The induction task: the same ladder on a generated language and on this project's own sources."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.frozen import digest, verify
 from benchmarks.induction import language, text
 from benchmarks.induction.common import LENGTH, SEQUENCES, WRITTEN_ON, loss, settings
 from hypotheses.induction import features as f
@@ -27,50 +28,74 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Corpus:
-    """Where the text of one model comes from; every function is `(n, length, seed) -> tokens`."""
+    """Where the text of one model comes from; texts are given by `(n, length, seed)`."""
 
     vocabulary: int
+    trained_on: Callable[[int, int, int], NDArray[np.int64]]
+    """To fit n-grams."""
     written_on: Callable[[int, int, int], NDArray[np.int64]]
-    """To find roles and candidates, and to fit n-grams."""
-    scored_on: Callable[[int, int, int], NDArray[np.int64]]
-    """Other text, to scrub."""
+    """To find roles and candidates, and to smooth n-grams."""
+    scored_on: Callable[[int, int, int], dict[str, NDArray[np.int64]]]
+    """Other text, to scrub, as columns: `tokens`, and `file` if sequences come from files."""
     words: Callable[[], tuple[str, ...]]
+    digest: str
+    """Of what is scrubbed (`benchmarks.frozen`)."""
 
 
 CORPORA = {
-    "language": Corpus(language.VOCABULARY, language.generate, language.generate, language.words),
+    "language": Corpus(
+        language.VOCABULARY,
+        language.generate,
+        language.generate,
+        lambda n, length, seed: {"tokens": language.generate(n, length, seed)},
+        language.words,
+        "0ffd69240df190b0baed3636e57e0f35be626fae20fcd4b3e94fd78c4472aa21",
+    ),
     "python": Corpus(
         text.VOCABULARY,
+        lambda n, length, seed: text.sequences("train", n, length, seed),
         lambda n, length, seed: text.sequences("written on", n, length, seed),
-        lambda n, length, seed: text.sequences("held out", n, length, seed),
+        lambda n, length, seed: {
+            "tokens": text.sequences("held out", n, length, seed),
+            "file": text.files("held out", n, length, seed),
+        },
         text.words,
+        "c2523fab03a8d6d7cd4edcafc75109022d1c57cb46c852fa9228f8cb992dd48d",
     ),
 }
 
 
 @cache
 def bigram(which: str) -> Bigram:
-    """Fitted on the text that the hypotheses were written on."""
+    """Fitted on text that is not scored."""
     from scrubbing import Bigram
 
     corpus = CORPORA[which]
-    return Bigram.fit(corpus.written_on(WRITTEN_ON, LENGTH, 11), corpus.written_on(1000, LENGTH, 12), corpus.vocabulary)
+    return Bigram.fit(corpus.trained_on(WRITTEN_ON, LENGTH, 11), corpus.written_on(1000, LENGTH, 12), corpus.vocabulary)
 
 
 @cache
 def dataset(which: str) -> Dataset:
-    """Sequences to scrub, with the candidates marked; these are found on other text."""
+    """Sequences to scrub, with the candidates marked; these are found on other text.
+
+    Raises:
+        BadData: SCR-FROZEN, they are not those that our numbers are about.
+    """
     corpus = CORPORA[which]
     written = corpus.written_on(WRITTEN_ON, LENGTH, 11)
     chosen = f.candidates(written, bigram(which).losses(written), corpus.vocabulary)
-    tokens = corpus.scored_on(SEQUENCES, LENGTH, 14)
+    columns = corpus.scored_on(SEQUENCES, LENGTH, 14)
+    columns["candidate"] = chosen[columns["tokens"]]
+    numbers = f"the {which} column of docs/explanation/induction-models.md, and snapshots of induction hypotheses"
+    remedy = "Install the versions of numpy and tokenizers in constraints.txt, and our own files as they were shipped."
+    verify(f"the {which} text", digest(*columns.values()), corpus.digest, numbers, remedy)
     words = corpus.words()
 
     def show(data: Dataset, row: int) -> str:
         joined = "" if which == "python" else " "
         return repr(joined.join(words[token] for token in data["tokens"][row, 1:].tolist()))[:200]
 
-    return Dataset({"tokens": tokens, "candidate": chosen[tokens]}, name=f"{which} text", show=show)
+    return Dataset(columns, name=f"{which} text", show=show)
 
 
 def model(which: str) -> Transformer:
@@ -110,7 +135,12 @@ def _task(which: str, name: str, also: tuple[str, ...] = ()) -> Task:
         model=lambda: model(which),
         loss=loss,
         ladder=lambda: rungs(which),
-        settings=settings(lambda: roles(which), lambda: bigram(which), series=lambda: _series(which)),
+        settings=settings(
+            lambda: roles(which),
+            lambda: bigram(which),
+            series=lambda: _series(which),
+            clusters=f.file if which == "python" else None,
+        ),
         also=also,
         other=_other,
     )

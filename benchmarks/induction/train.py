@@ -57,7 +57,7 @@ RECIPES = {
     "python": Recipe(
         Shape(text.VOCABULARY, 128),
         9_000,
-        lambda n, length, seed: text.sequences("train", n, length, seed),
+        text.to_train_on,
         lambda n, length, seed: text.sequences("written on", n, length, seed),
         spans=0.75,
     ),

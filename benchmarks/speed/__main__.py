@@ -96,7 +96,7 @@ def peer(python: str, data: Path, rung: str, references: int) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         options = ["--data", str(data), "--rungs", rung, "--references", str(references), "--out", out.name]
         apart(python, str(HERE / "peer_rust_circuit.py"), *options)
-        return json.loads(Path(out.name).read_text())["results"][0]
+        return json.loads(Path(out.name).read_text(encoding="utf-8"))["results"][0]
 
 
 def main() -> None:

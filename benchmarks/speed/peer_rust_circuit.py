@@ -317,7 +317,7 @@ def fresh_peak() -> float:
     rc.clear_module_circuit_caches()
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

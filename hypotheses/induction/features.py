@@ -26,6 +26,12 @@ def _copies(data: Dataset) -> NDArray[np.int64]:
     return data.remember("last copy", lambda: last_copy(data["tokens"]))
 
 
+@feature
+def file(data: Dataset) -> Any:
+    """The file that a sequence is from."""
+    return data["file"]
+
+
 @feature(per="position")
 def every_position(data: Dataset) -> Any:
     """Every prediction."""

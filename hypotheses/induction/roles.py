@@ -64,7 +64,7 @@ class Roles:
     @classmethod
     def load(cls, path: Path) -> Roles:
         """From a JSON file that `save` wrote; needs no weights and no torch."""
-        stored = json.loads(path.read_text())
+        stored = json.loads(path.read_text(encoding="utf-8"))
         chosen = {name: tuple(map(tuple, stored.pop(name))) for name in ("previous", "copies", "induction")}
         scores = {name: tuple(map(tuple, found)) for name, found in stored.pop("scores").items()}
         return cls(**chosen, scores=scores, **stored)
@@ -73,7 +73,7 @@ class Roles:
         """As JSON, scores to four digits."""
         scores = {name: np.round(found, 4).tolist() for name, found in self.scores.items()}
         chance = {name: round(found, 4) for name, found in self.chance.items()}
-        path.write_text(json.dumps({**asdict(self), "scores": scores, "chance": chance}) + "\n")
+        path.write_text(json.dumps({**asdict(self), "scores": scores, "chance": chance}) + "\n", encoding="utf-8")
 
     def describe(self) -> str:
         """The evidence as text: the heads of each role and the best three without it."""

@@ -151,5 +151,5 @@ def _page(gates: list[Gate], out: Path) -> None:
     summary = markdown(shown)
     write(out / "summary.md", summary.encode(), "the summary")
     if file := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(file).open("a") as appended:
+        with Path(file).open("a", encoding="utf-8") as appended:
             appended.write(summary)

@@ -16,6 +16,7 @@ import numpy as np
 from scrubbing.data.agreement import digest_of, groups
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
+from scrubbing.errors import counted
 from scrubbing.experiment.jobs import Job
 from scrubbing.hypothesis.printing import describe, sample_text
 from scrubbing.metrics.losses import Loss
@@ -179,6 +180,15 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
+def machine() -> str:
+    """What decides the last digits of a number beside the versions: platform, instructions that torch uses, threads."""
+    import torch
+
+    instructions = torch.backends.cpu.get_cpu_capability()
+    threads = counted(torch.get_num_threads(), "thread")
+    return f"{platform.system()} {platform.machine()}, {instructions}, {threads}"
+
+
 def provenance(model: Model, data: Dataset, seconds: float, task: str | None) -> Provenance:
     """What ran, on what, where."""
     spec = getattr(model, "spec", None)
@@ -189,6 +199,7 @@ def provenance(model: Model, data: Dataset, seconds: float, task: str | None) ->
         data_fingerprint=data.fingerprint,
         inputs_in_scope=len(data),
         versions=versions(),
+        machine=machine(),
         seconds=round(seconds, 3),
         when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         task=task,

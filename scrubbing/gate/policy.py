@@ -69,7 +69,7 @@ def load_policy(path: Path | None = None) -> Policy:
     if path is None:
         path = _nearest()
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -105,7 +105,7 @@ def settings_of(path: Path, address: str) -> dict[str, Any]:
     Raises:
         FileError: SCR-FILE. UsageError: SCR-POLICY.
     """
-    if not path.is_file() or f"[{TABLE}" not in path.read_text(errors="ignore"):
+    if not path.is_file() or f"[{TABLE}" not in path.read_text(encoding="utf-8", errors="ignore"):
         return {}
     rules = [rule for rule in load_policy(path).rules if rule.hypothesis == address]
     return rules[0].model_dump(exclude_unset=True) if rules else {}
@@ -114,7 +114,7 @@ def settings_of(path: Path, address: str) -> dict[str, Any]:
 def _nearest() -> Path:
     for folder in (Path.cwd(), *Path.cwd().parents):
         file = folder / "pyproject.toml"
-        if file.is_file() and f"[{TABLE}" in file.read_text(errors="ignore"):
+        if file.is_file() and f"[{TABLE}" in file.read_text(encoding="utf-8", errors="ignore"):
             return file
     fail(UsageError, "SCR-POLICY", "there is no gate policy in this folder or above it.", _HOW)
 

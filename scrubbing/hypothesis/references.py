@@ -117,7 +117,7 @@ def defined(address: str, name: str) -> tuple[str | None, int | None]:
     for module in modules:
         file = getattr(module, "__file__", None)
         try:
-            text = Path(file).read_text() if file else ""
+            text = Path(file).read_text(encoding="utf-8") if file else ""
         except (OSError, UnicodeDecodeError):
             continue
         if line := _line(text, bound if place else None, name):

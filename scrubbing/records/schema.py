@@ -197,6 +197,8 @@ class Provenance(Strict):
     """Of the inputs in scope."""
     inputs_in_scope: int
     versions: dict[str, str]
+    machine: str = ""
+    """Platform, instructions that torch uses, threads: what decides the last digits. Empty in older records."""
     seconds: float
     when: str
     task: str | None = None

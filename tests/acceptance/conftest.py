@@ -99,10 +99,9 @@ def legacy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def python_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sources of the standard library that the model was not trained on."""
-    from benchmarks.induction.text import files
+    """Our own sources that the model was not trained on."""
+    from benchmarks.induction.text import documents
 
     path = tmp_path_factory.mktemp("text") / "sources.txt"
-    text = "".join(one.read_bytes().decode("utf-8", errors="ignore") for one in files("held out"))
-    path.write_text(text[:400_000])
+    path.write_text("".join(documents("held out"))[:400_000], encoding="utf-8")
     return path

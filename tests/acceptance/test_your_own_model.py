@@ -92,7 +92,7 @@ def test_the_ladder_on_a_model_in_the_old_format(legacy_folder, python_file):
     told = bench(*options, "--only", "heads-only")
     assert told.returncode == 0
     assert "copies is left out: no head of layer 0" in told.stdout
-    assert re.search(r"^induction\b.* 1\.1 0\.\d\d\*", told.stdout, re.M)
+    assert re.search(r"^induction\b.* 1\.7 0\.\d\d\*", told.stdout, re.M)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_dataset_instead_of_a_file(legacy_folder, python_file, tmp_path):
     pieces = python_file.read_text().split("\n\n\n")
     (tmp_path / "texts.jsonl").write_text("\n".join(json.dumps({"code": piece}) for piece in pieces))
     subject = on(str(legacy_folder), lambda: read_dataset(f"{tmp_path / 'texts.jsonl'}:train:code"))
-    assert subject.roles.induction == ((1, 1), (1, 3), (1, 6))
+    assert subject.roles.induction == ((1, 2), (1, 7))
     begins = (subject.sequences == 0).sum()
     assert begins > len(subject.sequences) + len(pieces) // 2
 
