@@ -60,7 +60,7 @@ _HOME = {
     "scrubbing.models.protocol": ["Model"],
     "scrubbing.models.toy": ["ToyModel"],
     "scrubbing.models.transformer.checkpoint": ["from_file"],
-    "scrubbing.parts.residual": ["project"],
+    "scrubbing.parts": ["project"],
     "scrubbing.records.schema": ["RunRecord"],
     "scrubbing.sampling.contexts": ["Mode"],
     "scrubbing.stats.intervals": ["Estimate"],
@@ -178,7 +178,7 @@ if TYPE_CHECKING:
     from scrubbing.models.protocol import Model as Model
     from scrubbing.models.toy import ToyModel as ToyModel
     from scrubbing.models.transformer.checkpoint import from_file as from_file
-    from scrubbing.parts.residual import project as project
+    from scrubbing.parts import project as project
     from scrubbing.records.schema import RunRecord as RunRecord
     from scrubbing.sampling.contexts import Mode as Mode
     from scrubbing.stats.intervals import Estimate as Estimate

@@ -12,6 +12,8 @@ from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node
 from scrubbing.storable import Complaint, Storable, named
 
+__all__ = ["AnyPath", "Direct", "Route", "Via"]
+
 
 class Route(Storable, ABC):
     """Some paths, recognised component by component, from the parent claim's node up to the claim's own.

@@ -107,6 +107,8 @@ class Assembler:
         """An earlier mixture over the same cells plus terms that all cells share."""
         if len(cells) == 1:
             return None  # the forms of a single cell include this
+        if any(self._ablated(value) for terms in given for _, value in terms):
+            return None  # a statistic stands for the sum that one slot reads, and is no part of another's
         best: Terms | None = None
         for before, earlier in self._earlier.get(wheres, []):
             rests = {now - then for now, then in zip(given, before, strict=True)}

@@ -142,7 +142,9 @@ class Compiler:
         return self._enter(index, value)
 
     def _enter(self, index: int, value: v.Value) -> v.Value:
-        return self.builder.intern(v.Enter, index, value) if self.tree.regions[index].claim.each else value
+        # A statistic is the same whichever input is drawn, so where a claim is ablated no position draws one.
+        each = self.tree.regions[index].claim.each and self.contexts.of(index).ablation is None
+        return self.builder.intern(v.Enter, index, value) if each else value
 
     def _split_output(self, index: int, node: Node, parts: list[tuple[int, Part]]) -> v.Value:
         unclaimed = self.contexts.unclaimed(index, node)

@@ -120,7 +120,7 @@ def branches(job: Job, rows: Mapping[str, int]) -> list[Branch]:
                 depth=_depth(job, region.index),
                 what=" | ".join(map(str, region.claim.targets)) or region.claim.label,
                 variable=region.claim.variable.name,
-                line=describe(region.claim, job.hypothesis.unclaimed),
+                line=describe(region.claim, region.unclaimed),
                 sample=None if held is None else data.show(held),
                 value=None if held is None or feature.per != "input" else str(feature.value_at(data, held)),
                 unclaimed=None if unclaimed is None else data.show(unclaimed),

@@ -41,7 +41,7 @@ def _render(
     def visit(claim: Claim, path: str, prefix: str, last: bool, root: bool) -> None:
         stem = "" if root else prefix + ("└─ " if last else "├─ ")
         below = "" if root else prefix + ("   " if last else "│  ")
-        lines.append(stem + describe(claim, hypothesis.unclaimed))
+        lines.append(stem + describe(claim, hypothesis.rule(claim), hypothesis.unclaimed))
         bar = below + ("│  " if claim.children else "   ")
         if path in notes:
             value = _value(claim, data, rows[path]) if data is not None and rows is not None else ""
@@ -56,13 +56,15 @@ def _render(
     return "\n".join(lines)
 
 
-def describe(claim: Claim, unclaimed: Sampler | Unclaimed = TOGETHER) -> str:
+def describe(claim: Claim, rule: Unclaimed | None = None, otherwise: Sampler | Unclaimed = TOGETHER) -> str:
     """One claim as a line: what carries what, agreeing on which feature, and any choice that is not the default.
 
     Args:
         claim: to describe.
-        unclaimed: the rule of the hypothesis, which need not be repeated.
+        rule: for what it leaves unclaimed (`Statement.rule`); by default the claim's own.
+        otherwise: the rule that need not be mentioned.
     """
+    rule = rule or claim.unclaimed
     carried = " | ".join(map(str, claim.targets)) + f" carries {claim.variable}"
     try:
         agreed = claim.variable.agrees_on().name
@@ -73,8 +75,8 @@ def describe(claim: Claim, unclaimed: Sampler | Unclaimed = TOGETHER) -> str:
     choices: list[str] = []
     if claim.sampler is not None:
         choices.append(str(claim.sampler))
-    if claim.children and claim.unclaimed not in (None, unclaimed):
-        choices.append(f"unclaimed: {claim.unclaimed}")
+    if claim.children and rule not in (None, otherwise):
+        choices.append(f"unclaimed: {rule}")
     if claim.group is not None:
         choices.append(f"group {claim.group}")
     if claim.exclude_self:

@@ -114,7 +114,7 @@ class Sampler(Storable, ABC):
     """Whether what it draws is in the dataset."""
 
     def compares(self, feature: Feature) -> Feature:
-        """What drawn and held input are compared by, given the feature of the variable; reports show its bits."""
+        """What drawn and held input are compared by, if the claim's variable has this feature."""
         return feature
 
     def keeps(self, feature: Feature) -> bool:

@@ -177,8 +177,6 @@ uniform = Agree(anything)
 """Any input of the dataset, each equally likely."""
 exact = Exact()
 """The input the parent claim holds: no swap."""
-TOGETHER = Unclaimed()
-"""The default: one uniform draw for everything a claim leaves unclaimed."""
 
 
 def fixed(input_id: int) -> Fixed:

@@ -17,29 +17,33 @@ import scrubbing
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
 
 
-def home(name: str) -> Any:
-    """The module that defines a public name."""
-    return importlib.import_module(scrubbing._MODULE_OF[name])
+MODULES = [f"scrubbing.{name}" for name in scrubbing._PUBLIC]
+HOMES = {("scrubbing", name): module for name, module in scrubbing._MODULE_OF.items()}
+HOMES |= {(module, name): module for module in MODULES for name in importlib.import_module(module).__all__}
+"""Where a public name is listed in the reference, by the module it is imported from and its name."""
 
 
-def told_in_source(name: str) -> str | None:
+def told_in_source(name: str, module: Any) -> str | None:
     """The string after `name = ...`, which documents a constant; the class of its value documents others as well."""
-    body = ast.parse(inspect.getsource(home(name))).body
-    for statement, after in pairwise(body):
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
-        if target is not None and ast.unparse(target) == name:
-            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            return str(after.value.value) if is_text else None
-    decorated = [one for one in body if isinstance(one, ast.FunctionDef) and one.name == name]
-    return ast.get_docstring(decorated[0]) if decorated else None
+    submodules = [one for one in vars(module).values() if getattr(one, "__package__", None) == module.__name__]
+    for inner in [module, *submodules]:
+        body = ast.parse(inspect.getsource(inner)).body
+        for statement, after in pairwise(body):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            if targets[0] is not None and ast.unparse(targets[0]) == name:
+                is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                return str(after.value.value) if is_text else None
+        if decorated := [one for one in body if isinstance(one, ast.FunctionDef) and one.name == name]:
+            return ast.get_docstring(decorated[0])
+    return None
 
 
-@pytest.mark.parametrize("name", scrubbing.__all__)
-def test_resolves_to_what_its_module_defines_and_says_what_it_is(name: str) -> None:
-    value = getattr(scrubbing, name)
-    assert value is getattr(home(name), name)
+@pytest.mark.parametrize(("module", "name"), HOMES)
+def test_resolves_to_what_its_module_defines_and_says_what_it_is(module: str, name: str) -> None:
+    value, home = getattr(importlib.import_module(module), name), importlib.import_module(HOMES[module, name])
+    assert value is getattr(home, name)
     made_by_hand = inspect.isclass(value) or inspect.isfunction(value)
-    told = value.__doc__ if made_by_hand else told_in_source(name)
+    told = value.__doc__ if made_by_hand else told_in_source(name, home)
     assert told
     assert told.strip()[0].isupper()
     assert told.strip().endswith((".", ":"))
@@ -47,14 +51,32 @@ def test_resolves_to_what_its_module_defines_and_says_what_it_is(name: str) -> N
         assert "Args" in told or not told.startswith(f"{name}("), "not the signature that dataclass puts there"
 
 
-@pytest.mark.parametrize("name", scrubbing.__all__)
-def test_is_in_the_reference_under_its_module(name: str) -> None:
+@pytest.mark.parametrize(("module", "name"), HOMES)
+def test_is_in_the_reference_under_its_module(module: str, name: str) -> None:
     listed = re.findall(
         rf"^\.\. currentmodule:: (\S+)\n(?:(?!\.\. currentmodule).*\n)*?\.\. auto\w+:: {name}$",
         REFERENCE.read_text(),
         re.M,
     )
-    assert listed == [scrubbing._MODULE_OF[name]]
+    assert listed == [HOMES[module, name]]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_public_module_says_what_it_is_for(module: str) -> None:
+    assert importlib.import_module(module).__doc__
+    assert getattr(scrubbing, module.partition(".")[2]) is importlib.import_module(module)
+    assert module.partition(".")[2] in scrubbing.__all__
+
+
+@pytest.mark.parametrize("name", scrubbing._NEW_HOME)
+def test_a_name_that_moved_still_works_and_says_where_it_is_now(name: str) -> None:
+    home = f"scrubbing.{scrubbing._NEW_HOME[name]}"
+    with pytest.warns(DeprecationWarning, match=rf"scrubbing\.{name} is now {home}\.{name}$"):
+        assert getattr(scrubbing, name) is getattr(importlib.import_module(home), name)
+    assert name not in scrubbing.__all__
+    old = importlib.import_module(f"scrubbing.hypothesis.{scrubbing._NEW_HOME[name]}")
+    with pytest.warns(DeprecationWarning, match=f"is now {home}"):
+        assert getattr(old, name) is getattr(importlib.import_module(home), name)
 
 
 def test_the_reference_lists_nothing_that_is_gone() -> None:

@@ -155,7 +155,8 @@ def test_stored_printed_and_recorded(model: Any) -> None:
     record = scrub(made, model, DATA, Classification("label"), references=6, draws=2).record()
     assert Hypothesis.from_json(record.stored or {}) == made
     (line,) = [branch.line for branch in record.branches if "a1.h0" in branch.line]
-    assert line == "a1.h0 directly carries odd = last_is_odd [cross within halves]"
+    assert line == ("a1.h0 directly carries odd = last_is_odd [cross within halves]")
+    assert "unclaimed: cross last_is_odd within thirds" in record.branches[0].line  # each line says all
     counts = {claim.what: claim for claim in record.claims}
     assert counts["a1.h0 directly"].self_share == 0.0
     assert counts["m1 directly"].self_share > 0.0
@@ -170,6 +171,6 @@ def test_a_generator(model: Any) -> None:
 
     assert Hypothesis.from_json(made(3).to_json()) == made(3)
     result = scrub(made(3), model, DATA, Classification("label"), references=4, draws=1)
-    assert any("Turned(first=3)" in branch.line for branch in result.record().branches)
+    assert "[Turned(first=3)]" in result.record().branches[1].line
     with pytest.raises(IllegalHypothesis, match="SCR-GENERATED"):
         scrub(made(4), model, DATA, Classification("label"))
