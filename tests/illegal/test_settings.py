@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import scrubbing
-
 from scrubbing import (
     Baseline,
     Control,
