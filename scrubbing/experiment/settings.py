@@ -184,7 +184,7 @@ def takes_settings(function: Callable[..., T]) -> Callable[..., T]:
 def _resolved(chosen: Sequence[str | T], registry: Registry[T]) -> Iterator[Any]:
     """What was named or given; a class that was registered stands for an instance of it."""
     for one in chosen:
-        found = registry[one] if isinstance(one, str) else one
+        found: Any = registry[one] if isinstance(one, str) else one
         yield found() if isinstance(found, type) else found
 
 
