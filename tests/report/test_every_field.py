@@ -125,6 +125,27 @@ def test_estimates_of_every_size_in_every_outlet(ends, full, tmp_path):
         check(kind, figure(record, tmp_path, kind))
 
 
+UNSHOWN = {
+    "references_digest": "says nothing to a reader; what differs is said beside another record",
+    "strata.rest_model": "in the note that a stratum fails",
+    "strata.rest_scrubbed": "in the note that a stratum fails",
+    "variables.parents": "`the input` stands there",
+    "exchanged": "in a note",
+    "claims_text": "only where there are no branches",
+    "hash": "",
+}
+
+
+@pytest.mark.parametrize("outlet", ["terminal", "page", "Markdown", "fragment"])
+@pytest.mark.parametrize("path", [path for path in optional() if path not in UNSHOWN])
+def test_taking_a_field_away_is_seen_in_every_outlet(path, outlet, bases):
+    """So a field that is added to the schema must be said."""
+    if (path, outlet) == ("stored", "terminal") or (path, outlet) == ("stored", "Markdown"):
+        pytest.skip("JSON is for programs, which have the record: on the page alone")
+    whole, bare = bases["one of everything"], without(bases["one of everything"], path)
+    assert OUTLETS[outlet](RunRecord.model_validate(whole)) != OUTLETS[outlet](RunRecord.model_validate(bare))
+
+
 PLAIN = ("terminal", "page", "Markdown", "fragment")
 
 

@@ -78,6 +78,7 @@ CHANGES = {
     "ablation": {"ablation": "mean"},
     "dtype": {"dtype": "bfloat16"},
     "device": {"device": "cuda"},
+    "padding": {"padding": "input"},
     "numerics": {"numerics": 1},
     "weights": {"model_fingerprint": "z" * 32},
     "draws": {"draws": 9},
@@ -88,8 +89,9 @@ CHANGES = {
 }
 
 
-def test_every_aspect_is_tried():
+def test_every_aspect_is_tried_and_every_choice_is_one():
     assert list(CHANGES) == [aspect.name for aspect in ASPECTS]
+    assert set(Choices.model_fields) - {"bound"} <= set(CHANGES)  # a bound is found in a run, and not chosen
 
 
 @pytest.mark.parametrize("aspect", ASPECTS, ids=lambda aspect: aspect.name)

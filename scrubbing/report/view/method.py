@@ -187,6 +187,7 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
     yield _fact("loss", choices.loss, "loss")
     yield _fact("counted", many(record.counted, "position") if record.counted is not None else "", value=record.counted)
     yield _fact("0 % stands for", record.zero, "zero")
+    yield _fact("padding", choices.padding or "")
     yield _fact("clusters", choices.clusters or "", value=choices.clusters)
     yield _fact("intervals", choices.interval, "interval")
     if choices.bound is not None:
