@@ -78,6 +78,43 @@ def claim_counts(path: str, what: str, variable: str) -> dict[str, Any]:
     }
 
 
+SAID: dict[str, Any] = {
+    "controls": [
+        {
+            "name": "weights drawn anew",
+            "meaning": f"the same hypothesis on a model that learnt nothing {NASTY}",
+            "expected": "fails",
+            "losses": {name: number(loss) for name, loss in LOSSES.items()},
+            "recovered": recovered(LOSSES),
+        }
+    ],
+    "notes": [
+        {"code": "worse-than-constant", "values": {"scrubbed": 0.42, "constant": 0.37, "sure": False}},
+        {"code": "nobody has worded it", "values": {"one": 1.5, "other": NASTY, "none": None}},
+    ],
+    "claims_text": None,
+    "worst": [
+        {
+            "id": 1003 + i,
+            "text": f"{NASTY} {'(' * 300}",
+            "model": 0.1,
+            "scrubbed": 5.0 - i,
+            "model_prediction": 1,
+            "prediction": 0,
+        }
+        for i in range(3)
+    ],
+    "shared": [{"kind": "word", "name": "[/INST]", "worst": 3, "of_worst": 3, "share": 0.01}],
+    "references_digest": "0123456789abcdef",
+    "claim_costs": [
+        {"path": "", "cost": number(0.2)},
+        {"path": BRANCHES[1][0], "cost": number(0.11)},
+    ],
+    "accepted": {"reason": f"because {NASTY}", "when": "2026-03-01T00:00:00+00:00"},
+}
+"""Controls, notes, single inputs, costs, and why it was accepted."""
+
+
 def full_record(old: RunRecord) -> RunRecord:
     """Version 3 with every field, on the ground of an old record."""
     branches = [
@@ -110,38 +147,7 @@ def full_record(old: RunRecord) -> RunRecord:
             for name, losses in SLICES.items()
         ],
         "claims": [claim_counts(p, w, v) for p, _, w, v, *_ in BRANCHES[1:]],
-        "controls": [
-            {
-                "name": "weights drawn anew",
-                "meaning": f"the same hypothesis on a model that learnt nothing {NASTY}",
-                "expected": "fails",
-                "losses": {name: number(loss) for name, loss in LOSSES.items()},
-                "recovered": recovered(LOSSES),
-            }
-        ],
-        "notes": [
-            {"code": "worse-than-constant", "values": {"scrubbed": 0.42, "constant": 0.37, "sure": False}},
-            {"code": "nobody has worded it", "values": {"one": 1.5, "other": NASTY, "none": None}},
-        ],
-        "claims_text": None,
-        "worst": [
-            {
-                "id": 1003 + i,
-                "text": f"{NASTY} {'(' * 300}",
-                "model": 0.1,
-                "scrubbed": 5.0 - i,
-                "model_prediction": 1,
-                "prediction": 0,
-            }
-            for i in range(3)
-        ],
-        "shared": [{"kind": "word", "name": "[/INST]", "worst": 3, "of_worst": 3, "share": 0.01}],
-        "references_digest": "0123456789abcdef",
-        "claim_costs": [
-            {"path": "", "cost": number(0.2)},
-            {"path": BRANCHES[1][0], "cost": number(0.11)},
-        ],
-        "accepted": {"reason": f"because {NASTY}", "when": "2026-03-01T00:00:00+00:00"},
+        **SAID,
         "hash": "0123456789abcdef",
         "source": {"address": "beliefs.py::every_field", "file": "beliefs.py", "line": 12},
         "variables": [{"name": n, "feature": f, "parents": p, "digest": "ab"} for n, f, p in VARIABLES],

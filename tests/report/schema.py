@@ -88,7 +88,7 @@ def _example(annotation: Any, name: str) -> Any:
         return {"value": 0.25, "se": 0.01, "low": 0.2, "high": 0.3}
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return example(annotation)
-    plain = {bool: True, int: 3, float: 0.5, str: "null" if name in ("zero", "baseline") else f"the-{name}"}
+    plain = {bool: False, int: 3, float: 0.5, str: "null" if name in ("zero", "baseline") else f"the-{name}"}
     return 0 if name == "depth" else plain.get(annotation, "anything")
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scrubbing.numbers import PLAIN, RECOVERED, SHARE, Form, count, many
+from scrubbing.numbers import PLAIN, RECOVERED, SHARE, Form, count, many, plainly
 from scrubbing.records.compare import differences
 from scrubbing.records.schema import Branch, ModelNode, RunRecord
 from scrubbing.report import drawing, pictures
@@ -174,6 +174,9 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
     if record.accepted is not None:
         yield _fact("accepted because", record.accepted.reason, "accepted")
         yield _fact("accepted on", record.accepted.when)
+        rule = record.accepted.rule or {}
+        told = ", ".join(f"{name} {_setting(value)}" for name, value in rule.items() if value is not None)
+        yield _fact("accepted under", told)
     if record.scope:
         yield _fact("scope", f"inputs where {record.scope}", value=record.scope)
     if record.source is not None:
@@ -185,8 +188,10 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
     yield _fact("seed", str(choices.seed), value=choices.seed)
     yield _fact("unclaimed", how(record), "ablation", choices.ablation)
     yield _fact("loss", choices.loss, "loss")
+    yield _fact("loss as defined", choices.loss_identity or "", "loss_identity")
     yield _fact("counted", many(record.counted, "position") if record.counted is not None else "", value=record.counted)
     yield _fact("0 % stands for", record.zero, "zero")
+    yield _fact("padding", choices.padding or "")
     yield _fact("clusters", choices.clusters or "", value=choices.clusters)
     yield _fact("intervals", choices.interval, "interval")
     if choices.bound is not None:
@@ -209,6 +214,10 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
         yield _fact("values per input", f"{record.inputs.file}, {many(record.inputs.rows, 'row')}", "inputs")
     yield _fact("hash", record.hash or "", value=record.hash)
     yield _fact("record version", str(record.version), "version", record.version)
+
+
+def _setting(value: Any) -> str:
+    return " and ".join(map(str, value)) or "nothing" if isinstance(value, list | tuple) else plainly(value)
 
 
 def _fact(label: str, text: str, name: str = "", value: Any = None) -> Fact:

@@ -132,7 +132,7 @@ def measures(entry: Entry) -> Section | None:
             words = "of the losses of model and scrubbed model over inputs"
             text = PLAIN.one(both.correlation)
             facts.append(Fact("correlation", text, words, name="correlation", value=both.correlation))
-    facts += _carried(record)
+    facts += [*_carried(record), *_padding(record)]
     facts += _recalibrated(record)
     if record.size is not None:
         facts += _size(record.size)
@@ -163,6 +163,13 @@ def _carried(record: RunRecord) -> Iterator[Fact]:
     text = f"{count(found.raised)} of {count(found.references)}, at most {SHARE.one(found.at_most)}"
     words = f"references that scrubbing costs more than {PLAIN.one(found.threshold)}, and the share of all inputs"
     yield Fact("raised much", text, words, name="raised_much", value=found.at_most)
+
+
+def _padding(record: RunRecord) -> Iterator[Fact]:
+    """How often an input was read where it is padding."""
+    if (found := record.padding) is not None:
+        words = f"draws in which an input was read at padding, {many(found.reads, 'time')} in all"
+        yield Fact("padding read", SHARE.one(found.draws), words, name="padding_read", value=found.draws)
 
 
 def _recalibrated(record: RunRecord) -> Iterator[Fact]:
