@@ -9,6 +9,7 @@ from scrubbing.engine.demand import fixed
 from scrubbing.engine.engine import Engine
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.models.check import self_check
+from scrubbing.models.precision import SAME_NODES
 from scrubbing.models.precision import tolerance as tolerance_of
 from scrubbing.models.protocol import Model
 from scrubbing.testing.nodes import NodeEvaluator, ProtocolNodes
@@ -63,7 +64,7 @@ def compare(
     Raises:
         AssertionError: they differ.
     """
-    tolerance = tolerance_of(engine.model) / 10 if tolerance is None else tolerance
+    tolerance = tolerance_of(engine.model, SAME_NODES) if tolerance is None else tolerance
     compiled = engine.compile(hypothesis)
     rows = np.arange(min(references, len(compiled.data)))
     oracle = Oracle(nodes, engine.graph, compiled.data, engine.model)

@@ -114,7 +114,7 @@ def test_apple_gpus_with_an_old_torch(monkeypatch, refused):
     from scrubbing.models.transformer_lens import _check_device
 
     weight = SimpleNamespace(dtype=torch.float32, device=torch.device("mps"))
-    bridge = SimpleNamespace(original_model=SimpleNamespace(parameters=lambda: iter([weight])))
+    bridge = SimpleNamespace(original_model=SimpleNamespace(named_parameters=lambda: iter([("weight", weight)])))
     monkeypatch.setattr(torch, "__version__", type(torch.__version__)("2.8.0"))
     refused(ModelMismatch, "SCR-DEVICE", lambda: _check_device(bridge, "tiny", torch.float32))
 
