@@ -20,10 +20,10 @@ class Dataset:
     Draws are made by input id, not by row, so reordering a dataset changes no result. Ids default to the row number.
 
     Args:
-        columns: name to array `[n, ...]`. A transformer reads `tokens` (int `[n, positions]`) and, where inputs have
-            different lengths, `mask` (`[n, positions]`, true or 1 at real positions, which come first). A column
+        columns: name to array `[n, ...]`, copied. A transformer reads `tokens` (int `[n, positions]`) and, where inputs
+            have different lengths, `mask` (`[n, positions]`, true or 1 at real positions, which come first). A column
             called `attention_mask` is the mask.
-        ids: one integer per input, all different.
+        ids: one integer per input, all different; copied.
         name: shown in reports.
         show: how to print one input, given the dataset and a row; the default prints the tokens.
         pad: the token at masked positions. Whatever ids `tokens` has there are replaced by it, so that nothing that is
@@ -31,9 +31,10 @@ class Dataset:
             input: give the one that the model was trained with.
 
     Raises:
-        BadData: SCR-DATA, no columns, no inputs, columns of unequal length or with NaN, repeated or negative ids;
-            SCR-PADDING, a mask of another shape or type, padding on the left or between real positions, an input
-            without a real position, or a pad token that the tokens' type cannot hold.
+        BadData: SCR-DATA, no columns, no inputs, columns of unequal length, with NaN, masked entries, or of a type that
+            is neither numbers nor text; repeated or negative ids; SCR-PADDING, a mask of another shape or type,
+            padding on the left or between real positions, an input without a real position, or a pad token that the
+            tokens' type cannot hold.
     """
 
     def __init__(
@@ -46,14 +47,19 @@ class Dataset:
         pad: int = 0,
     ) -> None:
         self.name = name
-        self._columns: dict[str, NDArray[Any]] = _arrays(columns, name)
+        self._columns, faults = _arrays(columns, name)
         self._show = show
         self.pad = pad
-        faults = list(self._column_faults())
+        faults = faults or list(self._column_faults())
         if not faults:
             self._columns, faults = padded(self._columns, pad, name)
         n = 0 if faults else len(next(iter(self._columns.values())))
-        self.ids: NDArray[np.int64] = _frozen(np.arange(n) if ids is None else np.asarray(ids))
+        self.ids: NDArray[np.int64] = np.empty(0, np.int64)
+        try:
+            self.ids = _frozen(np.arange(n) if ids is None else ids)
+        except (TypeError, ValueError, RuntimeError) as error:
+            told = str(error) if isinstance(error, _Unusable) else f"cannot be made an array ({brief(error)})"
+            faults.append(Fault("SCR-DATA", name, f"what was passed as ids {told}.", "Pass integers."))
         if not faults:
             faults = list(self._id_faults(n))
         if faults:
@@ -154,9 +160,11 @@ class Dataset:
         elif not any(lengths.values()):
             yield Fault("SCR-DATA", self.name, "it has no inputs.", "Give its columns at least one entry.")
         for key, values in self._columns.items():
-            if values.dtype.kind == "f" and np.isnan(values).any():
-                rows = np.unique(np.argwhere(np.isnan(values))[:, 0])
-                problem = f"column {key!r} has NaN in {counted(len(rows), 'input')}, first in row {rows[0]}."
+            unknown = np.isnan if values.dtype.kind == "f" else np.isnat
+            if values.dtype.kind in "fMm" and unknown(values).any():
+                rows = np.unique(np.argwhere(unknown(values))[:, 0])
+                what = "NaN" if values.dtype.kind == "f" else "NaT"
+                problem = f"column {key!r} has {what} in {counted(len(rows), 'input')}, first in row {rows[0]}."
                 yield Fault("SCR-DATA", self.name, problem, "Give these inputs a value, or leave the column out.")
 
     def _id_faults(self, n: int) -> Iterator[Fault]:
@@ -213,22 +221,69 @@ def _rows_of(ids: NDArray[Any], data: Dataset) -> NDArray[np.int64]:
     return np.array([row_of[int(identity)] for identity in ids])
 
 
-def _arrays(columns: Mapping[str, ArrayLike], name: str) -> dict[str, NDArray[Any]]:
+def _arrays(columns: Mapping[str, ArrayLike], name: str) -> tuple[dict[str, NDArray[Any]], list[Fault]]:
+    """The columns, copied, and what is wrong with them one by one."""
     if not isinstance(columns, Mapping):
         problem = f"a {type(columns).__name__} was given, and a dataset is made of named columns."
         fail(BadData, "SCR-DATA", problem, 'Write Dataset({"tokens": tokens}).', name)
     arrays: dict[str, NDArray[Any]] = {}
+    faults: list[Fault] = []
     for key, values in columns.items():
+        if not isinstance(key, str) or not key:
+            faults.append(Fault("SCR-DATA", name, f"a column is called {key!r}.", "Name columns by text."))
+            continue
         try:
             arrays[key] = _frozen(values)
+        except _Unusable as error:
+            faults.append(Fault("SCR-DATA", name, f"column {key!r} {error}.", error.remedy))
         except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors elsewhere or with gradients
             problem = f"column {key!r} cannot be made an array ({brief(error)})."
             remedy = "Give all inputs entries of one shape, padded and with a `mask` column if they differ in length."
-            fail(BadData, "SCR-DATA", problem, remedy, name)
-    return arrays
+            faults.append(Fault("SCR-DATA", name, problem, remedy))
+    return arrays, faults
+
+
+class _Unusable(ValueError):
+    """An array that cannot be a column, and what to do."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
 
 
 def _frozen(values: ArrayLike) -> NDArray[Any]:
-    array = np.asarray(values).view()
-    array.flags.writeable = False
-    return array
+    """A copy that nobody can write to: its memory is that of a `bytes`, not of an array whose flag could be turned.
+
+    Raises:
+        ValueError: masked, or neither numbers nor text.
+    """
+    if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
+        rows = np.unique(np.argwhere(np.ma.getmaskarray(values))[:, :1])
+        problem = f"has masked entries in {counted(len(rows), 'input')}" + (
+            f", first in row {rows[0]}" if len(rows) else ""
+        )
+        raise _Unusable(problem, "Fill them, and say which are real in a column of their own, such as `mask`.")
+    array = np.asarray(values)
+    if array.dtype.kind == "O":
+        array = _of_one_type(array)
+    if array.dtype.kind not in "biufUSMm" or (array.dtype.kind == "f" and array.dtype.itemsize > 8):
+        raise _Unusable(f"is of type {array.dtype}", "Give integers, booleans, floats up to 64 bits, or text.")
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, bytes):
+        return array
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape(array.shape)
+    if not array.size:
+        array = array.copy()
+        array.flags.writeable = False
+        return array
+    return np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+
+
+def _of_one_type(array: NDArray[Any]) -> NDArray[Any]:
+    """Python objects as an array of numbers or text, which they are if all of them are of one such type."""
+    kinds = sorted({type(value).__name__ for value in array.flat})
+    if len(kinds) == 1 and isinstance(array.flat[0], (str, bool, int, float, np.generic)):
+        return np.array(array.tolist())
+    raise _Unusable(f"holds Python objects ({', '.join(kinds[:5])})", "Give all inputs a number, or all of them text.")

@@ -294,7 +294,7 @@ def graph_of(model: Model, data: Dataset) -> ModelGraph:
     """
     if not callable(getattr(model, "graph", None)):
         problem = f"it is of type {type(model).__name__}, whose nodes cannot be evaluated one at a time."
-        remedy = "Load it with scrubbing.from_file, or with from_bridge of scrubbing.models.transformer_lens."
+        remedy = "Load it with scrubbing.load_model, or with from_bridge of scrubbing.models.transformer_lens."
         fail(ModelMismatch, "SCR-MODEL", problem, remedy, "model")
     if not isinstance(data, Dataset):
         problem = f"it is of type {type(data).__name__}, not a Dataset."

@@ -14,6 +14,7 @@ from scrubbing.engine.engine import Engine
 from scrubbing.errors import NothingToDraw
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.models.check import self_check
+from scrubbing.models.precision import SAME_NODES
 from scrubbing.models.precision import tolerance as tolerance_of
 from scrubbing.models.protocol import Model
 from scrubbing.testing.nodes import NodeEvaluator, ProtocolNodes
@@ -112,7 +113,7 @@ def compare(
     Raises:
         AssertionError: they differ.
     """
-    tolerance = tolerance_of(engine.model) / 10 if tolerance is None else tolerance
+    tolerance = tolerance_of(engine.model, SAME_NODES) if tolerance is None else tolerance
     compiled = engine.compile(hypothesis)
     rows = np.arange(min(references, len(compiled.data)))
     read = None if engine.real_draws is None else engine.real_draws.read(compiled.data)

@@ -197,8 +197,12 @@ def test_names_as_the_hub_has_them(gpt2: tuple[Path, State]) -> None:
 def test_a_tied_output_may_be_stored_too(gpt2: tuple[Path, State]) -> None:
     folder, state = gpt2
     head = state["transformer.wte.weight"].clone()
+    save_file({**state, "lm_head.weight": head.clone()}, folder / "model.safetensors")
+    whole = load_model(folder).fingerprint
+    del state["transformer.wte.weight"]
     save_file({**state, "lm_head.weight": head}, folder / "model.safetensors")
-    load_model(folder)
+    assert load_model(folder).fingerprint == whole
+    state["transformer.wte.weight"] = head
     save_file({**state, "lm_head.weight": head + 1}, folder / "model.safetensors")
     with pytest.raises(ModelMismatch, match=r"lm_head\.weight differs from transformer\.wte\.weight"):
         load_model(folder)

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from scrubbing import BadData, Dataset
 from scrubbing.data.dataset import choose
@@ -30,7 +31,47 @@ def test_columns(data):
 def test_columns_cannot_be_written_to(data):
     with pytest.raises(ValueError, match="read-only"):
         data["label"][0] = 5
+    for array in (data["label"], data.ids, data["tokens"].base):
+        with pytest.raises(ValueError, match="cannot set WRITEABLE flag"):
+            array.flags.writeable = True
     assert TOKENS.flags.writeable  # the array it was made from still can
+
+
+ARRAYS = {
+    "int64": np.arange(12).reshape(4, 3),
+    "uint8": np.arange(4, dtype=np.uint8),
+    "bool": np.array([True, False, True, True]),
+    "float16": np.linspace(0, 1, 4, dtype=np.float16),
+    "words": np.array(["a", "bc", "", "d"]),
+    "dates": np.array(["2020-01-01"] * 4, dtype="M8[D]"),
+    "columns of a larger array": np.arange(24).reshape(4, 6)[:, ::2],
+    "backwards": np.arange(4)[::-1],
+    "by columns": np.asfortranarray(np.arange(12).reshape(4, 3)),
+    "of the other byte order": np.arange(4, dtype=">i4"),
+    "shared with a tensor": torch.arange(8).reshape(4, 2).numpy(),
+    "text as objects": np.array(["a", "bc", "", "d"], dtype=object),
+    "not masked anywhere": np.ma.array([1, 2, 3, 4]),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_what_it_was_made_from_may_change(kind):
+    given, ids = ARRAYS[kind].copy(), np.array([7, 3, 9, 1])
+    data = Dataset({"x": given}, ids=ids)
+    same = Dataset({"x": given.copy()}, ids=ids.copy())
+    kept, taken = data["x"].copy(), data.take([0, 2])
+    given[...] = given[1]
+    ids[:] = 0
+    assert data["x"].tolist() == kept.tolist()
+    assert data.ids.tolist() == [7, 3, 9, 1]
+    assert data.fingerprint == same.fingerprint
+    assert taken["x"].tolist() == kept[[0, 2]].tolist()
+    assert data.with_columns(y=[1] * 4)["x"] is data["x"]  # copied once only
+
+
+def test_bytes_in_another_order_are_the_same_numbers():
+    little, big = (Dataset({"x": np.arange(4, dtype=order)}) for order in ("<i8", ">i8"))
+    assert little.fingerprint == big.fingerprint
 
 
 def test_taking_rows_keeps_ids(data):

@@ -56,8 +56,8 @@ def _safetensors(path: Path, size: int, begins: bytes) -> tuple[dict[str, Tensor
 
     header = int.from_bytes(begins[:8], "little")
     if size < 8 or header > size - 8:
-        problem = f"its header should have {header} bytes, and the file has {size}."
-        fail(FileError, "SCR-FILE", problem, "It is truncated or no safetensors file: fetch it again.", str(path))
+        problem = f"it is not a whole safetensors file: its header alone would have {header} bytes, and it has {size}."
+        fail(FileError, "SCR-FILE", problem, "Fetch it again, and look at what it is if that fails too.", str(path))
     try:
         with safe_open(str(path), "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -55,7 +55,10 @@ def fit(
     if not any(told):
         return
     problem = f"its tensors are not those of the model that its config describes: {'; '.join(filter(None, told))}."
-    raise ModelMismatch(Fault("SCR-WEIGHTS", where, problem, _remedy(stored, wanted, optional)))
+    remedy = "Load weights that are plain numbers: not quantised, not sparse, and converted to floats."
+    if any(told[:3]) or any(told[4:]):
+        remedy = _remedy(stored, wanted, optional)
+    raise ModelMismatch(Fault("SCR-WEIGHTS", where, problem, remedy))
 
 
 def unusable(tensor: object) -> str:

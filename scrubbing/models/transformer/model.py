@@ -336,8 +336,9 @@ class Transformer(Model):
         lengths = [len(one) for one in (self.weights.W_pos, *(self.weights.rotary or ())) if one is not None]
         data = random_inputs(len(self.weights.W_E), min([16, *lengths]), padded=True)
         if self._given is not None:
-            inputs, rows = self.inputs(data), torch.arange(len(data), device=self.device)
-            self_check(self, data, own=self._textbook(inputs.columns["tokens"][rows], inputs.visible))
+            inputs = self.inputs(data)
+            self_check(self, data)
+            self_check(self, data, own=self._textbook(inputs.columns["tokens"], inputs.visible))
         self_check(made, data)
         return made
 

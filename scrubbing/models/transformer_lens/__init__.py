@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from scrubbing.errors import FileError, ModelMismatch, fail
+from scrubbing.errors import FileError, ModelMismatch, fail, located
 from scrubbing.models.check import check_mode, check_weights, random_inputs, self_check
 from scrubbing.models.precision import check_dtype, check_dtypes
 from scrubbing.models.transformer.checkpoint import POSITIONS
@@ -53,11 +53,12 @@ def from_bridge(
         problem = f"a TransformerBridge was expected, and this is of type {type(bridge).__name__}."
         remedy = "Wrap it with transformer_lens's build_bridge_from_module, or save it and use from_directory."
         fail(ModelMismatch, "SCR-MODEL", problem, remedy)
-    name = name or type(bridge.original_model).__name__
+    given, name = name or "", name or type(bridge.original_model).__name__
     check_mode([bridge, bridge.original_model], name)
     _check_device(bridge, name, dtype)
     cfg: Any = bridge.cfg
-    spec, weights = read(bridge, positions or min(int(cfg.n_ctx), POSITIONS))
+    with located(given):
+        spec, weights = read(bridge, positions or min(int(cfg.n_ctx), POSITIONS))
     weights = weights.to(weights.W_E.device, dtype)
     check_weights(dict(weights.tensors()), dtype, name)
     # RMS norms and rotary attention compute in float32 inside, whatever the dtype of their weights.

@@ -198,7 +198,7 @@ def _rotary_tables(bridge: TransformerBridge, positions: int) -> tuple[Tensor, T
 
 def _window(value: Any) -> int:
     """How many keys a query sees, 0 for all."""
-    if value is not None and (not isinstance(value, int) or value < 1):
+    if value is not None and (not isinstance(value, int) or not 0 < value < 2**48):
         problem = f"sliding_window is {value!r}."
         fail(ModelMismatch, "SCR-CONFIG", problem, "Give a positive number of keys, or none.")
     return min(value or 0, 2**31)

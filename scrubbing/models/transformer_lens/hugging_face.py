@@ -143,10 +143,12 @@ def _fitted(stored: Mapping[str, Tensor], kind: Any, config: Any, where: str) ->
         if name in spelled:
             further.append(f"{key} and {spelled[name]} are the same tensor of the model")
         spelled[name] = key
-    for key, other in tied.items():
-        pair = [used[spelled[name]] for name in (key, other) if name in spelled]
-        if len(pair) == 2 and not torch.equal(*pair):
-            further.append(f"{spelled[key]} differs from {spelled[other]}, and the config ties them")
+    for name, other in tied.items():
+        here, there = spelled.get(name), spelled.get(other)
+        if here is not None and there is not None and not torch.equal(used[here], used[there]):
+            further.append(f"{here} differs from {there}, and the config ties them")
+        if here is not None and there is None:  # either of the two names will do
+            spelled[other] = spelled.pop(name)
     older = {new: old for old, new in renamed.items()}
     shown: dict[str, str] = {name: spelled.get(name) or older.get(name) or name for name in wanted}
     shapes = {shown[name]: shape for name, shape in wanted.items()}
