@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,7 @@ def dataset(which: str) -> Dataset:
     corpus = CORPORA[which]
     written = corpus.written_on(WRITTEN_ON, LENGTH, 11)
     chosen = f.candidates(written, bigram(which).losses(written), corpus.vocabulary)
-    columns = corpus.scored_on(SEQUENCES, LENGTH, 14)
+    columns: dict[str, NDArray[Any]] = {**corpus.scored_on(SEQUENCES, LENGTH, 14)}
     columns["candidate"] = chosen[columns["tokens"]]
     numbers = f"the {which} column of docs/explanation/induction-models.md, and snapshots of induction hypotheses"
     remedy = "Install the versions of numpy and tokenizers in constraints.txt, and our own files as they were shipped."

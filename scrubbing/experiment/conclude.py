@@ -48,10 +48,11 @@ def conclude(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settin
 
 def costs(result: Result, jobs: Mapping[str, Job], measured: Iterable[Measured]) -> list[ClaimCost]:
     """What exchanging one thing alone costs, from its measurement: the rise over the model's loss."""
-    model, reference = result.losses["model"], result.job.reference
+    model, reference = result.by_slice["model"], result.job.reference
     found: list[ClaimCost] = []
     for (path, job), one in zip(jobs.items(), measured, strict=True):
-        table = loss_table(reference, {"cost": {MAIN: one.losses()[MAIN] - model[:, None]}}, result.clusters)
+        rise = {name: losses - model[name][:, None] for name, losses in one.losses().items()}
+        table = loss_table(reference, {"cost": rise}, result.clusters)
         cost = bootstrap(table, table.names(LOSS), "weight", job.seed).mean("cost")
         found.append(ClaimCost(path=path, cost=Number.of(cost)))
     return found
