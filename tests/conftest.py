@@ -16,6 +16,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from scrubbing import baselines, controls, executors, measures, tasks
+from scrubbing.report.view import sections
+
+REGISTRIES = (baselines, controls, executors, measures, tasks, sections)
+OURS = {registry.kind: set(registry._added) for registry in REGISTRIES}
+"""What was registered before any test file was."""
+
 # The same examples every time: a failure that comes and goes teaches nothing. Search wider by hand with
 # `--hypothesis-profile=default`.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -36,6 +43,15 @@ def _bridge(name: str) -> Any:
     from scrubbing.models.transformer_lens.tiny import tiny
 
     return tiny(name)
+
+
+@pytest.fixture(autouse=True)
+def _only_our_own(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plug-ins that test files register when they are collected are there in their own tests only."""
+    if "plugins" not in request.path.parts:
+        for registry in REGISTRIES:
+            kept = {name: one for name, one in registry._added.items() if name in OURS[registry.kind]}
+            monkeypatch.setattr(registry, "_added", kept)
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ def _code(feature: Feature, data: Dataset) -> str | None:
 
 
 def settings_of(loss: Loss, data: Dataset) -> str:
-    """What a loss is made with, as text: features by their values, the rest as it prints, without addresses in memory."""
+    """What a loss is made with, as text: features by their values, the rest as it prints, without its address."""
     made = vars(loss) if hasattr(loss, "__dict__") else {"": loss}
     told = {name: digest_of(one, data) if isinstance(one, Feature) else repr(one) for name, one in made.items()}
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(told))

@@ -110,7 +110,7 @@ def judge(
     """
     losses = inputs.losses()
     checks = [_change(rule, record, losses, snapshot, alpha, critical, missing), *_tested(record), *_held(changes)]
-    if snapshot is not None:
+    if snapshot is not None and not differences(record, snapshot.record, "snapshot"):
         checks.append(_model(rule, losses, snapshot, alpha, critical))
     if rule.floor is not None:
         checks.append(_floor(rule, record, losses, alpha, critical))

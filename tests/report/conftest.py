@@ -115,6 +115,31 @@ SAID: dict[str, Any] = {
 """Controls, notes, single inputs, costs, and why it was accepted."""
 
 
+def _beyond() -> dict[str, Any]:
+    """What a record says beyond mean losses."""
+    return {
+        "cancellation": {
+            "worse": number(0.4),
+            "better": number(0.09),
+            "correlation": 0.31,
+            "share": number(0.017, 0.002),
+        },
+        "carried": {"effective": 6.5, "references": 300, "raised": 0, "at_most": 0.0099, "threshold": 0.52},
+        "recalibrated": {
+            "temperature": 2.5,
+            "prior": 0.4,
+            "loss": number(0.33),
+            "before": number(0.43),
+            "references": 100,
+        },
+        "equivalent": {
+            "what": "checkpoints of the same model over training",
+            "unit": "tokens",
+            "amount": number(3.1e6, 2e5),
+        },
+    }
+
+
 def full_record(old: RunRecord) -> RunRecord:
     """Version 3 with every field, on the ground of an old record."""
     branches = [
@@ -154,25 +179,7 @@ def full_record(old: RunRecord) -> RunRecord:
         "branches": branches,
         "nodes": [{"name": n, "layer": layer, "state": state} for n, (layer, state) in STATES.items()],
         "size": {"claims": 3, "nodes": 4, "of_nodes": 11, "bits": 2.5, "of_bits": 16.6},
-        "cancellation": {
-            "worse": number(0.4),
-            "better": number(0.09),
-            "correlation": 0.31,
-            "share": number(0.017, 0.002),
-        },
-        "carried": {"effective": 6.5, "references": 300, "raised": 0, "at_most": 0.0099, "threshold": 0.52},
-        "recalibrated": {
-            "temperature": 2.5,
-            "prior": 0.4,
-            "loss": number(0.33),
-            "before": number(0.43),
-            "references": 100,
-        },
-        "equivalent": {
-            "what": "checkpoints of the same model over training",
-            "unit": "tokens",
-            "amount": number(3.1e6, 2e5),
-        },
+        **_beyond(),
         "inputs": {"file": "every-field.parquet", "digest": "0123", "rows": 200},
     }
     return RunRecord.model_validate({**old.model_dump(), **changed})

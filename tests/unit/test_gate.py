@@ -122,7 +122,7 @@ def test_floor_of_a_baseline_like_the_model_is_inconclusive():
 
 def test_worse_than_the_constant_fails_unless_told_otherwise():
     poor, before = inputs(1.0), Snapshot(record(), inputs(1.0))
-    assert outcomes(judged(poor, before=before)) == {"change": "pass", "beats constant": "fail"}
+    assert outcomes(judged(poor, before=before)) == {"change": "pass", "model": "pass", "beats constant": "fail"}
     assert judged(poor, Rule(hypothesis="h.py::one", beats=()), before=before).verdict == "pass"
 
 
@@ -156,6 +156,7 @@ KEYS = {
     "device": {"choices": CHOICES.model_copy(update={"device": "cuda"})},
     "numerics": {"choices": CHOICES.model_copy(update={"numerics": 1})},
     "unit": {"choices": CHOICES.model_copy(update={"unit": "bits"})},
+    "padding": {"choices": CHOICES.model_copy(update={"padding": "avoided"})},
     "scope": {"scope": "odd"},
     "hypothesis": {"hypothesis": "h/two"},
 }
@@ -186,8 +187,8 @@ def test_only_common_references_are_compared():
 
 
 def test_the_level_is_shared():
-    assert checks_of(Rule(hypothesis="h")) == 2
-    assert checks_of(Rule(hypothesis="h", floor=0.5, beats=("constant", "mean rest"))) == 4
+    assert checks_of(Rule(hypothesis="h")) == 3
+    assert checks_of(Rule(hypothesis="h", floor=0.5, beats=("constant", "mean rest"))) == 5
     # A change that one gate tells is not told at a hundredth of its level.
     assert judged(inputs(0.0583)).verdict == "fail"
     assert judged(inputs(0.0583), alpha=0.0005).verdict == "inconclusive"

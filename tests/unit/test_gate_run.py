@@ -39,7 +39,7 @@ def test_rules_share_what_they_can_and_each_gets_its_baselines(runner, monkeypat
     assert [name for _, name in computed].count("mean rest") == 1  # only one of the rules asks for an ablation
     checks = [[check.what for check in gate.checks] for gate in gates]
     assert checks == [["change", "beats constant"], ["change", "beats mean rest"], ["change", "beats constant"]]
-    assert runner.checks == 6
+    assert runner.checks == 9
     assert gates[0].verdict == "inconclusive"  # no snapshot, and the policy is lenient about that
 
 

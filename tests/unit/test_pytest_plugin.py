@@ -91,6 +91,8 @@ def test_settings_of_the_policy_are_the_default(project):
     rule = '\n[[tool.scrubbing.gate.rules]]\nhypothesis = "claims.py::two_tests"\nreferences = 60\nbeats = []\n'
     (project / "pyproject.toml").write_text(before + rule)
     (project / "test_rule.py").write_text('def test_two(scrub):\n    scrub("claims.py::two_tests")\n')
+    loosened = run(project, "test_rule.py")
+    accepted = run(project, "test_rule.py", "--scrub-update", "this hypothesis is known to lose to the constant")
     lenient = run(project, "test_rule.py")
     (project / "test_rule.py").write_text(
         'def test_two(scrub):\n    scrub("claims.py::two_tests", beats=["constant"])\n'
@@ -98,6 +100,8 @@ def test_settings_of_the_policy_are_the_default(project):
     strict = run(project, "test_rule.py")
     (project / "test_rule.py").unlink()
     (project / "pyproject.toml").write_text(before)
+    assert "beats was constant, and is nothing" in loosened.stdout, loosened.stdout
+    assert "1 skipped" in accepted.stdout, accepted.stdout
     assert "1 passed" in lenient.stdout, lenient.stdout
     assert "1 failed" in strict.stdout
 
