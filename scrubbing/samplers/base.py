@@ -135,7 +135,7 @@ class Among(Sampler):
         for i in range(len(rows)):
             held = asked.one(i)
             if (held.row, held.position) not in known:
-                allowed = order[self.allowed(held)[order]]
+                allowed = order[self._checked(held)[order]]
                 size = len(allowed)
                 if asked.exclude_self and asked.source is asked.data:
                     allowed = allowed[allowed != held.row]
@@ -145,6 +145,14 @@ class Among(Sampler):
                 self.nothing(asked, i)
             rows[i] = allowed[int(u[i] * len(allowed))]
         return Drawn(rows, agreed=agreed)
+
+    def _checked(self, held: Held) -> NDArray[np.bool_]:
+        allowed = np.asarray(self.allowed(held))
+        if allowed.shape != (len(held.data),) or allowed.dtype.kind != "b":
+            problem = f"allowed(held) gave {allowed.dtype} of shape {list(allowed.shape)}."
+            remedy = f"Return one boolean per input to draw from: [{len(held.data)}]."
+            fail(IllegalHypothesis, "SCR-SAMPLER", problem, remedy, str(self))
+        return allowed
 
     def wanted(self, held: Held) -> str:
         """Words between "no input" and the held input as text, where nothing is allowed."""
