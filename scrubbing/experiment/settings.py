@@ -28,6 +28,7 @@ MOST_REFERENCES = 4096
 """Inputs that are explained where nobody says how many; a dataset with fewer is explained whole."""
 
 T = TypeVar("T")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,7 @@ RENAMED = {"further": "extra_baselines", "zero": "zero_baseline"}
 """Settings as they were called in version 0.1."""
 
 
-def takes_settings(function: Callable[..., T]) -> Callable[..., T]:
+def takes_settings(function: Function) -> Function:
     """Let `help()` and completion at runtime see the fields of `Settings` where a function takes `**changed`."""
     signature = inspect.signature(function)
     own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
