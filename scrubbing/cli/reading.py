@@ -106,10 +106,11 @@ def power(
 
     _, inputs = _with_inputs(record)
     if after is not None:
-        sd = paired(losses_of(inputs), losses_of(_with_inputs(after)[1])).change.sd
+        found = paired(losses_of(inputs), losses_of(_with_inputs(after)[1])).change
     else:
-        sd = mean_loss(losses_of(inputs)).sd
-    console().print(planning(sd, len(inputs), change, margin, wanted, alpha, paired=after is not None))
+        found = mean_loss(losses_of(inputs))
+    told = planning(found.sd, len(inputs), change, margin, wanted, alpha, after is not None, found.reach)
+    console().print(told)
 
 
 @app.command()

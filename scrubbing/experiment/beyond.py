@@ -46,7 +46,13 @@ def recalibrated(
 
 
 def worth(
-    series: Series, losses: Sequence[Any], scrubbed: Floats, weights: Floats, clusters: NDArray[Any] | None, seed: int
+    series: Series,
+    losses: Sequence[Any],
+    scrubbed: Floats,
+    weights: Floats,
+    clusters: NDArray[Any] | None,
+    seed: int,
+    bound: float | None = None,
 ) -> Equivalent:
     """The amount of training at which the model itself had the scrubbed loss, in words too.
 
@@ -57,9 +63,10 @@ def worth(
         weights: of the references, `[n]`.
         clusters: family of each reference, `[n]`.
         seed: of the bootstrap.
+        bound: the largest loss on a reference that was not drawn.
     """
     amounts = series.amounts
-    amount, beyond = equivalent(amounts, losses, scrubbed, weights, seed, clusters)
+    amount, beyond = equivalent(amounts, losses, scrubbed, weights, seed, clusters, bound)
     told = f"worse than {series.what} at {amounts[0]:g} {series.unit}, the first of the series"
     if beyond == "more":
         told = f"better than {series.what} at {amounts[-1]:g} {series.unit}, the last of the series"

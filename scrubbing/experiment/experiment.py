@@ -36,7 +36,7 @@ from scrubbing.records.files import alone, folder
 from scrubbing.records.schema import Choices, ClaimCost, Equivalent, Number
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Mode
 from scrubbing.sampling.frames import DrawCounts
-from scrubbing.stats.intervals import Bootstrap
+from scrubbing.stats.intervals import Bootstrap, ceilings
 
 Ablation = Literal["mean", "zero", "noise"]
 
@@ -251,8 +251,8 @@ class Experiment:
             compiled = self.engine.compile(hypothesis, mode)
             losses = self._measure(compiled, reference, self.draws, f"only {path}").losses()[MAIN]
             columns = {"cost": losses - result.losses["model"][:, None]}
-            nats = Bootstrap(columns, self.seed, weights=result.weights, clusters=result.clusters).mean("cost")
-            found.append(ClaimCost(path=path, what=what, nats=Number.of(nats)))
+            cost = Bootstrap(columns, weights=result.weights, clusters=result.clusters, ceiling=result.bound)
+            found.append(ClaimCost(path=path, what=what, nats=Number.of(cost.mean("cost"))))
         return found
 
     def _rows(self, data: Dataset) -> NDArray[np.int64]:
@@ -304,7 +304,8 @@ class Experiment:
         if key not in self._points:  # once for all hypotheses on these references
             self._points[key] = self._series(series, reference)
         scrubbed, weights = losses["scrubbed"][MAIN], reference.weights()[MAIN]
-        return worth(series, self._points[key], scrubbed, weights, clusters, self.seed)
+        bound = ceilings({"null": losses["null"][MAIN]})["null"]
+        return worth(series, self._points[key], scrubbed, weights, clusters, self.seed, bound)
 
     def _series(self, series: Series, reference: Reference) -> list[Any]:
         """The losses of each point of a series: one number, or one per reference."""

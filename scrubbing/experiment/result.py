@@ -29,7 +29,7 @@ from scrubbing.records.schema import (
     VariableNode,
 )
 from scrubbing.records.summary import summarise
-from scrubbing.stats.intervals import Bootstrap, Estimate, per_input
+from scrubbing.stats.intervals import METHOD, Bootstrap, Estimate, ceilings, per_input
 
 if TYPE_CHECKING:
     import pandas
@@ -102,19 +102,22 @@ class Result:
         """Share of counted positions whose most likely prediction differs from the model's, `[n, draws]`."""
         return self.measured["changed"]
 
-    def _bootstrap(self, columns: Mapping[str, Floats], weights: Floats, here: Any = slice(None)) -> Bootstrap:
-        clusters = None if self.clusters is None else self.clusters[here]
-        return Bootstrap(columns, seed=self.choices.seed, weights=weights, clusters=clusters)
+    @property
+    def bound(self) -> float:
+        """The largest loss that a draw of the null reached, with which intervals reckon on one further reference."""
+        return ceilings({"null": self.losses["null"]})["null"]
 
     @cached_property
     def bootstrap(self) -> Bootstrap:
-        """All losses, resampled together."""
-        return self._bootstrap(self.losses, self.weights)
+        """Means of all losses, and functions of them."""
+        return Bootstrap(self.losses, weights=self.weights, clusters=self.clusters)
 
     @cached_property
     def predictions(self) -> Bootstrap:
-        """Accuracy, KL and changed predictions, resampled together."""
-        return self._bootstrap({"accuracy": self.correct, "kl": self.kl, "changed": self.changed}, self.counted)
+        """Means of accuracy, KL and changed predictions."""
+        columns = {"accuracy": self.correct, "kl": self.kl, "changed": self.changed}
+        ceiling = {"accuracy": 1.0, "kl": self.bound, "changed": 1.0}
+        return Bootstrap(columns, weights=self.counted, clusters=self.clusters, ceiling=ceiling)
 
     def loss(self, name: str = "scrubbed") -> Estimate:
         """Mean loss of `scrubbed`, `model` or a baseline, in nats per counted position (per input, of a classifier).
@@ -137,7 +140,8 @@ class Result:
 
     def record(self) -> RunRecord:
         """Everything but the values per input, ready to be stored or shown."""
-        found = summarise(self.inputs(), self.meanings, self.choices.seed)
+        inputs = self.inputs()
+        found = summarise(inputs, self.meanings, self.choices.seed)
         stored = _stored(self.hypothesis)
         return RunRecord(
             **found,
@@ -146,7 +150,7 @@ class Result:
             scope=None if self.hypothesis.scope is None else str(self.hypothesis.scope),
             tree=self.tree,
             stored=stored,
-            choices=self.choices,
+            choices=self.choices.model_copy(update={"interval": METHOD, "bound": inputs.bound}),
             zero=self.zero,
             claims=list(self.claims),
             notes=notes(found, self.claims, self.exchanged),
@@ -180,7 +184,7 @@ class Result:
             columns |= {f"{SLICE}{name}.{LOSS}{loss}": per_input(values) for loss, values in losses.items()}
         if self.clusters is not None:
             columns["cluster"] = self.clusters
-        return Inputs(columns)
+        return Inputs(columns, self.bound)
 
     def _check_name(self, name: str) -> None:
         if name not in self.losses:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import numpy as np
 
 from scrubbing.errors import NoFraction
 from scrubbing.gate.policy import Rule
 from scrubbing.gate.snapshots import Snapshot
+from scrubbing.metrics.recovered import recovered
 from scrubbing.records.identity import differences
 from scrubbing.records.inputs import LOSS, Inputs
 from scrubbing.records.schema import RunRecord
 from scrubbing.stats.critical import Critical
-from scrubbing.stats.influence import Influence, Losses, recovered
+from scrubbing.stats.influence import Influence, Losses
 from scrubbing.stats.paired import Comparison, compare
+from scrubbing.stats.rare import FEW, effective_number
 from scrubbing.stats.verdict import Verdict, at_least, at_most
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
 """Exit codes of the command; 2 is for what cannot be judged at all."""
+_LEAST = 0.001
+"""Nats below which a loss is the same: other batches differ in the last digits."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def judge(
 
 def losses_of(inputs: Inputs) -> Losses:
     """The losses of a run as the comparison takes them."""
-    return Losses(inputs["id"], inputs.names(LOSS), inputs["weight"], inputs.clusters)
+    return Losses(inputs["id"], inputs.names(LOSS), inputs["weight"], inputs.clusters, inputs.ceiling())
 
 
 def compared(inputs: Inputs, snapshot: Snapshot) -> Comparison:
@@ -130,12 +136,16 @@ def _change(
         return Check(what, missing, text)
     comparison = compare(losses_of(snapshot.inputs), losses)
     verdict = at_most(comparison.change, rule.margin, alpha, critical)
-    before = comparison.before.estimate
+    changes = comparison.change.values + comparison.change.estimate
+    same = _same(record, snapshot.record) and bool(np.abs(changes).max() < _LEAST)
+    if same:
+        verdict = replace(verdict, outcome="pass", low=None, high=None)
     text = (
-        f"Scrubbed loss {before:.3f} -> {comparison.after.estimate:.3f}, change {_bounds(verdict, '+.3f')} nats, "
-        f"margin {rule.margin:g}, on {verdict.n:,} common references"
+        f"Scrubbed loss {comparison.before.estimate:.3f} -> {comparison.after.estimate:.3f}, "
+        f"change {_bounds(verdict, '+.3f')} nats, margin {rule.margin:g}, on {verdict.n:,} common references"
     )
-    return _check(what, verdict, text)
+    text += "; weights, features and draws are the snapshot's" if same else ""
+    return _check(what, verdict, text, comparison.change)
 
 
 def _floor(rule: Rule, record: RunRecord, losses: Losses, alpha: float, critical: Critical) -> Check:
@@ -144,16 +154,18 @@ def _floor(rule: Rule, record: RunRecord, losses: Losses, alpha: float, critical
     try:
         found = recovered(losses, baseline)
     except NoFraction:
-        text = f"Model and {baseline} cannot be told apart, so there is no fraction to hold to {rule.floor:g}."
+        text = f"The model is not better than {baseline}, so there is no fraction to hold to {rule.floor:g}."
         return Check("floor", "inconclusive", text)
     verdict = at_least(found, rule.floor, alpha, critical)
-    return _check("floor", verdict, f"Recovered {_bounds(verdict, '.3f')} of {baseline}, floor {rule.floor:g}")
+    text = f"Recovered {_bounds(verdict, '.3f')} of {baseline}, floor {rule.floor:g}"
+    return _check("floor", verdict, text, _difference(losses, "scrubbed", "model"))
 
 
 def _beats(name: str, losses: Losses, alpha: float, critical: Critical) -> Check:
     excess = _difference(losses, "scrubbed", name)
     verdict = at_most(excess, 0.0, alpha, critical)
-    return _check(f"beats {name}", verdict, f"Scrubbed minus {name} {_bounds(verdict, '+.3f')} nats")
+    text = f"Scrubbed minus {name} {_bounds(verdict, '+.3f')} nats"
+    return _check(f"beats {name}", verdict, text, _difference(losses, "scrubbed", "model"))
 
 
 def _difference(losses: Losses, name: str, other: str) -> Influence:
@@ -171,9 +183,22 @@ def _bounds(verdict: Verdict, form: str) -> str:
     return f"{told(verdict.estimate)} [{told(verdict.low)}, {told(verdict.high)}]"
 
 
-def _check(what: str, verdict: Verdict, text: str) -> Check:
+def _same(record: RunRecord, before: RunRecord) -> bool:
+    """Whether all that decides a loss is as it was, so that inputs which were not drawn lose what they lost."""
+
+    def of(one: RunRecord) -> tuple[object, ...]:
+        return one.provenance.model_fingerprint, one.choices.draws, [(v.name, v.digest) for v in one.variables]
+
+    return of(record) == of(before)
+
+
+def _check(what: str, verdict: Verdict, text: str, lost: Influence) -> Check:
+    """With the reason where it is inconclusive; `lost` is the mean whose few large values may be that reason."""
     if verdict.outcome == "inconclusive":
         text += f"; {verdict.reason}"
+        large = lost.values + lost.estimate
+        if (carrying := effective_number(np.where(np.abs(large) < _LEAST, 0.0, large))) < FEW:
+            text += f", and it rests on about {carrying:.1f} of {lost.n:,} references"
         text += f", about {verdict.needed:,} references would settle it" if verdict.needed is not None else ""
     return Check(what, verdict.outcome, text + ".", verdict.needed)
 

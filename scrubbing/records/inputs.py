@@ -30,6 +30,9 @@ class Inputs:
     """
 
     columns: Mapping[str, NDArray[Any]]
+    bound: float | None = None
+    """The largest loss that a draw of the null reached, where draws were known: what an input that was not drawn is
+    reckoned to lose at most. Kept in the record (`Choices.bound`)."""
 
     def __len__(self) -> int:
         return len(self.columns["id"])
@@ -47,7 +50,12 @@ class Inputs:
 
     def rows(self, chosen: NDArray[np.int64]) -> Inputs:
         """These rows, in this order."""
-        return Inputs({name: values[chosen] for name, values in self.columns.items()})
+        return Inputs({name: values[chosen] for name, values in self.columns.items()}, self.bound)
+
+    def ceiling(self) -> float | None:
+        """The bound; where it is not known, the largest mean over draws. None without a null."""
+        null = self.columns.get(f"{LOSS}null")
+        return self.bound if self.bound is not None or null is None else float(null.max(initial=0.0))
 
     def names(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Columns whose name starts with a prefix, by the rest of the name."""

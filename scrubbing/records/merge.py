@@ -12,6 +12,7 @@ from scrubbing.records.inputs import Inputs
 from scrubbing.records.notes import notes
 from scrubbing.records.schema import ClaimCounts, RunRecord
 from scrubbing.records.summary import summarise
+from scrubbing.stats.intervals import METHOD
 
 
 def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]:
@@ -26,7 +27,8 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
     faults = list(_faults(parts))
     if faults:
         raise UsageError(faults)
-    inputs = Inputs({name: np.concatenate([part[name] for _, part in parts]) for name in parts[0][1].columns})
+    columns = {name: np.concatenate([part[name] for _, part in parts]) for name in parts[0][1].columns}
+    inputs = Inputs(columns, max((part.bound for _, part in parts if part.bound is not None), default=None))
     inputs = inputs.rows(np.argsort(inputs["id"], kind="stable"))
     meanings = {one.baseline: one.meaning for one in first.recovered}
     found = summarise(inputs, meanings, first.choices.seed)
@@ -35,7 +37,9 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
     more = {
         "claims": claims,
         "notes": notes(found, claims, exchanged),
-        "choices": first.choices.model_copy(update={"references": len(inputs)}),
+        "choices": first.choices.model_copy(
+            update={"references": len(inputs), "bound": inputs.bound, "interval": METHOD}
+        ),
         "provenance": first.provenance.model_copy(
             update={
                 "seconds": round(sum(record.provenance.seconds for record, _ in parts), 3),

@@ -163,6 +163,23 @@ class Cancellation(_Strict):
     """Of the losses of model and scrubbed model over inputs; None where one does not vary."""
 
 
+class Carried(_Strict):
+    """On how few references the rise of the loss rests, and how often a rise may happen that was hardly seen.
+
+    A reference stands for its cluster where there are clusters.
+    """
+
+    effective: float
+    """References that would carry the rise if all carried the same (`scrubbing.stats.rare`)."""
+    references: int
+    raised: int
+    """References on which scrubbing costs more than `threshold`."""
+    at_most: float
+    """Upper bound, of level 95 %, on the share of all inputs of which that is so: about 3/n where it was of none."""
+    threshold: float
+    """A tenth of the distance between the mean losses of model and null; in the unit of the loss."""
+
+
 class Recalibrated(_Strict):
     """The scrubbed model after the best affine recalibration of its logits, on references not used to fit it.
 
@@ -273,6 +290,10 @@ class Choices(_Strict):
     clusters: str | None = None
     """Feature whose equal values make references one unit; None: every reference is one."""
     interval: str = "percentile bootstrap over references, 95 %"
+    """How intervals were made."""
+    bound: float | None = None
+    """Loss that intervals reckon with on one further reference: the largest that any draw of the null reached. None in
+    older records, whose intervals reckon with none."""
     numerics: int = 1
     """Version of draws and evaluation; records of different ones are not compared input by input."""
 
@@ -337,6 +358,8 @@ class RunRecord(_Strict):
     nodes: list[ModelNode] = []
     size: Size | None = None
     cancellation: Cancellation | None = None
+    carried: Carried | None = None
+    """None in older records, and where the model is no better than the null."""
     recalibrated: Recalibrated | None = None
     equivalent: Equivalent | None = None
     inputs: PerInput | None = None

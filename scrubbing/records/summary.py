@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scrubbing.errors import NoFraction
 from scrubbing.metrics.recovered import loss_recovered
 from scrubbing.records.inputs import LOSS, SLICE, STRATUM, Inputs
-from scrubbing.records.schema import Cancellation, Number, Recovered, Slice, Stratum
+from scrubbing.records.schema import Cancellation, Carried, Number, Recovered, Slice, Stratum
 from scrubbing.stats.intervals import Bootstrap
+from scrubbing.stats.rare import effective_number, share_at_most
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +26,8 @@ def summarise(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> dict[st
         meanings: every baseline in words.
         seed: of the bootstrap.
     """
-    predictions = _bootstrap(inputs, {name: inputs[name] for name in ("right", "kl", "changed")}, "counted", seed)
+    known = {"right": 1.0, "changed": 1.0, "kl": inputs.ceiling() or 0.0}
+    predictions = _bootstrap(inputs, {name: inputs[name] for name in known}, "counted", seed, known)
     whole = _bootstrap(inputs, inputs.names(LOSS), "weight", seed)
     return {
         "losses": {name: Number.of(whole.mean(name)) for name in whole.columns},
@@ -37,11 +39,32 @@ def summarise(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> dict[st
         "slices": list(_slices(inputs, meanings, seed)),
         "counted": int(inputs["counted"].sum()),
         "cancellation": _cancellation(inputs, seed),
+        "carried": _carried(inputs, seed),
     }
 
 
-def _bootstrap(inputs: Inputs, columns: Mapping[str, Floats], weight: str, seed: int) -> Bootstrap:
-    return Bootstrap(columns, seed=seed, weights=inputs[weight], clusters=inputs.clusters)
+def _bootstrap(inputs: Inputs, columns: Mapping[str, Floats], weight: str, seed: int, ceiling: Any = None) -> Bootstrap:
+    ceiling = inputs.ceiling() if ceiling is None else ceiling
+    return Bootstrap(columns, seed=seed, weights=inputs[weight], clusters=inputs.clusters, ceiling=ceiling)
+
+
+def _carried(inputs: Inputs, seed: int) -> Carried | None:
+    if f"{LOSS}null" not in inputs:
+        return None
+    columns = {name: inputs[f"{LOSS}{name}"] - inputs[f"{LOSS}model"] for name in ("scrubbed", "null")}
+    rise = _bootstrap(inputs, columns, "weight", seed)
+    threshold = 0.1 * rise.value("null")
+    if threshold <= 0:
+        return None
+    sums, weights = rise.sums("scrubbed"), rise.sums()
+    raised, n = int((sums > threshold * weights).sum()), int((weights > 0).sum())
+    return Carried(
+        effective=effective_number(sums),
+        references=n,
+        raised=raised,
+        at_most=share_at_most(raised, n),
+        threshold=threshold,
+    )
 
 
 def _recovered(losses: Bootstrap, baseline: str, meanings: Mapping[str, str]) -> Recovered:
@@ -58,7 +81,7 @@ def _slices(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> list[Slic
     found: list[Slice] = []
     for name in (name.removesuffix(".weight") for name in weights):
         before = f"{SLICE}{name}"
-        whole = _bootstrap(inputs, inputs.names(f"{before}.{LOSS}"), f"{before}.weight", seed)
+        whole = _bootstrap(inputs, inputs.names(f"{before}.{LOSS}"), f"{before}.weight", seed, {})
         found.append(
             Slice(
                 name=name,
@@ -78,14 +101,13 @@ def _strata(inputs: Inputs, name: str, values: NDArray[Any], seed: int) -> list[
             continue
         losses = {one: here[f"{LOSS}{one}"] for one in ("scrubbed", "model")}
         part = _bootstrap(here, losses, "weight", seed)
-        right = _bootstrap(here, {"accuracy": here["right"]}, "counted", seed)
         found.append(
             Stratum(
                 name=stratum_name(name, value),
                 n=len(here),
-                model=part.mean("model").value,
+                model=part.value("model"),
                 scrubbed=Number.of(part.mean("scrubbed")),
-                accuracy=right.mean("accuracy").value,
+                accuracy=float(np.average(here["right"], weights=here["counted"])),
             )
         )
     return found

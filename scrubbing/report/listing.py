@@ -8,11 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from scrubbing.metrics.recovered import recovered
 from scrubbing.records.inputs import LOSS, Inputs
 from scrubbing.records.schema import RunRecord
 from scrubbing.report.words import worse
 from scrubbing.stats.critical import fixed_size
-from scrubbing.stats.influence import Influence, Losses, mean_loss, recovered
+from scrubbing.stats.influence import Influence, Losses, mean_loss
 from scrubbing.stats.paired import compare
 from scrubbing.stats.power import references_needed, smallest_change
 
@@ -47,7 +48,7 @@ def comparison(before: tuple[RunRecord, Inputs], after: tuple[RunRecord, Inputs]
     """Losses and fractions of two runs on the inputs they share, and their paired differences."""
     both = before[1].names(LOSS).keys() & after[1].names(LOSS).keys()
     names = [name for name in ("model", "scrubbed", "null") if name in both]
-    old, new = (Losses(i["id"], i.names(LOSS), i["weight"], i.clusters) for _, i in (before, after))
+    old, new = (Losses(i["id"], i.names(LOSS), i["weight"], i.clusters, i.ceiling()) for _, i in (before, after))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(before[0].hypothesis)
     for name in ("before", "after", f"change [{100 * (1 - 2 * alpha):g} %]"):
@@ -70,7 +71,7 @@ def _cells(before: Influence, after: Influence, change: Influence, alpha: float)
 
 
 def planning(
-    sd: float, n: int, change: float | None, margin: float, wanted: float, alpha: float, paired: bool
+    sd: float, n: int, change: float | None, margin: float, wanted: float, alpha: float, paired: bool, reach: float
 ) -> RenderableType:
     """References needed for a change, or for several."""
     changes = [change] if change is not None else [margin + share * sd for share in _SHARES if sd > 0]
@@ -78,8 +79,8 @@ def planning(
     for name in ("change (nats)", "references needed"):
         table.add_column(name, justify="right")
     for one in changes:
-        table.add_row(f"{one:+.3f}", f"{references_needed(sd, one, margin, wanted, alpha):,}")
-    least = smallest_change(n, sd, margin, wanted, alpha)
+        table.add_row(f"{one:+.3f}", f"{references_needed(sd, one, margin, wanted, alpha, reach=reach):,}")
+    least = smallest_change(n, sd, margin, wanted, alpha, reach=reach)
     how = "of the paired difference" if paired else "of the loss of one run: a paired difference usually varies less"
     told = (
         f"sd {sd:.3f} nats per reference ({how}); margin {margin:g}, power {wanted:g}, alpha {alpha:g}. "

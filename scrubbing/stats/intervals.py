@@ -1,4 +1,4 @@
-"""Means over inputs and functions of them, with standard errors and bootstrap intervals.
+"""Means over inputs and functions of them, with standard errors and intervals.
 
 The unit is the reference input. Draws of one input are not independent, so they are averaged first; treating them as
 independent made nominal 95 % intervals cover 57 % in a simulation.
@@ -13,14 +13,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-RESAMPLES = 1000
+from scrubbing.stats.bounds import Influence
+from scrubbing.stats.critical import fixed_size
+
+Floats = NDArray[np.float64]
+Statistic = Callable[[Mapping[str, Any]], Any]
+"""From the means of the columns, by name, to a number."""
+
 LEVEL = 0.95
+METHOD = (
+    "95 %: empirical likelihood with one further reference, whose loss is the largest that the null reached; "
+    "level by the Bayesian bootstrap (Gaffke 2005)"
+)
+"""The method in words, for records."""
+SEEN = ("null", "constant")
+"""Columns that have shown the largest values they have: the one defines the bound of the others, the other takes one
+value per label."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its standard error and interval; these are None below two inputs, and where some resample has no
-    value, as a ratio whose denominator is zero on the inputs resampled.
+    """A number with its standard error and interval.
+
+    There is none below two inputs, where nothing varies or could vary, and of a ratio whose denominator may be zero.
     """
 
     value: float
@@ -33,43 +48,57 @@ class Estimate:
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             return f"{self.value:.3f}"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        digits = next((d for d in range(3, 12) if f"{self.low:.{d}f}" != f"{self.high:.{d}f}"), 12)
+        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
     def __float__(self) -> float:
         return self.value
 
 
-def per_input(values: ArrayLike) -> NDArray[np.float64]:
+def per_input(values: ArrayLike) -> Floats:
     """Average over draws: `[n]` or `[n, draws]` to `[n]`."""
     array = np.asarray(values, dtype=np.float64)
     return array if array.ndim == 1 else array.mean(axis=1)
 
 
-def aggregated(values: NDArray[np.float64], clusters: NDArray[Any] | None) -> NDArray[np.float64]:
-    """Sums over clusters, scaled to have the mean of the values; the values themselves without clusters."""
-    if clusters is None:
-        return values
-    _, of = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(of, values).astype(np.float64)
-    return sums * (len(sums) / len(values))
+def ceilings(columns: Mapping[str, ArrayLike], given: float | Mapping[str, float] | None = None) -> dict[str, float]:
+    """The largest value that each column is reckoned to have on an input that was not drawn.
 
-
-class Bootstrap:
-    """Means of several columns over the same inputs, resampled together.
-
-    Ratios of means are resampled as ratios: numerator and denominator share the resampled inputs. Intervals are
-    percentile intervals: BCa returns NaN exactly at a perfect score, where scrubbed and model losses are equal. Source:
-    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; resampling by `scipy.stats.bootstrap`.
+    It is the number given, or else the largest of the column `null`, the model's output exchanged for that of any
+    other input, since scrubbing exchanges no more than that. A column that has gone beyond is reckoned to go as far
+    beyond once more; where neither is known, to twice the largest value seen. Source: ours.
 
     Args:
         columns: name to values, `[n]` or `[n, draws]`.
-        seed: of the resampling.
+        given: one number for all columns, or one for some of them by name.
+    """
+    largest = {name: float(np.max(np.abs(np.asarray(values)), initial=0.0)) for name, values in columns.items()}
+    known = given if isinstance(given, Mapping) else {}
+    usual = given if isinstance(given, (int, float)) else largest.get("null", 0.0)
+    found: dict[str, float] = {}
+    for name, seen in largest.items():
+        known_to = known.get(name, seen if name in SEEN else usual)
+        found[name] = max(known_to, 2 * seen - known_to)
+    return found
+
+
+class Bootstrap:
+    """Means of several columns over the same inputs, and functions of them.
+
+    Intervals are those of the Bayesian bootstrap (Rubin 1981) with one further unit, computed instead of simulated
+    (`scrubbing.stats.bounds.tilt`). The further unit is one that was not drawn. On it, a column has the smallest or the
+    largest value that it may have: 0 (minus the largest, where a column has negative values) and its ceiling. In a
+    function of several columns only `scrubbed`, if it is among them, goes so far, and the others as far as was seen.
+
+    Args:
+        columns: name to values, `[n]` or `[n, draws]`.
+        seed: has no effect, since nothing is drawn.
         level: of the intervals.
-        weights: of the inputs, `[n]`; means are then sum(w x) / sum(w), numerator and denominator resampled together,
-            with the standard error of a ratio estimator (Cochran, "Sampling Techniques" (1977), section 2.11).
-        clusters: what makes the losses of some inputs alike, such as their template or document, `[n]`. Clusters are
-            then resampled whole, and `n` is their number. Source: Davison and Hinkley, "Bootstrap Methods and their
-            Application" (1997), section 3.8.
+        weights: of the inputs, `[n]`; means are then sum(w x) / sum(w). The further unit has the weight that units have
+            on average if each counts by its weight, sum(w^2) / sum(w).
+        clusters: what makes the losses of some inputs alike, such as their template or document, `[n]`. A cluster is
+            then one unit, and `n` is their number.
+        ceiling: the largest value of all columns, or of some by name; see `ceilings`.
     """
 
     def __init__(
@@ -77,61 +106,82 @@ class Bootstrap:
         columns: Mapping[str, ArrayLike],
         seed: int = 0,
         level: float = LEVEL,
-        weights: NDArray[np.float64] | None = None,
+        weights: Floats | None = None,
         clusters: NDArray[Any] | None = None,
+        ceiling: float | Mapping[str, float] | None = None,
     ) -> None:
         self.columns = {name: per_input(values) for name, values in columns.items()}
         self.level = level
-        self.seed = seed
-        inputs = len(next(iter(self.columns.values())))
-        self.weights = np.ones(inputs) if weights is None else weights / weights.mean()
+        self.ceilings = ceilings(columns, ceiling)
+        self.inputs = len(next(iter(self.columns.values())))
+        weights = np.ones(self.inputs) if weights is None else np.asarray(weights, dtype=np.float64)
+        self.weights = weights / weights.mean()
         self.clusters = clusters
-        self.n = inputs if clusters is None else len(np.unique(clusters))
-        self._resampled: dict[str, NDArray[np.float64]] | None = None
+        sums = [_summed(self.weights * column, clusters) for column in (*self.columns.values(), np.ones(self.inputs))]
+        self._table = np.stack(sums, axis=1)
+        self.n = len(self._table)
 
     def mean(self, name: str) -> Estimate:
-        """Mean of one column; its standard error is the usual one, its interval the bootstrap's."""
-        column = self.columns[name]
-        residual = aggregated(self.weights * (column - np.mean(self.weights * column)), self.clusters)
-        se = float(residual.std(ddof=1) / np.sqrt(self.n)) if self.n > 1 else None
-        return self._estimate(lambda means: means[name], se)
+        """Mean of one column."""
+        return self.estimate(self.influence(lambda means: means[name], {name}))
 
-    def of(self, statistic: Callable[[Mapping[str, Any]], Any]) -> Estimate:
+    def of(self, statistic: Statistic) -> Estimate:
         """A function of the column means, such as a ratio of differences."""
-        return self._estimate(statistic, None)
+        return self.estimate(self.influence(statistic))
 
-    def _estimate(self, statistic: Callable[[Mapping[str, Any]], Any], se: float | None) -> Estimate:
-        value = float(statistic({name: float(np.mean(self.weights * c)) for name, c in self.columns.items()}))
-        if self.n < 2:
-            return Estimate(value, None, None, None, self.n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            drawn = np.asarray(statistic(self._means()), dtype=np.float64)
-        if not np.isfinite(drawn).all():
-            return Estimate(value, se, None, None, self.n)
-        if drawn.ndim == 0:
-            drawn = np.full(RESAMPLES, float(drawn))
-        tail = (1 - self.level) / 2
-        low, high = np.quantile(drawn, [tail, 1 - tail])
-        return Estimate(value, float(drawn.std(ddof=1)) if se is None else se, float(low), float(high), self.n)
+    def value(self, name: str) -> float:
+        """Mean of one column, without an interval."""
+        return float(np.mean(self.weights * self.columns[name]))
 
-    def _means(self) -> Mapping[str, NDArray[np.float64]]:
-        if self._resampled is None:
-            from scipy import stats
+    def sums(self, name: str | None = None) -> Floats:
+        """Weight times value of each unit, summed over its inputs and scaled to have the mean of the column, `[n]`; of
+        the weights themselves without a name.
+        """
+        return self._table[:, -1 if name is None else list(self.columns).index(name)]
 
-            sums = [aggregated(self.weights * column, self.clusters) for column in self.columns.values()]
-            table, weights = np.stack(sums), aggregated(self.weights, self.clusters)
+    def estimate(self, found: Influence) -> Estimate:
+        """With its standard error and interval."""
+        low, high = found.bounds(fixed_size, (1 - self.level) / 2)
+        se = found.se if self.n > 1 and np.isfinite(found.se) else None
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            return Estimate(found.estimate, se, None, None, self.n)
+        return Estimate(found.estimate, se, low, high, self.n)
 
-            def means(chosen: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
-                return table[:, chosen].mean(axis=axis) / weights[chosen].mean(axis=axis)
+    def influence(self, statistic: Statistic, asked: set[str] | None = None) -> Influence:
+        """A function of the means, with what bounds and comparisons need.
 
-            result = stats.bootstrap(
-                (np.arange(self.n),),
-                means,
-                n_resamples=RESAMPLES,
-                batch=max(1, 2_000_000 // self.n),
-                vectorized=True,
-                method="percentile",
-                rng=np.random.default_rng(self.seed),
-            )
-            self._resampled = dict(zip(self.columns, result.bootstrap_distribution, strict=True))
-        return self._resampled
+        Args:
+            statistic: of the means.
+            asked: columns that go to their ceiling on the further unit; `scrubbed`, or all where it is not among them.
+        """
+        if asked is None:
+            asked = {"scrubbed"} if "scrubbed" in self.columns else set(self.columns)
+        names = list(self.columns)
+        limits = np.array([self._limits(name, name in asked) for name in names])
+        weight = float(np.sum(self._table[:, -1] ** 2) / np.sum(self._table[:, -1]))
+        low, high = (np.append(weight * limits[:, i], weight) for i in (0, 1))
+        even = np.ptp(self._table[:, -1]) == 0
+        table = self._table[:, :-1] if even else self._table
+        k = table.shape[1]
+
+        def function(means: Floats) -> float:
+            whole = 1.0 if even else means[-1]
+            return statistic({name: mean / whole for name, mean in zip(names, means, strict=False)})
+
+        return Influence(function, table, low[:k], high[:k], self.inputs)
+
+    def _limits(self, name: str, asked: bool) -> tuple[float, float]:
+        """The smallest and the largest value on a further unit."""
+        lowest, highest = float(self.columns[name].min()), float(self.columns[name].max())
+        if not asked:
+            return lowest, highest
+        return 0.0 if lowest >= 0 else -self.ceilings[name], self.ceilings[name]
+
+
+def _summed(values: Floats, clusters: NDArray[Any] | None) -> Floats:
+    """Sums over clusters, scaled to have the mean of the values; the values themselves without clusters."""
+    if clusters is None:
+        return values
+    _, of = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(of, values).astype(np.float64)
+    return sums * (len(sums) / len(values))

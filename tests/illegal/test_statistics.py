@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from scrubbing import BadData, NoFraction, UsageError
-from scrubbing.stats.influence import Losses, recovered
+from scrubbing.metrics.recovered import recovered
+from scrubbing.stats.influence import Losses
 from scrubbing.stats.paired import compare
 from scrubbing.stats.power import references_needed, smallest_change
 

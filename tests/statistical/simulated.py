@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import stats
 
-from scrubbing.stats.influence import Influence, Losses, mean_loss, recovered
+from scrubbing.metrics.recovered import recovered
+from scrubbing.stats.influence import Influence, Losses, mean_loss
 from scrubbing.stats.paired import compare
 
 ALPHA = 0.05

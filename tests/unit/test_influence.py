@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from scrubbing.stats.critical import fixed_size
-from scrubbing.stats.influence import Influence, Losses, mean_loss, recovered
+from scrubbing.metrics.recovered import recovered
+from scrubbing.stats.influence import Influence, Losses, mean_loss
 from scrubbing.stats.intervals import Bootstrap
 from scrubbing.stats.paired import compare
 
