@@ -79,4 +79,4 @@ def recovered(losses: Losses | Bootstrap, baseline: str = "null") -> Influence:
         if name == baseline:
             remedy = "There is no loss to recover: choose another baseline, or report the losses themselves."
         fail(NoFraction, "SCR-FRACTION", problem, remedy, "loss recovered")
-    return means.influence(lambda m: fraction(m, baseline))
+    return means.influence(lambda m: fraction(m, baseline), list(dict.fromkeys(("model", "scrubbed", baseline))))

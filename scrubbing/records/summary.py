@@ -56,7 +56,7 @@ def _carried(inputs: Inputs, seed: int) -> Carried | None:
     threshold = 0.1 * rise.value("null")
     if threshold <= 0:
         return None
-    sums, weights = rise.sums("scrubbed"), rise.sums()
+    sums, weights = rise.sums("scrubbed"), rise.unit_weights
     raised, n = int((sums > threshold * weights).sum()), int((weights > 0).sum())
     return Carried(
         effective=effective_number(sums),

@@ -148,7 +148,7 @@ def tilt(values: Floats, further: float, z: float, times: float = 1.0) -> Floats
     all values, are as near to equal ones as weights with their mean can be: their product is the largest (empirical
     likelihood). And `a` is where that mean is passed with the probability that a standard normal number passes `z`, if
     weights are drawn uniformly from all that add up to 1 (the Bayesian bootstrap). That probability is computed, not
-    simulated. For values of 0 and 1 the bound is that of Clopper and Pearson, up to 4 % of its level, to the safe side.
+    simulated. For values of 0 and 1 the bound is that of Clopper and Pearson, up to 6 % of its level, to the safe side.
 
     Sources: Gaffke, "Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative
     variable" (2005), for the bound; Owen, "Empirical likelihood ratio confidence intervals for a single functional"

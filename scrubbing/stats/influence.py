@@ -71,4 +71,4 @@ class Losses:
 
 def mean_loss(losses: Losses, name: str = "scrubbed") -> Influence:
     """Mean of one column, sum(w x) / sum(w)."""
-    return losses.means.influence(lambda means: means[name], {name})
+    return losses.means.influence(lambda means: means[name], [name])

@@ -6,7 +6,7 @@ independent made nominal 95 % intervals cover 57 % in a simulation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,13 +117,13 @@ class Bootstrap:
         weights = np.ones(self.inputs) if weights is None else np.asarray(weights, dtype=np.float64)
         self.weights = weights / weights.mean()
         self.clusters = clusters
-        sums = [_summed(self.weights * column, clusters) for column in (*self.columns.values(), np.ones(self.inputs))]
-        self._table = np.stack(sums, axis=1)
-        self.n = len(self._table)
+        self._sums = {name: _summed(self.weights * column, clusters) for name, column in self.columns.items()}
+        self.unit_weights = _summed(self.weights, clusters)
+        self.n = len(self.unit_weights)
 
     def mean(self, name: str) -> Estimate:
         """Mean of one column."""
-        return self.estimate(self.influence(lambda means: means[name], {name}))
+        return self.estimate(self.influence(lambda means: means[name], [name]))
 
     def of(self, statistic: Statistic) -> Estimate:
         """A function of the column means, such as a ratio of differences."""
@@ -133,11 +133,9 @@ class Bootstrap:
         """Mean of one column, without an interval."""
         return float(np.mean(self.weights * self.columns[name]))
 
-    def sums(self, name: str | None = None) -> Floats:
-        """Weight times value of each unit, summed over its inputs and scaled to have the mean of the column, `[n]`; of
-        the weights themselves without a name.
-        """
-        return self._table[:, -1 if name is None else list(self.columns).index(name)]
+    def sums(self, name: str) -> Floats:
+        """Weight times value of each unit, summed over its inputs and scaled to have the mean of the column, `[n]`."""
+        return self._sums[name]
 
     def estimate(self, found: Influence) -> Estimate:
         """With its standard error and interval."""
@@ -147,28 +145,29 @@ class Bootstrap:
             return Estimate(found.estimate, se, None, None, self.n)
         return Estimate(found.estimate, se, low, high, self.n)
 
-    def influence(self, statistic: Statistic, asked: set[str] | None = None) -> Influence:
+    def influence(self, statistic: Statistic, names: Sequence[str] | None = None) -> Influence:
         """A function of the means, with what bounds and comparisons need.
 
         Args:
             statistic: of the means.
-            asked: columns that go to their ceiling on the further unit; `scrubbed`, or all where it is not among them.
+            names: of the columns that it is a function of; None for all.
         """
-        if asked is None:
-            asked = {"scrubbed"} if "scrubbed" in self.columns else set(self.columns)
-        names = list(self.columns)
-        limits = np.array([self._limits(name, name in asked) for name in names])
-        weight = float(np.sum(self._table[:, -1] ** 2) / np.sum(self._table[:, -1]))
-        low, high = (np.append(weight * limits[:, i], weight) for i in (0, 1))
-        even = np.ptp(self._table[:, -1]) == 0
-        table = self._table[:, :-1] if even else self._table
-        k = table.shape[1]
+        names = list(self.columns) if names is None else list(names)
+        limits = np.array([self._limits(name, name == "scrubbed" or "scrubbed" not in names) for name in names])
+        columns, weights = [self._sums[name] for name in names], self.unit_weights
+        if np.ptp(weights) == 0:
+            table, low, high = np.stack(columns, axis=1), *limits.T
+        else:
+            weight = float(weights @ weights / weights.sum())
+            table = np.stack([*columns, weights], axis=1)
+            low, high = (np.append(weight * limit, weight) for limit in limits.T)
+        k = len(names)
 
         def function(means: Floats) -> float:
-            whole = 1.0 if even else means[-1]
-            return statistic({name: mean / whole for name, mean in zip(names, means, strict=False)})
+            shown = means if len(means) == k else means[:k] / means[k]
+            return statistic(dict(zip(names, shown, strict=True)))
 
-        return Influence(function, table, low[:k], high[:k], self.inputs)
+        return Influence(function, table, low, high, self.inputs)
 
     def _limits(self, name: str, asked: bool) -> tuple[float, float]:
         """The smallest and the largest value on a further unit."""

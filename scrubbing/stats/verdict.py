@@ -14,6 +14,7 @@ from scrubbing.stats.influence import Influence
 
 ALPHA = 0.05
 _TOO_MANY = 2**40
+_ROUNDS, _CLOSE = 30, 0.01
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,24 @@ def at_least(x: Influence, limit: float, alpha: float = ALPHA, critical: Critica
 
 
 def _needed(x: Influence, limit: float, alpha: float, critical: Critical) -> int | None:
-    """Inputs at which the bound that faces the limit would reach it, if they are like those there are."""
-    if x.n < 2 or not np.isfinite(x.estimate):
+    """Inputs at which the bound that faces the limit would reach it, within 1 %, if they are like those there are."""
+    if x.n < 2 or not np.isfinite(x.estimate) or x.estimate == limit:
         return None
-
-    def settled(n: int) -> bool:
-        return facing.upper(critical, alpha, n) <= sign * limit
-
     sign = 1 if x.estimate <= limit else -1
-    facing = x if sign == 1 else -x
-    units = first(settled, x.n)
-    return None if units is None else int(np.ceil(units * x.inputs / x.n))
+    facing, distance = x if sign == 1 else -x, abs(limit - x.estimate)
+    units = float(first(lambda n: bool(np.isfinite(critical(n, alpha))), x.n) or _TOO_MANY)
+    power, before = 1.5, None  # distance^-2 where the spread decides, distance^-1 where the further unit does
+    for _ in range(_ROUNDS):
+        if not 1 < units < _TOO_MANY:
+            return None
+        missing = float(np.log((facing.upper(critical, alpha, int(np.ceil(units))) - facing.estimate) / distance))
+        if -_CLOSE < missing <= 0:
+            break
+        if before is not None and before[1] != missing:
+            power = float(np.clip(np.log(units / before[0]) / (before[1] - missing), 0.5, 2.5))
+        before = (units, missing)
+        units *= np.exp(power * (missing + _CLOSE / 2))
+    return int(np.ceil(np.ceil(units) * x.inputs / x.n))
 
 
 def first(holds: Callable[[int], bool], start: int) -> int | None:
