@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset, choose
 from scrubbing.engine import values as v
+from scrubbing.engine.batches import rows_at_once
 from scrubbing.engine.demand import Demand, fixed
 from scrubbing.engine.execute import Executor, Reader
 from scrubbing.engine.plan import make_plan
@@ -24,8 +25,6 @@ from scrubbing.sampling.frames import Frame
 MOST_INPUTS = 10_000
 """Means are over at most this many inputs, chosen by hashed id; the choice is the same in every run."""
 
-_BATCH = 1000
-
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -38,18 +37,25 @@ class Moments:
 
 
 def moments(
-    value: v.Statistic, demand: Demand, graph: ModelGraph, model: Model, data: Dataset, store: Reader | None
+    value: v.Statistic,
+    demand: Demand,
+    graph: ModelGraph,
+    model: Model,
+    data: Dataset,
+    store: Reader | None,
+    memory: int,
 ) -> Moments:
-    """Evaluate a sum over the dataset, at real positions."""
+    """Evaluate a sum over the dataset, at real positions, in batches that fit into this many bytes."""
     positions = demand.fixed if demand.kind == "fixed" else tuple(range(graph.positions))
     read = Demand("both", of=frozenset({fixed(positions), Demand("seen", context=REFERENCE)}))
-    executor = Executor(make_plan(graph, model, {"sum": (value.of, read)}, graph.positions), store, None)
+    plan = make_plan(graph, model, {"sum": (value.of, read)}, graph.positions)
+    executor, size = Executor(plan, store, None), rows_at_once(plan, memory // 3, kept=True)  # beside it, in double
     references = choose(data, min(len(data), MOST_INPUTS), seed=0)
     count = torch.zeros(graph.positions, 1, dtype=torch.float64, device=model.device)
     total: Tensor | None = None
     square: Tensor | None = None
-    for start in range(0, len(references), _BATCH):
-        batch = references[start : start + _BATCH]
+    for start in range(0, len(references), size):
+        batch = references[start : start + size]
         found, tokens = executor.run(Frame.root(data, batch, np.zeros_like(batch), 0, {}))["sum"]
         found = found.double()
         if total is None:

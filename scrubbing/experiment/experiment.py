@@ -29,6 +29,7 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.losses import Loss
+from scrubbing.metrics.recalibration import BYTES_KEPT
 from scrubbing.metrics.recovered import BASELINES
 from scrubbing.metrics.slices import MAIN, Slices
 from scrubbing.models.protocol import Model
@@ -72,7 +73,7 @@ class Experiment:
             instead of resampling it. Recorded, and never mixed with resampled results.
         baselines: also compute the mean-ablation baselines, which need two more runs per hypothesis.
         store: keep clean activations; results do not depend on it.
-        memory: bytes for activations; what does not fit goes to temporary files.
+        memory: bytes for activations, outputs and their losses; what does not fit goes to temporary files.
         spill: folder for these files; None is the system's.
     """
 
@@ -119,6 +120,7 @@ class Experiment:
         length = self.slices.length
         where = self.slices.where(data)
         positions = within(fixed(tuple(range(length))), where, REFERENCE, length)
+        memory -= min(BYTES_KEPT, memory // 3)
         self.engine = Engine(model, data, positions, store=store, memory=memory, spill=spill)
         self._known: dict[tuple[str, Dataset, bytes], dict[str, NDArray[np.float64]]] = {}
         self._points: dict[tuple[Dataset, bytes], list[Any]] = {}

@@ -116,7 +116,7 @@ class Measured:
         return {name.removeprefix(f"{of}."): v for name, v in self.values.items() if name.startswith(f"{of}.")}
 
     def add(self, batch: Batch, reference: Reference, title: str) -> None:
-        """Count one batch.
+        """Count one piece of a batch.
 
         Raises:
             ModelMismatch: SCR-NAN, a loss is not finite.
@@ -141,21 +141,21 @@ class Measured:
         output, at = batch.outputs["scrubbed"], (batch.index, batch.draw)
         found = losses(output)
         for name, where in counted.items():
-            self.values[f"loss.{name}"][at] = sums(found, where)
+            self.values[f"loss.{name}"][at] += sums(found, where)
         if "right" in self.values:
             own, main = batch.outputs["model"], counted[MAIN]
-            self.values["right"][at] = sums(loss.correct(output, data, of, position), main)
-            self.values["kl"][at] = sums(divergence(own, output), main)
-            self.values["changed"][at] = sums(own.argmax(-1) != output.argmax(-1), main)
-            self.values["prediction"][at] = sums(output.argmax(-1), main)
+            self.values["right"][at] += sums(loss.correct(output, data, of, position), main)
+            self.values["kl"][at] += sums(divergence(own, output), main)
+            self.values["changed"][at] += sums(own.argmax(-1) != output.argmax(-1), main)
+            self.values["prediction"][at] += sums(output.argmax(-1), main)
             if batch.draw == 0:
                 found = losses(own)
                 for name, where in counted.items():
-                    self.values[f"model.{name}"][batch.index] = sums(found, where)
-                self.values["model right"][batch.index] = sums(loss.correct(own, data, of, position), main)
-                self.values["model prediction"][batch.index] = sums(own.argmax(-1), main)
+                    self.values[f"model.{name}"][batch.index] += sums(found, where)
+                self.values["model right"][batch.index] += sums(loss.correct(own, data, of, position), main)
+                self.values["model prediction"][batch.index] += sums(own.argmax(-1), main)
             self._keep(output, loss.targets(data, of, position, output), batch.index[row], main, reference)
-        self.batches += 1
+        self.batches += batch.last
 
     def _keep(
         self, output: Tensor, targets: Tensor | None, at: NDArray[np.int64], main: NDArray[np.bool_], of: Reference
@@ -163,7 +163,10 @@ class Measured:
         if targets is None:
             return
         draws = self.values["right"].shape[1]
-        chosen = np.flatnonzero(of.sampled(NUMBERS_KEPT // (output.shape[1] * draws))[at] & main)
+        sampled = of.sampled(NUMBERS_KEPT // (output.shape[1] * draws))
+        chosen = np.flatnonzero(sampled[at] & main)
+        if not len(chosen) or sampled.sum() < 2 * FEWEST:
+            return
         here = torch.from_numpy(chosen).to(output.device)
         found = {"logits": output[here].float(), "targets": targets[here]}
         for name, values in {**found, "reference": torch.from_numpy(at[chosen])}.items():
@@ -185,7 +188,7 @@ class Measured:
         """Logits kept for recalibration, base rates, and which tokens are held out; None where there are too few."""
         if not self.kept:
             return None
-        joined = {name: np.concatenate(parts) for name, parts in self.kept.items()}
+        joined = {name: np.concatenate(self.kept.pop(name)) for name in list(self.kept)}  # not twice in memory
         kept = Kept(joined["logits"], joined["targets"], joined["reference"])
         held_out = reference.rank()[kept.reference] % 2 == 1
         if min(len(np.unique(kept.reference[half])) for half in (held_out, ~held_out)) < FEWEST:
@@ -208,8 +211,9 @@ def measure(batches: Iterator[Batch], reference: Reference, found: Measured, tit
     with bar(title, total) as progress:
         for batch in batches:
             found.add(batch, reference, title)
-            progress.advance(len(batch.index))
-            yield found
+            if batch.last:
+                progress.advance(len(batch.index))
+                yield found
 
 
 def _over(sums: Floats, weights: Floats) -> Floats:

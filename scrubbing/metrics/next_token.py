@@ -14,10 +14,6 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, as_feature
 from scrubbing.errors import BadData, UsageError, fail, located
 
-_NUMBERS_AT_ONCE = 2**24
-"""Log-probabilities in double precision at a time; a large vocabulary would otherwise fill the memory."""
-
-
 @dataclass(frozen=True)
 class NextToken:
     """Cross-entropy of the next token at the positions of a slice, in nats per counted position.
@@ -59,13 +55,7 @@ class NextToken:
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
-        targets = self.targets(data, rows, positions, output)
-        size = max(1, _NUMBERS_AT_ONCE // output.shape[1])
-        losses = [
-            F.cross_entropy(logits.double(), target, reduction="none")
-            for logits, target in zip(output.split(size), targets.split(size), strict=True)
-        ]
-        return torch.cat(losses)
+        return F.cross_entropy(output.double(), self.targets(data, rows, positions, output), reduction="none")
 
     def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.correct`."""
