@@ -24,13 +24,13 @@ Special = Callable[[Any], Json | None]
 """What stands for a value (or, on the way back, for a JSON object); None where nothing special does."""
 
 
-def encode(value: Any, special: Special = lambda value: None, what: str = "it") -> Json:
+def encode(value: Any, special: Special = lambda value: None, what: str = "the hypothesis") -> Json:
     """A value as JSON.
 
     Args:
         value: a frozen dataclass of the language, a function, or plain numbers, text, tuples and frozensets of these.
         special: what is put in the place of some values.
-        what: how to call the value in an error.
+        what: how to call what holds the value, in an error.
 
     Raises:
         UsageError: SCR-JSON, a function or class cannot be found again by name, or the value is of no such type.
@@ -48,11 +48,11 @@ def encode(value: Any, special: Special = lambda value: None, what: str = "it") 
         return {"set": sorted((encode(one, special, what) for one in value), key=_text)}
     if is_dataclass(value) and not isinstance(value, type):
         name = name_of(type(value))
-        told = f"{name} {value}" if name in ("feature", "variable") else str(value)
+        told = f"{name} {value}" if name in ("feature", "variable", "positions") else str(value)
         return {"class": name} | {field: encode(inner, special, told) for field, inner in parts_of(value).items()}
     if callable(value):
-        return {"at": reference(value, what)}
-    problem = f"{what} is of type {type(value).__name__}, which has no place in JSON."
+        return {"at": reference(value, what if what.startswith("feature ") else f"a function of {what}")}
+    problem = f"{what} holds a {type(value).__name__}, which has no place in JSON."
     fail(UsageError, "SCR-JSON", problem, "Use numbers, text, tuples, frozensets, or Vectors.of(array).")
 
 
@@ -86,7 +86,7 @@ def check(stored: Json) -> None:
     """
     unknown = dict.fromkeys(name for name in _classes(stored) if not _is_known(name))
     if unknown:
-        remedy = "Names are: {}. A class of your own is stored by its address, module:Name."
+        remedy = "Did you mean: {}? A class of your own is stored by its address, module:Name."
         raise UsageError(
             Fault("SCR-JSON", "", f"there is no {name!r} in the hypothesis language.", remedy.format(_like(name)))
             for name in unknown

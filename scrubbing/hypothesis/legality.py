@@ -69,7 +69,7 @@ def _value_faults(hypothesis: Statement) -> Iterator[Fault]:
     """Parts, routes and samplers of a class that cannot be compared; nothing else can be said about these."""
 
     def visit(claim: Claim, path: str) -> Iterator[Fault]:
-        values = [("SCR-SAMPLER", claim.sampler), ("SCR-SAMPLER", hypothesis.rule(claim).sampler)]
+        values = [("SCR-SAMPLER", claim.sampler), ("SCR-SAMPLER", claim.unclaimed and claim.unclaimed.sampler)]
         for target in claim.targets:
             values += [("SCR-PART", target.only), ("SCR-ROUTE", target.route)]
         for code, value in values:
@@ -77,6 +77,7 @@ def _value_faults(hypothesis: Statement) -> Iterator[Fault]:
         for below, child in claim.paths(path):
             yield from visit(child, below)
 
+    yield from _told("SCR-SAMPLER", hypothesis.name, unusable(hypothesis.everywhere.sampler))
     yield from visit(hypothesis.correspondence, hypothesis.correspondence.label)
 
 
@@ -266,35 +267,49 @@ def _each_faults(tree: Tree) -> Iterator[Fault]:
             )
     for region in tree.regions:
         agreed = region.unclaimed.feature
-        if agreed.per == "position" and not tree.within_each(region.index):
+        if agreed.per == "position" and region.children and not tree.within_each(region.index):
             problem = f"what it leaves unclaimed is drawn by {agreed.name}, which has a value per position."
             remedy = "Use a feature with one value per input there, or make the claim draw per position with .each()."
             yield Fault("SCR-EACH", region.path, problem, remedy)
 
 
 def _data_faults(tree: Tree, data: Dataset) -> Iterator[Fault]:
-    yield from tree.hypothesis.interpretation.data_faults(data)
+    hypothesis = tree.hypothesis
+    yield from hypothesis.interpretation.data_faults(data)
+    places = [(hypothesis.name, hypothesis.everywhere.sampler, hypothesis.everywhere.feature)]
     for region in tree.regions:
-        try:
-            yield from _region_data_faults(tree, region, data)
-        except ScrubbingError as error:
-            yield from error.faults
+        claim, agreed = region.claim, _agreed(region.claim)
+        if claim.sampler is not None and agreed is not None:
+            places.append((region.path, claim.sampler, agreed))
+        if claim.unclaimed is not None:
+            places.append((region.path, claim.unclaimed.sampler, claim.unclaimed.feature))
+    for where, sampler, feature in places:
+        yield from _caught(_sampler_data_faults(where, sampler, feature, data))
+    for region in tree.regions:
+        yield from _caught(_region_data_faults(tree, region, data))
+
+
+def _caught(found: Iterator[Fault]) -> Iterator[Fault]:
+    """Faults, those that are raised on the way included."""
+    try:
+        yield from found
+    except ScrubbingError as error:
+        yield from error.faults
+
+
+def _sampler_data_faults(where: str, sampler: Sampler, feature: Feature, data: Dataset) -> Iterator[Fault]:
+    yield from _told("SCR-SAMPLER", where, sampler.faults(data))
+    if feature.is_float(data):
+        problem = f"feature {feature.name} has float values; equal in mathematics is not equal in floats."
+        yield Fault("SCR-FLOAT", where, problem, "Declare the rounding: feature.rounded(1e-6).")
 
 
 def _region_data_faults(tree: Tree, region: Region, data: Dataset) -> Iterator[Fault]:
-    claim, positions = region.claim, tree.graph.positions
-    agreed = [feature for feature in (_agreed(claim), region.unclaimed.feature) if feature is not None]
-    for sampler in (claim.sampler, region.unclaimed.sampler):
-        if sampler is not None:
-            yield from _told("SCR-SAMPLER", region.path, sampler.faults(data))
-    for feature in agreed[claim.sampler is None :]:  # a variable's own feature is reported with the variable
-        if feature.is_float(data):
-            problem = f"feature {feature.name} has float values; equal in mathematics is not equal in floats."
-            yield Fault("SCR-FLOAT", region.path, problem, "Declare the rounding: feature.rounded(1e-6).")
-    for feature in agreed:
-        if feature.per == "position" and (width := feature(data).shape[1]) != positions:
+    positions = tree.graph.positions
+    for feature in (_agreed(region.claim), region.unclaimed.feature):
+        if feature is not None and feature.per == "position" and (width := feature(data).shape[1]) != positions:
             problem = f"feature {feature.name} has {width} positions; the model's inputs have {positions}."
             yield Fault("SCR-FEATURE", region.path, problem, f"Return values of shape [n, {positions}].")
-    for by in {target.positions for target in claim.targets}:
+    for by in {target.positions for target in region.claim.targets}:
         if by is not None and by.chosen_by is not None:
             data.remember(("positions", by), lambda by=by: by.chosen(data, positions))

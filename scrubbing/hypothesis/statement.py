@@ -42,11 +42,15 @@ class Statement:
             fail(UsageError, "SCR-SCOPE", problem, "Decorate a function of the dataset with @feature.", str(self.name))
         object.__setattr__(self, "unclaimed", Unclaimed.of(self.unclaimed) or TOGETHER)
 
+    @property
+    def everywhere(self) -> Unclaimed:
+        """The rule for what is unclaimed, below claims that do not say so."""
+        assert isinstance(self.unclaimed, Unclaimed)
+        return self.unclaimed
+
     def rule(self, claim: Claim) -> Unclaimed:
-        """What flows into a claim's node where nothing is claimed: what the claim says, or else the hypothesis."""
-        found = claim.unclaimed or Unclaimed.of(self.unclaimed)
-        assert found is not None
-        return found
+        """The rule for what a claim leaves unclaimed: its own, or the one of the hypothesis."""
+        return claim.unclaimed or self.everywhere
 
     @cached_property
     def interpretation(self) -> Interpretation:

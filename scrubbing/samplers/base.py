@@ -153,7 +153,7 @@ class Among(Sampler):
             held = asked.one(i)
             key = (held.row, held.position, 0 if asked.needed is None else int(asked.needed[i]))
             if key not in known:
-                allowed, fits = self.allowed(held), asked.fits(i)
+                allowed, fits = self._checked(held), asked.fits(i)
                 allowed = order[(allowed if fits is None else allowed & fits)[order]]
                 size = len(allowed)
                 if asked.exclude_self and asked.source is asked.data:
@@ -164,6 +164,14 @@ class Among(Sampler):
                 self.nothing(asked, i)
             rows[i] = allowed[int(u[i] * len(allowed))]
         return Drawn(rows, agreed=agreed)
+
+    def _checked(self, held: Held) -> NDArray[np.bool_]:
+        allowed = np.asarray(self.allowed(held))
+        if allowed.shape != (len(held.data),) or allowed.dtype.kind != "b":
+            problem = f"allowed(held) gave {allowed.dtype} of shape {list(allowed.shape)}."
+            remedy = f"Return one boolean per input to draw from: [{len(held.data)}]."
+            fail(IllegalHypothesis, "SCR-SAMPLER", problem, remedy, str(self))
+        return allowed
 
     def wanted(self, held: Held) -> str:
         """Words between "no input" and the held input as text, where nothing is allowed."""

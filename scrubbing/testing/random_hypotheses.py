@@ -71,11 +71,19 @@ def random_hypothesis(graph: ModelGraph, data: Dataset, seed: int, claims: int =
     maker = _Maker(graph, data, np.random.default_rng(seed))
     root = OUTPUT.carries(Variable("output", everything), unclaimed=maker.unclaimed())
     made = Hypothesis(f"random/{seed}", "made at random", root)
+    made = replace(made, unclaimed=_everywhere(data, seed))
     for _ in range(claims):
         longer = replace(made, correspondence=maker.grown(made.correspondence, graph.output, each=False))
         if longer != made and not faults(longer, graph, data):
             made = longer
     return made
+
+
+def _everywhere(data: Dataset, seed: int) -> Unclaimed:
+    """The rule of the hypothesis, most often the default; by random numbers of its own, so as to change no claim."""
+    rng = np.random.default_rng([seed, 1])
+    rules = [Unclaimed(), Unclaimed(), separate(), Unclaimed(agree(thirds)), Unclaimed(fixed(int(data.ids[-1])))]
+    return rules[int(rng.integers(len(rules)))]
 
 
 class _Maker:
@@ -99,10 +107,12 @@ class _Maker:
             return claim
         return replace(claim, children=(*claim.children, self._claim(node, each)))
 
-    def unclaimed(self) -> Unclaimed:
-        """Any of the rules, the default most often."""
+    def unclaimed(self) -> Unclaimed | None:
+        """Any of the rules, that of the hypothesis most often."""
         rule = self.rng.choice(["uniform", "uniform", "uniform", "separate", "exact", "agree", "fixed"])
         sampler = {"exact": exact, "agree": agree(halves), "fixed": fixed(int(self.data.ids[0]))}.get(rule, uniform)
+        if rule == "uniform":
+            return None
         return separate(sampler) if rule == "separate" else Unclaimed(sampler)
 
     def _chance(self, p: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from scrubbing.models.transformer_lens import from_bridge, from_directory
 from scrubbing.models.transformer_lens.tiny import NATIVE, NATIVE_SIZES
 from scrubbing.records.store import folder, load, save
 from scrubbing.testing.random_hypotheses import halves
+
+ROOT = Path(__file__).parents[2]
 
 CONFIG = {**NATIVE_SIZES, **NATIVE["native LN"]}
 
@@ -161,8 +164,22 @@ def changed(w, old, new):
     return json.loads(json.dumps(stored(w)).replace(old, new))
 
 
-def local(data):
-    return data.ids
+def with_target(w, sampler=None, **fields):
+    """The stored hypothesis with other fields of its one claim."""
+    value = stored(w)
+    (claim,) = value["correspondence"]["children"]
+    claim["targets"][0] |= fields
+    return value if sampler is None else value | {"unclaimed": {"class": "unclaimed", "sampler": sampler}}
+
+
+def first_form():
+    """A hypothesis of format 1, of which three values are of kinds that there never were."""
+    value = json.loads((ROOT / "tests/compat/records/v1-signs.json").read_text())["stored"]
+    claim = value["correspondence"]["children"][0]
+    claim["targets"][0]["route"]["kind"] = "shortest"
+    claim["targets"][0]["part"] = {"kind": "projekt", "vectors": None, "indices": [], "compute": None}
+    claim["sampler"] = {"kind": "gibbs", "feature": None, "input": -1, "generate": None, "exclude_self": False}
+    return value
 
 
 STORED = {
@@ -181,11 +198,44 @@ STORED = {
     "a list": ("SCR-JSON", lambda w: Hypothesis.from_json([stored(w)])),
     "another format": ("SCR-JSON", lambda w: Hypothesis.from_json({**stored(w), "format": "scrubbing.hypothesis/9"})),
     "without targets": ("SCR-JSON", lambda w: Hypothesis.from_json(without(w, "correspondence", "targets"))),
+    "without a name for a class": ("SCR-JSON", lambda w: Hypothesis.from_json(without(w, "correspondence", "class"))),
+    "a field nobody knows": ("SCR-JSON", lambda w: Hypothesis.from_json(changed(w, '"children"', '"childs"'))),
+    "a part of unknown kind": ("SCR-JSON", lambda w: Hypothesis.from_json(with_target(w, only={"class": "projekt"}))),
+    "a sampler and a route of unknown kind": (
+        "SCR-JSON SCR-JSON",
+        lambda w: Hypothesis.from_json(with_target(w, sampler={"class": "gibbs"}, route={"class": "shortest"})),
+    ),
+    "a class that is no name": ("SCR-JSON", lambda w: Hypothesis.from_json(with_target(w, only={"class": 7}))),
+    "kinds of the first form": ("SCR-JSON SCR-JSON SCR-JSON", lambda w: Hypothesis.from_json(first_form())),
+    "a class that is no word of the language": (
+        "SCR-JSON",
+        lambda w: Hypothesis.from_json(with_target(w, only={"class": "pathlib:Path"})),
+    ),
+    "a class that is a function": (
+        "SCR-JSON",
+        lambda w: Hypothesis.from_json(with_target(w, only={"class": "os:getcwd"})),
+    ),
+    "a class that is gone": (
+        "SCR-ADDRESS",
+        lambda w: Hypothesis.from_json(with_target(w, only={"class": "hypotheses.parens.original:Gone"})),
+    ),
+    "a sampler where a part should be": (
+        "SCR-PART",
+        lambda w: Hypothesis.from_json(with_target(w, only={"class": "exact"})),
+    ),
+    "a part where a route should be": (
+        "SCR-ROUTE",
+        lambda w: Hypothesis.from_json(with_target(w, route={"class": "neurons", "indices": [1]})),
+    ),
+    "a route where a sampler should be": (
+        "SCR-SAMPLER",
+        lambda w: Hypothesis.from_json(with_target(w, sampler={"class": "direct"})),
+    ),
     "without a variable": ("SCR-JSON", lambda w: Hypothesis.from_json(without(w, "variables", "halves"))),
     "a variable of its own parent": (
         "SCR-JSON",
         lambda w: Hypothesis.from_json(
-            changed(w, '"name": "halves", ', '"name": "halves", "parents": [{"variable": "halves"}], ')
+            changed(w, '"name": "halves"', '"name": "halves", "parents": [{"variable": "halves"}]')
         ),
     ),
     "feature that is none any more": ("SCR-JSON", lambda w: Hypothesis.from_json(changed(w, ":halves", ":wave"))),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypotheses.parens import original
-from scrubbing import OUTPUT, Hypothesis, Variable, everything, head, joint, mlp, project, transformer_graph
+from scrubbing import OUTPUT, Hypothesis, UsageError, Variable, everything, head, joint, mlp, project, transformer_graph
 from scrubbing.models.check import random_inputs
-from scrubbing.parts import activation, function, neurons
-from scrubbing.samplers import agree, exact, fixed, generated, separate
+from scrubbing.parts import activation, attending_to, function, neurons, offsets, pairs
+from scrubbing.samplers import agree, exact, fixed, generated, separate, uniform
 from scrubbing.testing.random_hypotheses import (
     half,
     halves,
@@ -25,6 +27,7 @@ from scrubbing.testing.random_hypotheses import (
     wave,
 )
 
+ROOT, HOME = Path(__file__).parents[2], "scrubbing.testing.random_hypotheses"
 SIZES = {"d_model": 8, "d_mlp": 6, "positions": 5, "causal": True}
 GRAPHS = [
     transformer_graph(2, 2, **SIZES, padded=False),
@@ -86,6 +89,44 @@ def test_round_trip(case):
     assert through_json(made) == made
 
 
+def test_what_holds_for_a_whole_hypothesis_comes_back():
+    for rule in (separate(), exact, separate(agree(halves)), fixed(3)):
+        made = Hypothesis("h", "c", OUTPUT.carries(Variable("out", everything)), unclaimed=rule)
+        assert through_json(made) == made
+        assert made.hash != replace(made, unclaimed=uniform).hash
+    assert "unclaimed" not in replace(made, unclaimed=uniform).to_json()
+    assert replace(made, unclaimed=uniform) == Hypothesis("h", "c", made.correspondence)
+
+
+def test_defaults_are_left_out():
+    """So that a field which is added later changes no hypothesis that does not use it."""
+    claim = mlp(0).direct().carries(A)
+    assert Hypothesis("h", "c", OUTPUT.carries(B, claim)).to_json()["correspondence"]["children"] == [
+        {
+            "class": "claim",
+            "targets": [
+                {"class": "target", "node": {"class": "node", "name": "m0"}, "route": {"class": "direct"}},
+            ],
+            "variable": {"variable": "a"},
+        }
+    ]
+
+
+def test_nothing_is_imported_for_a_hypothesis_of_unknown_kind(tmp_path, monkeypatch):
+    (tmp_path / "has_effects.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+    stored = Hypothesis("h", "c", OUTPUT.carries(A, mlp(0).direct().carries(B))).to_json()
+    claim = stored["correspondence"]["children"][0]
+    for mine in ({"class": "has_effects:Part"}, {"class": "activation", "compute": {"at": "has_effects:f"}}):
+        claim["targets"][0]["only"] = mine
+        claim["sampler"] = {"class": "gibbs"}
+        with pytest.raises(UsageError, match="there is no 'gibbs'"):
+            Hypothesis.from_json(stored)
+        del claim["sampler"]
+        with pytest.raises(SystemExit, match="it ran"):  # had it been known
+            Hypothesis.from_json(stored)
+
+
 def test_the_original_ladder_comes_back():
     for rung in original.ladder():
         assert through_json(rung) == rung
@@ -111,6 +152,91 @@ def test_the_hash_is_of_what_is_claimed():
     ]
     assert len({made.hash for made in [one, *others]}) == 7
     assert Hypothesis("h", "c", OUTPUT.carries(A, mlp(0).direct().carries(B))).hash == one.hash
+
+
+STORED = sorted([*ROOT.glob("tests/compat/records/*.json"), *ROOT.glob("hypotheses/snapshots/*.json")])
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_hypotheses_of_older_forms_can_be_read(path):
+    """Those of released records; read, they are what the present form stores."""
+    stored = json.loads(path.read_text())["stored"]
+    made = Hypothesis.from_json(stored)
+    assert through_json(made) == made
+    assert made.name == stored["name"]
+    assert sum(1 for _ in made.correspondence.walk()) == json.dumps(stored).count('"targets"')
+
+
+FIRST_PARTS = {
+    "project": ({"kind": "project", "vectors": [[1.0, 0.5]], "indices": [], "compute": None}, project([1.0, 0.5])),
+    "direction": (
+        {"kind": "project", "vectors": "hypotheses.parens.original:open_direction", "indices": [], "compute": None},
+        project(original.open_direction),
+    ),
+    "neurons": ({"kind": "neurons", "vectors": None, "indices": [1, 4], "compute": None}, neurons([4, 1])),
+    "offsets": ({"kind": "offsets", "vectors": None, "indices": [-1, 0], "compute": None}, offsets(0, -1)),
+    "as if": ({"kind": "as_if", "vectors": None, "indices": [-1], "compute": None}, attending_to(-1)),
+    "pairs": (
+        {"kind": "pairs", "vectors": None, "indices": [], "compute": None, "pairs": [[0], [0, 1]]},
+        pairs([[True, False], [True, True]]),
+    ),
+    "activation": (
+        {"kind": "activation", "vectors": None, "indices": [], "compute": f"{HOME}:half"},
+        activation(half),
+    ),
+    "function": (
+        {"kind": "function", "vectors": [[1.0, 2.0]], "indices": [], "compute": f"{HOME}:wave"},
+        function(wave, along=[1.0, 2.0]),
+    ),
+    "function that is a feature": (
+        {"kind": "function", "vectors": None, "indices": [], "compute": {"op": "leaf", "at": f"{HOME}:halves"}},
+        function(halves),
+    ),
+}
+FIRST_SAMPLERS = {
+    "agree": ({"kind": "agree", "feature": {"op": "leaf", "at": f"{HOME}:thirds"}}, agree(thirds)),
+    "exact": ({"kind": "exact", "feature": None}, exact),
+    "fixed": ({"kind": "fixed", "feature": None, "input": 7}, fixed(7)),
+    "generated": ({"kind": "generated", "feature": None, "generate": f"{HOME}:wave"}, generated(wave)),
+}
+
+
+def first_form(part=None, sampler=None):
+    """A hypothesis as version 0.1 stored it."""
+    empty = {"feature": None, "input": -1, "generate": None, "exclude_self": False}
+    uniform_then = {**empty, "kind": "agree", "feature": {
+        "op": "constant", "name": "anything", "per": "input", "numbers": [], "of": []}}  # fmt: skip
+
+    def claim(target, variable, children=(), **more):
+        plain = {"node": None, "route": None, "into": [], "reads": [], "positions": None, "each": False, "part": None}
+        rule = {"sampler": uniform_then, "separately": bool(children)}
+        return {"targets": [plain | target], "variable": variable, "sampler": None, "unclaimed": rule, "group": None,
+                "exclude_self": False, "freeze_norm": True, "children": list(children)} | more  # fmt: skip
+
+    inner = {"node": "m0", "route": {"kind": "any", "avoid": ["a1.h0"], "through": []}, "part": part}
+    inner["positions"] = {"fixed": [1, 3], "slice": False, "last": False, "chosen_by": None}
+    below = claim(inner, "half", sampler=None if sampler is None else empty | sampler)
+    output = {"op": "identity", "name": "everything", "per": "input", "numbers": [], "of": []}
+    leaf = {"op": "leaf", "at": f"{HOME}:halves"}
+    return {
+        "format": "scrubbing.hypothesis/1", "name": "h", "claim": "c", "scope": leaf,
+        "variables": {"output": {"feature": output, "parents": ["half"], "value": f"{HOME}:wave"},
+                      "half": {"feature": leaf, "parents": [], "value": None}},
+        "correspondence": claim({"node": "logits"}, "output", [below]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [*FIRST_PARTS, *FIRST_SAMPLERS])
+def test_every_kind_of_the_first_form(case):
+    part, sampler = FIRST_PARTS.get(case), FIRST_SAMPLERS.get(case)
+    target = mlp(0).any_path(avoid="a1.h0").at([1, 3])
+    inner = (target if part is None else target.part(part[1])).carries(
+        Variable("half", halves), sampler=None if sampler is None else sampler[1], freeze_norm=True
+    )
+    output = Variable("output", everything, (Variable("half", halves),), wave)
+    root = OUTPUT.carries(output, inner, unclaimed=separate(), freeze_norm=True)
+    stored = first_form(part and part[0], sampler and sampler[0])
+    assert Hypothesis.from_json(stored) == Hypothesis("h", "c", root, halves)
 
 
 def test_the_hash_is_the_same_in_another_process():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scrubbing import EMBED, OUTPUT, Dataset, Hypothesis, Variable, everything, feature, head, mlp, reads
 from scrubbing.hypothesis.printing import describe, sample_text
-from scrubbing.samplers import agree, exact
+from scrubbing.samplers import agree, exact, separate, uniform
 
 
 @feature
@@ -54,6 +54,25 @@ def test_choices_are_shown_where_they_are_not_the_default():
     )
     assert describe(mlp(0).direct().carries(PARITY, sampler=agree(parity, token))) == (
         "m0 directly carries parity [agree on (parity, token)]"
+    )
+
+
+def test_what_holds_for_all_claims_is_said_once():
+    leaf = EMBED.direct().carries(PARITY)
+    claims = mlp(1).direct().carries(PARITY, leaf), mlp(0).direct().carries(PARITY, leaf, unclaimed=uniform)
+    made = Hypothesis("h", "c", OUTPUT.carries(OUT, *claims), unclaimed=separate())
+    assert str(made).splitlines() == [
+        "h: c",
+        "  unclaimed: uniform, one draw per node",
+        "logits carries output = everything",
+        "├─ m1 directly carries parity",
+        "│  └─ embed directly carries parity",
+        "└─ m0 directly carries parity [unclaimed: uniform, one draw for all]",
+        "   └─ embed directly carries parity",
+    ]
+    assert (
+        describe(claims[0], made.rule(claims[0]))
+        == "m1 directly carries parity [unclaimed: uniform, one draw per node]"
     )
 
 
