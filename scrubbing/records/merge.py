@@ -19,7 +19,8 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
     """One record of runs of the same hypothesis on different references, as if they had been run at once.
 
     What is fitted, interpolated or run on its own (recalibration, training equivalents, claim costs, controls) is left
-    out: run the whole to have it. Notes that follow from numbers are those of the whole; others are kept.
+    out: run the whole to have it. Notes that follow from numbers are those of the whole; others are kept where all parts
+    have them.
 
     Raises:
         UsageError: SCR-MERGE, with every fault: another hypothesis, model, dataset or seed; a reference given twice.
@@ -71,11 +72,10 @@ def _faults(parts: Sequence[tuple[RunRecord, Inputs]]) -> list[Fault]:
 
 
 def _others(parts: Sequence[tuple[RunRecord, Inputs]]) -> list[Note]:
-    """Notes that an experiment made; sentences of older records were about the numbers of a part."""
-    kept: list[Note] = []
-    for record, _ in parts:
-        kept += [note for note in record.notes if note.code not in (*CODES, "text") and note not in kept]
-    return kept
+    """Notes that an experiment made of every part; sentences of older records were about the numbers of one."""
+    (first, _), *rest = parts
+    others = (note for note in first.notes if note.code not in (*CODES, "text"))
+    return [note for note in others if all(note in record.notes for record, _ in rest)]
 
 
 def _counts(claims: Sequence[ClaimCounts]) -> ClaimCounts:
