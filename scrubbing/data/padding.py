@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scrubbing.data.columns import frozen
 from scrubbing.errors import Fault, counted
 
 MASK = "mask"
@@ -42,9 +43,10 @@ def padded(columns: Mapping[str, NDArray[Any]], pad: int, name: str) -> tuple[Co
     faults = list(_faults(mask, tokens, pad, name))
     if faults:
         return found, faults
-    found[MASK] = _frozen(mask.astype(bool))
-    if tokens is not None and _are_ids(tokens):
-        found[TOKENS] = _frozen(np.where(found[MASK], tokens, np.asarray(pad, dtype=tokens.dtype)))
+    if mask.dtype != bool:
+        mask = found[MASK] = frozen(mask.astype(bool))
+    if tokens is not None and _are_ids(tokens) and not (tokens[~mask] == pad).all():
+        found[TOKENS] = frozen(np.where(mask, tokens, np.asarray(pad, dtype=tokens.dtype)))
     return found, []
 
 
@@ -91,8 +93,3 @@ def _are_ids(tokens: NDArray[Any]) -> bool:
 def _holds(dtype: np.dtype[Any], pad: Any) -> bool:
     whole = isinstance(pad, (int, np.integer)) and not isinstance(pad, bool)
     return whole and 0 <= int(pad) <= np.iinfo(dtype).max
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
