@@ -15,7 +15,7 @@ _PATIENCE = 0.8
 """Seconds the hub is given to answer the first request, unless HF_HUB_ETAG_TIMEOUT says otherwise. Its own client tries
 again for over 20 seconds before it says that there is no network."""
 _SAFE = ("*.safetensors", "*.safetensors.index.json")
-_LEGACY = ("*final.pth", "pytorch_model*.bin")
+_LEGACY = ("*final.pth", "pytorch_model*.bin", "pytorch_model.bin.index.json")
 """The last weights of TransformerLens's own models, beside which lie checkpoints and training state; and those of old
 Hugging Face ones."""
 _SMALL = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
@@ -132,8 +132,19 @@ def _cached(name: str) -> Path | None:
         found = Path(hub.snapshot_download(name, local_files_only=True))
     except (OSError, ValueError):
         return None
-    complete = (found / "config.json").is_file() and any(any(found.glob(one)) for one in (*_SAFE, *_LEGACY))
-    return found if complete else None
+    return found if _complete(found) else None
+
+
+def _complete(folder: Path) -> bool:
+    """Whether config and weights are there, and of weights in several files all; a fetch may have been interrupted."""
+    wanted = {"config.json"}
+    for index in folder.glob("*.index.json"):
+        try:
+            wanted |= set(json.loads(index.read_bytes())["weight_map"].values())
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return False
+    weights = any(any(folder.glob(one)) for one in (*_SAFE[:1], *_LEGACY[:2]))
+    return weights and all((folder / name).is_file() for name in wanted)
 
 
 def _downloaded(name: str) -> Path:

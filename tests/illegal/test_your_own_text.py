@@ -19,7 +19,7 @@ from benchmarks.induction.task import HERE, task
 from benchmarks.induction.yours import on
 from hypotheses.induction.roles import find_roles
 from scrubbing import BadData, FileError, ModelMismatch, Task, UsageError
-from scrubbing.data.hub import fetch, tokenizer_file
+from scrubbing.data.hub import _complete, fetch, tokenizer_file
 from scrubbing.data.text import load_tokenizer, read_dataset, read_text, stretches
 from scrubbing.models.local import from_folder
 from scrubbing.models.transformer.checkpoint import to_file
@@ -215,3 +215,18 @@ def test_the_task_needs_a_model(refused):
 
 def test_a_task_about_one_model(refused):
     refused(UsageError, "SCR-TASK", lambda: Task("mine", *[list] * 4).on("shipped", list))
+
+
+def test_a_fetch_that_was_interrupted(here):
+    """An index is fetched before the files that it lists, and a folder without them is fetched again."""
+    (here / "config.json").write_text("{}")
+    assert not _complete(here)
+    (here / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}})
+    )
+    (here / "a.safetensors").write_bytes(b"")
+    assert not _complete(here)
+    (here / "b.safetensors").write_bytes(b"")
+    assert _complete(here)
+    (here / "model.safetensors.index.json").write_text("{")
+    assert not _complete(here)
