@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Corpus:
     """To fit n-grams."""
     written_on: Callable[[int, int, int], NDArray[np.int64]]
     """To find roles and candidates, and to smooth n-grams."""
-    scored_on: Callable[[int, int, int], dict[str, NDArray[np.int64]]]
+    scored_on: Callable[[int, int, int], dict[str, NDArray[Any]]]
     """Other text, to scrub, as columns: `tokens`, and `file` if sequences come from files."""
     words: Callable[[], tuple[str, ...]]
     digest: str

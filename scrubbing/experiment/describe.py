@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import importlib.metadata
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import fields
@@ -93,13 +94,20 @@ def _code(feature: Feature, data: Dataset) -> str | None:
     return data.remember(("code", feature), hashed)
 
 
-def identity(loss: Loss) -> str:
+def settings_of(loss: Loss, data: Dataset) -> str:
+    """What a loss is made with, as text: features by their values, the rest as it prints, without addresses in memory."""
+    made = vars(loss) if hasattr(loss, "__dict__") else {"": loss}
+    told = {name: digest_of(one, data) if isinstance(one, Feature) else repr(one) for name, one in made.items()}
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(told))
+
+
+def identity(loss: Loss, data: Dataset) -> str:
     """Class and settings of a loss, then a hash of its code: a loss of the same name may be another one.
 
     Ours count by class and settings alone, or every release would make all of them new.
     """
     kind = type(loss)
-    settings = hashlib.blake2b(repr(loss).encode(), digest_size=8).hexdigest()
+    settings = hashlib.blake2b(settings_of(loss, data).encode(), digest_size=8).hexdigest()
     if kind.__module__.partition(".")[0] == "scrubbing":
         return f"{kind.__qualname__}:{settings}"
     try:

@@ -24,7 +24,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import as_feature
 from scrubbing.engine.store import Store
 from scrubbing.errors import ScrubbingError
-from scrubbing.experiment.describe import versions
+from scrubbing.experiment.describe import settings_of, versions
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.measured import Measured
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -140,7 +140,12 @@ def _choices(job: Job) -> list[Any]:
     run = [job.name, job.control, job.mode, job.draws, job.seed, job.with_model, job.logits]
     measures = [(one.name, type(one).__qualname__, _source(type(one).__module__)) for one in job.measures]
     references = hashlib.blake2b(job.reference.rows.tobytes(), digest_size=8).hexdigest()
-    of = [subject.model.fingerprint, str(subject.model.device), subject.data.fingerprint, repr(subject.loss)]
+    of = [
+        subject.model.fingerprint,
+        str(subject.model.device),
+        subject.data.fingerprint,
+        settings_of(subject.loss, data),
+    ]
     return [of, features, run, measures, references]
 
 

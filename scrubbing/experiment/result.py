@@ -303,7 +303,7 @@ def choices(job: Job, settings: Settings) -> Choices:
         dtype=str(model.dtype).removeprefix("torch."),
         device=model.device.type,
         padding=None if job.data.mask is None else "input" if job.subject.loss.padding_is_input else "avoided",
-        loss_identity=describe.identity(job.subject.loss),
+        loss_identity=describe.identity(job.subject.loss, job.data),
         clusters=None if settings.clusters is None else str(settings.clusters),
     )
 
