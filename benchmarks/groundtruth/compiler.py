@@ -161,7 +161,8 @@ class Program:
                 for key, matrix in (("W_Q", head.query), ("W_K", head.key), ("W_V", head.value)):
                     made[key][i, :, : matrix.shape[1]] = _wide(matrix, d)
                 W_O[i, : head.out.shape[0]] = _wide(head.out.T, d).T
-            attention.append(Attention(IDENTITY, *(tensor(made[key]) for key in made), tensor(W_O)))
+            W_Q, W_K, W_V = (tensor(array) for array in made.values())
+            attention.append(Attention(IDENTITY, W_Q, W_K, W_V, tensor(W_O)))
             n = max(len(neurons.reads), 1)  # a layer without neurons has one that is never on
             W_in, b_in, W_out = np.zeros((d, n)), np.full(n, -1.0), np.zeros((n, d))
             for i, (reads, b, writes) in enumerate(zip(neurons.reads, neurons.bias, neurons.writes, strict=True)):

@@ -267,7 +267,7 @@ def compare_data() -> Dataset:
 HIGH, LOW = neurons([0, 1, 2, 3]), neurons([4, 5, 6, 7])
 COMPARE = Truth(
     "compare",
-    "Four heads fetch the digits of two numbers, layer 0 compares them digit by digit, layer 1 lets the high one decide.",
+    "Four heads fetch the digits of two numbers, layer 0 compares them by pairs, layer 1 lets the high one decide.",
     compare_model,
     compare_data,
     f.order,
