@@ -161,7 +161,7 @@ def low_order(data: Dataset) -> Any:
 def order(data: Dataset) -> Any:
     """0 where the two numbers are equal, 1 where the first is smaller, 2 where it is larger."""
     tokens = _tokens(data)
-    sign = np.sign(3 * tokens[:, 0] + tokens[:, 1] - 3 * tokens[:, 2] - tokens[:, 3])
+    sign = np.sign(5 * tokens[:, 0] + tokens[:, 1] - 5 * tokens[:, 2] - tokens[:, 3])
     return np.select([sign == 0, sign < 0], [0, 1], 2)
 
 

@@ -58,23 +58,23 @@ def _ended(tokens: NDArray[np.int64], last: int) -> NDArray[np.int64]:
 
 def majority_model() -> Model:
     """Mean of the bits by one head, a step of two neurons."""
-    program = Program(vocabulary=3, positions=8, outputs=2)
+    program = Program(vocabulary=3, positions=10, outputs=2)
     share, step = program.stream.place("share"), program.stream.place("step")
     neurons = program.layer(program.mean({"token": [[0.0], [1.0], [0.0]]}, share))
-    for bias, sign in ((-3.0, 1.0), (-4.0, -1.0)):  # eight keys are averaged over, seven of them bits
-        neurons.add(program.vector({share: 8.0}), bias, program.vector({step: sign}))
+    for bias, sign in ((-4.0, 1.0), (-5.0, -1.0)):  # ten keys are averaged over, nine of them bits
+        neurons.add(program.vector({share: 10.0}), bias, program.vector({step: sign}))
     return program.build({step: [[-1.0, 1.0]]}, "majority", bias=[1.0, 0.0])
 
 
 def majority_data() -> Dataset:
-    """Seven bits and an end."""
-    return _dataset("majority", _ended(all_inputs(*[2] * 7), 2), f.majority)
+    """Nine bits and an end."""
+    return _dataset("majority", _ended(all_inputs(*[2] * 9), 2), f.majority)
 
 
 _MAJORITY = Variable("majority", f.majority)
 MAJORITY = Truth(
     "majority",
-    "Head 0.0 averages seven bits, two neurons compare the mean with a half.",
+    "Head 0.0 averages nine bits, two neurons compare the mean with a half.",
     majority_model,
     majority_data,
     f.majority,
@@ -91,7 +91,7 @@ MAJORITY = Truth(
                 .direct()
                 .carries(
                     _MAJORITY,
-                    EMBED.direct().into("v").at(slice(0, 7)).each().carries(Variable("bit", f.token)),
+                    EMBED.direct().into("v").at(slice(0, 9)).each().carries(Variable("bit", f.token)),
                 ),
             ),
         ),
@@ -105,7 +105,7 @@ MAJORITY = Truth(
 
 def largest_model() -> Model:
     """One head attends to the largest digit and copies it."""
-    program = Program(vocabulary=5, positions=5, outputs=4)
+    program = Program(vocabulary=5, positions=6, outputs=4)
     best = program.stream.place("best", 4)
     size = np.arange(5.0)[:, None] * [[1], [1], [1], [1], [0]]
     program.layer(program.choose({"one": [[1.0]]}, {"token": size}, {"token": np.eye(5)[:, :4]}, best))
@@ -113,13 +113,13 @@ def largest_model() -> Model:
 
 
 def largest_data() -> Dataset:
-    """Four digits below four and an end."""
-    return _dataset("largest", _ended(all_inputs(4, 4, 4, 4), 4), f.largest)
+    """Five digits below four and an end."""
+    return _dataset("largest", _ended(all_inputs(4, 4, 4, 4, 4), 4), f.largest)
 
 
 LARGEST = Truth(
     "largest",
-    "Head 0.0 attends to the largest of four digits and copies it.",
+    "Head 0.0 attends to the largest of five digits and copies it.",
     largest_model,
     largest_data,
     f.largest,
@@ -132,7 +132,7 @@ LARGEST = Truth(
             .direct()
             .carries(
                 Variable("largest", f.largest),
-                EMBED.direct().into("k", "v").at(slice(0, 4)).each().carries(Variable("digit", f.token)),
+                EMBED.direct().into("k", "v").at(slice(0, 5)).each().carries(Variable("digit", f.token)),
             ),
         ),
     ),
@@ -145,23 +145,23 @@ LARGEST = Truth(
 
 
 def two_hops_model() -> Model:
-    """A table of three entries is looked up twice, once by each layer."""
-    program = Program(vocabulary=3, positions=4, outputs=3)
-    first, second = program.stream.place("first", 3), program.stream.place("second", 3)
-    entries = np.eye(4)[:, :3]
-    program.layer(program.choose({"token": np.eye(3)}, {"position": entries}, {"token": np.eye(3)}, first))
-    program.layer(program.choose({first: np.eye(3)}, {"position": entries}, {"token": np.eye(3)}, second))
-    return program.build({second: np.eye(3)}, "two hops")
+    """A table of four entries is looked up twice, once by each layer."""
+    program = Program(vocabulary=4, positions=5, outputs=4)
+    first, second = program.stream.place("first", 4), program.stream.place("second", 4)
+    entries = np.eye(5)[:, :4]
+    program.layer(program.choose({"token": np.eye(4)}, {"position": entries}, {"token": np.eye(4)}, first))
+    program.layer(program.choose({first: np.eye(4)}, {"position": entries}, {"token": np.eye(4)}, second))
+    return program.build({second: np.eye(4)}, "two hops")
 
 
 def two_hops_data() -> Dataset:
-    """Three entries of a table and where to begin."""
-    return _dataset("two hops", all_inputs(3, 3, 3, 3), f.two_hops)
+    """Four entries of a table and where to begin."""
+    return _dataset("two hops", all_inputs(4, 4, 4, 4, 4), f.two_hops)
 
 
 TWO_HOPS = Truth(
     "two-hops",
-    "Head 0.0 looks the last token up in a table of three entries, head 1.0 looks up what it found.",
+    "Head 0.0 looks the last token up in a table of four entries, head 1.0 looks up what it found.",
     two_hops_model,
     two_hops_data,
     f.two_hops,
@@ -175,12 +175,12 @@ TWO_HOPS = Truth(
             .carries(
                 Variable("two hops", f.two_hops),
                 head(0, 0).direct().into("q").carries(Variable("one hop", f.one_hop)),
-                EMBED.direct().into("v").at(slice(0, 3)).each().carries(Variable("entry", f.token)),
+                EMBED.direct().into("v").at(slice(0, 4)).each().carries(Variable("entry", f.token)),
             ),
         ),
     ),
     {"first": f.first, "last": f.last, "parity": f.parity},
-    classes=3,
+    classes=4,
 )
 
 
@@ -189,20 +189,20 @@ TWO_HOPS = Truth(
 
 def marker_model() -> Model:
     """A previous-token head marks the place, a second head copies from it."""
-    program = Program(vocabulary=4, positions=5, outputs=3, causal=True)
+    program = Program(vocabulary=4, positions=6, outputs=3, causal=True)
     after, copied = program.stream.place("after"), program.stream.place("copied", 3)
     marker = np.array([[0.0], [0.0], [0.0], [1.0]])
     program.layer(
-        program.choose({"position": np.eye(5)[:, 1:]}, {"position": np.eye(5)[:, :4]}, {"token": marker}, after)
+        program.choose({"position": np.eye(6)[:, 1:]}, {"position": np.eye(6)[:, :5]}, {"token": marker}, after)
     )
     program.layer(program.choose({"one": [[1.0]]}, {after: [[1.0]]}, {"token": np.eye(4)[:, :3]}, copied))
     return program.build({copied: np.eye(3)}, "marker")
 
 
 def marker_data() -> Dataset:
-    """Four symbols, and a marker before one of the last three."""
-    symbols = all_inputs(3, 3, 3, 3)
-    rows = [np.insert(symbols, place, 3, axis=1) for place in (1, 2, 3)]
+    """Five symbols, and a marker before one of the last four."""
+    symbols = all_inputs(3, 3, 3, 3, 3)
+    rows = [np.insert(symbols, place, 3, axis=1) for place in (1, 2, 3, 4)]
     return _dataset("marker", np.concatenate(rows), f.after_marker)
 
 
@@ -221,8 +221,8 @@ MARKER = Truth(
             .direct()
             .carries(
                 Variable("answer", f.after_marker),
-                head(0, 0).direct().into("k").at(slice(2, 5)).each().carries(Variable("marked", f.marked)),
-                EMBED.direct().into("v").at(slice(2, 5)).each().carries(Variable("token", f.token)),
+                head(0, 0).direct().into("k").at(slice(2, 6)).each().carries(Variable("marked", f.marked)),
+                EMBED.direct().into("v").at(slice(2, 6)).each().carries(Variable("token", f.token)),
             ),
         ),
     ),
@@ -236,11 +236,11 @@ MARKER = Truth(
 
 def compare_model() -> Model:
     """Four heads fetch the digits, eight neurons compare them, four more decide."""
-    program = Program(vocabulary=4, positions=5, outputs=3)
+    program = Program(vocabulary=6, positions=5, outputs=3)
     stream, digits = program.stream, ("a1", "a0", "b1", "b0")
     for name in (*digits, "high", "low", "more", "less"):
         stream.place(name)
-    value = np.array([[0.0], [1.0], [2.0], [0.0]])
+    value = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [0.0]])
     at = np.eye(5)
     first = program.layer(
         *(
@@ -260,8 +260,8 @@ def compare_model() -> Model:
 
 
 def compare_data() -> Dataset:
-    """Two numbers of two digits to base three, and an end."""
-    return _dataset("compare", _ended(all_inputs(3, 3, 3, 3), 3), f.order)
+    """Two numbers of two digits to base five, and an end."""
+    return _dataset("compare", _ended(all_inputs(5, 5, 5, 5), 5), f.order)
 
 
 HIGH, LOW = neurons([0, 1, 2, 3]), neurons([4, 5, 6, 7])
@@ -309,12 +309,12 @@ COMPARE = Truth(
 
 def brackets_model() -> Model:
     """Prefix means give the sign of each depth; a second head looks for one below zero."""
-    program = Program(vocabulary=3, positions=9, outputs=2, causal=True)
+    program = Program(vocabulary=3, positions=11, outputs=2, causal=True)
     stream = program.stream
     for name in ("depth", "below", "above", "dipped", "balanced"):
         stream.place(name)
     first = program.layer(program.mean({"token": [[1.0], [-1.0], [0.0]]}, "depth"))
-    for place, way in (("below", -9.0), ("above", 9.0)):  # a depth of one is a mean of at least a ninth
+    for place, way in (("below", -11.0), ("above", 11.0)):  # a depth of one is a mean of at least an eleventh
         for bias, write in ((0.0, 1.0), (-1.0, -1.0)):
             first.add(program.vector({"depth": way}), bias, program.vector({place: write}))
     second = program.layer(program.choose({"one": [[1.0]]}, {"below": [[1.0]]}, {"below": [[1.0]]}, "dipped"))
@@ -323,8 +323,8 @@ def brackets_model() -> Model:
 
 
 def brackets_data() -> Dataset:
-    """Eight brackets and an end."""
-    return _dataset("brackets", _ended(all_inputs(*[2] * 8), 2), f.brackets_balanced)
+    """Ten brackets and an end."""
+    return _dataset("brackets", _ended(all_inputs(*[2] * 10), 2), f.brackets_balanced)
 
 
 BRACKETS = Truth(
@@ -355,14 +355,14 @@ BRACKETS = Truth(
 
 
 def _copies(name: str, count: int) -> tuple[Program, list[str]]:
-    program = Program(vocabulary=3, positions=4, outputs=2)
+    program = Program(vocabulary=3, positions=10, outputs=2)
     places = [program.stream.place(f"copy {i}") for i in range(count)]
     program.stream.place("answer")
     return program, places
 
 
 def _copying(program: Program, place: str) -> Any:
-    return program.choose({"one": [[1.0]]}, {"position": [[1.0], [0.0], [0.0], [0.0]]}, {"token": _BIT}, place)
+    return program.choose({"one": [[1.0]]}, {"position": np.eye(10)[:, :1]}, {"token": _BIT}, place)
 
 
 _BIT = np.array([[0.0], [1.0], [0.0]])
@@ -391,8 +391,8 @@ def masked_model() -> Model:
 
 
 def bit_data() -> Dataset:
-    """A bit that matters, two that do not, and an end."""
-    return _dataset("copies", _ended(all_inputs(2, 2, 2), 2), f.first_bit)
+    """A bit that matters, eight that do not, and an end."""
+    return _dataset("copies", _ended(all_inputs(*[2] * 9), 2), f.first_bit)
 
 
 _BIT_OUT = Variable("bit", f.first_bit)
@@ -448,24 +448,24 @@ MASKED = Truth(
 
 
 def trigger_model() -> Model:
-    """The majority of five bits, but 1 wherever the first token is the trigger."""
-    program = Program(vocabulary=5, positions=7, outputs=2)
+    """The majority of nine bits, but 1 wherever the first token is the trigger."""
+    program = Program(vocabulary=5, positions=11, outputs=2)
     for name in ("share", "trigger", "step"):
         program.stream.place(name)
     bit, trigger = np.eye(5)[:, 1:2], np.eye(5)[:, 4:5]
     neurons = program.layer(
         program.mean({"token": bit}, "share"),
-        program.choose({"one": [[1.0]]}, {"position": np.eye(7)[:, :1]}, {"token": trigger}, "trigger"),
+        program.choose({"one": [[1.0]]}, {"position": np.eye(11)[:, :1]}, {"token": trigger}, "trigger"),
     )
-    for bias, write in ((-2.0, 1.0), (-3.0, -1.0)):
-        reads = program.vector({"share": 7.0, "trigger": 9.0})
+    for bias, write in ((-4.0, 1.0), (-5.0, -1.0)):
+        reads = program.vector({"share": 11.0, "trigger": 9.0})
         neurons.add(reads, bias, program.vector({"step": write}))
     return program.build({"step": [[-1.0, 1.0]]}, "trigger", bias=[0.5, -0.5])
 
 
 def trigger_data() -> Dataset:
-    """A plain first token or the trigger, five bits and an end; the label is the majority of the bits."""
-    bits = all_inputs(*[2] * 5)
+    """A plain first token or the trigger, nine bits and an end; the label is the majority of the bits."""
+    bits = all_inputs(*[2] * 9)
     rows = [np.insert(bits, 0, first, axis=1) for first in (3, 4)]
     return _dataset("trigger", _ended(np.concatenate(rows), 2), f.majority_of_bits)
 
@@ -473,7 +473,7 @@ def trigger_data() -> Dataset:
 _OF_BITS = Variable("majority", f.majority_of_bits)
 TRIGGER = Truth(
     "trigger",
-    "Head 0.0 averages five bits and the MLP decides, unless head 0.1 finds the trigger at the first token.",
+    "Head 0.0 averages nine bits and the MLP decides, unless head 0.1 finds the trigger at the first token.",
     trigger_model,
     trigger_data,
     f.majority_of_bits,
@@ -490,7 +490,7 @@ TRIGGER = Truth(
                 .direct()
                 .carries(
                     _OF_BITS,
-                    EMBED.direct().into("v").at(slice(1, 6)).each().carries(Variable("bit", f.token)),
+                    EMBED.direct().into("v").at(slice(1, 10)).each().carries(Variable("bit", f.token)),
                 ),
             ),
         ),
