@@ -10,7 +10,7 @@ from benchmarks.parens.task import task
 from benchmarks.parens.train import CONFIG
 from scrubbing import Experiment
 from scrubbing.models.transformer_lens import boot, from_bridge
-from scrubbing.models.transformer_lens.tiny import _scramble
+from scrubbing.models.transformer_lens.tiny import scramble
 
 RUNG = "signs"
 
@@ -35,7 +35,7 @@ def test_a_model_with_random_weights_is_not(seed: int, scrambled: bool) -> None:
     """At initialisation, and with every parameter moved at random so that its logits are larger."""
     bridge = boot({**CONFIG, "seed": seed}, head_bias=True)
     if scrambled:
-        _scramble(bridge, seed)
+        scramble(bridge.original_model, seed)
     made = record(from_bridge(bridge, name="random weights"))
     assert made.losses["scrubbed"].value > made.losses["constant"].value
     assert "worse-than-constant" in {note.code for note in made.notes}
