@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -38,7 +39,7 @@ def conclude(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settin
         job=scrub,
         settings=settings,
         by_slice=by_slice,
-        measured=found,
+        measured=replace(found, kept={}),  # up to 64 MiB of logits, of no more use
         provenance=describe.provenance(scrub.subject.model, scrub.data, seconds, settings.task),
         recalibrated=recalibrated(found.sample(reference), reference.counted(), clusters, settings.seed),
         equivalent=_worth(reference, by_slice, settings),

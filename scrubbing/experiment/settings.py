@@ -76,7 +76,7 @@ class Settings:
     store: bool = True
     """Keep clean activations."""
     memory: int = 2**30
-    """Bytes for activations; what does not fit goes to temporary files."""
+    """Bytes for activations, outputs and their losses; what does not fit goes to temporary files."""
     spill: str | Path | None = None
     """Folder for these files; None is the system's."""
     executor: str | Executor = "in process"
