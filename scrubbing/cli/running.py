@@ -66,13 +66,13 @@ def bench(
     """Run a task's whole ladder of hypotheses, with every baseline."""
     from scrubbing.experiment.task import find_task
 
-    _prepare(out)
     task = _on(find_task(name), model, data, text, dataset)
     ladders = [(task, [task.rung(rung) for rung in only] if only else list(task.ladder()))]
     if not ladders[0][1]:
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
+    _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     changed = _changed(references, draws, seed, memory, threads, shard, control)
     found = [(one, _run(one, ladder, changed, out)) for one, ladder in ladders]
     if json_:
@@ -100,10 +100,11 @@ def run(
     """Scrub one hypothesis and print everything about it."""
     from scrubbing.experiment.address import hypothesis_at, task_at
 
-    _prepare(out)
     found = task_at(address, task)
+    hypothesis = hypothesis_at(address, found)
+    _prepare(out, [hypothesis])
     changed = _changed(references, draws, seed, memory, threads, shard, control)
-    records = _run(found, [hypothesis_at(address, found)], changed, out, address)
+    records = _run(found, [hypothesis], changed, out, address)
     print_record(records[0], json_)
 
 
@@ -213,17 +214,21 @@ def _part(text: str) -> tuple[int, int]:
     return int(part), int(of)
 
 
-def _prepare(out: Path | None) -> None:
+def _prepare(out: Path | None, hypotheses: Sequence[Hypothesis]) -> None:
+    """Find out before a long run whether its records have somewhere to go."""
     if out is not None:
         from scrubbing.records.files import folder
+        from scrubbing.records.names import check
 
+        check(hypothesis.name for hypothesis in hypotheses)
         folder(out)
 
 
 def _write(record: RunRecord, inputs: Inputs, out: Path) -> RunRecord:
-    from scrubbing.records.store import file_name, load, save
+    from scrubbing.records.names import place
+    from scrubbing.records.store import load, save
 
-    path = save(record, out / file_name(record), inputs)
+    path = save(record, place(out, record.hypothesis), inputs)
     console(stderr=True, soft_wrap=True).print(f"scrub show {path}", markup=False)
     return load(path)
 
