@@ -24,6 +24,7 @@ from scrubbing.cli.common import (
     console,
     print_json,
     print_record,
+    say,
     told,
 )
 from scrubbing.errors import UsageError, fail
@@ -119,9 +120,8 @@ def check(
     found = task_at(address, task)
     hypothesis = hypothesis_at(address, found)
     hypothesis.check(found.graph(), found.data() if data else None)
-    out = console(soft_wrap=True)
-    out.print(str(hypothesis), markup=False)
-    out.print(f"\nlegal on {found.name}", markup=False)
+    say(str(hypothesis))
+    say(f"\nlegal on {found.name}")
 
 
 @app.command()
@@ -141,14 +141,13 @@ def plan(
     found = task_at(address, task)
     experiment = found.experiment(**_changed(references, draws, control=control))
     hypothesis = hypothesis_at(address, found)
-    out = console(soft_wrap=True)
-    out.print(str(hypothesis), markup=False)
+    say(str(hypothesis))
     passes = 0.0
     for job, made in experiment.plan(hypothesis):
         examples, costs = len(job.reference.rows) * job.draws, cost(made)
         passes += costs.total(examples) / costs.plain_flops
-        out.print(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}", markup=False)
-    out.print(f"\nall of it: the operations of {passes:,.0f} plain forward passes", markup=False)
+        say(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}")
+    say(f"\nall of it: the operations of {passes:,.0f} plain forward passes")
 
 
 def _on(task: Task, model: str, data: Path | None, text: Path | None, dataset: str | None) -> Task:
@@ -229,7 +228,7 @@ def _write(record: RunRecord, inputs: Inputs, out: Path) -> RunRecord:
     from scrubbing.records.store import load, save
 
     path = save(record, place(out, record.hypothesis), inputs)
-    console(stderr=True, soft_wrap=True).print(f"scrub show {path}", markup=False)
+    say(f"scrub show {path}", stderr=True)
     return load(path)
 
 
@@ -237,7 +236,7 @@ def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
     from scrubbing.report.terminal import ladder_view
 
     if about := task.about():
-        console(soft_wrap=True).print(about, markup=False, emoji=False)
+        say(about)
     choices = records[0].choices
     title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
     console().print(ladder_view(records, title))
