@@ -24,8 +24,8 @@ from scrubbing.cli.common import (
     console,
     print_json,
     print_record,
+    prints_our_errors,
     say,
-    told,
 )
 from scrubbing.errors import UsageError, fail
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from scrubbing.experiment.settings import Options
     from scrubbing.experiment.task import Task
     from scrubbing.hypothesis.hypothesis import Hypothesis
-    from scrubbing.records.inputs import Inputs
+    from scrubbing.records.inputs import InputTable
     from scrubbing.records.schema import RunRecord
 
 
 @app.command()
-@told
+@prints_our_errors
 def bench(
     name: Annotated[str, typer.Argument(help="Name of a task, such as parens.")],
     model: Annotated[
@@ -84,7 +84,7 @@ def bench(
 
 
 @app.command()
-@told
+@prints_our_errors
 def run(
     address: Address,
     task: TaskName = None,
@@ -110,7 +110,7 @@ def run(
 
 
 @app.command()
-@told
+@prints_our_errors
 def check(
     address: Address, task: TaskName = None, data: Annotated[bool, typer.Option(help="Also check features.")] = True
 ) -> None:
@@ -125,7 +125,7 @@ def check(
 
 
 @app.command()
-@told
+@prints_our_errors
 def plan(
     address: Address,
     task: TaskName = None,
@@ -223,7 +223,7 @@ def _prepare(out: Path | None, hypotheses: Sequence[Hypothesis]) -> None:
         folder(out)
 
 
-def _write(record: RunRecord, inputs: Inputs, out: Path) -> RunRecord:
+def _write(record: RunRecord, inputs: InputTable, out: Path) -> RunRecord:
     from scrubbing.records.names import place
     from scrubbing.records.store import load, save
 

@@ -44,7 +44,7 @@ def rows_at_once(plan: ScrubPlan, budget: int, kept: bool = False) -> int:
 def tokens_at_once(plan: ScrubPlan, budget: int) -> int:
     """Tokens at which the outputs of a plan are computed and their losses taken, within a budget of bytes."""
     outputs = {value for value, _ in plan.roots.values()}
-    width = max(plan.model.raw_width(value.node, None) for value in outputs if isinstance(value, v.Run))
+    width = max(plan.model.raw_width(value.node, None) for value in outputs if isinstance(value, v.Evaluated))
     return int(max(1, budget // (width * (_bytes(plan) * len(outputs) + _LOSS))))
 
 
@@ -68,12 +68,12 @@ class _Sizes:
             if value in roots and not kept:
                 continue
             working = 0.0
-            if isinstance(value, v.Enter) and value.region not in entered:
+            if isinstance(value, v.PerPosition) and value.region not in entered:
                 entered.add(value.region)
                 below = space.below[value.region]
-                inner = [one.of for one in space.order if isinstance(one, v.Enter) and one.region == value.region]
+                inner = [one.of for one in space.order if isinstance(one, v.PerPosition) and one.region == value.region]
                 working = self.peak(below, inner, True, rows * self._tokens(space.entered[value.region]))
-            elif isinstance(value, v.Run):
+            elif isinstance(value, v.Evaluated):
                 working = rows * self._working(value, space.demand[value])
             there += rows * self._numbers(value, space.demand[value])
             most = max(most, there + working)
@@ -102,15 +102,15 @@ class _Sizes:
         return self._tokens(demand) * (self._width(value) + _INDEX)
 
     def _scores(self, value: v.Value, demand: Demand) -> float:
-        if not isinstance(value, v.Run) or all(name != "k" for name, _ in value.slots):
+        if not isinstance(value, v.Evaluated) or all(name != "k" for name, _ in value.slots):
             return 0.0
         return self._tokens(demand) * self.graph.positions * self._together(value)
 
-    def _together(self, value: v.Run) -> int:
+    def _together(self, value: v.Evaluated) -> int:
         """Heads that read the same inputs run as one."""
         return sum(node.kind == "head" and node.layer == value.node.layer for node in self.graph.slots)
 
-    def _working(self, value: v.Run, demand: Demand) -> float:
+    def _working(self, value: v.Evaluated, demand: Demand) -> float:
         """What evaluating a node takes beside its inputs and its result."""
         if value.node.kind == "head":
             read = sum(self._tokens(one) for one in slot_demands(value, demand, self.graph).values())

@@ -18,7 +18,7 @@ from scrubbing.engine.batches import rows_at_once, tokens_at_once
 from scrubbing.engine.build import Builder, Compiler
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.execute import Executor
-from scrubbing.engine.memory import Room, reuse_freed_memory
+from scrubbing.engine.memory import MemoryBudget, reuse_freed_memory
 from scrubbing.engine.padding import PaddingReads
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
@@ -104,7 +104,7 @@ class Engine:
         store: bool = True,
         memory: int = DEFAULT_MEMORY,
         spill: str | None = None,
-        room: Room | None = None,
+        room: MemoryBudget | None = None,
     ) -> None:
         self.graph = graph_of(model, data)
         reuse_freed_memory()
@@ -112,7 +112,7 @@ class Engine:
         self.data = data
         self.positions = positions
         self.memory = memory // 5
-        room = room or Room(2 * memory // 5, spill, memory // 5)
+        room = room or MemoryBudget(2 * memory // 5, spill, memory // 5)
         self.store = Store(model, self.graph, data, room, self.memory) if store else None
         self.real = float(self.graph.positions) if data.lengths is None else float(data.lengths.mean())
         """Mean number of real positions per input."""
@@ -267,7 +267,7 @@ class Engine:
             frame = Frame.root(compiled.data, rows, np.zeros_like(rows), 0, {})
             frame.everyone_holds_the_reference = True
             inputs = FrameRows(frame, self.model, self.graph.positions).inputs(REFERENCE)
-            own = self.model.reference(inputs, torch.from_numpy(rows).to(device))
+            own = self.model.own_output(inputs, torch.from_numpy(rows).to(device))
             for outputs, tokens, _ in executor.pieces(frame, most):
                 found, wanted = outputs["scrubbed"], own[tokens.rows, tokens.positions]
                 check_finite(wanted, self.model.name)

@@ -16,7 +16,7 @@ from scrubbing.engine.build import Builder
 from scrubbing.engine.demand import Demand, fixed
 from scrubbing.engine.distinct import DistinctInputs
 from scrubbing.engine.execute import Executor
-from scrubbing.engine.memory import Block, Room
+from scrubbing.engine.memory import Block, MemoryBudget
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
 from scrubbing.graph.model_graph import ModelGraph
@@ -71,7 +71,7 @@ class Store:
     model: Model
     graph: ModelGraph
     data: Dataset
-    room: Room
+    room: MemoryBudget
     memory: int
     """Bytes for computing what is missing."""
     _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict)

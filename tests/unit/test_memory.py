@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from scrubbing.engine.memory import Room
+from scrubbing.engine.memory import MemoryBudget
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def filled(room, rows=50, width=3, seed=0):
 
 @pytest.mark.parametrize("budget", [10**6, 0], ids=["in memory", "in a file"])
 def test_rows_come_back(budget, tmp_path):
-    room = Room(budget, str(tmp_path))
+    room = MemoryBudget(budget, str(tmp_path))
     block, values = filled(room)
     assert (block.mapped is None) == (budget > 0)
     assert block.nbytes == 50 * 3 * 4
@@ -37,7 +37,7 @@ def test_rows_come_back(budget, tmp_path):
 
 
 def test_the_budget_counts_what_is_in_memory():
-    room = Room(1000)
+    room = MemoryBudget(1000)
     blocks = [room.block(50, 3, torch.float32, CPU) for _ in range(3)]
     assert [block.mapped is None for block in blocks] == [True, False, False]
     assert room.used == 600
@@ -46,7 +46,10 @@ def test_the_budget_counts_what_is_in_memory():
 
 
 def test_sizes_follow_the_precision():
-    assert [Room(10**6).block(10, 10, dtype, CPU).nbytes for dtype in (torch.float64, torch.bfloat16)] == [800, 200]
+    assert [MemoryBudget(10**6).block(10, 10, dtype, CPU).nbytes for dtype in (torch.float64, torch.bfloat16)] == [
+        800,
+        200,
+    ]
 
 
 def test_pages_given_back_keep_their_contents(monkeypatch):
@@ -60,7 +63,7 @@ def test_pages_given_back_keep_their_contents(monkeypatch):
             return madvise(self, *arguments)
 
     monkeypatch.setattr("scrubbing.engine.memory.mmap.mmap", Watched)
-    room = Room(40_000, mapped=80_000)
+    room = MemoryBudget(40_000, mapped=80_000)
     blocks = [filled(room, rows=5000, width=4, seed=seed) for seed in range(3)]
     places = torch.arange(0, 5000, 7)
     for _ in range(2):
@@ -72,7 +75,7 @@ def test_pages_given_back_keep_their_contents(monkeypatch):
 
 def test_a_large_block_gives_back_its_own_pages(tmp_path):
     """It would otherwise be in memory as a whole, however small the budget."""
-    room = Room(0, str(tmp_path), mapped=2**20)
+    room = MemoryBudget(0, str(tmp_path), mapped=2**20)
     block, values = filled(room, rows=100_000, width=16)
     for start in range(0, 100_000, 5000):
         places = torch.arange(start, start + 5000)
@@ -93,7 +96,7 @@ def test_files_are_allocated_before_they_are_mapped(tmp_path, monkeypatch):
     for system in ("posix_fallocate", "none"):
         if system == "none":
             monkeypatch.delattr(os, "posix_fallocate", raising=False)
-        block, values = filled(Room(0, str(tmp_path)), rows=300_000)
+        block, values = filled(MemoryBudget(0, str(tmp_path)), rows=300_000)
         assert torch.equal(block.take(torch.arange(300_000)), values)
     assert len(on_disk) == 2
     assert all(there >= size == 300_000 * 3 * 4 for there, size in on_disk)
@@ -101,11 +104,11 @@ def test_files_are_allocated_before_they_are_mapped(tmp_path, monkeypatch):
 
 FULL = """
 import resource, torch
-from scrubbing.engine.memory import Room
+from scrubbing.engine.memory import MemoryBudget
 from scrubbing.errors import FileError
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-room = Room(0, {folder!r})
+room = MemoryBudget(0, {folder!r})
 kept = room.block(2**16, 4, torch.float32, torch.device("cpu"))  # 1 MiB
 kept.put(torch.arange(2**16), torch.ones(2**16, 4))
 try:

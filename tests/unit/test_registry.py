@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from scrubbing import UsageError
-from scrubbing.hypothesis.references import load_file
+from scrubbing.hypothesis.addresses import load_file
 from scrubbing.registry import Registry
 
 SHAPES: Registry[object] = Registry("shape", "tests.shapes", "SCR-PLUGIN")
