@@ -29,7 +29,7 @@ from scrubbing.records.inputs import (
     RAISED,
     SLICE,
     STRATUM,
-    Inputs,
+    InputTable,
 )
 from scrubbing.records.notes import notes
 from scrubbing.records.schema import (
@@ -194,7 +194,7 @@ class Result:
         return RunRecord(
             **found,
             hypothesis=self.hypothesis.name,
-            claim=self.hypothesis.claim,
+            claim=self.hypothesis.sentence,
             scope=None if self.hypothesis.scope is None else str(self.hypothesis.scope),
             stored=stored,
             choices=choices(job, self.settings),
@@ -213,12 +213,12 @@ class Result:
             controls=list(self.controls),
         )
 
-    def inputs(self) -> Inputs:
+    def inputs(self) -> InputTable:
         """The values per reference input, draws averaged."""
         return self._table
 
     @cached_property
-    def _table(self) -> Inputs:
+    def _table(self) -> InputTable:
         reference, values = self.job.reference, self.measured.values
         table = loss_table(reference, self.by_slice, self.clusters)
         text = np.array([self.data.show(int(row)) for row in reference.rows], dtype=str)
@@ -234,7 +234,7 @@ class Result:
         if (read := values.get(AT_PADDING)) is not None:
             more |= {PADDING_READS: read.sum(axis=1).astype(np.int64), PADDING_DRAWS: (read > 0).mean(axis=1)}
         more |= {f"{STRATUM}{name}": found for name, found in self.strata.items()}
-        return Inputs({"id": table["id"], "text": text} | dict(table.columns) | more)
+        return InputTable({"id": table["id"], "text": text} | dict(table.columns) | more)
 
     def _check_name(self, name: str) -> None:
         if name not in self.by_slice:
@@ -260,7 +260,7 @@ class Result:
 
 def loss_table(
     reference: Reference, by_slice: Mapping[str, Mapping[str, Floats]], clusters: NDArray[Any] | None
-) -> Inputs:
+) -> InputTable:
     """Losses of references as the table that every number is made from.
 
     Args:
@@ -277,7 +277,7 @@ def loss_table(
         columns |= {f"{SLICE}{name}.{LOSS}{loss}": per_input(values[name]) for loss, values in by_slice.items()}
     if clusters is not None:
         columns["cluster"] = clusters
-    return Inputs(columns)
+    return InputTable(columns)
 
 
 def clusters_of(settings: Settings, reference: Reference) -> NDArray[Any] | None:

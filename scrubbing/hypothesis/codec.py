@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from scrubbing.errors import Fault, UsageError, fail, nearest
-from scrubbing.hypothesis.references import reference, resolve
+from scrubbing.hypothesis.addresses import reference, resolve
 from scrubbing.storable import Storable, kinds
 
 Json = Any
@@ -152,7 +152,7 @@ def _is_known(name: Any) -> bool:
 
 
 def _like(name: Any) -> str:
-    return nearest(str(name), kinds)
+    return nearest(str(name), sorted(kinds))  # they are registered in the order in which modules were imported
 
 
 def _text(stored: Json) -> str:

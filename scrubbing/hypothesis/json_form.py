@@ -22,7 +22,7 @@ def dump(hypothesis: Statement) -> Json:
     stored = {
         "format": FORMAT,
         "name": hypothesis.name,
-        "claim": hypothesis.claim,
+        "claim": hypothesis.sentence,
         "scope": encode(hypothesis.scope),
         "variables": {name: _dumped(variable) for name, variable in sorted(variables.items())},
         "correspondence": encode(hypothesis.correspondence, _by_name),
@@ -44,7 +44,7 @@ def load(value: Json) -> Json:
         def by_name(one: Json) -> Variable | None:
             return variables[one["variable"]] if "variable" in one and "class" not in one else None
 
-        made = {"name": stored["name"], "claim": stored["claim"], "scope": decode(stored["scope"])}
+        made = {"name": stored["name"], "sentence": stored["claim"], "scope": decode(stored["scope"])}
         made["correspondence"] = decode(stored["correspondence"], by_name)
         return made | ({"unclaimed": decode(stored["unclaimed"])} if "unclaimed" in stored else {})
     except ScrubbingError:

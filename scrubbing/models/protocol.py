@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,16 +18,21 @@ from scrubbing.graph.nodes import Node
 from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
+from scrubbing.renamed import deprecated, old_names
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class ModelInputs:
     """The columns a model reads, as tensors on its device."""
 
     columns: Mapping[str, Tensor]
     """Each `[inputs, ...]`."""
     visible: Tensor | None
     """The padding mask, bool `[inputs, positions]`; None where no input is padded."""
+
+
+_RENAMED = {"reference": "own_output", "lens": "norm_key"}
+"""Methods of a model as they were called in version 0.1."""
 
 
 class Model(ABC):
@@ -50,12 +56,19 @@ class Model(ABC):
     """Whether heads evaluate a part that has `distances` in two steps, see `run`; what moves under a pattern of
     another input then needs neither its queries nor its keys."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for old, new in _RENAMED.items():
+            if old in vars(cls) and new not in vars(cls):
+                deprecated(f"{cls.__name__}.{old} is now called {new}")
+                setattr(cls, new, vars(cls)[old])
+
     @abstractmethod
     def graph(self, data: Dataset) -> ModelGraph:
         """The model graph for inputs of this length."""
 
     @abstractmethod
-    def inputs(self, data: Dataset) -> Inputs:
+    def inputs(self, data: Dataset) -> ModelInputs:
         """The columns this model reads.
 
         Raises:
@@ -63,7 +76,7 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def source(self, node: Node, inputs: Inputs, rows: Tensor, positions: Tensor) -> Tensor:
+    def source(self, node: Node, inputs: ModelInputs, rows: Tensor, positions: Tensor) -> Tensor:
         """Value of a node without slots for dataset rows `[tokens]` at positions `[tokens]`, `[tokens, width]`."""
 
     @abstractmethod
@@ -94,7 +107,7 @@ class Model(ABC):
         """Width of a raw value."""
 
     @abstractmethod
-    def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
+    def own_output(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
         """Output of the model's own forward pass, `[rows, positions, d_out]`, independent of the methods above."""
 
     @cached_property
@@ -115,15 +128,20 @@ class Model(ABC):
         """What a slot reads beside its parents, `[d]`: the biases of earlier layers."""
         return None
 
-    def lens(self, node: Node, slot: str) -> Hashable:
+    def reference(self, batch: ModelInputs, rows: Tensor) -> Tensor:
+        """Deprecated: `own_output`."""
+        deprecated("Model.reference is now called own_output")
+        return self.own_output(batch, rows)
+
+    def norm_key(self, node: Node, slot: str) -> Hashable:
         """Name of what a node does to a slot's input before using it (its norm); equal names, equal functions."""
         return "as it is"
 
-    def prepare(self, lens: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
+    def prepare(self, norm_key: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
         """Apply it to `[tokens, d]`; `scale` `[tokens, 1]` replaces the norm's own, to freeze it."""
         return x
 
-    def scale(self, lens: Hashable, x: Tensor) -> Tensor:
+    def scale(self, norm_key: Hashable, x: Tensor) -> Tensor:
         """The norm's scale for `[tokens, d]`, `[tokens, 1]`; ones where there is no norm."""
         return torch.ones_like(x[:, :1])
 
@@ -140,3 +158,6 @@ class Model(ABC):
     def write_flops(self, node: Node, part: InnerPart | None) -> float:
         """Floating-point operations per token of turning a raw value into a residual contribution."""
         return 0.0
+
+
+__getattr__ = old_names(__name__, {"Inputs": "scrubbing.models.protocol.ModelInputs"})

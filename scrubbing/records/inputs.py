@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scrubbing.renamed import old_names
 from scrubbing.stats.influence import Losses
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _OLDER = {"right": f"{MEASURE}accuracy", "kl": f"{MEASURE}kl", "changed": f"{MEA
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class InputTable:
     """One row per reference input, draws averaged.
 
     Columns: `id`; `text`; `weight` (what it counts in a mean of losses) and `counted` (positions, what it counts in a
@@ -67,13 +68,13 @@ class Inputs:
         """All losses, with weights and clusters: what every mean, comparison and verdict is made from."""
         return Losses(self["id"], self.names(LOSS), self.get("weight"), self.clusters)
 
-    def counted(self) -> Inputs:
+    def counted(self) -> InputTable:
         """The rows in which anything counts."""
         return self.rows(np.flatnonzero(self["weight"] > 0)) if "weight" in self else self
 
-    def rows(self, chosen: NDArray[np.int64]) -> Inputs:
+    def rows(self, chosen: NDArray[np.int64]) -> InputTable:
         """These rows, in this order."""
-        return Inputs({name: values[chosen] for name, values in self.columns.items()})
+        return InputTable({name: values[chosen] for name, values in self.columns.items()})
 
     def names(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Columns whose name starts with a prefix, by the rest of the name."""
@@ -98,7 +99,7 @@ class Inputs:
         return written.getvalue()
 
     @classmethod
-    def from_parquet(cls, content: bytes) -> Inputs:
+    def from_parquet(cls, content: bytes) -> InputTable:
         """The inverse of `to_parquet`; columns of older tables get their names of today.
 
         Raises:
@@ -123,3 +124,6 @@ def digest(content: bytes) -> str:
 
 def _is_text(table: Any, name: str) -> bool:
     return str(table.schema.field(name).type) in ("string", "large_string")
+
+
+__getattr__ = old_names(__name__, {"Inputs": "scrubbing.records.inputs.InputTable"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,12 @@ from pydantic import ValidationError
 
 from scrubbing.errors import FileError, fail
 from scrubbing.records.files import folder, write
-from scrubbing.records.inputs import Inputs, digest
+from scrubbing.records.inputs import InputTable, digest
 from scrubbing.records.schema import VERSION, PerInput, RunRecord
+from scrubbing.renamed import old_names
 
 
-def save(record: RunRecord, path: str | Path, inputs: Inputs | None = None) -> Path:
+def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) -> Path:
     """Write a record as JSON, and its values per input as parquet beside it.
 
     The table's name holds its content's digest, so that a record never points at values of another run, however the
@@ -58,7 +58,7 @@ def load(path: str | Path) -> RunRecord:
         fail(FileError, "SCR-FILE", problem, remedy, str(path))
 
 
-def load_inputs(record: RunRecord, path: str | Path) -> Inputs | None:
+def load_inputs(record: RunRecord, path: str | Path) -> InputTable | None:
     """The values per input of a record read from `path`; None where it was stored without.
 
     Raises:
@@ -75,7 +75,7 @@ def load_inputs(record: RunRecord, path: str | Path) -> Inputs | None:
     if digest(content) != record.inputs.digest:
         problem = f"it is not the table that {Path(path).name} was written with: truncated or changed since."
         fail(FileError, "SCR-FILE", problem, "Run the hypothesis again.", str(place))
-    return Inputs.from_parquet(content)
+    return InputTable.from_parquet(content)
 
 
 def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
@@ -96,12 +96,6 @@ def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]
             yield path, error
 
 
-def found(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
-    """Deprecated: `records_in`."""
-    warnings.warn("store.found is store.records_in now", DeprecationWarning, stacklevel=2)
-    return records_in(where)
-
-
 def file_name(record: RunRecord) -> str:
     """Where a record goes in an output folder: the hypothesis's name."""
     return stem(record.hypothesis) + ".json"
@@ -110,3 +104,6 @@ def file_name(record: RunRecord) -> str:
 def stem(name: str) -> str:
     """A hypothesis's name as a file name."""
     return name.replace("/", "-").replace(" ", "-")
+
+
+__getattr__ = old_names(__name__, {"found": "scrubbing.records.store.records_in"})

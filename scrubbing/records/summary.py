@@ -19,7 +19,7 @@ from scrubbing.records.inputs import (
     RAISED,
     SLICE,
     STRATUM,
-    Inputs,
+    InputTable,
     digest,
 )
 from scrubbing.records.measured import Cancellation, MeasureValue, Number, Padding, Recovered, Slice, Stratum
@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 
 
 def summarise(
-    inputs: Inputs, meanings: Mapping[str, str], seed: int, measures: Mapping[str, tuple[str, str]] = MEASURES
+    inputs: InputTable, meanings: Mapping[str, str], seed: int, measures: Mapping[str, tuple[str, str]] = MEASURES
 ) -> dict[str, Any]:
     """The fields of a record that follow from its values per input.
 
@@ -66,7 +66,7 @@ def summarise(
     }
 
 
-def estimates(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> tuple[dict[str, Number], list[Recovered]]:
+def estimates(inputs: InputTable, meanings: Mapping[str, str], seed: int) -> tuple[dict[str, Number], list[Recovered]]:
     """Mean losses, and what is recovered of each baseline."""
     names = inputs.names(LOSS)
     return _estimates(bootstrap(inputs, names, "weight", seed), list(names), meanings)
@@ -79,7 +79,7 @@ def _estimates(
     return losses, [_recovered(whole, name, meanings) for name in meanings if name in whole.columns]
 
 
-def bootstrap(inputs: Inputs, columns: Mapping[str, Floats], weight: str, seed: int) -> Bootstrap:
+def bootstrap(inputs: InputTable, columns: Mapping[str, Floats], weight: str, seed: int) -> Bootstrap:
     """Columns of a table resampled together, with its clusters, weighted by another of its columns."""
     return Bootstrap(columns, seed=seed, weights=inputs[weight], clusters=inputs.clusters)
 
@@ -93,7 +93,7 @@ def _recovered(losses: Bootstrap, baseline: str, meanings: Mapping[str, str]) ->
     return Recovered(baseline=baseline, meaning=meanings[baseline], fraction=fraction, lost=Number.of(lost))
 
 
-def _slices(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> list[Slice]:
+def _slices(inputs: InputTable, meanings: Mapping[str, str], seed: int) -> list[Slice]:
     weights = {name: w for name, w in inputs.names(SLICE).items() if name.endswith(".weight")}
     slices: list[Slice] = []
     for name in (name.removesuffix(".weight") for name in weights):
@@ -110,7 +110,7 @@ def _slices(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> list[Slic
     return slices
 
 
-def _strata(inputs: Inputs, name: str, values: NDArray[Any], seed: int) -> list[Stratum]:
+def _strata(inputs: InputTable, name: str, values: NDArray[Any], seed: int) -> list[Stratum]:
     strata: list[Stratum] = []
     for value in np.unique(values)[::-1]:
         chosen = values == value
@@ -140,7 +140,7 @@ def _without_interval(x: Influence) -> Number:
     return Number(value=x.estimate, se=x.se if x.n > 1 else None, low=None, high=None)
 
 
-def _differences(inputs: Inputs) -> dict[str, Floats]:
+def _differences(inputs: InputTable) -> dict[str, Floats]:
     """What scrubbing adds to the loss of each input, and what it takes away; of the mean over draws in older tables."""
     if RAISED in inputs:
         return {name: inputs[name] for name in (RAISED, LOWERED)}
@@ -148,7 +148,7 @@ def _differences(inputs: Inputs) -> dict[str, Floats]:
     return {RAISED: rise.clip(min=0), LOWERED: (-rise).clip(min=0)}
 
 
-def _cancellation(inputs: Inputs, whole: Bootstrap) -> Cancellation:
+def _cancellation(inputs: InputTable, whole: Bootstrap) -> Cancellation:
     scrubbed, model = inputs[f"{LOSS}scrubbed"], inputs[f"{LOSS}model"]
     varied = len(model) > 1 and scrubbed.std() > 0 and model.std() > 0
     share = None
@@ -164,7 +164,7 @@ def _cancellation(inputs: Inputs, whole: Bootstrap) -> Cancellation:
     )
 
 
-def _padding(inputs: Inputs) -> Padding | None:
+def _padding(inputs: InputTable) -> Padding | None:
     if PADDING_READS not in inputs:
         return None
     return Padding(reads=int(inputs[PADDING_READS].sum()), draws=float(inputs[PADDING_DRAWS].mean()))
