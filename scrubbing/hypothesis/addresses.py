@@ -53,9 +53,7 @@ def resolve(address: str) -> Any:
 
 
 def _is_own(place: Any, word: str) -> bool:
-    """Whether a name is worth proposing: not imported, not private, and no name such as `@py_builtins` that another tool
-    left in the module.
-    """
+    """Whether a name is worth proposing: not imported, not private, and not left there by another tool."""
     value = vars(place)[word]
     if not word.isidentifier() or word.startswith("_") or isinstance(value, ModuleType):
         return False
