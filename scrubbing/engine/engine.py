@@ -16,6 +16,7 @@ from scrubbing.data.real import RealDraws
 from scrubbing.engine import values as v
 from scrubbing.engine.batches import rows_at_once, tokens_at_once
 from scrubbing.engine.build import Builder, Compiler
+from scrubbing.engine.cost import Cost, cost
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.execute import Executor
 from scrubbing.engine.memory import MemoryBudget, reuse_freed_memory
@@ -56,6 +57,11 @@ class Compiled:
     plan: ScrubPlan
     real: RealDraws | None = None
     """Which inputs may be drawn at all; None for any."""
+
+    @property
+    def cost(self) -> Cost:
+        """What running it costs per scrubbed example."""
+        return cost(self.plan)
 
 
 @dataclass(frozen=True, eq=False)

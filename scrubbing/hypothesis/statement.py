@@ -24,8 +24,8 @@ class Statement:
     """The fields of a `Hypothesis`, and what follows from them alone."""
 
     name: str
-    claim: str
-    """The claim as a sentence."""
+    sentence: str
+    """What is claimed, in words."""
     correspondence: Claim
     """The tree of claims, the output first."""
     scope: Feature | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from scrubbing.records.files import folder, write
 from scrubbing.records.inputs import InputTable, digest
 from scrubbing.records.names import is_table, table
 from scrubbing.records.schema import VERSION, PerInput, RunRecord
+from scrubbing.renamed import old_names
 
 
 def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) -> Path:
@@ -100,7 +100,4 @@ def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]
             yield path, error
 
 
-def found(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
-    """Deprecated: `records_in`."""
-    warnings.warn("store.found is store.records_in now", DeprecationWarning, stacklevel=2)
-    return records_in(where)
+__getattr__ = old_names(__name__, {"found": "scrubbing.records.store.records_in"})
