@@ -37,8 +37,8 @@ class Statement:
         if not isinstance(self.name, str) or not self.name.strip():
             problem = f"a hypothesis is called {self.name!r}."
             fail(UsageError, "SCR-NAME", problem, "Give it a name, such as parens/signs.")
-        if not isinstance(self.claim, str):
-            problem = f"what it claims is of type {type(self.claim).__name__}, not a sentence."
+        if not isinstance(self.sentence, str):
+            problem = f"what it claims is of type {type(self.sentence).__name__}, not a sentence."
             fail(UsageError, "SCR-CLAIM", problem, "Write Hypothesis(name, sentence, correspondence).", self.name)
         if not isinstance(self.correspondence, Claim):
             problem = f"its correspondence is of type {type(self.correspondence).__name__}, not a claim."

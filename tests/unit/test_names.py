@@ -104,7 +104,7 @@ def test_every_fault_is_told_at_once():
 def test_names_are_checked_before_anything_runs(toy, tmp_path, monkeypatch):
     monkeypatch.setattr("scrubbing.experiment.in_process.InProcess._measured", lambda *_: pytest.fail("it ran"))
     of = toy.hypothesis("x")
-    long = Hypothesis("x" * 300, of.claim, of.correspondence)
+    long = Hypothesis("x" * 300, of.sentence, of.correspondence)
     for hypotheses in ([of, of], [long]):
         with pytest.raises(UsageError, match="SCR-NAME"):
             Experiment(toy.model, toy.data, SquaredError()).run_all(hypotheses, tmp_path / "out")
@@ -115,7 +115,7 @@ def test_names_are_checked_before_anything_runs(toy, tmp_path, monkeypatch):
 def test_a_hypothesis_has_a_name(name, toy):
     of = toy.hypothesis("x")
     with pytest.raises(UsageError, match="SCR-NAME"):
-        Hypothesis(name, of.claim, of.correspondence)
+        Hypothesis(name, of.sentence, of.correspondence)
 
 
 def test_snapshots_of_0_1_stay_where_they_are(tmp_path, record):
