@@ -190,7 +190,9 @@ class Compiler:
         only = next(iter(contexts))
         whole = {(v.Item("input", *builder.read(copy.node, name)), only) for name in read}
         frozen = self.contexts.of(copy.region) if self.tree.regions[copy.region].claim.freeze_norm else None
-        if len(contexts) == 1 and only is not None and held == whole and frozen in (None, only):
+        # What a node makes of a mean is not the mean of what it makes.
+        clean = len(contexts) == 1 and held == whole and frozen in (None, only)
+        if clean and only is not None and only.ablation is None:
             value = builder.output(copy.node, only)
         else:
             value = builder.run(copy.node, read, mask, frozen)
