@@ -9,7 +9,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
-from scrubbing.experiment.task import find_task
+from scrubbing.experiment import find_task
 
 _REPEATS = 3
 

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.statistics.families import Family
-from scrubbing.errors import NoFraction
-from scrubbing.metrics.recovered import fraction, recovered
-from scrubbing.stats.critical import fixed_size
-from scrubbing.stats.influence import Losses, mean_loss
-from scrubbing.stats.intervals import Means
-from scrubbing.stats.paired import compare
+from scrubbing import NoFraction
+from scrubbing.metrics import recovered
+from scrubbing.stats import Estimate, Losses, Means, compare, fixed_size, mean_loss
 
 ALPHA = 0.05
 _RESAMPLED = 100
@@ -47,8 +44,8 @@ def rates(family: Family, n: int, draws: int, runs: int, seed: int) -> Rates:
     """Simulate."""
     rng = np.random.default_rng([seed, n, draws, *family.name.encode()])
     means = family.means(draws)
-    truth = fraction(means, "null")
     rise, gap = means["scrubbed"] - means["model"], means["null"] - means["model"]
+    truth = 1 - rise / gap
     found: list[tuple[float, ...]] = []
     fractions: list[tuple[float, ...]] = []
     for _ in range(runs):
@@ -79,7 +76,7 @@ def rates(family: Family, n: int, draws: int, runs: int, seed: int) -> Rates:
     return Rates(*map(float, (loss, loss_optimistic, covered, optimistic, slack, floor, change, worse, percentile)))
 
 
-def _ends(estimate) -> tuple[float, float]:
+def _ends(estimate: Estimate) -> tuple[float, float]:
     """An interval that was refused counts as one that covers nothing."""
     return (np.nan, np.nan) if estimate.low is None else (estimate.low, estimate.high)
 

@@ -3,6 +3,7 @@ from .critical import fixed_size as fixed_size
 from .influence import Losses as Losses
 from .influence import mean_loss as mean_loss
 from .intervals import Estimate as Estimate
+from .intervals import Means as Means
 from .paired import compare as compare
 from .power import power as power
 from .power import references_needed as references_needed
