@@ -46,7 +46,7 @@ docs: setup
 speed: setup
 	$(BIN)/python -m benchmarks.speed
 
-# How often intervals and verdicts are right, simulated and written into docs/reference/statistics.md; an hour on two cores.
+# How often intervals and verdicts are right, simulated and written into docs/reference/statistics.md; a quarter of an hour on two cores.
 coverage: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.statistics
 
