@@ -22,10 +22,7 @@ Statistic = Callable[[Mapping[str, Any]], Any]
 """From the means of the columns, by name, to a number."""
 
 LEVEL = 0.95
-METHOD = (
-    "95 %: empirical likelihood with one further reference, whose loss is the largest that the null reached; "
-    "level by the Bayesian bootstrap (Gaffke 2005)"
-)
+METHOD = "95 %, Bayesian bootstrap with one further reference at the largest null loss (Gaffke 2005)"
 """The method in words, for records."""
 SEEN = ("null", "constant")
 """Columns that have shown the largest values they have: the one defines the bound of the others, the other takes one
