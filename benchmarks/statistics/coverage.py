@@ -78,7 +78,9 @@ def rates(family: Family, n: int, draws: int, runs: int, seed: int) -> Rates:
 
 def _ends(estimate: Estimate) -> tuple[float, float]:
     """An interval that was refused counts as one that covers nothing."""
-    return (np.nan, np.nan) if estimate.low is None else (estimate.low, estimate.high)
+    if estimate.low is None or estimate.high is None:
+        return np.nan, np.nan
+    return estimate.low, estimate.high
 
 
 def _percentile(family: Family, rng: np.random.Generator, n: int, draws: int, truth: float) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Rise = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.floating]]
+"""From generator and shape to what scrubbing adds to a loss."""
 
 NULL = 8.0
 """Loss of a null draw that fails, which is half of them; the gap between model and null is half of it."""
@@ -29,7 +31,7 @@ class Family:
     """The true means, for a number of draws."""
 
 
-def _skewed(name: str, rise: Callable[[np.random.Generator, tuple[int, int]], Floats], mean: float) -> Family:
+def _skewed(name: str, rise: Rise, mean: float) -> Family:
     def sample(rng: np.random.Generator, n: int, draws: int) -> dict[str, Floats]:
         model = rng.exponential(0.01, size=n)
         failing = rng.random((n, _NULL_DRAWS)) < 0.5
@@ -42,7 +44,7 @@ def _skewed(name: str, rise: Callable[[np.random.Generator, tuple[int, int]], Fl
     return Family(name, sample, lambda draws: {"model": 0.01, "scrubbed": 0.01 + mean, "null": 0.01 + NULL / 2})
 
 
-def _rare(share: float) -> Callable[[np.random.Generator, tuple[int, int]], Floats]:
+def _rare(share: float) -> Rise:
     """A few losses between 5 and 7, the others 0.01 or less."""
     return lambda rng, size: np.where(rng.random(size) < share, 5 + 2 * rng.random(size), 0.01 * rng.random(size))
 

@@ -24,14 +24,15 @@ def fraction(means: Mapping[str, Any], baseline: str) -> Any:
 
 
 def is_better(losses: Means, baseline: str) -> bool:
-    """Whether the model's loss is below a baseline's by more than sampling error; below two inputs, by anything.
+    """Whether the model's loss is below a baseline's by more than sampling error: by two standard errors, and by the
+    interval of the difference. Below two inputs, by anything.
 
     Args:
         losses: columns `model` and the baseline, per reference input.
         baseline: a column's name.
     """
     gap = losses.of(lambda means: means[baseline] - means["model"], [baseline, "model"], asked=[])
-    return gap.value > 0 and (gap.low is None or gap.low > 0)
+    return gap.value > 2 * (gap.se or 0.0) and (gap.low is None or gap.low > 0)
 
 
 def unbeaten(losses: Means, baseline: str) -> str | None:
