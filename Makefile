@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup bench gate test test-slow check format docs speed clean
+.PHONY: setup bench gate test test-slow check format docs speed coverage clean
 
 # torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -45,6 +45,10 @@ docs: setup
 
 speed: setup
 	$(BIN)/python -m benchmarks.speed
+
+# How often intervals and verdicts are right, simulated and written into docs/reference/statistics.md; a quarter of an hour on two cores.
+coverage: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.statistics
 
 clean:
 	rm -rf $(VENV) docs/_build build dist *.egg-info

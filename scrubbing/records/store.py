@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -79,7 +80,7 @@ def load_inputs(record: RunRecord, path: str | Path) -> InputTable | None:
     if digest(content) != record.inputs.digest:
         problem = f"it is not the table that {Path(path).name} was written with: truncated or changed since."
         fail(FileError, "SCR-FILE", problem, "Run the hypothesis again.", str(place))
-    return InputTable.from_parquet(content)
+    return replace(InputTable.from_parquet(content), bound=record.choices.bound)
 
 
 def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from benchmarks.parens.task import our_data
 from benchmarks.parens.task import task as shipped
-from hypotheses.parens.features import balanced, count_ok, excess_sign, horizon_ok
+from hypotheses.parens.features import balanced, excess_sign, horizon_ok
 from scrubbing import OUTPUT, Hypothesis, Variable, feature, from_file, head, joint
 
 HERE = Path(__file__).parent
@@ -148,7 +148,7 @@ def test_a_perturbed_weight_of_a_claimed_head_fails(project):
 
 def test_a_feature_with_another_meaning_fails(project):
     text = (project / "claims.py").read_text()
-    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return count_ok(data)"))
+    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return horizon_ok(data)"))
     found = scrub(project, "gate")
     assert found.returncode == 1, found.stdout
     assert "fail: Scrubbed loss" in found.stdout
@@ -198,7 +198,7 @@ def test_a_model_that_was_fine_tuned_away_fails(project):
 
 def test_few_references_are_inconclusive_and_settling_settles(project):
     text, policy = (project / "claims.py").read_text(), (project / "pyproject.toml").read_text()
-    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return count_ok(data)"))
+    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return horizon_ok(data)"))
     (project / "pyproject.toml").write_text(policy.replace("references = 500", "references = 30"))
     few = scrub(project, "gate")
     assert few.returncode == 3, few.stdout
@@ -211,6 +211,15 @@ def test_few_references_are_inconclusive_and_settling_settles(project):
 
 
 def test_a_change_within_the_margin_passes(project):
+    """Of 500 references none changed; of others, one in a hundred may have, by as much as the null loses at most."""
+    changed(project, lambda weights: weights.attention[1].W_O[0].mul_(1.0001))
+    found = scrub(project, "gate")
+    assert found.returncode == 3, found.stdout
+    assert "none of 500 references shows anything" in found.stdout
+    policy = (project / "pyproject.toml").read_text()
+    (project / "pyproject.toml").write_text(policy.replace("margin = 0.01", "margin = 0.2"))
+    accepting = scrub(project, "gate", "--update", "--reason", "margin of what 500 references can exclude")
+    assert accepting.returncode == 0, accepting.stderr
     changed(project, lambda weights: weights.attention[1].W_O[0].mul_(1.0001))
     found = scrub(project, "gate")
     assert found.returncode == 0, found.stdout

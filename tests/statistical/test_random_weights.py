@@ -39,3 +39,4 @@ def test_a_model_with_random_weights_is_not(seed: int, scrambled: bool) -> None:
     made = record(from_bridge(bridge, name="random weights"))
     assert made.losses["scrubbed"].value > made.losses["constant"].value
     assert "worse-than-constant" in {note.code for note in made.notes}
+    assert {one.baseline: one.fraction for one in made.recovered} == {"null": None, "constant": None}

@@ -66,5 +66,5 @@ task = Task(
     data=data,
     model=lambda: from_file(MODEL, name="reviews"),
     loss=lambda: Classification("label", position=0),
-    settings=Settings(references=500, strata={"acme": acme}),
+    settings=Settings(references=1500, strata={"acme": acme}),
 )
