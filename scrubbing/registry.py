@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from scrubbing.errors import UsageError, fail, nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -72,18 +76,25 @@ class Registry(Generic[T]):
         """All names, those added first."""
         yield from dict.fromkeys([*self._added, *(point.name for point in self._points())])
 
-    def _points(self) -> list[Any]:
-        """Of installed packages. `python -m` and `scrub` look for modules in the current folder too, but a file in it,
-        which anybody may have put there, installs nothing.
-        """
-        from importlib.metadata import distributions
+    def _points(self) -> list[EntryPoint]:
+        return [] if self.group is None else _installed(str(Path.cwd().resolve()), tuple(sys.path)).get(self.group, [])
 
-        here = Path.cwd().resolve()
-        places = [place for place in sys.path if place and Path(place).resolve() != here]
-        found: dict[str, Any] = {}
-        for one in [] if self.group is None else distributions(path=places):
-            found.setdefault(one.metadata["Name"], one)
-        return [point for one in found.values() for point in one.entry_points if point.group == self.group]
+
+@cache
+def _installed(here: str, path: tuple[str, ...]) -> dict[str, list[EntryPoint]]:
+    """Entry points of installed packages, by group. `python -m` and `scrub` look for modules in the current folder too,
+    but a file in it, which anybody may have put there, installs nothing. Reading them takes longer than a small scrub.
+    """
+    from importlib.metadata import distributions
+
+    places = [place for place in path if place and str(Path(place).resolve()) != here]
+    found: dict[str, Any] = {}
+    for one in distributions(path=places):
+        found.setdefault(one.metadata["Name"], one)
+    groups: dict[str, list[EntryPoint]] = {}
+    for point in (point for one in found.values() for point in one.entry_points):
+        groups.setdefault(point.group, []).append(point)
+    return groups
 
 
 def _asked_from() -> str:
