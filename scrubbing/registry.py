@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from scrubbing.errors import UsageError, fail, nearest
+from scrubbing.user_code import running
 
 T = TypeVar("T")
 
@@ -63,7 +64,8 @@ class Registry(Generic[T]):
         if point is None:
             problem = f"there is no {self.kind} {name!r}."
             fail(UsageError, self.code, problem, f"There are: {nearest(name, self) or 'none'}.")
-        return point.load()
+        with running(f"{self.kind} {name!r}"):
+            return point.load()
 
     def __contains__(self, name: str) -> bool:
         return name in set(self)
