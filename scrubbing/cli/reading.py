@@ -104,10 +104,10 @@ def power(
     from scrubbing.stats.paired import compare as paired
 
     run, inputs = _with_inputs(record)
-    sd = mean_loss(inputs.losses()).sd
+    found = mean_loss(inputs.losses())
     if after is not None:
-        sd = paired(inputs.losses(), _with_inputs(after)[1].losses()).change.sd
-    plan = planning(sd, len(inputs), change, margin, wanted, alpha, after is not None, run.choices.unit)
+        found = paired(inputs.losses(), _with_inputs(after)[1].losses()).change
+    plan = planning(found, change, margin, wanted, alpha, after is not None, run.choices.unit)
     console().print(section_view(plan))
 
 

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from scrubbing.metrics.equivalent import Series, equivalent
 from scrubbing.metrics.recalibration import Kept, recalibrate
 from scrubbing.records.schema import Equivalent, Number, Recalibrated
-from scrubbing.stats.intervals import Bootstrap
+from scrubbing.stats.intervals import Means
 
 Floats = NDArray[np.float64]
 
 
 def recalibrated(
-    sample: tuple[Kept, Floats, NDArray[np.bool_]] | None, counted: Floats, clusters: NDArray[Any] | None, seed: int
+    sample: tuple[Kept, Floats, NDArray[np.bool_]] | None,
+    counted: Floats,
+    clusters: NDArray[Any] | None,
+    bound: float | None,
 ) -> Recalibrated | None:
     """After the best affine recalibration of the logits.
 
@@ -25,7 +28,7 @@ def recalibrated(
         sample: logits, base rates, and which tokens are held out; None where there are no classes, or few references.
         counted: positions of each reference, `[n]`.
         clusters: family of each reference, `[n]`.
-        seed: of the bootstrap.
+        bound: the largest loss on a reference that was not drawn; see `scrubbing.stats.intervals.ceilings`.
     """
     if sample is None:
         return None
@@ -35,7 +38,7 @@ def recalibrated(
     number = np.bincount(places)
     columns = {name: np.bincount(places, x) / number for name, x in (("after", after), ("before", before))}
     families = None if clusters is None else clusters[at]
-    both = Bootstrap(columns, seed=seed, weights=counted[at], clusters=families)
+    both = Means(columns, weights=counted[at], clusters=families, ceiling=bound)
     return Recalibrated(
         temperature=temperature if np.isfinite(temperature) else None,
         prior=weight,
@@ -46,7 +49,12 @@ def recalibrated(
 
 
 def worth(
-    series: Series, losses: Sequence[Any], scrubbed: Floats, weights: Floats, clusters: NDArray[Any] | None, seed: int
+    series: Series,
+    losses: Sequence[Any],
+    scrubbed: Floats,
+    weights: Floats,
+    clusters: NDArray[Any] | None,
+    bound: float | None,
 ) -> Equivalent:
     """The amount of training at which the model itself had the scrubbed loss.
 
@@ -56,10 +64,10 @@ def worth(
         scrubbed: `[n, draws]`.
         weights: of the references, `[n]`.
         clusters: family of each reference, `[n]`.
-        seed: of the bootstrap.
+        bound: the largest loss on a reference that was not drawn; see `scrubbing.stats.intervals.ceilings`.
     """
     amounts = series.amounts
-    amount, beyond = equivalent(amounts, losses, scrubbed, weights, seed, clusters)
+    amount, beyond = equivalent(amounts, losses, scrubbed, weights, clusters, bound)
     if amount is not None:
         return Equivalent(what=series.what, unit=series.unit, amount=Number.of(amount))
     end = amounts[-1] if beyond == "more" else amounts[0]

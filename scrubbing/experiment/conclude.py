@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -13,13 +14,13 @@ from scrubbing.experiment.baselines import Baseline
 from scrubbing.experiment.beyond import recalibrated, worth
 from scrubbing.experiment.jobs import SCRUBBED, Job
 from scrubbing.experiment.measured import Measured, Reference
-from scrubbing.experiment.result import Result, clusters_of, loss_table
+from scrubbing.experiment.result import Result, bound_of, clusters_of, loss_table
 from scrubbing.experiment.settings import Settings
 from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.slices import MAIN
 from scrubbing.records.inputs import LOSS
 from scrubbing.records.schema import ClaimCost, ControlValue, Equivalent, Number
-from scrubbing.records.summary import bootstrap, estimates
+from scrubbing.records.summary import estimates, means
 
 Floats = NDArray[np.float64]
 BySlice = dict[str, dict[str, Floats]]
@@ -40,7 +41,7 @@ def conclude(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settin
         by_slice=by_slice,
         measured=found,
         provenance=describe.provenance(scrub.subject.model, scrub.data, seconds, settings.task),
-        recalibrated=recalibrated(found.sample(reference), reference.counted(), clusters, settings.seed),
+        recalibrated=recalibrated(found.sample(reference), reference.counted(), clusters, bound_of(by_slice)),
         equivalent=_worth(reference, by_slice, settings),
         controls=tuple(_controlled(name, pairs, settings) for name, pairs in parts.items()),
     )
@@ -50,10 +51,10 @@ def costs(result: Result, jobs: Mapping[str, Job], measured: Iterable[Measured])
     """What exchanging one thing alone costs, from its measurement: the rise over the model's loss."""
     model, reference = result.by_slice["model"], result.job.reference
     found: list[ClaimCost] = []
-    for (path, job), one in zip(jobs.items(), measured, strict=True):
+    for path, one in zip(jobs, measured, strict=True):
         rise = {name: losses - model[name][:, None] for name, losses in one.losses().items()}
-        table = loss_table(reference, {"cost": rise}, result.clusters)
-        cost = bootstrap(table, table.names(LOSS), "weight", job.seed).mean("cost")
+        table = replace(loss_table(reference, {"cost": rise}, result.clusters), bound=result.inputs().bound)
+        cost = means(table, table.names(LOSS), "weight").mean("cost")
         found.append(ClaimCost(path=path, cost=Number.of(cost)))
     return found
 
@@ -75,7 +76,7 @@ def _controlled(name: str, pairs: Sequence[tuple[Job, Measured]], settings: Sett
     control, chosen = settings.all_controls()[name], settings.control_baselines()
     reference = pairs[0][0].reference
     table = loss_table(reference, _losses(pairs, chosen), clusters_of(settings, reference))
-    losses, recovered = estimates(table, {name: one.meaning for name, one in chosen.items()}, settings.seed)
+    losses, recovered = estimates(table, {name: one.meaning for name, one in chosen.items()})
     return ControlValue(
         name=name, meaning=control.meaning, expected=control.expected, losses=losses, recovered=recovered
     )
@@ -92,7 +93,7 @@ def _worth(reference: Reference, by_slice: BySlice, settings: Settings) -> Equiv
 
     _, series, points = reference.data.remember(("series", id(given), reference), evaluated)
     weights, clusters = reference.weights()[MAIN], clusters_of(settings, reference)
-    return worth(series, points, by_slice[SCRUBBED][MAIN], weights, clusters, settings.seed)
+    return worth(series, points, by_slice[SCRUBBED][MAIN], weights, clusters, bound_of(by_slice))
 
 
 def _points(series: Series, reference: Reference) -> list[float | Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,8 @@ from scrubbing.records.schema import (
     RunRecord,
     Size,
 )
-from scrubbing.records.summary import bootstrap, summarise
-from scrubbing.stats.intervals import Bootstrap, Estimate, per_input
+from scrubbing.records.summary import means, summarise
+from scrubbing.stats.intervals import METHOD, Estimate, Means, per_input
 
 if TYPE_CHECKING:
     import pandas
@@ -158,10 +158,10 @@ class Result:
         return self.measure("changed")
 
     @cached_property
-    def bootstrap(self) -> Bootstrap:
-        """All losses, resampled together."""
+    def means(self) -> Means:
+        """Means of all losses, and functions of them."""
         table = self.inputs()
-        return bootstrap(table, table.names(LOSS), "weight", self.settings.seed)
+        return means(table, table.names(LOSS), "weight")
 
     def loss(self, name: str = SCRUBBED) -> Estimate:
         """Mean loss of `scrubbed`, `model` or a baseline, in the loss's unit per counted position (per input, of a
@@ -171,23 +171,24 @@ class Result:
             UsageError: SCR-BASELINE, there is no loss of this name.
         """
         self._check_name(name)
-        return self.bootstrap.mean(name)
+        return self.means.mean(name)
 
     def loss_recovered(self, baseline: str = "null") -> Estimate:
         """Fraction of the loss between model and baseline that survives; may leave [0, 1].
 
         Raises:
             UsageError: SCR-BASELINE, this baseline was not computed.
-            NoFraction: SCR-FRACTION, model and baseline cannot be told apart.
+            NoFraction: SCR-FRACTION, the model is not better than the baseline, or than the constant, by more than
+                sampling error.
         """
         self._check_name(baseline)
-        return loss_recovered(self.bootstrap, baseline)
+        return loss_recovered(self.means, baseline)
 
     def record(self) -> RunRecord:
         """Everything but the values per input, ready to be stored or shown."""
         job, inputs = self.job, self.inputs()
         meanings = {name: one.meaning for name, one in self.settings.all_baselines().items()}
-        found = summarise(inputs, meanings, self.settings.seed, units(job.measures, job.subject.loss.unit))
+        found = summarise(inputs, meanings, units(job.measures, job.subject.loss.unit))
         stored = _stored(self.hypothesis)
         sampled = describe.samples(job, int(job.reference.rows[0]), self.settings.seed)
         nodes = describe.nodes(job)
@@ -197,7 +198,7 @@ class Result:
             claim=self.hypothesis.claim,
             scope=None if self.hypothesis.scope is None else str(self.hypothesis.scope),
             stored=stored,
-            choices=choices(job, self.settings),
+            choices=choices(job, self.settings, inputs.bound),
             zero=self.settings.zero_baseline,
             claims=list(self.claims),
             exchanged=self.exchanged,
@@ -234,7 +235,7 @@ class Result:
         if (read := values.get(AT_PADDING)) is not None:
             more |= {PADDING_READS: read.sum(axis=1).astype(np.int64), PADDING_DRAWS: (read > 0).mean(axis=1)}
         more |= {f"{STRATUM}{name}": found for name, found in self.strata.items()}
-        return Inputs({"id": table["id"], "text": text} | dict(table.columns) | more)
+        return replace(table, columns={"id": table["id"], "text": text} | dict(table.columns) | more)
 
     def _check_name(self, name: str) -> None:
         if name not in self.by_slice:
@@ -277,7 +278,12 @@ def loss_table(
         columns |= {f"{SLICE}{name}.{LOSS}{loss}": per_input(values[name]) for loss, values in by_slice.items()}
     if clusters is not None:
         columns["cluster"] = clusters
-    return Inputs(columns)
+    return Inputs(columns, bound_of(by_slice))
+
+
+def bound_of(by_slice: Mapping[str, Mapping[str, Floats]]) -> float | None:
+    """The largest loss that any draw of the null reached; None where it was not measured."""
+    return float(by_slice["null"][MAIN].max(initial=0.0)) if "null" in by_slice else None
 
 
 def clusters_of(settings: Settings, reference: Reference) -> NDArray[Any] | None:
@@ -290,7 +296,7 @@ def units(measures: tuple[Measure, ...], unit: str) -> dict[str, tuple[str, str]
     return {one.name: (one.meaning, one.unit or unit) for one in measures}
 
 
-def choices(job: Job, settings: Settings) -> Choices:
+def choices(job: Job, settings: Settings, bound: float | None) -> Choices:
     """What changes the number, for the record."""
     model = job.subject.model
     return Choices(
@@ -305,6 +311,8 @@ def choices(job: Job, settings: Settings) -> Choices:
         padding=None if job.data.mask is None else "input" if job.subject.loss.padding_is_input else "avoided",
         loss_identity=describe.identity(job.subject.loss, job.data),
         clusters=None if settings.clusters is None else str(settings.clusters),
+        interval=METHOD,
+        bound=bound,
     )
 
 

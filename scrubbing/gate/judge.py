@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import numpy as np
 
 from scrubbing.errors import NoFraction
 from scrubbing.gate.held import Change, vacuities
@@ -12,12 +14,13 @@ from scrubbing.gate.policy import Rule
 from scrubbing.gate.snapshots import Snapshot
 from scrubbing.metrics.recovered import recovered
 from scrubbing.numbers import CHANGE, PLAIN, Form
-from scrubbing.records.compare import differences
+from scrubbing.records.compare import differences, measure_alike
 from scrubbing.records.inputs import Inputs
 from scrubbing.records.schema import RunRecord
 from scrubbing.stats.critical import Critical
 from scrubbing.stats.influence import Influence, Losses, mean_loss
-from scrubbing.stats.paired import compare
+from scrubbing.stats.paired import LEAST, Comparison, compare
+from scrubbing.stats.rare import FEW, effective_number
 from scrubbing.stats.verdict import Verdict, at_least, at_most
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -111,7 +114,7 @@ def judge(
     losses = inputs.losses()
     checks = [_change(rule, record, losses, snapshot, alpha, critical, missing), *_tested(record), *_held(changes)]
     if snapshot is not None and not differences(record, snapshot.record, "snapshot"):
-        checks.append(_model(rule, losses, snapshot, alpha, critical))
+        checks.append(_model(rule, record, losses, snapshot, alpha, critical))
     if rule.floor is not None:
         checks.append(_floor(rule, record, losses, alpha, critical))
     checks += [_beats(name, losses, alpha, critical) for name in rule.beats]
@@ -131,13 +134,17 @@ def _held(changes: Sequence[Change]) -> Iterator[Check]:
         yield Check("held", "inconclusive" if change.loosens else "pass", text)
 
 
-def _model(rule: Rule, losses: Losses, snapshot: Snapshot, alpha: float, critical: Critical) -> Check:
+def _model(
+    rule: Rule, record: RunRecord, losses: Losses, snapshot: Snapshot, alpha: float, critical: Critical
+) -> Check:
     """The model itself: one that gets worse has less to lose when it is scrubbed, and would pass."""
     found = compare(snapshot.inputs.losses(), losses, lambda one: mean_loss(one, "model"))
     verdict = at_most(found.change, rule.margin, alpha, critical)
+    same = record.provenance.model_fingerprint == snapshot.record.provenance.model_fingerprint
+    verdict, told = _unless(same, "weights are", found, verdict)
     before, after = found.before.estimate, found.after.estimate
     text = f"Loss of the model itself {before:.3f} -> {after:.3f}, change {_bounds(verdict, CHANGE)} nats"
-    return _check("model", verdict, f"{text}, margin {rule.margin:g}")
+    return _check("model", verdict, f"{text}, margin {rule.margin:g}{told}", found.change)
 
 
 def _change(
@@ -157,12 +164,23 @@ def _change(
         return Check(what, missing, text)
     comparison = compare(snapshot.inputs.losses(), losses)
     verdict = at_most(comparison.change, rule.margin, alpha, critical)
+    same = measure_alike(record, snapshot.record)
+    verdict, told = _unless(same, "weights, features and draws are", comparison, verdict)
     before = comparison.before.estimate
     text = (
         f"Scrubbed loss {before:.3f} -> {comparison.after.estimate:.3f}, change {_bounds(verdict, CHANGE)} nats, "
-        f"margin {rule.margin:g}, on {verdict.n:,} common references"
+        f"margin {rule.margin:g}, on {verdict.n:,} common references{told}"
     )
-    return _check(what, verdict, text)
+    return _check(what, verdict, text, comparison.change)
+
+
+def _unless(same: bool, what: str, found: Comparison, verdict: Verdict) -> tuple[Verdict, str]:
+    """A pass where all that decides a loss is as it was, and so are the losses: then inputs that were not drawn lose
+    what they lost, and nothing is left to chance.
+    """
+    if same and found.is_nothing:
+        return replace(verdict, outcome="pass", low=None, high=None), f"; {what} the snapshot's"
+    return verdict, ""
 
 
 def _floor(rule: Rule, record: RunRecord, losses: Losses, alpha: float, critical: Critical) -> Check:
@@ -171,16 +189,18 @@ def _floor(rule: Rule, record: RunRecord, losses: Losses, alpha: float, critical
     try:
         found = recovered(losses, baseline)
     except NoFraction:
-        text = f"Model and {baseline} cannot be told apart, so there is no fraction to hold to {rule.floor:g}."
+        text = f"The model is not better than {baseline}, so there is no fraction to hold to {rule.floor:g}."
         return Check("floor", "inconclusive", text)
     verdict = at_least(found, rule.floor, alpha, critical)
-    return _check("floor", verdict, f"Recovered {_bounds(verdict, PLAIN)} of {baseline}, floor {rule.floor:g}")
+    text = f"Recovered {_bounds(verdict, PLAIN)} of {baseline}, floor {rule.floor:g}"
+    return _check("floor", verdict, text, _difference(losses, "scrubbed", "model"))
 
 
 def _beats(name: str, losses: Losses, alpha: float, critical: Critical) -> Check:
     excess = _difference(losses, "scrubbed", name)
     verdict = at_most(excess, 0.0, alpha, critical)
-    return _check(f"beats {name}", verdict, f"Scrubbed minus {name} {_bounds(verdict, CHANGE)} nats")
+    text = f"Scrubbed minus {name} {_bounds(verdict, CHANGE)} nats"
+    return _check(f"beats {name}", verdict, text, _difference(losses, "scrubbed", "model"))
 
 
 def _difference(losses: Losses, name: str, other: str) -> Influence:
@@ -191,9 +211,15 @@ def _bounds(verdict: Verdict, form: Form) -> str:
     return form.interval(verdict.estimate, verdict.low, verdict.high)
 
 
-def _check(what: str, verdict: Verdict, text: str) -> Check:
+def _check(what: str, verdict: Verdict, text: str, seen: Influence) -> Check:
+    """With the reason where it is inconclusive; `seen` is the mean whose few large values may be that reason."""
     if verdict.outcome == "inconclusive":
         text += f"; {verdict.reason}"
+        carrying = effective_number(np.where(np.abs(seen.each) < LEAST, 0.0, seen.each))
+        if carrying == 0:
+            text += f", and none of {seen.n:,} references shows anything"
+        elif carrying < FEW:
+            text += f", and it rests on about {carrying:.1f} of {seen.n:,} references"
         text += f", about {verdict.needed:,} references would settle it" if verdict.needed is not None else ""
     return Check(what, verdict.outcome, text + ".", verdict.needed)
 

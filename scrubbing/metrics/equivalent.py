@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import UsageError, fail
-from scrubbing.stats.intervals import Bootstrap, Estimate
+from scrubbing.stats.intervals import Estimate, Means
 
 Floats = NDArray[np.float64]
 
@@ -50,8 +50,8 @@ def equivalent(
     losses: Sequence[float | Floats],
     scrubbed: Floats,
     weights: Floats,
-    seed: int,
     clusters: NDArray[Any] | None = None,
+    bound: float | None = None,
 ) -> tuple[Estimate | None, str]:
     """The amount at which the series has the scrubbed loss, linear in loss against log amount. Source: ours.
 
@@ -62,8 +62,8 @@ def equivalent(
         losses: of each point, one number or per reference `[n]`.
         scrubbed: loss per reference, `[n]` or `[n, draws]`.
         weights: of the references.
-        seed: of the bootstrap.
         clusters: family of each reference, `[n]`.
+        bound: the largest loss on a reference that was not drawn; see `scrubbing.stats.intervals.ceilings`.
 
     Returns:
         The amount with its interval, or None with `"less"` (the scrubbed loss is worse than all of the series) or
@@ -74,19 +74,17 @@ def equivalent(
         name: np.broadcast_to(np.asarray(loss, dtype=np.float64), (len(weights),))
         for name, loss in zip(names, losses, strict=True)
     }
-    bootstrap = Bootstrap({"scrubbed": scrubbed, **given}, seed=seed, weights=weights, clusters=clusters)
+    whole = Means({"scrubbed": scrubbed, **given}, weights=weights, clusters=clusters, ceiling=bound)
     logs = np.log(np.asarray(amounts, dtype=np.float64))
 
     def amount(means: Mapping[str, Any]) -> Any:
-        points = np.minimum.accumulate(np.stack([np.atleast_1d(means[name]) for name in names]), axis=0)
-        wanted = np.broadcast_to(np.atleast_1d(means["scrubbed"]), points.shape[1:])
+        points = np.minimum.accumulate([means[name] for name in names])
         # np.interp wants increasing abscissae: the losses from last to first.
-        found = [np.interp(one, points[::-1, i], logs[::-1]) for i, one in enumerate(wanted)]
-        return np.exp(found) if np.ndim(means["scrubbed"]) else float(np.exp(found[0]))
+        return float(np.exp(np.interp(means["scrubbed"], points[::-1], logs[::-1])))
 
-    means = {name: bootstrap.mean(name).value for name in bootstrap.columns}
+    means = {name: whole.value(name) for name in whole.columns}
     if means["scrubbed"] > means[names[0]]:
         return None, "less"
     if means["scrubbed"] < min(means[name] for name in names):
         return None, "more"
-    return bootstrap.of(amount), ""
+    return whole.of(amount), ""

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from scrubbing.errors import Fault, NoFraction
-from scrubbing.stats.influence import Influence, Losses, linear, means
-from scrubbing.stats.intervals import Bootstrap, Estimate
+from scrubbing.stats.bounds import Influence
+from scrubbing.stats.influence import Losses
+from scrubbing.stats.intervals import Estimate, Means
+
+_NOTHING = 1e-9
+"""Loss of a constant prediction at which all labels are the same."""
 
 
 def fraction(means: Mapping[str, Any], baseline: str) -> Any:
@@ -19,17 +23,34 @@ def fraction(means: Mapping[str, Any], baseline: str) -> Any:
     return 1 - (means["scrubbed"] - means["model"]) / (means[baseline] - means["model"])
 
 
-def told_apart(gap: float, se: float | None) -> bool:
-    """Whether a baseline's loss is above the model's by more than noise: only then is there something to recover.
+def is_better(losses: Means, baseline: str) -> bool:
+    """Whether the model's loss is below a baseline's by more than sampling error; below two inputs, by anything.
 
     Args:
-        gap: mean loss of the baseline minus that of the model.
-        se: standard error of the gap; None below two units.
+        losses: columns `model` and the baseline, per reference input.
+        baseline: a column's name.
     """
-    return gap > 2 * (se or 0.0)
+    gap = losses.of(lambda means: means[baseline] - means["model"], [baseline, "model"], asked=[])
+    return gap.value > 0 and (gap.low is None or gap.low > 0)
 
 
-def loss_recovered(losses: Bootstrap, baseline: str) -> Estimate:
+def unbeaten(losses: Means, baseline: str) -> str | None:
+    """The baseline than which the model is not better, so that there is nothing to recover; None if it is better.
+
+    It must be better than the baseline whose fraction is asked for, and than the constant, if there is that column. A
+    model that gains nothing by looking at its input has no performance to explain: a network with random weights is
+    often better than its own outputs exchanged, by an amount that means nothing. The constant does not count where it
+    loses nothing because all labels are the same. Source: ours.
+
+    Args:
+        losses: columns `model`, the baseline, and any others.
+        baseline: a column's name.
+    """
+    others = [name for name in ("constant",) if name in losses.columns and losses.value(name) > _NOTHING]
+    return next((name for name in dict.fromkeys((baseline, *others)) if not is_better(losses, name)), None)
+
+
+def loss_recovered(losses: Means, baseline: str) -> Estimate:
     """Fraction of the loss between model and baseline that survives scrubbing, with its interval.
 
     Args:
@@ -37,31 +58,23 @@ def loss_recovered(losses: Bootstrap, baseline: str) -> Estimate:
         baseline: a column's name.
 
     Raises:
-        NoFraction: SCR-FRACTION, the model is not better than the baseline by more than two standard errors.
+        NoFraction: SCR-FRACTION, there is nothing to recover; see `unbeaten`.
     """
-    gap = losses.of(lambda means: means[baseline] - means["model"])
-    if not told_apart(gap.value, gap.se):
-        _none({name: losses.mean(name).value for name in ("model", baseline)}, baseline)
-    return losses.of(lambda means: fraction(means, baseline))
+    return losses.estimate(recovered(losses, baseline))
 
 
-def recovered(losses: Losses, baseline: str = "null") -> Influence:
-    """The same fraction with the influence of each unit, for verdicts and comparisons.
+def recovered(losses: Losses | Means, baseline: str = "null") -> Influence:
+    """The same fraction as verdicts and comparisons take it.
 
     Raises:
-        NoFraction: SCR-FRACTION, the model is not better than the baseline by more than two standard errors.
+        NoFraction: SCR-FRACTION, there is nothing to recover; see `unbeaten`.
     """
-    at = means(losses)
-    gap = linear(losses, at[baseline] - at["model"], {baseline: 1.0, "model": -1.0})
-    if not told_apart(gap.estimate, gap.se if gap.n > 1 else None):
-        _none(at, baseline)
-    share = float(fraction(at, baseline))
-    slopes = {"scrubbed": -1.0, "model": share, baseline: 1.0 - share}
-    return linear(losses, share, {name: slope / gap.estimate for name, slope in slopes.items()})
-
-
-def _none(at: Mapping[str, float], baseline: str) -> None:
-    told = ", ".join(f"{name} {at[name]:.4g}" for name in ("model", baseline))
-    problem = f"the model is not better than the {baseline} baseline by more than two standard errors ({told})."
-    remedy = "There is no loss to recover: choose another baseline, or report the losses themselves."
-    raise NoFraction(Fault("SCR-FRACTION", "loss recovered", problem, remedy))
+    means = losses.means if isinstance(losses, Losses) else losses
+    if name := unbeaten(means, baseline):
+        told = ", ".join(f"{one} {means.value(one):.4g}" for one in dict.fromkeys(("model", baseline, name)))
+        problem = f"the model is not better than the {name} baseline by more than sampling error ({told})."
+        remedy = "There is no performance to recover: check labels and loss, or report the losses themselves."
+        if name == baseline:
+            remedy = "There is no loss to recover: choose another baseline, or report the losses themselves."
+        raise NoFraction(Fault("SCR-FRACTION", "loss recovered", problem, remedy))
+    return means.influence(lambda m: fraction(m, baseline), ["model", "scrubbed", baseline])

@@ -99,6 +99,21 @@ def _stops(aspect: Aspect, purpose: Purpose) -> bool:
     return aspect.stops is not None and _ORDER.index(aspect.stops) <= _ORDER.index(purpose)
 
 
+_ONLY_SAID = ("references", "clusters", "interval", "zero")
+
+
+def measure_alike(record: RunRecord, earlier: RunRecord) -> bool:
+    """Whether all that decides the loss of an input is the same in two runs, so that inputs they did not draw lose the
+    same as well.
+    """
+
+    def decides(one: RunRecord) -> tuple[Any, ...]:
+        aspects = [aspect.of(one) for aspect in ASPECTS if aspect.name not in _ONLY_SAID]
+        return aspects, one.choices.loss_identity, [(variable.name, variable.digest) for variable in one.variables]
+
+    return decides(record) == decides(earlier)
+
+
 @dataclass(frozen=True)
 class Unlike:
     """An aspect that records side by side do not share."""

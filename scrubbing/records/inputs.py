@@ -39,6 +39,9 @@ class Inputs:
     """
 
     columns: Mapping[str, NDArray[Any]]
+    bound: float | None = None
+    """The largest loss that a draw of the null reached, which an input that was not drawn is reckoned to have at most.
+    Not in the table, but in the record (`Choices.bound`); None where it is not known."""
 
     def __len__(self) -> int:
         return len(self.columns["id"])
@@ -65,7 +68,7 @@ class Inputs:
 
     def losses(self) -> Losses:
         """All losses, with weights and clusters: what every mean, comparison and verdict is made from."""
-        return Losses(self["id"], self.names(LOSS), self.get("weight"), self.clusters)
+        return Losses(self["id"], self.names(LOSS), self.get("weight"), self.clusters, self.bound)
 
     def counted(self) -> Inputs:
         """The rows in which anything counts."""
@@ -73,7 +76,12 @@ class Inputs:
 
     def rows(self, chosen: NDArray[np.int64]) -> Inputs:
         """These rows, in this order."""
-        return Inputs({name: values[chosen] for name, values in self.columns.items()})
+        return Inputs({name: values[chosen] for name, values in self.columns.items()}, self.ceiling())
+
+    def ceiling(self) -> float | None:
+        """The bound; where it is not known, the largest loss of the null, draws averaged. None without a null."""
+        null = self.get(f"{LOSS}null")
+        return self.bound if self.bound is not None or null is None else float(null.max(initial=0.0))
 
     def names(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Columns whose name starts with a prefix, by the rest of the name."""

@@ -44,7 +44,7 @@ class Recovered(Strict):
     meaning: str
     """The baseline in words."""
     fraction: Number | None
-    """None where model and baseline cannot be told apart."""
+    """None where the model is not better than the baseline, or than the constant, by more than sampling error."""
     lost: Number
     """Scrubbed loss minus model loss, in the unit of the loss."""
 
@@ -136,7 +136,7 @@ class Cancellation(Strict):
     correlation: float | None
     """Of the losses of model and scrubbed model over inputs; None where one does not vary."""
     share: Number | None = None
-    """`better` as a fraction of null minus model; None where these cannot be told apart, and in older records."""
+    """`better` as a fraction of null minus model; None where that may be 0, and in older records."""
 
 
 class Padding(Strict):
@@ -155,7 +155,8 @@ class Carried(Strict):
     """
 
     effective: float
-    """References that would carry the rise if all carried the same: (sum |x|)^2 / sum x^2."""
+    """References that would carry the rise if all carried the same, (sum |x|)^2 / sum x^2; of x no less than a hundredth
+    of `threshold`, so that 0 says that nothing was lost."""
     references: int
     raised: int
     """References on which scrubbing costs more than `threshold`."""

@@ -13,6 +13,7 @@ from scrubbing.records.inputs import Inputs
 from scrubbing.records.notes import CODES, notes
 from scrubbing.records.schema import ClaimCounts, Note, RunRecord
 from scrubbing.records.summary import summarise
+from scrubbing.stats.intervals import METHOD
 
 
 def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]:
@@ -28,18 +29,22 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
     faults = list(_faults(parts))
     if faults:
         raise UsageError(faults)
-    inputs = Inputs({name: np.concatenate([part[name] for _, part in parts]) for name in parts[0][1].columns})
+    bounds = [bound for _, part in parts if (bound := part.ceiling()) is not None]
+    columns = {name: np.concatenate([part[name] for _, part in parts]) for name in parts[0][1].columns}
+    inputs = Inputs(columns, max(bounds, default=None))
     inputs = inputs.rows(np.argsort(inputs["id"], kind="stable"))
     meanings = {one.baseline: one.meaning for one in first.recovered}
     measures = {one.name: (one.meaning, one.unit) for one in first.measures}
-    found = summarise(inputs, meanings, first.choices.seed, measures)
+    found = summarise(inputs, meanings, measures)
     claims = [_counts([record.claims[i] for record, _ in parts]) for i in range(len(first.claims))]
     exchanged = any(record.exchanged for record, _ in parts)
     more: dict[str, Any] = {
         "claims": claims,
         "exchanged": exchanged,
         "notes": [*notes(found, claims, exchanged, inputs.units), *_others(parts)],
-        "choices": first.choices.model_copy(update={"references": len(inputs)}),
+        "choices": first.choices.model_copy(
+            update={"references": len(inputs), "interval": METHOD, "bound": inputs.bound}
+        ),
         "provenance": first.provenance.model_copy(
             update={
                 "seconds": round(sum(record.provenance.seconds for record, _ in parts), 3),

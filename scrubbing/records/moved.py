@@ -9,12 +9,10 @@ import numpy as np
 from scrubbing.records.compare import differences
 from scrubbing.records.inputs import LOSS, STRATUM, Inputs
 from scrubbing.records.schema import Note, RunRecord
-from scrubbing.stats.paired import compare
+from scrubbing.stats.paired import LEAST, compare
 
 _WORTH_SAYING = 2.0
 """Standard errors from which a stratum or claim is said to have moved."""
-_LEAST = 0.001
-"""Change of a loss below which nothing moved: other batches differ in the last digits."""
 _INPUTS = 3
 _STRATA = 3
 
@@ -65,7 +63,7 @@ def _claims(record: RunRecord, before: RunRecord) -> Iterator[Note]:
         earlier, branch = old[one.path], branches.get(one.path)
         change = one.cost.value - earlier.value
         error = np.hypot(one.cost.se or 0.0, earlier.se or 0.0)
-        if abs(change) > max(_WORTH_SAYING * error, _LEAST):
+        if abs(change) > max(_WORTH_SAYING * error, LEAST):
             claim = {"what": branch.what if branch else one.path, "variable": branch.variable if branch else ""}
             values = {"before": earlier.value, "after": one.cost.value}
             found.append((-change, Note.of("moved-cost", **claim, **values, unit=record.choices.unit)))
@@ -82,7 +80,7 @@ def _strata(inputs: Inputs, before: Inputs, unit: str) -> Iterator[Note]:
             if not inputs["weight"][rows].any() or not np.isin(inputs["id"][rows], before["id"]).any():
                 continue
             here = compare(then, now.rows(rows)).change
-            if not abs(here.estimate) > max(_WORTH_SAYING * np.nan_to_num(here.se), _LEAST):
+            if not abs(here.estimate) > max(_WORTH_SAYING * np.nan_to_num(here.se), LEAST):
                 continue
             where = {"feature": name, "value": value.item(), "inputs": here.inputs}
             note = Note.of("moved-stratum", **where, change=here.estimate, overall=whole.estimate, unit=unit)
@@ -94,7 +92,7 @@ def _inputs(inputs: Inputs, before: Inputs, unit: str) -> Iterator[Note]:
     _, here, there = np.intersect1d(inputs["id"], before["id"], return_indices=True)
     change = inputs[f"{LOSS}scrubbed"][here] - before[f"{LOSS}scrubbed"][there]
     for row in np.argsort(-np.abs(change), kind="stable")[:_INPUTS]:
-        if abs(change[row]) > _LEAST:
+        if abs(change[row]) > LEAST:
             text = str(inputs["text"][here[row]]) if "text" in inputs else ""
             id_ = int(inputs["id"][here[row]])
             yield Note.of("moved-input", id=id_, text=text[:200], change=float(change[row]), unit=unit)

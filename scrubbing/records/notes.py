@@ -8,6 +8,7 @@ from typing import Any
 from scrubbing.metrics.recovered import fraction
 from scrubbing.records.measured import Cancellation, Carried, MeasureValue, Number, Padding, Recovered, Stratum
 from scrubbing.records.schema import ClaimCounts, Note
+from scrubbing.stats.rare import FEW
 
 _ALL_SELF, _MOSTLY_SELF = 0.999, 0.5
 """Shares of self-draws above which a claim exchanges nothing, and is hardly tested."""
@@ -19,8 +20,6 @@ _TIMES, _SURE = 3.0, 2.0
 """A stratum whose loss rises so many times as much as elsewhere, and by so many standard errors, is named."""
 _FEW = 30
 """References, or clusters, below which means are called uncertain whatever their interval. Ours."""
-_CARRYING = 10.0
-"""Effective number of references below which a mean is mostly what was not seen."""
 _NOTHING = 1e-9
 """Loss of a constant prediction at which all labels are the same."""
 
@@ -29,7 +28,7 @@ def notes(found: Mapping[str, Any], claims: Sequence[ClaimCounts], exchanged: bo
     """All notes that follow from the numbers of a record, the gravest first.
 
     Args:
-        found: `losses`, `recovered`, `measures`, `strata`, `cancellation` and `padding` of a record.
+        found: `losses`, `recovered`, `measures`, `strata`, `cancellation`, `carried` and `padding` of a record.
         claims: what was drawn.
         exchanged: whether any activation comes from another input.
         units: references, or their clusters.
@@ -99,7 +98,7 @@ def _units(units: int, losses: Mapping[str, Number]) -> Iterator[Note]:
 
 def _carried(found: Carried | None, units: int) -> Iterator[Note]:
     """Where a mean rests on a few inputs, and what was not drawn could move it as much."""
-    if found is not None and units >= _FEW and 0 < found.effective < _CARRYING:
+    if found is not None and units >= _FEW and 0 < found.effective < FEW:
         yield Note.of("few-carry", effective=found.effective, references=found.references)
 
 

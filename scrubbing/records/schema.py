@@ -182,7 +182,8 @@ class Choices(Strict):
     interval: str = "percentile bootstrap over references, 95 %"
     """How intervals were made."""
     bound: float | None = None
-    """Loss that intervals reckon with on one further reference; None where they reckon with none."""
+    """Loss that intervals reckon with on one further reference: the largest that any draw of the null reached. None
+    without a null, where it is twice the largest loss seen, and in older records, whose intervals reckon with none."""
     numerics: int = NUMERICS
     """See `NUMERICS`; records of different ones are not compared input by input."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -75,7 +76,7 @@ def load_inputs(record: RunRecord, path: str | Path) -> Inputs | None:
     if digest(content) != record.inputs.digest:
         problem = f"it is not the table that {Path(path).name} was written with: truncated or changed since."
         fail(FileError, "SCR-FILE", problem, "Run the hypothesis again.", str(place))
-    return Inputs.from_parquet(content)
+    return replace(Inputs.from_parquet(content), bound=record.choices.bound)
 
 
 def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:

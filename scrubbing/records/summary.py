@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.errors import NoFraction
-from scrubbing.metrics.recovered import loss_recovered, told_apart
+from scrubbing.metrics.recovered import is_better, loss_recovered
 from scrubbing.records.inputs import (
     LOSS,
     LOWERED,
@@ -22,29 +22,42 @@ from scrubbing.records.inputs import (
     Inputs,
     digest,
 )
-from scrubbing.records.measured import Cancellation, MeasureValue, Number, Padding, Recovered, Slice, Stratum
+from scrubbing.records.measured import (
+    Cancellation,
+    Carried,
+    MeasureValue,
+    Number,
+    Padding,
+    Recovered,
+    Slice,
+    Stratum,
+)
 from scrubbing.records.older import MEASURES
 from scrubbing.records.worst import shared, worst
 from scrubbing.stats.influence import Influence, mean_loss
-from scrubbing.stats.intervals import Bootstrap
+from scrubbing.stats.intervals import SEEN, Means
+from scrubbing.stats.rare import effective_number, share_at_most
 
 Floats = NDArray[np.float64]
+_LARGE, _LEAST = 0.1, 0.001
+"""Shares of the distance from model to null: from the one on the rise of an input's loss is counted as large, below the
+other it is none."""
 
 
 def summarise(
-    inputs: Inputs, meanings: Mapping[str, str], seed: int, measures: Mapping[str, tuple[str, str]] = MEASURES
+    inputs: Inputs, meanings: Mapping[str, str], measures: Mapping[str, tuple[str, str]] = MEASURES
 ) -> dict[str, Any]:
     """The fields of a record that follow from its values per input.
 
     Args:
         inputs: of all references.
         meanings: every baseline in words.
-        seed: of the bootstrap.
         measures: meaning in words and unit of each measure; those without a column are left out.
     """
     columns = {name: column for name, column in inputs.names(MEASURE).items() if name in measures}
-    measured = bootstrap(inputs, columns, "counted", seed) if columns else None
-    whole = bootstrap(inputs, inputs.names(LOSS) | _differences(inputs), "weight", seed)
+    shares = {name: 1.0 for name in columns if measures[name][1] == "share"}
+    measured = means(inputs, columns, "counted", shares) if columns else None
+    whole = means(inputs, inputs.names(LOSS) | _differences(inputs), "weight")
     losses, fractions = _estimates(whole, list(inputs.names(LOSS)), meanings)
     found = worst(inputs)
     return {
@@ -55,10 +68,11 @@ def summarise(
             for name, (meaning, unit) in measures.items()
             if measured is not None and name in columns
         ],
-        "strata": [one for name, of in inputs.names(STRATUM).items() for one in _strata(inputs, name, of, seed)],
-        "slices": list(_slices(inputs, meanings, seed)),
+        "strata": [one for name, of in inputs.names(STRATUM).items() for one in _strata(inputs, name, of)],
+        "slices": list(_slices(inputs, meanings)),
         "counted": int(inputs["counted"].sum()),
         "cancellation": _cancellation(inputs, whole),
+        "carried": _carried(inputs),
         "padding": _padding(inputs),
         "worst": found,
         "shared": shared(inputs, found),
@@ -66,39 +80,50 @@ def summarise(
     }
 
 
-def estimates(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> tuple[dict[str, Number], list[Recovered]]:
+def estimates(inputs: Inputs, meanings: Mapping[str, str]) -> tuple[dict[str, Number], list[Recovered]]:
     """Mean losses, and what is recovered of each baseline."""
     names = inputs.names(LOSS)
-    return _estimates(bootstrap(inputs, names, "weight", seed), list(names), meanings)
+    return _estimates(means(inputs, names, "weight"), list(names), meanings)
 
 
 def _estimates(
-    whole: Bootstrap, names: list[str], meanings: Mapping[str, str]
+    whole: Means, names: list[str], meanings: Mapping[str, str]
 ) -> tuple[dict[str, Number], list[Recovered]]:
     losses = {name: Number.of(whole.mean(name)) for name in names}
     return losses, [_recovered(whole, name, meanings) for name in meanings if name in whole.columns]
 
 
-def bootstrap(inputs: Inputs, columns: Mapping[str, Floats], weight: str, seed: int) -> Bootstrap:
-    """Columns of a table resampled together, with its clusters, weighted by another of its columns."""
-    return Bootstrap(columns, seed=seed, weights=inputs[weight], clusters=inputs.clusters)
+def means(
+    inputs: Inputs, columns: Mapping[str, Floats], weight: str, ceiling: Mapping[str, float] | None = None
+) -> Means:
+    """Of columns of a table, with its clusters, weighted by another of its columns.
+
+    Args:
+        inputs: the table.
+        columns: by name.
+        weight: name of the column that weighs.
+        ceiling: the largest value on an input that was not drawn, of columns where that is not the table's bound.
+    """
+    bound = inputs.ceiling()
+    given = (dict.fromkeys(columns.keys() - SEEN, bound) if bound is not None else {}) | dict(ceiling or {})
+    return Means(columns, weights=inputs[weight], clusters=inputs.clusters, ceiling=given)
 
 
-def _recovered(losses: Bootstrap, baseline: str, meanings: Mapping[str, str]) -> Recovered:
+def _recovered(losses: Means, baseline: str, meanings: Mapping[str, str]) -> Recovered:
     try:
         fraction: Number | None = Number.of(loss_recovered(losses, baseline))
     except NoFraction:
         fraction = None
-    lost = losses.of(lambda means: means["scrubbed"] - means["model"])
+    lost = losses.of(lambda means: means["scrubbed"] - means["model"], ["scrubbed", "model"])
     return Recovered(baseline=baseline, meaning=meanings[baseline], fraction=fraction, lost=Number.of(lost))
 
 
-def _slices(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> list[Slice]:
+def _slices(inputs: Inputs, meanings: Mapping[str, str]) -> list[Slice]:
     weights = {name: w for name, w in inputs.names(SLICE).items() if name.endswith(".weight")}
     slices: list[Slice] = []
     for name in (name.removesuffix(".weight") for name in weights):
         before = f"{SLICE}{name}"
-        whole = bootstrap(inputs, inputs.names(f"{before}.{LOSS}"), f"{before}.weight", seed)
+        whole = means(inputs, inputs.names(f"{before}.{LOSS}"), f"{before}.weight")
         slices.append(
             Slice(
                 name=name,
@@ -110,7 +135,7 @@ def _slices(inputs: Inputs, meanings: Mapping[str, str], seed: int) -> list[Slic
     return slices
 
 
-def _strata(inputs: Inputs, name: str, values: NDArray[Any], seed: int) -> list[Stratum]:
+def _strata(inputs: Inputs, name: str, values: NDArray[Any]) -> list[Stratum]:
     strata: list[Stratum] = []
     for value in np.unique(values)[::-1]:
         chosen = values == value
@@ -118,7 +143,7 @@ def _strata(inputs: Inputs, name: str, values: NDArray[Any], seed: int) -> list[
         if not here["weight"].any():
             continue
         losses = {one: here[f"{LOSS}{one}"] for one in ("scrubbed", "model")}
-        part = bootstrap(here, losses, "weight", seed)
+        part = means(here, losses, "weight")
         right = here.get(f"{MEASURE}accuracy")
         elsewhere = rest.losses() if rest["weight"].any() else None
         strata.append(
@@ -126,7 +151,7 @@ def _strata(inputs: Inputs, name: str, values: NDArray[Any], seed: int) -> list[
                 feature=name,
                 value=value.item(),
                 n=len(here),
-                model=part.mean("model").value,
+                model=part.value("model"),
                 scrubbed=Number.of(part.mean("scrubbed")),
                 accuracy=None if right is None else float(np.average(right, weights=here["counted"])),
                 rest_model=None if elsewhere is None else mean_loss(elsewhere, "model").estimate,
@@ -148,19 +173,38 @@ def _differences(inputs: Inputs) -> dict[str, Floats]:
     return {RAISED: rise.clip(min=0), LOWERED: (-rise).clip(min=0)}
 
 
-def _cancellation(inputs: Inputs, whole: Bootstrap) -> Cancellation:
+def _cancellation(inputs: Inputs, whole: Means) -> Cancellation:
     scrubbed, model = inputs[f"{LOSS}scrubbed"], inputs[f"{LOSS}model"]
     varied = len(model) > 1 and scrubbed.std() > 0 and model.std() > 0
     share = None
-    if "null" in whole.columns:
-        gap = whole.of(lambda means: means["null"] - means["model"])
-        if told_apart(gap.value, gap.se):
-            share = Number.of(whole.of(lambda means: means[LOWERED] / (means["null"] - means["model"])))
+    if "null" in whole.columns and is_better(whole, "null"):
+        names = [LOWERED, "null", "model"]
+        share = Number.of(whole.of(lambda m: m[LOWERED] / (m["null"] - m["model"]), names, asked=[LOWERED]))
     return Cancellation(
         worse=Number.of(whole.mean(RAISED)),
         better=Number.of(whole.mean(LOWERED)),
         correlation=float(np.corrcoef(scrubbed, model)[0, 1]) if varied else None,
         share=share,
+    )
+
+
+def _carried(inputs: Inputs) -> Carried | None:
+    if f"{LOSS}null" not in inputs:
+        return None
+    columns = {name: inputs[f"{LOSS}{name}"] - inputs[f"{LOSS}model"] for name in ("scrubbed", "null")}
+    rise = means(inputs, columns, "weight")
+    threshold = _LARGE * rise.value("null")
+    if threshold <= 0:
+        return None
+    sums, weights = rise.sums("scrubbed"), rise.unit_weights
+    seen = np.where(np.abs(sums) > _LEAST / _LARGE * threshold * weights, sums, 0.0)
+    raised, n = int((sums > threshold * weights).sum()), int((weights > 0).sum())
+    return Carried(
+        effective=effective_number(seen),
+        references=n,
+        raised=raised,
+        at_most=share_at_most(raised, n),
+        threshold=threshold,
     )
 
 

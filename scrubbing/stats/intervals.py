@@ -1,4 +1,4 @@
-"""Means over inputs and functions of them, with standard errors and bootstrap intervals.
+"""Means over inputs and functions of them, with standard errors and intervals.
 
 The unit is the reference input. Draws of one input are not independent, so they are averaged first; treating them as
 independent made nominal 95 % intervals cover 57 % in a simulation.
@@ -6,7 +6,7 @@ independent made nominal 95 % intervals cover 57 % in a simulation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scrubbing.numbers import PLAIN
+from scrubbing.stats.bounds import Influence
+from scrubbing.stats.critical import fixed_size
 
-RESAMPLES = 1000
+Floats = NDArray[np.float64]
+Statistic = Callable[[Mapping[str, Any]], Any]
+"""From the means of the columns, by name, to a number."""
+
 LEVEL = 0.95
+METHOD = (
+    "95 %: empirical likelihood with one further reference, whose loss is the largest that the null reached; "
+    "level by the Bayesian bootstrap (Gaffke 2005)"
+)
+"""The method in words, for records."""
+SEEN = ("null", "constant")
+"""Columns that have shown the largest values they have: the one defines the bound of the others, the other takes one
+value per label."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its standard error and interval; these are None below two inputs, and where some resample has no
-    value, as a ratio whose denominator is zero on the inputs resampled.
+    """A number with its standard error and interval.
+
+    There is none below two inputs, where nothing varies or could vary, and of a ratio whose denominator may be zero.
     """
 
     value: float
@@ -39,99 +53,138 @@ class Estimate:
         return self.value
 
 
-def per_input(values: ArrayLike) -> NDArray[np.float64]:
+def per_input(values: ArrayLike) -> Floats:
     """Average over draws: `[n]` or `[n, draws]` to `[n]`."""
     array = np.asarray(values, dtype=np.float64)
     return array if array.ndim == 1 else array.mean(axis=1)
 
 
-def aggregated(values: NDArray[np.float64], clusters: NDArray[Any] | None) -> NDArray[np.float64]:
+def ceilings(columns: Mapping[str, ArrayLike], given: float | Mapping[str, float] | None = None) -> dict[str, float]:
+    """The largest value that each column is reckoned to have on an input that was not drawn.
+
+    It is the number given, or else the largest of the column `null`, the model's output exchanged for that of any
+    other input, since scrubbing exchanges no more than that. A column that has gone beyond on some input, draws
+    averaged, is reckoned to go as far beyond once more; where neither is known, to twice the largest. Source: ours.
+
+    Args:
+        columns: name to values, `[n]` or `[n, draws]`.
+        given: one number for all columns, or one for some of them by name.
+    """
+    largest = {name: float(np.max(np.abs(np.asarray(values)), initial=0.0)) for name, values in columns.items()}
+    known = {name: largest[name] for name in SEEN if name in largest} | (given if isinstance(given, Mapping) else {})
+    usual = given if isinstance(given, (int, float)) else largest.get("null", 0.0)
+    found: dict[str, float] = {}
+    for name, values in columns.items():
+        known_to, seen = known.get(name, usual), float(np.max(np.abs(per_input(values)), initial=0.0))
+        found[name] = max(known_to, 2 * seen - known_to)
+    return found
+
+
+class Means:
+    """Means of several columns over the same inputs, and functions of them.
+
+    Intervals are those of the Bayesian bootstrap (Rubin 1981) with one further unit, computed instead of simulated
+    (`scrubbing.stats.bounds.tilt`). The further unit is one that was not drawn. On it, a column has the smallest or the
+    largest value that it may have: 0 (minus the largest, where a column has negative values) and its ceiling. In a
+    function of several columns only those asked about go so far, the others as far as was seen.
+
+    Args:
+        columns: name to values, `[n]` or `[n, draws]`.
+        level: of the intervals.
+        weights: of the inputs, `[n]`; means are then sum(w x) / sum(w). The further unit has the weight that units have
+            on average if each counts by its weight, sum(w^2) / sum(w).
+        clusters: what makes the losses of some inputs alike, such as their template or document, `[n]`. A cluster is
+            then one unit, and `n` is their number.
+        ceiling: the largest value of all columns, or of some by name; see `ceilings`.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, ArrayLike],
+        level: float = LEVEL,
+        weights: Floats | None = None,
+        clusters: NDArray[Any] | None = None,
+        ceiling: float | Mapping[str, float] | None = None,
+    ) -> None:
+        self.columns = {name: per_input(values) for name, values in columns.items()}
+        self.level = level
+        self.ceilings = ceilings(columns, ceiling)
+        self.inputs = len(next(iter(self.columns.values())))
+        weights = np.ones(self.inputs) if weights is None else np.asarray(weights, dtype=np.float64)
+        self.weights = weights / weights.mean()
+        self.clusters = clusters
+        self._sums = {name: _summed(self.weights * column, clusters) for name, column in self.columns.items()}
+        self.unit_weights = _summed(self.weights, clusters)
+        self.n = len(self.unit_weights)
+
+    def mean(self, name: str) -> Estimate:
+        """Mean of one column."""
+        return self.estimate(self.influence(lambda means: means[name], [name]))
+
+    def of(
+        self, statistic: Statistic, names: Sequence[str] | None = None, asked: Sequence[str] | None = None
+    ) -> Estimate:
+        """A function of the column means, such as a ratio of differences. Arguments are those of `influence`."""
+        return self.estimate(self.influence(statistic, names, asked))
+
+    def value(self, name: str) -> float:
+        """Mean of one column, without an interval."""
+        return float(np.mean(self.weights * self.columns[name]))
+
+    def sums(self, name: str) -> Floats:
+        """Weight times value of each unit, summed over its inputs and scaled to have the mean of the column, `[n]`."""
+        return self._sums[name]
+
+    def estimate(self, found: Influence) -> Estimate:
+        """With its standard error and interval."""
+        low, high = found.bounds(fixed_size, (1 - self.level) / 2)
+        se = found.se if self.n > 1 and np.isfinite(found.se) else None
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            return Estimate(found.estimate, se, None, None, self.n)
+        return Estimate(found.estimate, se, low, high, self.n)
+
+    def influence(
+        self, statistic: Statistic, names: Sequence[str] | None = None, asked: Sequence[str] | None = None
+    ) -> Influence:
+        """A function of the means, with what bounds and comparisons need.
+
+        Args:
+            statistic: of the means.
+            names: of the columns that it is a function of; None for all.
+            asked: columns that may go to their ceiling on the further unit; the others go as far as was seen. None for
+                `scrubbed`, or where that is not among the names, for all.
+        """
+        names = list(dict.fromkeys(self.columns if names is None else names))
+        if asked is None:
+            asked = ["scrubbed"] if "scrubbed" in names else names
+        limits = np.array([self._limits(name, name in asked) for name in names])
+        columns, weights = [self._sums[name] for name in names], self.unit_weights
+        if np.ptp(weights) == 0:
+            table, low, high = np.stack(columns, axis=1), *limits.T
+        else:
+            weight = float(weights @ weights / weights.sum())
+            table = np.stack([*columns, weights], axis=1)
+            low, high = (np.append(weight * limit, weight) for limit in limits.T)
+        k = len(names)
+
+        def function(means: Floats) -> float:
+            shown = means if len(means) == k else means[:k] / means[k]
+            return statistic(dict(zip(names, shown, strict=True)))
+
+        return Influence(function, table, low, high, self.inputs)
+
+    def _limits(self, name: str, asked: bool) -> tuple[float, float]:
+        """The smallest and the largest value on a further unit."""
+        lowest, highest = float(self.columns[name].min()), float(self.columns[name].max())
+        if not asked:
+            return lowest, highest
+        return 0.0 if lowest >= 0 else -self.ceilings[name], self.ceilings[name]
+
+
+def _summed(values: Floats, clusters: NDArray[Any] | None) -> Floats:
     """Sums over clusters, scaled to have the mean of the values; the values themselves without clusters."""
     if clusters is None:
         return values
     _, of = np.unique(clusters, return_inverse=True)
     sums = np.bincount(of, values).astype(np.float64)
     return sums * (len(sums) / len(values))
-
-
-class Bootstrap:
-    """Means of several columns over the same inputs, resampled together.
-
-    Ratios of means are resampled as ratios: numerator and denominator share the resampled inputs. Intervals are
-    percentile intervals: BCa returns NaN exactly at a perfect score, where scrubbed and model losses are equal. Source:
-    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; resampling by `scipy.stats.bootstrap`.
-
-    Args:
-        columns: name to values, `[n]` or `[n, draws]`.
-        seed: of the resampling.
-        level: of the intervals.
-        weights: of the inputs, `[n]`; means are then sum(w x) / sum(w), numerator and denominator resampled together,
-            with the standard error of a ratio estimator (Cochran, "Sampling Techniques" (1977), section 2.11).
-        clusters: what makes the losses of some inputs alike, such as their template or document, `[n]`. Clusters are
-            then resampled whole, and `n` is their number. Source: Davison and Hinkley, "Bootstrap Methods and their
-            Application" (1997), section 3.8.
-    """
-
-    def __init__(
-        self,
-        columns: Mapping[str, ArrayLike],
-        seed: int = 0,
-        level: float = LEVEL,
-        weights: NDArray[np.float64] | None = None,
-        clusters: NDArray[Any] | None = None,
-    ) -> None:
-        self.columns = {name: per_input(values) for name, values in columns.items()}
-        self.level = level
-        self.seed = seed
-        inputs = len(next(iter(self.columns.values())))
-        self.weights = np.ones(inputs) if weights is None else weights / weights.mean()
-        self.clusters = clusters
-        self.n = inputs if clusters is None else len(np.unique(clusters))
-        self._resampled: dict[str, NDArray[np.float64]] | None = None
-
-    def mean(self, name: str) -> Estimate:
-        """Mean of one column; its standard error is the usual one, its interval the bootstrap's."""
-        column = self.columns[name]
-        residual = aggregated(self.weights * (column - np.mean(self.weights * column)), self.clusters)
-        se = float(residual.std(ddof=1) / np.sqrt(self.n)) if self.n > 1 else None
-        return self._estimate(lambda means: means[name], se)
-
-    def of(self, statistic: Callable[[Mapping[str, Any]], Any]) -> Estimate:
-        """A function of the column means, such as a ratio of differences."""
-        return self._estimate(statistic, None)
-
-    def _estimate(self, statistic: Callable[[Mapping[str, Any]], Any], se: float | None) -> Estimate:
-        value = float(statistic({name: float(np.mean(self.weights * c)) for name, c in self.columns.items()}))
-        if self.n < 2:
-            return Estimate(value, None, None, None, self.n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            drawn = np.asarray(statistic(self._means()), dtype=np.float64)
-        if not np.isfinite(drawn).all():
-            return Estimate(value, se, None, None, self.n)
-        if drawn.ndim == 0:
-            drawn = np.full(RESAMPLES, float(drawn))
-        tail = (1 - self.level) / 2
-        low, high = np.quantile(drawn, [tail, 1 - tail])
-        return Estimate(value, float(drawn.std(ddof=1)) if se is None else se, float(low), float(high), self.n)
-
-    def _means(self) -> Mapping[str, NDArray[np.float64]]:
-        if self._resampled is None:
-            from scipy import stats
-
-            sums = [aggregated(self.weights * column, self.clusters) for column in self.columns.values()]
-            table, weights = np.stack(sums), aggregated(self.weights, self.clusters)
-
-            def means(chosen: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:
-                return table[:, chosen].mean(axis=axis) / weights[chosen].mean(axis=axis)
-
-            result = stats.bootstrap(
-                (np.arange(self.n),),
-                means,
-                n_resamples=RESAMPLES,
-                batch=max(1, 2_000_000 // self.n),
-                vectorized=True,
-                method="percentile",
-                rng=np.random.default_rng(self.seed),
-            )
-            self._resampled = dict(zip(self.columns, result.bootstrap_distribution, strict=True))
-        return self._resampled

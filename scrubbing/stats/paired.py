@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scrubbing.errors import BadData, fail
 from scrubbing.stats.influence import Influence, Losses, mean_loss
 
+LEAST = 0.001
+"""Difference of losses below which they are the same: other batches differ in the last digits."""
 Measure = Callable[[Losses], Influence]
 """What is compared: `mean_loss`, or another function of one run's losses, such as `metrics.recovered.recovered`."""
 
@@ -32,6 +34,11 @@ class Comparison:
     def change(self) -> Influence:
         """After minus before."""
         return self.after - self.before
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether no input changed, but for the last digits."""
+        return bool(np.abs(self.change.each).max(initial=0.0) < LEAST)
 
 
 def compare(before: Losses, after: Losses, measure: Measure = mean_loss) -> Comparison:

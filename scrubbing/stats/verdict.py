@@ -14,6 +14,7 @@ from scrubbing.stats.influence import Influence
 
 ALPHA = 0.05
 _TOO_MANY = 2**40
+_ROUNDS, _CLOSE = 30, 0.01
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Verdict:
     estimate: float
     low: float | None
     """Lower bound, wrong with probability alpha; together with `high` an interval of level 1 - 2 alpha. None where
-    there are too few units."""
+    there is none: units are too few, or the denominator of a fraction may be zero."""
     high: float | None
     limit: float
     alpha: float
@@ -42,7 +43,7 @@ def at_most(x: Influence, limit: float, alpha: float = ALPHA, critical: Critical
 
     Pass if its upper bound is at most the limit, fail if its lower bound is above it, otherwise inconclusive. A fail
     where the truth is at or below the limit, and a pass where it is at or above, each come with probability alpha at
-    most. Losses that do not differ at all have bounds of no width: the same run twice passes, also with a limit of 0.
+    most. Losses that do not differ at all still have a bound above 0, since inputs that were not drawn may differ.
 
     Args:
         x: the estimate.
@@ -51,16 +52,16 @@ def at_most(x: Influence, limit: float, alpha: float = ALPHA, critical: Critical
         critical: `fixed_size`, or `AlwaysValid()` if the verdict decides whether more inputs are drawn.
     """
     low, high = x.bounds(critical, alpha)
-    if np.isinf(high):
-        made = Verdict("inconclusive", x.estimate, None, None, limit, alpha, x.inputs)
-        least = first(lambda n: bool(np.isfinite(critical(n, alpha))), 1)
-        few = f"{counted(x.n, 'independent unit')}; bounds need {least}"
-        return replace(made, needed=_needed(x, limit, alpha, critical), reason=few)
     outcome = "pass" if high <= limit else "fail" if low > limit else "inconclusive"
-    made = Verdict(outcome, x.estimate, low, high, limit, alpha, x.inputs)
+    ends = (low if np.isfinite(low) else None, high if np.isfinite(high) else None)
+    made = Verdict(outcome, x.estimate, *ends, limit, alpha, x.inputs)
     if outcome != "inconclusive":
         return made
-    return replace(made, needed=_needed(x, limit, alpha, critical), reason="the limit is between the bounds")
+    reason = "the limit is between the bounds"
+    if x.n < 2 or np.isinf(critical(x.n, alpha)):
+        least = first(lambda n: bool(np.isfinite(critical(n, alpha))), 1)
+        reason = f"{counted(x.n, 'independent unit')}; bounds need {least}"
+    return replace(made, needed=_needed(x, limit, alpha, critical), reason=reason)
 
 
 def at_least(x: Influence, limit: float, alpha: float = ALPHA, critical: Critical = fixed_size) -> Verdict:
@@ -74,16 +75,26 @@ def at_least(x: Influence, limit: float, alpha: float = ALPHA, critical: Critica
 
 
 def _needed(x: Influence, limit: float, alpha: float, critical: Critical) -> int | None:
-    """Inputs at which the bound that faces the limit would reach it: about n (half-width / distance)^2."""
-    if x.n < 2:
+    """Inputs at which the bound that faces the limit would reach it, within 1 %, if they are like those there are."""
+    if x.n < 2 or not np.isfinite(x.estimate) or x.estimate == limit:
         return None
-
-    def settled(n: int) -> bool:
-        low, high = x.bounds(critical, alpha, n)
-        return high <= limit if x.estimate <= limit else low > limit
-
-    units = first(settled, x.n)
-    return None if units is None else int(np.ceil(units * x.inputs / x.n))
+    sign = 1 if x.estimate <= limit else -1
+    facing, distance = x if sign == 1 else -x, abs(limit - x.estimate)
+    least = float(first(lambda n: bool(np.isfinite(critical(n, alpha))), x.n) or _TOO_MANY)
+    units = least
+    power, before = 1.5, None  # distance^-2 where the spread decides, distance^-1 where the further unit does
+    for _ in range(_ROUNDS):
+        if not 1 < units < _TOO_MANY:
+            return None
+        with np.errstate(divide="ignore"):
+            missing = float(np.log((facing.upper(critical, alpha, int(np.ceil(units))) - facing.estimate) / distance))
+        if missing <= 0 and (missing > -_CLOSE or units == least):
+            break
+        if before is not None and before[1] != missing:
+            power = float(np.clip(np.log(units / before[0]) / (before[1] - missing), 0.5, 2.5))
+        before = (units, missing)
+        units = max(least, units * np.exp(power * (missing + _CLOSE / 2)))
+    return int(np.ceil(np.ceil(units) * x.inputs / x.n))
 
 
 def first(holds: Callable[[int], bool], start: int) -> int | None:

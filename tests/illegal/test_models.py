@@ -218,9 +218,9 @@ def test_experiments(case, world, refused):
 def test_no_fraction(refused):
     from scrubbing import NoFraction
     from scrubbing.metrics.recovered import loss_recovered
-    from scrubbing.stats.intervals import Bootstrap
+    from scrubbing.stats.intervals import Means
 
-    losses = Bootstrap({"model": [1.0, 2.0, 3.0], "scrubbed": [2.0, 2.0, 3.5], "null": [3.0, 1.0, 2.0]})
+    losses = Means({"model": [1.0, 2.0, 3.0], "scrubbed": [2.0, 2.0, 3.5], "null": [3.0, 1.0, 2.0]})
     refused(NoFraction, "SCR-FRACTION", lambda: loss_recovered(losses, "null"))
 
 

@@ -1,4 +1,4 @@
-"""Simulated runs before and after a change, with the shape of a scrub, and bounds on what a simulation may show."""
+"""Simulated runs before and after a change, with the shape of a scrub, and limits of what a simulation may show."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MEASURES: dict[str, tuple[Callable[[Losses], Influence], float]] = {
 def runs(rng: np.random.Generator, n: int, draws: int = 4) -> tuple[Losses, Losses]:
     """The same inputs scrubbed before and after something changed.
 
-    Some inputs are hard, and all their draws suffer (as in test_intervals). The change makes three inputs in ten worse,
+    Some inputs are hard, and all their draws suffer (a gamma distribution). The change makes three inputs in ten worse,
     by an amount that is theirs and appears in all their draws; the draws of a swap differ from one run to the other.
     """
-    hard = rng.gamma(0.5, 2.0, size=(n, 1))
+    hard = rng.gamma(2.0, 0.5, size=(n, 1))
     worse = np.where(rng.random((n, 1)) < 0.3, rng.exponential(CHANGE / 0.3, size=(n, 1)), 0.0)
     model = rng.exponential(0.1, size=n)
-    null = model[:, None] + 8 * (rng.random((n, draws)) < 0.5)
+    null = model[:, None] + 16 * (rng.random((n, draws)) < 0.25)
 
     def run(extra: np.ndarray | float) -> Losses:
         scrubbed = model[:, None] + hard * rng.exponential(1.0, size=(n, draws)) + extra

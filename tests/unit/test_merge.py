@@ -95,7 +95,7 @@ def test_compare_command(folder, whole):
     found = scrub("compare", "part0.json", "whole.json")
     assert found.exit_code == 0, found.output
     assert "On 30 common references, paired" in found.stdout
-    assert re.search(r"scrubbed loss +(\S+) +\1 +\+0.000 (\(no spread\)|\[-0.001, \+0.001\])", found.stdout)
+    assert re.search(r"scrubbed loss +(\S+) +\1 +\+0.000 *\n", found.stdout)
     assert "References were 30, are 90." in found.stdout
 
 

@@ -25,7 +25,7 @@ TESTS = """
 import pytest
 
 def test_signs(scrub):
-    gate = scrub("claims.py::signs", references=60, budget=120, floor=0.9)
+    gate = scrub("claims.py::signs", references=300, budget=600, floor=0.9)
     assert gate.verdict == "pass"
 
 def test_two(scrub):

@@ -8,9 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scrubbing import NoFraction
-from scrubbing.metrics.recovered import fraction, loss_recovered, recovered
+from scrubbing.metrics.recovered import fraction, loss_recovered, recovered, unbeaten
+from scrubbing.stats.critical import fixed_size
 from scrubbing.stats.influence import Losses
-from scrubbing.stats.intervals import Bootstrap
+from scrubbing.stats.intervals import Means
 
 loss = st.floats(0, 10)
 
@@ -19,7 +20,7 @@ def losses(model=0.0, scrubbed=0.5, null=2.0, n=100, noise=0.1):
     rng = np.random.default_rng(0)
     wanted = {"model": model, "scrubbed": scrubbed, "null": null}
     columns = {name: rng.normal(size=n) * noise for name in wanted}
-    return Bootstrap({name: columns[name] - columns[name].mean() + mean for name, mean in wanted.items()})
+    return Means({name: columns[name] - columns[name].mean() + mean for name, mean in wanted.items()})
 
 
 @given(model=loss, scrubbed=loss, baseline=loss)
@@ -38,22 +39,38 @@ def test_values_inside_and_outside_of_nought_and_one(scrubbed, wanted):
     assert estimate.low < wanted < estimate.high
 
 
-def test_the_interval_is_of_the_ratio():
-    """With scrubbed loss equal to the model's in every input there is nothing to be unsure of."""
-    rng = np.random.default_rng(1)
-    model, null = rng.exponential(size=50), 3 + rng.normal(size=50)
-    estimate = loss_recovered(Bootstrap({"model": model, "scrubbed": model, "null": null}), "null")
-    assert (estimate.value, estimate.low, estimate.high) == (1.0, 1.0, 1.0)
+def test_a_perfect_score_is_not_certain():
+    """With scrubbed loss equal to the model's on all of 50 inputs, 0.073 of others may lose what the null lost at most,
+    and the gap is known to a tenth. Nothing is gained beyond it, but for a loss below the model's.
+    """
+    model, null = np.full(50, 0.1), np.where(np.arange(50) < 20, 10.0, 0.1)
+    estimate = loss_recovered(Means({"model": model, "scrubbed": model, "null": null}), "null")
+    assert estimate.value == 1.0
+    assert 1 - 0.073 * 10 / (null.mean() - 0.1) == pytest.approx(estimate.low, abs=0.04)
+    assert 1.0 < estimate.high < 1.01
 
 
-@pytest.mark.parametrize(("gap", "fails"), [(0.0, True), (0.02, True), (0.04, False), (-0.04, True), (-4.0, True)])
-def test_a_baseline_must_be_worse_than_the_model_by_two_standard_errors(gap, fails):
-    """100 inputs with deviations of 0.1 in each column: the gap's standard error is 0.014."""
+GAPS = {
+    "worse": (-0.04, True),
+    "much worse": (-3.0, True),
+    "equal": (0.0, True),
+    "barely better": (0.02, True),
+    "better": (0.045, False),
+}
+
+
+@pytest.mark.parametrize("case", GAPS)
+def test_there_is_a_fraction_only_where_the_model_is_better_than_the_baseline(case):
+    """By more than noise, in that direction. 100 inputs with deviations of 0.1 in each column: the gap's standard error
+    is 0.014.
+    """
+    gap, fails = GAPS[case]
     made = losses(null=gap)
     if fails:
-        with pytest.raises(NoFraction, match="not better than the null baseline") as caught:
+        with pytest.raises(NoFraction, match="not better than the null baseline by more than sampling error") as caught:
             loss_recovered(made, "null")
         assert caught.value.codes == ("SCR-FRACTION",)
+        assert unbeaten(made, "null") == "null"
     else:
         assert loss_recovered(made, "null").value == pytest.approx(1 - 0.5 / gap)
 
@@ -65,7 +82,7 @@ def test_one_formula_and_one_rule_for_intervals_and_verdicts(seed):
     columns = {name: rng.exponential(mean, 40) for name, mean in (("model", 0.5), ("scrubbed", 1), ("null", 0.9))}
     weights, clusters = rng.uniform(1, 3, 40), rng.integers(0, 12, 40) if seed % 2 else None
     interval, verdict = (
-        Bootstrap(columns, 0, 0.95, weights, clusters),
+        Means(columns, 0.95, weights, clusters),
         Losses(np.arange(40), columns, weights, clusters),
     )
     found = []
@@ -74,18 +91,32 @@ def test_one_formula_and_one_rule_for_intervals_and_verdicts(seed):
             found.append(of())
         except NoFraction:
             found.append(None)
-    gap = interval.of(lambda means: means["null"] - means["model"])
-    if abs(gap.value - 2 * gap.se) > 0.2 * gap.se:  # the two standard errors are a bootstrap's and a linear one
-        assert (found[0] is None) == (found[1] is None)
-    if None not in found:
-        assert found[0] == pytest.approx(found[1])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("constant", "fails"), [(0.0, False), (0.2, True), (0.5, True), (0.52, True), (0.7, False)])
+def test_a_model_that_does_not_beat_the_constant_has_no_fraction_of_anything(constant, fails):
+    """Unless the constant loses nothing, because all labels are the same."""
+    columns = dict(losses(model=0.5, scrubbed=0.6, null=2.0).columns)
+    made = Means({**columns, "constant": np.full(100, constant)})
+    assert unbeaten(made, "null") == ("constant" if fails else None)
+    if fails:
+        with pytest.raises(NoFraction, match="not better than the constant baseline"):
+            loss_recovered(made, "null")
+
+
+def test_gate_and_page_have_the_same_fraction():
+    made = losses(n=60)
+    page = loss_recovered(made, "null")
+    gate = recovered(Losses(np.arange(60), made.columns), "null")
+    assert (gate.estimate, *gate.bounds(fixed_size, 0.025)) == pytest.approx((page.value, page.low, page.high))
 
 
 def test_one_input_with_a_gap_has_a_fraction_without_interval():
-    estimate = loss_recovered(Bootstrap({"model": [0.0], "scrubbed": [1.0], "null": [4.0]}), "null")
+    estimate = loss_recovered(Means({"model": [0.0], "scrubbed": [1.0], "null": [4.0]}), "null")
     assert (estimate.value, estimate.low) == (0.75, None)
 
 
 def test_equal_losses_without_noise():
     with pytest.raises(NoFraction):
-        loss_recovered(Bootstrap({"model": [1.0], "scrubbed": [1.0], "null": [1.0]}), "null")
+        loss_recovered(Means({"model": [1.0], "scrubbed": [1.0], "null": [1.0]}), "null")

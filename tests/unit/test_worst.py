@@ -85,15 +85,15 @@ def test_tables_without_a_column(missing):
 
 
 def test_a_summary_holds_them():
-    found = summarise(table(0.1 + np.arange(1000) / 1000), {"null": "the null"}, 0, {})
+    found = summarise(table(0.1 + np.arange(1000) / 1000), {"null": "the null"}, {})
     assert [one.id for one in found["worst"]] == list(range(999, 989, -1))
     assert found["cancellation"].better.value == 0
-    assert found["references_digest"] == summarise(table(np.ones(1000)), {}, 0, {})["references_digest"]
+    assert found["references_digest"] == summarise(table(np.ones(1000)), {}, {})["references_digest"]
 
 
 def test_cancellation_is_judged_before_draws_are_averaged():
     """Draws that raise and lower a loss by as much average to nothing, and are both counted."""
     inputs = table(np.full(1000, 0.1), raised=np.full(1000, 0.4), lowered=np.full(1000, 0.4))
-    both = summarise(inputs, {}, 0, {})["cancellation"]
+    both = summarise(inputs, {}, {})["cancellation"]
     assert (both.worse.value, both.better.value) == pytest.approx((0.4, 0.4))
     assert both.share.value == pytest.approx(0.4 / 2.9)

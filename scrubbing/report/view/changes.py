@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from scrubbing.errors import NoFraction
 from scrubbing.metrics.recovered import recovered
 from scrubbing.numbers import CHANGE, PLAIN, RECOVERED, count
-from scrubbing.records.compare import differences
+from scrubbing.records.compare import differences, measure_alike
 from scrubbing.records.inputs import Inputs
 from scrubbing.records.moved import moved
 from scrubbing.records.schema import RunRecord
@@ -16,6 +16,7 @@ from scrubbing.report.view.entry import when
 from scrubbing.report.view.notes import sentence
 from scrubbing.report.view.outcome import unit
 from scrubbing.report.view.several import marks, trusted
+from scrubbing.stats.bounds import Influence
 from scrubbing.stats.critical import fixed_size
 from scrubbing.stats.influence import mean_loss
 from scrubbing.stats.paired import Comparison, Measure, compare
@@ -56,17 +57,17 @@ def comparison(before: tuple[RunRecord, Inputs], after: tuple[RunRecord, Inputs]
     earlier, later = old_inputs.losses(), new_inputs.losses()
     both = earlier.columns.keys() & later.columns.keys()
     rows: list[list[Fact]] = []
-    common = 0
+    common, alike = 0, measure_alike(new, old)
     for name in [name for name in ("model", "scrubbed", "null", "constant") if name in both]:
         found = compare(earlier, later, lambda losses, name=name: mean_loss(losses, name))
         common = len(found.ids)
-        rows.append(_row(f"{name} loss", found, alpha))
+        rows.append(_row(f"{name} loss", found, alpha, alike))
     for baseline in dict.fromkeys([new.zero, trusted([new])]):
         measure: Measure = lambda losses, baseline=baseline: recovered(losses, baseline)  # noqa: E731
         if baseline not in both:
             continue
         try:
-            rows.append(_row(f"recovered of {baseline}", compare(earlier, later, measure), alpha))
+            rows.append(_row(f"recovered of {baseline}", compare(earlier, later, measure), alpha, alike))
         except NoFraction:
             rows.append([Fact("", f"recovered of {baseline}"), *(Fact("", MISSING) for _ in range(3))])
     level = f"{100 * (1 - 2 * alpha):g} %"
@@ -80,39 +81,42 @@ def comparison(before: tuple[RunRecord, Inputs], after: tuple[RunRecord, Inputs]
     return Section("comparison", "Comparison", blocks)
 
 
-def _row(label: str, found: Comparison, alpha: float) -> list[Fact]:
+def _row(label: str, found: Comparison, alpha: float, alike: bool) -> list[Fact]:
+    """Both runs and the change; without an interval where runs of one thing came out alike, as they would anywhere."""
     low, high = found.change.bounds(fixed_size, alpha)
-    ends = (low, high) if abs(low) < float("inf") and abs(high) < float("inf") else (None, None)
+    known = abs(low) < float("inf") and abs(high) < float("inf") and not (alike and found.is_nothing)
+    ends = (low, high) if known else (None, None)
     change = CHANGE.interval(found.change.estimate, *ends)
     texts = PLAIN.one(found.before.estimate), PLAIN.one(found.after.estimate), change
     return [Fact(label, label), *(Fact(label, text) for text in texts)]
 
 
 def planning(
-    sd: float, n: int, change: float | None, margin: float, wanted: float, alpha: float, paired: bool, unit: str
+    found: Influence, change: float | None, margin: float, wanted: float, alpha: float, paired: bool, unit: str
 ) -> Section:
     """References needed for a change, or for several.
 
     Args:
-        sd: standard deviation per reference.
-        n: references there are.
+        found: the mean loss of one run, or the difference of two.
         change: of the mean loss that is to be seen; None for several.
         margin: of the gate.
         wanted: probability of seeing it.
         alpha: of the gate.
-        paired: whether `sd` is that of a difference of two runs.
+        paired: whether it is a difference of two runs.
         unit: of the loss.
     """
+    sd, n, reach = found.sd, found.inputs, found.reach
     changes = [change] if change is not None else [margin + share * sd for share in _SHARES if sd > 0]
     rows = [
-        [Fact("change", CHANGE.one(one)), Fact("needed", count(references_needed(sd, one, margin, wanted, alpha)))]
+        [Fact("change", CHANGE.one(one)), Fact("needed", count(needed))]
         for one in changes
+        for needed in [references_needed(sd, one, margin, wanted, alpha, reach=reach)]
     ]
-    least = smallest_change(n, sd, margin, wanted, alpha)
+    least = smallest_change(n, sd, margin, wanted, alpha, reach=reach)
     seen = f"the smallest rise seen is {PLAIN.one(least)} {unit}" if least < float("inf") else "no rise is seen"
     how = "of the paired difference" if paired else "of the loss of one run: a paired difference usually varies less"
     caption = (
-        f"sd {PLAIN.one(sd)} {unit} per reference ({how}); margin {margin:g}, power {wanted:g}, alpha {alpha:g}. With "
-        f"these {count(n)} references {seen}."
+        f"sd {PLAIN.one(sd)} {unit} per reference ({how}), and up to {PLAIN.one(reach)} on one not drawn; margin "
+        f"{margin:g}, power {wanted:g}, alpha {alpha:g}. With these {count(n)} references {seen}."
     )
     return Section("plan", "Plan", [Table("", [f"change ({unit})", "references needed"], rows, caption)])

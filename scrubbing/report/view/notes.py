@@ -83,7 +83,7 @@ def _few(of: Mapping[str, Any]) -> str:
 def _few_carry(of: Mapping[str, Any]) -> str:
     return (
         f"The loss lost rests on about {SHORT.one(of['effective'])} of {count(of['references'])} references: a few "
-        "more like them, or a few less, would move the score by as much as its interval says, or further."
+        "more like them, or a few less, would move the score as far as its interval says."
     )
 
 
