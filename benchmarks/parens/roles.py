@@ -105,7 +105,7 @@ def trace(model: Transformer, data: Dataset) -> Trace:
             x = new + hidden @ block.W_out + block.b_out
         assert weights.b_U is not None
         logits = weights.final(x)[:, :1] @ weights.W_U + weights.b_U
-        own = model.reference(model.inputs(data), torch.arange(len(data)))[:, :1]
+        own = model.own_output(model.inputs(data), torch.arange(len(data)))[:, :1]
         assert torch.allclose(logits, own, atol=1e-3), "this is another computation than the model's"
     return Trace(found.attention, found.written, found.share, found.offered, hidden[:, 0].double().numpy())
 

@@ -78,7 +78,7 @@ def plain_forward(model: Model, data: Dataset, references: int) -> float:
     for _ in range(_REPEATS):
         started = time.perf_counter()
         for batch in rows.split(1000):
-            model.reference(inputs, batch)
+            model.own_output(inputs, batch)
         seconds.append(time.perf_counter() - started)
     return min(seconds)
 

@@ -61,7 +61,7 @@ Shard = Annotated[
 RecordFile = Annotated[Path, typer.Argument(help="A record written with --out.")]
 
 
-def told(command: Callable[..., Any]) -> Callable[..., Any]:
+def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     """Print our own errors without a traceback, and exit with 2. Modules in this folder can be imported, as they can be
     with `python -m`.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.common import Threads, app, complain, console, told
+from scrubbing.cli.common import Threads, app, complain, console, prints_our_errors
 from scrubbing.errors import Fault, ScrubbingError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _WORST = ("fail", "inconclusive", "pass")
 
 
 @app.command()
-@told
+@prints_our_errors
 def gate(
     only: Annotated[Optional[list[str]], typer.Argument(help="Addresses of rules; all by default.")] = None,  # noqa: UP045
     policy: Annotated[Optional[Path], typer.Option(help="TOML file; by default the nearest pyproject.toml.")] = None,  # noqa: UP045

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.common import AsJson, RecordFile, app, console, print_json, print_record, told
+from scrubbing.cli.common import AsJson, RecordFile, app, console, print_json, print_record, prints_our_errors
 from scrubbing.errors import FileError, UsageError, fail
 
 if TYPE_CHECKING:
-    from scrubbing.records.inputs import Inputs
+    from scrubbing.records.inputs import InputTable
     from scrubbing.records.schema import RunRecord
 
 Records = Annotated[list[Path], typer.Argument(help="Records written with --out.")]
@@ -20,7 +20,7 @@ Later = Annotated[Path, typer.Argument(help="The later record.")]
 
 
 @app.command()
-@told
+@prints_our_errors
 def show(record: RecordFile, json_: AsJson = False) -> None:
     """Print a stored record."""
     from scrubbing.records.store import load
@@ -29,7 +29,7 @@ def show(record: RecordFile, json_: AsJson = False) -> None:
 
 
 @app.command()
-@told
+@prints_our_errors
 def ls(
     folder: Annotated[Path, typer.Argument(help="Folder with records, searched with its subfolders.")] = Path(),
     json_: AsJson = False,
@@ -54,7 +54,7 @@ def ls(
 
 
 @app.command()
-@told
+@prints_our_errors
 def compare(
     before: RecordFile,
     after: Later,
@@ -73,7 +73,7 @@ def compare(
 
 
 @app.command()
-@told
+@prints_our_errors
 def merge(
     records: Annotated[list[Path], typer.Argument(help="Records of parts of a run.")],
     out: Annotated[Path, typer.Option(help="Where to write the record of the whole, ending in .json.")],
@@ -88,7 +88,7 @@ def merge(
 
 
 @app.command()
-@told
+@prints_our_errors
 def power(
     record: RecordFile,
     after: Annotated[Optional[Path], typer.Argument(help="A second run, whose difference says more.")] = None,  # noqa: UP045
@@ -112,7 +112,7 @@ def power(
 
 
 @app.command()
-@told
+@prints_our_errors
 def report(
     records: Records,
     out: Annotated[Path, typer.Option(help="What to write: page.html, or summary.md.")] = Path("page.html"),
@@ -138,7 +138,7 @@ def report(
 
 
 @app.command()
-@told
+@prints_our_errors
 def plot(
     records: Records,
     out: Annotated[Path, typer.Option(help="File to write, ending in .svg, .pdf or .png.")],
@@ -154,7 +154,7 @@ def plot(
     console(stderr=True, soft_wrap=True).print(f"wrote {out}", markup=False)
 
 
-def _loaded(path: Path) -> tuple[RunRecord, Inputs | None]:
+def _loaded(path: Path) -> tuple[RunRecord, InputTable | None]:
     """A record, and its values per input where it was stored with them."""
     from scrubbing.records.store import load, load_inputs
 
@@ -162,7 +162,7 @@ def _loaded(path: Path) -> tuple[RunRecord, Inputs | None]:
     return record, load_inputs(record, path)
 
 
-def _with_inputs(path: Path) -> tuple[RunRecord, Inputs]:
+def _with_inputs(path: Path) -> tuple[RunRecord, InputTable]:
     """A record and its values per input.
 
     Raises:

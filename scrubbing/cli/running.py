@@ -24,7 +24,7 @@ from scrubbing.cli.common import (
     console,
     print_json,
     print_record,
-    told,
+    prints_our_errors,
 )
 from scrubbing.errors import UsageError, fail
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from scrubbing.experiment.settings import Options
     from scrubbing.experiment.task import Task
     from scrubbing.hypothesis.hypothesis import Hypothesis
-    from scrubbing.records.inputs import Inputs
+    from scrubbing.records.inputs import InputTable
     from scrubbing.records.schema import RunRecord
 
 
 @app.command()
-@told
+@prints_our_errors
 def bench(
     name: Annotated[str, typer.Argument(help="Name of a task, such as parens.")],
     model: Annotated[
@@ -83,7 +83,7 @@ def bench(
 
 
 @app.command()
-@told
+@prints_our_errors
 def run(
     address: Address,
     task: TaskName = None,
@@ -108,7 +108,7 @@ def run(
 
 
 @app.command()
-@told
+@prints_our_errors
 def check(
     address: Address, task: TaskName = None, data: Annotated[bool, typer.Option(help="Also check features.")] = True
 ) -> None:
@@ -124,7 +124,7 @@ def check(
 
 
 @app.command()
-@told
+@prints_our_errors
 def plan(
     address: Address,
     task: TaskName = None,
@@ -220,7 +220,7 @@ def _prepare(out: Path | None) -> None:
         folder(out)
 
 
-def _write(record: RunRecord, inputs: Inputs, out: Path) -> RunRecord:
+def _write(record: RunRecord, inputs: InputTable, out: Path) -> RunRecord:
     from scrubbing.records.store import file_name, load, save
 
     path = save(record, out / file_name(record), inputs)

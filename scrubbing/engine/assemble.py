@@ -121,7 +121,7 @@ class Assembler:
 
     def _is_input(self, value: v.Value) -> bool:
         """Whether a value is a whole slot input, rather than one writer's contribution."""
-        if isinstance(value, v.Enter):
+        if isinstance(value, v.PerPosition):
             return self._is_input(value.of)
         if isinstance(value, v.Sum):
             return value.slot != OUTPUT_OF
@@ -200,7 +200,7 @@ class Assembler:
         raw = v.written(value)
         if isinstance(value, v.Constant):
             return 0.1 * d
-        if isinstance(value, v.Source):
+        if isinstance(value, v.Embedded):
             return 0.5 * d
         if raw is None:
             return d

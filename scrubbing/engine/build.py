@@ -8,7 +8,7 @@ from scrubbing.engine.interning import Table
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Where
-from scrubbing.hypothesis.treeify import Copy, Entry, Tree
+from scrubbing.hypothesis.treeify import Contribution, NodeCopy, Tree
 from scrubbing.models.protocol import Model
 from scrubbing.parts import AttentionPart, InnerPart, InputPart, Part
 from scrubbing.sampling.contexts import REFERENCE, Context, Contexts
@@ -33,7 +33,7 @@ class Builder(Table):
         is_source = item.kind == "output" and not self.graph.slots[item.node]
         in_store = self.stored and (context.sampler is None or context.sampler.from_data)
         if is_source and context.ablation is None:
-            return self.intern(v.Source, item.node, context)
+            return self.intern(v.Embedded, item.node, context)
         if in_store or context.ablation is not None:
             return self.intern(v.Clean, item, context)
         return self._computed(item, context)
@@ -47,13 +47,13 @@ class Builder(Table):
             return self.assembler.sum([(everywhere, terms)], item.node, item.slot, context, clean=True)
         if item.kind == "scale":
             return self.intern(
-                v.Scale, self.model.lens(item.node, item.slot), self.input(item.node, item.slot, context)
+                v.NormScale, self.model.norm_key(item.node, item.slot), self.input(item.node, item.slot, context)
             )
         read = {name: self.input(item.node, name, context) for name in slots if slots[name].parents != (MASK,)}
         mask = context if any(slot.parents == (MASK,) for slot in slots.values()) else None
         if item.kind == "weights":
             return self.run(item.node, {"q": read["q"], "k": read["k"]}, mask, None, item.part)
-        whole: v.Run = self.run(item.node, read, mask, None)
+        whole: v.Evaluated = self.run(item.node, read, mask, None)
         return whole if item.part is None else self.in_part(whole, item.part)
 
     def run(
@@ -63,26 +63,26 @@ class Builder(Table):
         mask: Context | None,
         scale: Context | None,
         part: InnerPart | None = None,
-    ) -> v.Run:
+    ) -> v.Evaluated:
         """A node on these slot inputs, with norms recomputed or, given `scale`, frozen to that context's."""
         slots: list[tuple[str, v.Value]] = []
         for name, value in read.items():
             frozen = None if scale is None else self.clean(v.Item("scale", *self.read(node, name)), scale)
-            slots.append((name, self.intern(v.Prepared, self.model.lens(node, name), value, frozen)))
-        return self.intern(v.Run, node, tuple(slots), mask, part)
+            slots.append((name, self.intern(v.Normed, self.model.norm_key(node, name), value, frozen)))
+        return self.intern(v.Evaluated, node, tuple(slots), mask, part)
 
-    def in_part(self, run: v.Run, part: InnerPart) -> v.Run:
+    def in_part(self, run: v.Evaluated, part: InnerPart) -> v.Evaluated:
         """A part of a computed node. If it is what a head moves from a few distances under the pattern of one clean
         input, the pattern's few weights are all that is needed of that input.
         """
         context = self._pattern_of(run)
         if context is None or not isinstance(part, AttentionPart) or part.as_if or not part.distances:
-            return self.intern(v.Run, run.node, run.slots, run.mask, part)
+            return self.intern(v.Evaluated, run.node, run.slots, run.mask, part)
         weights = self.clean(v.Item("weights", run.node, part=part), context)
         slots = (("v", dict(run.slots)["v"]), (v.WEIGHTS, weights))
-        return self.intern(v.Run, run.node, slots, run.mask, part)
+        return self.intern(v.Evaluated, run.node, slots, run.mask, part)
 
-    def _pattern_of(self, run: v.Run) -> Context | None:
+    def _pattern_of(self, run: v.Evaluated) -> Context | None:
         """The context whose clean run a head has its whole pattern from: queries, keys and padding mask."""
         if run.node.kind != "head" or not getattr(self.model, "splits_attention", False):
             return None
@@ -90,7 +90,7 @@ class Builder(Table):
         contexts = set() if run.mask is None else {run.mask}
         for name in ("q", "k"):
             prepared = read[name]
-            assert isinstance(prepared, v.Prepared)
+            assert isinstance(prepared, v.Normed)
             item, context = self.clean_of.get(prepared.of, (None, None))
             if item != v.Item("input", *self.read(run.node, name)) or context is None or prepared.scale is not None:
                 return None
@@ -106,8 +106,8 @@ class Compiler:
         self.builder = builder
         self.tree = tree
         self.contexts = contexts
-        self._runs: dict[Copy, v.Value] = {}
-        self._slots: dict[tuple[Copy, str], v.Value] = {}
+        self._runs: dict[NodeCopy, v.Value] = {}
+        self._slots: dict[tuple[NodeCopy, str], v.Value] = {}
 
     def output(self) -> v.Value:
         """The scrubbed output, always computed from its input: outputs are never kept in the store."""
@@ -144,7 +144,7 @@ class Compiler:
     def _enter(self, index: int, value: v.Value) -> v.Value:
         # A statistic is the same whichever input is drawn, so where a claim is ablated no position draws one.
         each = self.tree.regions[index].claim.each and self.contexts.of(index).ablation is None
-        return self.builder.intern(v.Enter, index, value) if each else value
+        return self.builder.intern(v.PerPosition, index, value) if each else value
 
     def _split_output(self, index: int, node: Node, parts: list[tuple[int, Part]]) -> v.Value:
         unclaimed = self.contexts.unclaimed(index, node)
@@ -163,8 +163,8 @@ class Compiler:
     def _part(self, part: Part, value: v.Value, context: Context) -> v.Value:
         """A part of a node's value."""
         builder = self.builder
-        if isinstance(value, v.Enter):
-            return builder.intern(v.Enter, value.region, self._part(part, value.of, context))
+        if isinstance(value, v.PerPosition):
+            return builder.intern(v.PerPosition, value.region, self._part(part, value.of, context))
         if isinstance(part, InputPart):
             return builder.intern(v.Apply, part, None, context)
         if not isinstance(part, InnerPart):
@@ -172,10 +172,10 @@ class Compiler:
         if value in builder.clean_of:
             item, held = builder.clean_of[value]
             return builder.output(item.node, held, part)
-        assert isinstance(value, v.Run)
+        assert isinstance(value, v.Evaluated)
         return builder.in_part(value, part)
 
-    def _run(self, copy: Copy) -> v.Value:
+    def _run(self, copy: NodeCopy) -> v.Value:
         """A copy recomputed on its mixture, or read from the clean run where the mixture is of one input only."""
         if copy in self._runs:
             return self._runs[copy]
@@ -195,12 +195,12 @@ class Compiler:
         self._runs[copy] = value
         return value
 
-    def _slot(self, copy: Copy, slot: str) -> v.Value:
+    def _slot(self, copy: NodeCopy, slot: str) -> v.Value:
         if (copy, slot) not in self._slots:
             self._slots[copy, slot] = self._assembled(copy, slot)
         return self._slots[copy, slot]
 
-    def _assembled(self, copy: Copy, slot: str) -> v.Value:
+    def _assembled(self, copy: NodeCopy, slot: str) -> v.Value:
         cells: list[tuple[Where, tuple[v.Term, ...]]] = []
         for cell in self.tree.cells[copy, slot]:
             if cell.reader is not None:
@@ -216,7 +216,7 @@ class Compiler:
             return self._enter(index, self.builder.input(node, slot, self.contexts.of(index)))
         return self._enter(index, self._slot(self.tree.start(index, node), slot))
 
-    def _terms(self, region: int, entry: Entry) -> list[v.Term]:
+    def _terms(self, region: int, entry: Contribution) -> list[v.Term]:
         """One writer's contribution to a cell."""
         if entry.mixed is not None:
             return [(1, self._run(entry.mixed))]
@@ -232,7 +232,7 @@ class Compiler:
             terms.append((-1, self._part(part, rest, unclaimed)))
         return terms
 
-    def _mask(self, copy: Copy, slot: str) -> Context:
+    def _mask(self, copy: NodeCopy, slot: str) -> Context:
         """Whose padding mask a head looks through."""
         (cell,) = self.tree.cells[copy, slot]
         if cell.reader is not None:

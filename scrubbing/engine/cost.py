@@ -97,7 +97,7 @@ class _Counted:
             width = self._width(value)
             written = tokens * width * self.size
             read = sum(tokens * self._width(one) * self.size for one in value.inputs())
-            self.moved += written + (read if not isinstance(value, v.Enter) else 0.0)
+            self.moved += written + (read if not isinstance(value, v.PerPosition) else 0.0)
             if isinstance(value, v.Clean):
                 self.gathered += written
             self.flops += self._flops(space, value, tokens, rows)
@@ -107,11 +107,11 @@ class _Counted:
     def _flops(self, space: Space, value: v.Value, tokens: float, rows: float) -> float:
         graph, real, d = self.plan.graph, self.plan.real, float(max(self.plan.graph.d_model, 1))
         match value:
-            case v.Run():
+            case v.Evaluated():
                 wanted = slot_demands(value, space.demand[value], graph)
                 read = {name: rows * one.expected(graph.positions, real) for name, one in wanted.items()}
                 return self.model.flops([value.node], read, rows, value.part)
-            case v.Prepared():
+            case v.Normed():
                 return _NORM * d * tokens
             case v.Sum():
                 raws = {raw for term in value.inputs() if (raw := v.written(term)) is not None}
@@ -128,7 +128,7 @@ class _Counted:
             return float(self.model.raw_width(*raw))
         if isinstance(value, v.Constant):
             return 0.0
-        if isinstance(value, v.Scale) or (isinstance(value, v.Clean) and value.item.kind == "scale"):
+        if isinstance(value, v.NormScale) or (isinstance(value, v.Clean) and value.item.kind == "scale"):
             return 1.0
         return float(max(self.plan.graph.d_model, 1))
 

@@ -20,7 +20,7 @@ def describe(plan: ScrubPlan) -> str:
     def visit(space: Space, indent: str) -> None:
         shown = 0
         for value in space.order:
-            if isinstance(value, v.Enter) and value.region not in entered:
+            if isinstance(value, v.PerPosition) and value.region not in entered:
                 entered.add(value.region)
                 lines.append(f"{indent}for each position, claim {value.region}:")
                 visit(space.below[value.region], indent + "    ")
@@ -48,17 +48,17 @@ def _told(value: v.Value, numbers: dict[v.Value, str]) -> str:
                 + " ".join(f"{'+' if sign > 0 else '-'} {numbers.get(term, str(term))}" for sign, term in terms)
                 for where, terms in value.cells
             )
-        case v.Prepared():
+        case v.Normed():
             frozen = "" if value.scale is None else f" by {numbers[value.scale]}"
             return f"norm {numbers[value.of]}{frozen}"
-        case v.Scale():
+        case v.NormScale():
             return f"norm scale of {numbers[value.of]}"
-        case v.Run():
+        case v.Evaluated():
             read = ", ".join(f"{name}={numbers[one]}" for name, one in value.slots)
             mask = "" if value.mask is None else f", mask of {value.mask!r}"
             return f"{value.node}{f'[{value.part}]' if value.part else ''}({read}{mask})"
         case v.Apply():
             return f"{value.part} of " + (f"{value.context!r}" if value.of is None else numbers[value.of])
-        case v.Enter():
+        case v.PerPosition():
             return f"each position: {numbers[value.of]}"
     return str(value)

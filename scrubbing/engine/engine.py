@@ -17,7 +17,7 @@ from scrubbing.engine import values as v
 from scrubbing.engine.build import Builder, Compiler
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.execute import Executor
-from scrubbing.engine.memory import Room, reuse_freed_memory
+from scrubbing.engine.memory import MemoryBudget, reuse_freed_memory
 from scrubbing.engine.padding import PaddingReads
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
@@ -99,7 +99,7 @@ class Engine:
         store: bool = True,
         memory: int = DEFAULT_MEMORY,
         spill: str | None = None,
-        room: Room | None = None,
+        room: MemoryBudget | None = None,
     ) -> None:
         self.graph = graph_of(model, data)
         reuse_freed_memory()
@@ -107,7 +107,7 @@ class Engine:
         self.data = data
         self.positions = positions
         self.memory = memory // 5
-        self.store = Store(model, self.graph, data, room or Room(2 * memory // 5, spill)) if store else None
+        self.store = Store(model, self.graph, data, room or MemoryBudget(2 * memory // 5, spill)) if store else None
         self.real = float(self.graph.positions) if data.lengths is None else float(data.lengths.mean())
         """Mean number of real positions per input."""
         self.real_draws: RealDraws | None = None
@@ -234,7 +234,7 @@ class Engine:
         found, tokens = self._executor(compiled).run(frame)["scrubbed"]
         inputs = FrameRows(frame, self.model, self.graph.positions).inputs(REFERENCE)
         device = self.model.device
-        wanted = self.model.reference(inputs, torch.from_numpy(rows).to(device))[tokens.rows, tokens.positions]
+        wanted = self.model.own_output(inputs, torch.from_numpy(rows).to(device))[tokens.rows, tokens.positions]
         check_finite(wanted, self.model.name)
         found, wanted = wide(found), wide(wanted.to(found.device))
         wrong = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1))
@@ -269,7 +269,7 @@ class Engine:
         width = self.model.raw_width(*raw) if raw is not None else self.graph.d_model
         tokens = demand.expected(self.graph.positions, self.real)
         scores = 0.0
-        if isinstance(value, v.Run) and any(name == "k" for name, _ in value.slots):
+        if isinstance(value, v.Evaluated) and any(name == "k" for name, _ in value.slots):
             together = sum(node.kind == "head" and node.layer == value.node.layer for node in self.graph.slots)
             scores = tokens * self.graph.positions * together  # heads that read the same inputs run as one
         return tokens * max(width, 1) + scores

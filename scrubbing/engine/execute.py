@@ -82,7 +82,7 @@ class _SpaceRun:
 
     def _tokens(self, value: v.Value) -> Tokens:
         # A claim that draws per position must not draw for tokens nobody needs.
-        return self.rows.tokens(self.space.demand[value], exactly=isinstance(value, v.Enter))
+        return self.rows.tokens(self.space.demand[value], exactly=isinstance(value, v.PerPosition))
 
     def _at(self, value: v.Value, wanted: Demand, exactly: bool = False) -> Tensor:
         """A computed value at some of its tokens."""
@@ -96,24 +96,24 @@ class _SpaceRun:
             case v.Clean():
                 assert self.executor.store is not None
                 result = self.executor.store.gather(value.item, rows, value.context, tokens)
-            case v.Source():
+            case v.Embedded():
                 held = rows.rows(value.context)[tokens.rows]
                 result = model.source(value.node, rows.inputs(value.context), held, tokens.positions)
             case v.Constant():
                 return None  # added as a vector where it is read
             case v.Sum():
                 result = self._sum(value)
-            case v.Prepared():
+            case v.Normed():
                 demand = self.space.demand[value]
                 scale = None if value.scale is None else self._at(value.scale, demand)
-                result = model.prepare(value.lens, self._at(value.of, demand), tokens.positions, scale)
-            case v.Scale():
-                result = model.scale(value.lens, self._at(value.of, self.space.demand[value]))
-            case v.Run():
+                result = model.prepare(value.norm_key, self._at(value.of, demand), tokens.positions, scale)
+            case v.NormScale():
+                result = model.scale(value.norm_key, self._at(value.of, self.space.demand[value]))
+            case v.Evaluated():
                 return self._run(value)
             case v.Apply():
                 result = self._apply(value, tokens)
-            case v.Enter():
+            case v.PerPosition():
                 result = self._enter(value)
             case v.Statistic():
                 assert self.executor.statistic is not None
@@ -172,7 +172,7 @@ class _SpaceRun:
             total.add(bias, 1)
         return total.tensor
 
-    def _run(self, value: v.Run) -> None:
+    def _run(self, value: v.Evaluated) -> None:
         """Evaluate a node together with every other head that reads the same inputs at the same tokens."""
         demand = self.space.demand[value]
         together = [value]
@@ -180,7 +180,7 @@ class _SpaceRun:
             together += [
                 other
                 for other in self.space.order
-                if isinstance(other, v.Run)
+                if isinstance(other, v.Evaluated)
                 and other is not value
                 and other not in self.live
                 and other.node.kind == "head"
@@ -204,7 +204,7 @@ class _SpaceRun:
         results = self.model.run([one.node for one in together], prepared, tokens, visible, value.part)
         self.live.update(zip(together, results, strict=True))
 
-    def _has_weights(self, run: v.Run) -> bool:
+    def _has_weights(self, run: v.Evaluated) -> bool:
         """Whether the weights that a run reads are there, after reading them from the store if need be."""
         weights = dict(run.slots).get(v.WEIGHTS)
         if isinstance(weights, v.Clean) and weights not in self.live:
@@ -221,18 +221,18 @@ class _SpaceRun:
         raw = v.written(value.of)
         return parts.of_output(value.part, output if raw is None else self.model.write([(*raw, output)]))
 
-    def _enter(self, value: v.Enter) -> Tensor:
+    def _enter(self, value: v.PerPosition) -> Tensor:
         region = value.region
         if region not in self.entered:
             below = self.rows.below(region, self.rows.tokens(self.space.entered[region], exactly=True))
             space = self.space.below[region]
-            inner = [one.of for one in self.space.order if isinstance(one, v.Enter) and one.region == region]
+            inner = [one.of for one in self.space.order if isinstance(one, v.PerPosition) and one.region == region]
             results = _SpaceRun(self.executor, space, below).run([(one, FOCUS) for one in inner])
             self.entered[region] = dict(zip(inner, results, strict=True))
         return self.entered[region][value.of]
 
 
-def _inputs(run: v.Run) -> tuple[tuple[str, v.Value], ...]:
+def _inputs(run: v.Evaluated) -> tuple[tuple[str, v.Value], ...]:
     """The slots; those of heads that are evaluated together are the same, and their weights are not."""
     return tuple((name, read) for name, read in run.slots if name != v.WEIGHTS)
 

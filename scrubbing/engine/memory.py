@@ -43,7 +43,7 @@ class Block:
     """A two-dimensional array of numbers, one row per token."""
 
     values: Tensor
-    room: Room
+    room: MemoryBudget
     mapped: mmap.mmap | None = None
     """The file behind it, if it is not in memory."""
 
@@ -69,7 +69,7 @@ class Block:
 
 
 @dataclass(eq=False)
-class Room:
+class MemoryBudget:
     """A budget of bytes for blocks; what does not fit goes to temporary files.
 
     Pages of mapped files count as this process's memory for as long as they stay mapped, though the system could

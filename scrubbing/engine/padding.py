@@ -76,7 +76,7 @@ def _reads(space: Space, roots: Sequence[tuple[v.Value, Demand]], graph: ModelGr
         for read, tokens in wanted(value, needed[value], graph):
             if tokens != NOTHING:
                 needed[read] = union(needed.get(read, tokens), tokens)
-        if isinstance(value, v.Enter):
+        if isinstance(value, v.PerPosition):
             entered.setdefault(value.region, []).append((value.of, needed[value]))
         context = _whose(value)
         if context is not None and not _visible(needed[value], context):
@@ -93,7 +93,7 @@ def _reads(space: Space, roots: Sequence[tuple[v.Value, Demand]], graph: ModelGr
 
 def _whose(value: v.Value) -> Context | None:
     """Whose input a value is read from, if it depends on what stands there."""
-    if isinstance(value, v.Clean) or (isinstance(value, v.Source) and value.node.kind != "pos"):
+    if isinstance(value, v.Clean) or (isinstance(value, v.Embedded) and value.node.kind != "pos"):
         return None if value.context.ablation is not None else value.context
     return None
 

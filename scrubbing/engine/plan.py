@@ -57,7 +57,7 @@ class ScrubPlan:
         best: Context | None = None
         most = 0.0
         for value, demand in self.space.demand.items():
-            if isinstance(value, v.Run) and value.mask is not None and value.mask.space == 0:
+            if isinstance(value, v.Evaluated) and value.mask is not None and value.mask.space == 0:
                 queries = demand.expected(self.graph.positions, self.real)
                 if queries > most:
                     best, most = value.mask, queries
@@ -131,7 +131,7 @@ def _space(region: int, graph: ModelGraph, roots: list[tuple[v.Value, Demand]]) 
     space.order = [value for value in space.order if value in space.demand]
     entered: dict[int, list[v.Value]] = {}
     for value in space.order:
-        if isinstance(value, v.Enter):
+        if isinstance(value, v.PerPosition):
             entered.setdefault(value.region, []).append(value)
     for index, values in entered.items():
         tokens = space.demand[values[0]]
@@ -140,7 +140,9 @@ def _space(region: int, graph: ModelGraph, roots: list[tuple[v.Value, Demand]]) 
         for value in values:
             space.demand[value] = tokens
         space.entered[index] = tokens
-        space.below[index] = _space(index, graph, [(value.of, FOCUS) for value in values if isinstance(value, v.Enter)])
+        space.below[index] = _space(
+            index, graph, [(value.of, FOCUS) for value in values if isinstance(value, v.PerPosition)]
+        )
     return space
 
 
@@ -162,7 +164,7 @@ def _order(space: Space, roots: list[v.Value]) -> None:
 
 def reads(value: v.Value) -> Iterator[v.Value]:
     """Inputs in the same space: what is inside a per-position claim is computed there, a statistic elsewhere."""
-    if not isinstance(value, (v.Enter, v.Statistic)):
+    if not isinstance(value, (v.PerPosition, v.Statistic)):
         yield from value.inputs()
 
 
@@ -178,7 +180,7 @@ def wanted(value: v.Value, demand: Demand, graph: ModelGraph) -> Iterator[tuple[
             for _, term in terms:
                 if in_cells[term] < len(cells):
                     yield term, inside
-    elif isinstance(value, v.Run):
+    elif isinstance(value, v.Evaluated):
         for name, read in value.slots:
             if name == v.WEIGHTS or graph.slots[value.node][name].reach == "same":
                 yield read, demand
@@ -190,7 +192,7 @@ def wanted(value: v.Value, demand: Demand, graph: ModelGraph) -> Iterator[tuple[
             yield read, demand
 
 
-def slot_demands(value: v.Run, demand: Demand, graph: ModelGraph) -> dict[str, Demand]:
+def slot_demands(value: v.Evaluated, demand: Demand, graph: ModelGraph) -> dict[str, Demand]:
     """The tokens a node reads at each slot, to be computed at these tokens."""
     needed = [tokens for _, tokens in wanted(value, demand, graph)]
     return dict(zip((name for name, _ in value.slots), needed, strict=True))

@@ -10,7 +10,7 @@ from torch import Tensor
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine.demand import Demand
 from scrubbing.graph.positions import Where
-from scrubbing.models.protocol import Inputs, Model
+from scrubbing.models.protocol import Model, ModelInputs
 from scrubbing.models.tokens import Tokens
 from scrubbing.sampling.contexts import Context
 from scrubbing.sampling.frames import Frame
@@ -55,7 +55,7 @@ class FrameRows:
             self._rows[context] = torch.from_numpy(self.frame.source(context)[1]).to(self.device)
         return self._rows[context]
 
-    def inputs(self, context: Context) -> Inputs:
+    def inputs(self, context: Context) -> ModelInputs:
         """The columns the model reads of them."""
         return model_inputs(self.model, self.data(context))
 
@@ -104,6 +104,6 @@ class FrameRows:
         return self._tokens[key]
 
 
-def model_inputs(model: Model, data: Dataset) -> Inputs:
+def model_inputs(model: Model, data: Dataset) -> ModelInputs:
     """The columns a model reads of a dataset, moved to its device once."""
     return data.remember(("inputs", model), lambda: model.inputs(data))

@@ -15,7 +15,7 @@ from scrubbing.engine.build import Builder
 from scrubbing.engine.demand import Demand, fixed
 from scrubbing.engine.distinct import DistinctInputs
 from scrubbing.engine.execute import Executor
-from scrubbing.engine.memory import Block, Room
+from scrubbing.engine.memory import Block, MemoryBudget
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
 from scrubbing.graph.model_graph import ModelGraph
@@ -73,7 +73,7 @@ class Store:
     model: Model
     graph: ModelGraph
     data: Dataset
-    room: Room
+    room: MemoryBudget
     _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict)
     _padding: dict[v.Item, _Padding] = field(default_factory=dict)
     _shelves: int = 0

@@ -54,7 +54,7 @@ class Clean(Value):
 
 
 @dataclass(frozen=True, eq=False)
-class Source(Value):
+class Embedded(Value):
     """A node without slots, on the input a context holds."""
 
     node: Node
@@ -103,10 +103,10 @@ class Sum(Value):
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared(Value):
+class Normed(Value):
     """A residual input as a node uses it: normed."""
 
-    lens: Hashable
+    norm_key: Hashable
     of: Value
     scale: Value | None
 
@@ -118,10 +118,10 @@ class Prepared(Value):
 
 
 @dataclass(frozen=True, eq=False)
-class Scale(Value):
+class NormScale(Value):
     """The norm scale of a residual input."""
 
-    lens: Hashable
+    norm_key: Hashable
     of: Value
 
     def inputs(self) -> Iterator[Value]:
@@ -130,7 +130,7 @@ class Scale(Value):
 
 
 @dataclass(frozen=True, eq=False)
-class Run(Value):
+class Evaluated(Value):
     """A node evaluated on given slots: its raw value. A head's part is also evaluated in two steps: `q` and `k` alone
     give the weights of its keys, and `v` with these `weights`, as if they were a slot, the raw value.
     """
@@ -161,7 +161,7 @@ class Apply(Value):
 
 
 @dataclass(frozen=True, eq=False)
-class Enter(Value):
+class PerPosition(Value):
     """A value computed in the frame of a claim that draws per position, each token in a row of its own."""
 
     region: int
@@ -191,11 +191,11 @@ def written(value: Value) -> tuple[Node, InnerPart | None] | None:
     match value:
         case Clean(item=item) if item.kind == "output":
             return item.node, item.part
-        case Source(node=node):
+        case Embedded(node=node):
             return node, None
-        case Run(node=node, part=part):
+        case Evaluated(node=node, part=part):
             return node, part
-        case Enter(of=inner):
+        case PerPosition(of=inner):
             return written(inner)
         case _:
             return None

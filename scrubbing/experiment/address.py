@@ -7,8 +7,8 @@ from inspect import signature
 from scrubbing.errors import UsageError, fail
 from scrubbing.experiment import task as tasks
 from scrubbing.experiment.task import Task
+from scrubbing.hypothesis.addresses import defined, module_at, resolve, split
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.hypothesis.references import defined, module_at, resolve, split
 from scrubbing.records.schema import Source
 
 

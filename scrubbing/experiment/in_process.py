@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.engine import Compiled, Engine
-from scrubbing.engine.memory import Room
+from scrubbing.engine.memory import MemoryBudget
 from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.experiment.journal import Journal, key_of
 from scrubbing.experiment.measured import Measured
@@ -30,7 +30,7 @@ class InProcess:
 
     def __init__(self, *, store: bool, memory: int, spill: str | Path | None) -> None:
         self.store, self.memory = store, memory
-        self._room = Room(2 * memory // 5, None if spill is None else str(spill))
+        self._room = MemoryBudget(2 * memory // 5, None if spill is None else str(spill))
         self._engines: dict[tuple[int, int, Demand], Engine] = {}
         self._known: dict[Job, Measured] = {}
 

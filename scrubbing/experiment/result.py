@@ -29,7 +29,7 @@ from scrubbing.records.inputs import (
     RAISED,
     SLICE,
     STRATUM,
-    Inputs,
+    InputTable,
 )
 from scrubbing.records.notes import notes
 from scrubbing.records.schema import (
@@ -195,7 +195,7 @@ class Result:
         return RunRecord(
             **found,
             hypothesis=self.hypothesis.name,
-            claim=self.hypothesis.claim,
+            claim=self.hypothesis.sentence,
             scope=None if self.hypothesis.scope is None else str(self.hypothesis.scope),
             stored=stored,
             choices=choices(job, self.settings, inputs.bound),
@@ -214,12 +214,12 @@ class Result:
             controls=list(self.controls),
         )
 
-    def inputs(self) -> Inputs:
+    def inputs(self) -> InputTable:
         """The values per reference input, draws averaged."""
         return self._table
 
     @cached_property
-    def _table(self) -> Inputs:
+    def _table(self) -> InputTable:
         reference, values = self.job.reference, self.measured.values
         table = loss_table(reference, self.by_slice, self.clusters)
         text = np.array([self.data.show(int(row)) for row in reference.rows], dtype=str)
@@ -261,7 +261,7 @@ class Result:
 
 def loss_table(
     reference: Reference, by_slice: Mapping[str, Mapping[str, Floats]], clusters: NDArray[Any] | None
-) -> Inputs:
+) -> InputTable:
     """Losses of references as the table that every number is made from.
 
     Args:
@@ -278,7 +278,7 @@ def loss_table(
         columns |= {f"{SLICE}{name}.{LOSS}{loss}": per_input(values[name]) for loss, values in by_slice.items()}
     if clusters is not None:
         columns["cluster"] = clusters
-    return Inputs(columns, bound_of(by_slice))
+    return InputTable(columns, bound_of(by_slice))
 
 
 def bound_of(by_slice: Mapping[str, Mapping[str, Floats]]) -> float | None:

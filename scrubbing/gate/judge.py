@@ -15,7 +15,7 @@ from scrubbing.gate.snapshots import Snapshot
 from scrubbing.metrics.recovered import recovered
 from scrubbing.numbers import CHANGE, PLAIN, Form
 from scrubbing.records.compare import differences, measure_alike
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
 from scrubbing.stats.critical import Critical
 from scrubbing.stats.influence import Influence, Losses, mean_loss
@@ -46,7 +46,7 @@ class Gate:
     name: str
     rule: Rule
     record: RunRecord
-    inputs: Inputs
+    inputs: InputTable
     checks: tuple[Check, ...]
     snapshot: Snapshot | None
     drift: tuple[str, ...] = field(default=())
@@ -91,7 +91,7 @@ def checks_of(rule: Rule) -> int:
 def judge(
     rule: Rule,
     record: RunRecord,
-    inputs: Inputs,
+    inputs: InputTable,
     snapshot: Snapshot | None,
     *,
     alpha: float,
@@ -224,11 +224,11 @@ def _check(what: str, verdict: Verdict, text: str, seen: Influence) -> Check:
     return Check(what, verdict.outcome, text + ".", verdict.needed)
 
 
-Run = Callable[[int], tuple[RunRecord, Inputs]]
+Run = Callable[[int], tuple[RunRecord, InputTable]]
 """A run on so many references."""
 
 
-def settle(judged: Callable[[RunRecord, Inputs], Gate], run: Run, sizes: Sequence[int]) -> Gate:
+def settle(judged: Callable[[RunRecord, InputTable], Gate], run: Run, sizes: Sequence[int]) -> Gate:
     """Run on ever more references until the verdict is settled, or the last size is reached.
 
     The bounds must be always valid (`AlwaysValid`): those for a fixed number of references would raise more false

@@ -16,9 +16,9 @@ from scrubbing.gate import snapshots
 from scrubbing.gate.held import Change, as_accepted, feature_changes, loss_changes, rule_changes
 from scrubbing.gate.judge import Gate, checks_of, judge, settle
 from scrubbing.gate.policy import Policy, Rule
+from scrubbing.hypothesis.addresses import split
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.hypothesis.references import split
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.moved import moved
 from scrubbing.records.schema import RunRecord
 from scrubbing.report.view import sentence
@@ -67,7 +67,7 @@ class Runner:
         snapshot = snapshots.read(self._place(rule, hypothesis, experiment))
         results: list[Result] = []
 
-        def run(references: int) -> tuple[RunRecord, Inputs]:
+        def run(references: int) -> tuple[RunRecord, InputTable]:
             results.append(experiment.but(references=references).run(hypothesis))
             record = results[-1].record().model_copy(update={"source": source_of(rule.hypothesis, hypothesis)})
             return record, results[-1].inputs()
@@ -77,7 +77,7 @@ class Runner:
         while settling and sizes[-1] < most:
             sizes.append(min(2 * sizes[-1], most))
 
-        def judged(record: RunRecord, inputs: Inputs) -> Gate:
+        def judged(record: RunRecord, inputs: InputTable) -> Gate:
             return judge(
                 rule,
                 record,

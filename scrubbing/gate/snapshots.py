@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scrubbing.errors import UsageError, fail
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import Accepted, RunRecord
 from scrubbing.records.store import load, load_inputs, save, stem
 
@@ -31,7 +31,7 @@ class Snapshot:
     """An accepted run."""
 
     record: RunRecord
-    inputs: Inputs
+    inputs: InputTable
 
 
 def place(folder: Path, hypothesis: str, dtype: str, device: str) -> Path:
@@ -66,7 +66,9 @@ def check_reason(reason: str) -> None:
         fail(UsageError, "SCR-POLICY", problem, remedy)
 
 
-def write(path: Path, record: RunRecord, inputs: Inputs, reason: str, rule: Mapping[str, Any] | None = None) -> Path:
+def write(
+    path: Path, record: RunRecord, inputs: InputTable, reason: str, rule: Mapping[str, Any] | None = None
+) -> Path:
     """Accept a run, under a rule.
 
     Raises:

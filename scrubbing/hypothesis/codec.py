@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from scrubbing.errors import Fault, UsageError, fail, nearest
-from scrubbing.hypothesis.references import reference, resolve
+from scrubbing.hypothesis.addresses import reference, resolve
 from scrubbing.storable import Storable, kinds
 
 Json = Any

@@ -22,7 +22,7 @@ def dump(hypothesis: Statement) -> Json:
     stored = {
         "format": FORMAT,
         "name": hypothesis.name,
-        "claim": hypothesis.claim,
+        "claim": hypothesis.sentence,
         "scope": encode(hypothesis.scope),
         "variables": {name: _dumped(variable) for name, variable in sorted(variables.items())},
         "correspondence": encode(hypothesis.correspondence, _by_name),

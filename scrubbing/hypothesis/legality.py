@@ -11,7 +11,7 @@ from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import LOGITS, MASK, Node
 from scrubbing.hypothesis.claims import WHOLE_INPUT, Claim, Target
 from scrubbing.hypothesis.statement import Statement
-from scrubbing.hypothesis.treeify import Region, Tree, treeify
+from scrubbing.hypothesis.treeify import PlacedClaim, Tree, treeify
 from scrubbing.parts import InputPart, Part
 from scrubbing.samplers import Agree, Sampler
 from scrubbing.storable import Complaint, unusable
@@ -130,7 +130,7 @@ def _claim_faults(tree: Tree) -> Iterator[Fault]:
             yield from _target_faults(tree, region, target, node)
 
 
-def _own_part_faults(tree: Tree, region: Region, parts: set[int]) -> Iterator[Fault]:
+def _own_part_faults(tree: Tree, region: PlacedClaim, parts: set[int]) -> Iterator[Fault]:
     if tree.graph.output in region.nodes:
         problem = "the model's output cannot be claimed in parts."
         yield Fault("SCR-PART", region.path, problem, "Claim parts of the nodes that write to it.")
@@ -144,7 +144,7 @@ def _own_part_faults(tree: Tree, region: Region, parts: set[int]) -> Iterator[Fa
             yield Fault("SCR-PART", tree.regions[other].path, problem, "Put it under the part it belongs to.")
 
 
-def _sampler_faults(region: Region) -> Iterator[Fault]:
+def _sampler_faults(region: PlacedClaim) -> Iterator[Fault]:
     claim, sampler = region.claim, _sampler(region.claim)
     if region.parent is None or not claim.exclude_self:
         return
@@ -169,7 +169,7 @@ def _agreed(claim: Claim) -> Feature | None:
         return None
 
 
-def _target_faults(tree: Tree, region: Region, target: Target, node: Node) -> Iterator[Fault]:
+def _target_faults(tree: Tree, region: PlacedClaim, target: Target, node: Node) -> Iterator[Fault]:
     graph, where = tree.graph, region.path
     above = () if region.parent is None else tuple(dict.fromkeys(tree.regions[region.parent].nodes))
     about = above if target.node is None and above else (node,)
@@ -225,7 +225,7 @@ def _told(code: str, where: str, complaints: Iterator[Complaint]) -> Iterator[Fa
 
 def _group_faults(tree: Tree) -> Iterator[Fault]:
     """Claims of one group share a draw, which is only defined if they hold the same input and agree alike."""
-    first: dict[str, Region] = {}
+    first: dict[str, PlacedClaim] = {}
     for region in tree.regions[1:]:
         name = region.claim.group
         if name is None:
@@ -239,7 +239,7 @@ def _group_faults(tree: Tree) -> Iterator[Fault]:
             yield Fault("SCR-GROUP", region.path, problem, remedy)
 
 
-def _draw_identity(tree: Tree, region: Region) -> dict[str, object]:
+def _draw_identity(tree: Tree, region: PlacedClaim) -> dict[str, object]:
     claim, agreed = region.claim, _agreed(region.claim)
     anyones = agreed is not None and _sampler(claim).ignores_held(agreed) and not claim.exclude_self
     assert region.parent is not None
@@ -304,7 +304,7 @@ def _sampler_data_faults(where: str, sampler: Sampler, feature: Feature, data: D
         yield Fault("SCR-FLOAT", where, problem, "Declare the rounding: feature.rounded(1e-6).")
 
 
-def _region_data_faults(tree: Tree, region: Region, data: Dataset) -> Iterator[Fault]:
+def _region_data_faults(tree: Tree, region: PlacedClaim, data: Dataset) -> Iterator[Fault]:
     positions = tree.graph.positions
     for feature in (_agreed(region.claim), region.unclaimed.feature):
         if feature is not None and feature.per == "position" and (width := feature(data).shape[1]) != positions:

@@ -32,7 +32,7 @@ def sample_text(hypothesis: Statement, data: Dataset, rows: Mapping[str, int]) -
 def _render(
     hypothesis: Statement, notes: Mapping[str, str], data: Dataset | None = None, rows: Mapping[str, int] | None = None
 ) -> str:
-    lines = [f"{hypothesis.name}: {hypothesis.claim}"]
+    lines = [f"{hypothesis.name}: {hypothesis.sentence}"]
     if hypothesis.scope is not None:
         lines.append(f"  on inputs where {hypothesis.scope}")
     if hypothesis.unclaimed != TOGETHER:

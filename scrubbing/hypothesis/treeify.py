@@ -51,7 +51,7 @@ State = tuple[Reach | Passed, ...]
 
 
 @dataclass(frozen=True)
-class Region:
+class PlacedClaim:
     """One claim in its place in the tree, with everything that lies between it and its child claims."""
 
     index: int
@@ -67,7 +67,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Copy:
+class NodeCopy:
     """A node as reached from a claim, with the state of that claim's child targets."""
 
     region: int
@@ -76,24 +76,24 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Contribution:
     """What one writer contributes to a cell of a slot."""
 
     parent: Node
     claimed: tuple[tuple[int, Part | None], ...]
-    """Regions that claim it, or parts of it."""
-    mixed: Copy | None
+    """Placed claims on it, or on parts of it."""
+    mixed: NodeCopy | None
     """The writer recomputed on a mixture; None with nothing claimed means it is unclaimed."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class PositionCell:
     """Some positions of a slot's input, and where each writer's contribution comes from there."""
 
     where: Where
     reader: int | None
-    """Region that claims what the slot reads here, all writers together."""
-    entries: tuple[Entry, ...]
+    """The claim on what the slot reads here, all writers together."""
+    entries: tuple[Contribution, ...]
 
 
 @dataclass(eq=False)
@@ -104,14 +104,14 @@ class Tree:
     graph: ModelGraph
     data: Dataset | None
     """In scope; None where only the graph is known."""
-    regions: list[Region]
-    cells: dict[tuple[Copy, str], tuple[Cell, ...]] = field(default_factory=dict)
+    regions: list[PlacedClaim]
+    cells: dict[tuple[NodeCopy, str], tuple[PositionCell, ...]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     _targets: dict[int, list[tuple[int, Target, Node]]] = field(default_factory=dict)
 
-    def start(self, region: int, node: Node) -> Copy:
+    def start(self, region: int, node: Node) -> NodeCopy:
         """The claim's own copy of its node, where all its child targets set out."""
-        return Copy(region, node, tuple(START for _ in self.targets(region)))
+        return NodeCopy(region, node, tuple(START for _ in self.targets(region)))
 
     def targets(self, region: int) -> list[tuple[int, Target, Node]]:
         """The child claims' targets: child region, target, the target's node."""
@@ -155,8 +155,8 @@ def treeify(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = Non
     return tree
 
 
-def _regions(hypothesis: Statement, graph: ModelGraph) -> list[Region]:
-    found: list[Region] = []
+def _regions(hypothesis: Statement, graph: ModelGraph) -> list[PlacedClaim]:
+    found: list[PlacedClaim] = []
 
     def visit(claim: Claim, parent: int | None, path: str, own: tuple[Node, ...]) -> int:
         index = len(found)
@@ -164,7 +164,7 @@ def _regions(hypothesis: Statement, graph: ModelGraph) -> list[Region]:
             (own[0] if own else graph.output) if target.node is None or parent is None else target.node
             for target in claim.targets
         )
-        here = Region(index, claim, parent, path, nodes, (), hypothesis.rule(claim))
+        here = PlacedClaim(index, claim, parent, path, nodes, (), hypothesis.rule(claim))
         found.append(here)
         children = [visit(child, index, below, tuple(dict.fromkeys(nodes))) for below, child in claim.paths(path)]
         found[index] = replace(here, children=tuple(children))
@@ -204,7 +204,7 @@ class _Matcher:
         for slot in slots or tuple(self.graph.slots[node]):
             self._visit(self.tree.start(index, node), slot)
 
-    def _visit(self, copy: Copy, slot: str) -> None:
+    def _visit(self, copy: NodeCopy, slot: str) -> None:
         if (copy, slot) in self.tree.cells:
             return
         cells = tuple(self._cells(copy, slot))
@@ -219,7 +219,7 @@ class _Matcher:
                     for name in self.graph.slots[entry.mixed.node]:
                         self._visit(entry.mixed, name)
 
-    def _cells(self, copy: Copy, slot: str) -> Iterator[Cell]:
+    def _cells(self, copy: NodeCopy, slot: str) -> Iterator[PositionCell]:
         region = self.tree.regions[copy.region]
         targets = self.tree.targets(region.index)
         parents = self.graph.slots[copy.node][slot].parents
@@ -237,7 +237,7 @@ class _Matcher:
             self._check_reader(region, copy, readers, entries)
             for i in readers:
                 self.matched.add((region.index, i))
-            yield Cell(where, targets[readers[0]][0] if readers else None, () if readers else entries)
+            yield PositionCell(where, targets[readers[0]][0] if readers else None, () if readers else entries)
 
     def _split(self, selectors: list[Positions]) -> list[tuple[Where, dict[Positions, bool]]]:
         length = self.graph.positions
@@ -251,7 +251,7 @@ class _Matcher:
             ]
         return cells
 
-    def _reads_here(self, copy: Copy, slot: str, index: int) -> bool:
+    def _reads_here(self, copy: NodeCopy, slot: str, index: int) -> bool:
         _, target, node = self.tree.targets(copy.region)[index]
         if not target.claims_slot(slot):
             return False
@@ -259,7 +259,7 @@ class _Matcher:
             return target.route is None and target.node in (None, copy.node)
         return copy.state[index] == ARRIVED and node == copy.node
 
-    def _advance(self, copy: Copy, slot: str, index: int, parent: Node) -> Reach | Passed:
+    def _advance(self, copy: NodeCopy, slot: str, index: int, parent: Node) -> Reach | Passed:
         """How far a target has come after the step from this copy's slot to one of its writers."""
         _, target, node = self.tree.targets(copy.region)[index]
         here, route = copy.state[index], target.route
@@ -286,7 +286,7 @@ class _Matcher:
             )
         return self.leading[key]
 
-    def _entry(self, copy: Copy, parent: Node, steps: list[Reach | Passed], selected: list[bool]) -> Entry:
+    def _entry(self, copy: NodeCopy, parent: Node, steps: list[Reach | Passed], selected: list[bool]) -> Contribution:
         region = self.tree.regions[copy.region]
         targets = self.tree.targets(region.index)
         hits = [i for i, step in enumerate(steps) if step == Reach.MATCHED and selected[i]]
@@ -299,9 +299,9 @@ class _Matcher:
             for second in live:
                 self._clash(region, first, second, parent)
         claimed = tuple((targets[i][0], targets[i][1].only) for i in hits)
-        return Entry(parent, claimed, Copy(copy.region, parent, state) if live and not hits else None)
+        return Contribution(parent, claimed, NodeCopy(copy.region, parent, state) if live and not hits else None)
 
-    def _check_parts(self, region: Region, hits: list[int], node: Node) -> None:
+    def _check_parts(self, region: PlacedClaim, hits: list[int], node: Node) -> None:
         """Several claims may take a node only if each takes a part of its own."""
         parts = [self.tree.targets(region.index)[i][1].only for i in hits]
         for a, b in combinations(range(len(hits)), 2):
@@ -309,7 +309,9 @@ class _Matcher:
             if first is None or second is None or first.overlaps(second, self.graph, node):
                 self._clash(region, hits[a], hits[b], node)
 
-    def _check_reader(self, region: Region, copy: Copy, readers: list[int], entries: tuple[Entry, ...]) -> None:
+    def _check_reader(
+        self, region: PlacedClaim, copy: NodeCopy, readers: list[int], entries: tuple[Contribution, ...]
+    ) -> None:
         if not readers:
             return
         for second in readers[1:]:
@@ -320,7 +322,7 @@ class _Matcher:
             if i not in readers and (child in below or live):
                 self._clash(region, readers[0], i, copy.node)
 
-    def _clash(self, region: Region, first: int, second: int, node: Node) -> None:
+    def _clash(self, region: PlacedClaim, first: int, second: int, node: Node) -> None:
         targets = self.tree.targets(region.index)
         pair = (targets[first][0], targets[second][0], node)
         if pair in self.clashes:
@@ -351,7 +353,7 @@ class _Matcher:
                 self.tree.faults.append(_unmatched(self.tree, region, self.tree.regions[child], target, node))
 
 
-def _unmatched(tree: Tree, region: Region, child: Region, target: Target, node: Node) -> Fault:
+def _unmatched(tree: Tree, region: PlacedClaim, child: PlacedClaim, target: Target, node: Node) -> Fault:
     """Why a target meets no path; that its slots and positions exist is checked elsewhere."""
     owner, where = " or ".join(map(str, region.nodes)), child.path
     if node in region.nodes and not (target.read_slots and target.route is None):

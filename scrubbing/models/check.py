@@ -14,7 +14,7 @@ from scrubbing.errors import Fault, ModelMismatch, counted, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.models.precision import check_dtypes, tolerance, wide
-from scrubbing.models.protocol import Inputs, Model
+from scrubbing.models.protocol import Model, ModelInputs
 from scrubbing.models.tokens import Tokens
 
 Residuals = Callable[[Tensor, Tensor | None], Sequence[Tensor]]
@@ -43,7 +43,7 @@ def self_check(model: Model, data: Dataset, residuals: Residuals | None = None, 
         real = torch.ones(len(data), graph.positions, dtype=torch.bool, device=model.device)
     with torch.inference_mode():
         composed, stream = compose(model, graph, inputs, len(data))
-        own = wide((model.reference(inputs, rows) if own is None else own).to(model.device))
+        own = wide((model.own_output(inputs, rows) if own is None else own).to(model.device))
         check_finite(own[real], model.name)
         error, size = (wide(composed) - own)[real].abs().max(), own[real].abs().max().clamp(min=1)
         if bool(error <= allowed * size):
@@ -60,7 +60,7 @@ def self_check(model: Model, data: Dataset, residuals: Residuals | None = None, 
     )
 
 
-def compose(model: Model, graph: ModelGraph, inputs: Inputs, n: int) -> tuple[Tensor, dict[Node, Tensor]]:
+def compose(model: Model, graph: ModelGraph, inputs: ModelInputs, n: int) -> tuple[Tensor, dict[Node, Tensor]]:
     """Output `[n, positions, d_out]`, and what each node reads, as `[n, positions, d]`."""
     everywhere = Tokens.rectangle(n, tuple(range(graph.positions)), model.device)
     written: dict[Node, Tensor] = {}
@@ -79,7 +79,7 @@ def compose(model: Model, graph: ModelGraph, inputs: Inputs, n: int) -> tuple[Te
                 total = torch.stack([written[parent] for parent in slot.parents]).sum(0)
                 constant = model.constant(node, name)
                 total = total if constant is None else total + constant
-                prepared[name] = model.prepare(model.lens(node, name), total, everywhere.positions, None)
+                prepared[name] = model.prepare(model.norm_key(node, name), total, everywhere.positions, None)
                 read[node] = total.reshape(n, graph.positions, -1)
             (raw,) = model.run([node], prepared, dict.fromkeys(prepared, everywhere), inputs.visible, None)
         if node != graph.output:
@@ -88,7 +88,7 @@ def compose(model: Model, graph: ModelGraph, inputs: Inputs, n: int) -> tuple[Te
 
 
 def _first_difference(
-    read: dict[Node, Tensor], residuals: Residuals | None, inputs: Inputs, real: Tensor, allowed: float
+    read: dict[Node, Tensor], residuals: Residuals | None, inputs: ModelInputs, real: Tensor, allowed: float
 ) -> str:
     if residuals is None or "tokens" not in inputs.columns:
         return ""

@@ -20,7 +20,7 @@ from scrubbing.parts import InnerPart
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class ModelInputs:
     """The columns a model reads, as tensors on its device."""
 
     columns: Mapping[str, Tensor]
@@ -55,7 +55,7 @@ class Model(ABC):
         """The model graph for inputs of this length."""
 
     @abstractmethod
-    def inputs(self, data: Dataset) -> Inputs:
+    def inputs(self, data: Dataset) -> ModelInputs:
         """The columns this model reads.
 
         Raises:
@@ -63,7 +63,7 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def source(self, node: Node, inputs: Inputs, rows: Tensor, positions: Tensor) -> Tensor:
+    def source(self, node: Node, inputs: ModelInputs, rows: Tensor, positions: Tensor) -> Tensor:
         """Value of a node without slots for dataset rows `[tokens]` at positions `[tokens]`, `[tokens, width]`."""
 
     @abstractmethod
@@ -94,7 +94,7 @@ class Model(ABC):
         """Width of a raw value."""
 
     @abstractmethod
-    def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
+    def own_output(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
         """Output of the model's own forward pass, `[rows, positions, d_out]`, independent of the methods above."""
 
     @cached_property
@@ -115,15 +115,15 @@ class Model(ABC):
         """What a slot reads beside its parents, `[d]`: the biases of earlier layers."""
         return None
 
-    def lens(self, node: Node, slot: str) -> Hashable:
+    def norm_key(self, node: Node, slot: str) -> Hashable:
         """Name of what a node does to a slot's input before using it (its norm); equal names, equal functions."""
         return "as it is"
 
-    def prepare(self, lens: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
+    def prepare(self, norm_key: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
         """Apply it to `[tokens, d]`; `scale` `[tokens, 1]` replaces the norm's own, to freeze it."""
         return x
 
-    def scale(self, lens: Hashable, x: Tensor) -> Tensor:
+    def scale(self, norm_key: Hashable, x: Tensor) -> Tensor:
         """The norm's scale for `[tokens, d]`, `[tokens, 1]`; ones where there is no norm."""
         return torch.ones_like(x[:, :1])
 

@@ -14,7 +14,7 @@ from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, counted,
 from scrubbing.graph.model_graph import ModelGraph, Slot
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.models.content import NoContent, content_hash
-from scrubbing.models.protocol import Inputs, Model
+from scrubbing.models.protocol import Model, ModelInputs
 from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
 
@@ -94,7 +94,7 @@ class ToyModel(Model):
             self._forward(self.inputs(data), torch.zeros(1, dtype=torch.int64))
         return self._graph
 
-    def inputs(self, data: Dataset) -> Inputs:
+    def inputs(self, data: Dataset) -> ModelInputs:
         """The source columns, `[n, positions, width]`."""
         columns: dict[str, Tensor] = {}
         for column in self.sources.values():
@@ -107,9 +107,9 @@ class ToyModel(Model):
             if values.ndim == 1:
                 values = values[:, None].expand(-1, positions)
             columns[column] = values[..., None] if values.ndim == 2 else values
-        return Inputs(columns, None)
+        return ModelInputs(columns, None)
 
-    def source(self, node: Node, inputs: Inputs, rows: Tensor, positions: Tensor) -> Tensor:
+    def source(self, node: Node, inputs: ModelInputs, rows: Tensor, positions: Tensor) -> Tensor:
         """See `Model.source`."""
         return inputs.columns[self.sources[node]][rows, positions]
 
@@ -132,11 +132,11 @@ class ToyModel(Model):
         """See `Model.raw_width`."""
         return self._widths[node]
 
-    def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
+    def own_output(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
         """See `Model.reference`."""
         return self._forward(inputs, rows)
 
-    def _forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
+    def _forward(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
         n, positions = len(rows), self._graph.positions
         values: dict[Node, Tensor] = {}
         for node, slots in self._graph.slots.items():

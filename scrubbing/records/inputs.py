@@ -27,7 +27,7 @@ _OLDER = {"right": f"{MEASURE}accuracy", "kl": f"{MEASURE}kl", "changed": f"{MEA
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class InputTable:
     """One row per reference input, draws averaged.
 
     Columns: `id`; `text`; `weight` (what it counts in a mean of losses) and `counted` (positions, what it counts in a
@@ -70,13 +70,13 @@ class Inputs:
         """All losses, with weights and clusters: what every mean, comparison and verdict is made from."""
         return Losses(self["id"], self.names(LOSS), self.get("weight"), self.clusters, self.bound)
 
-    def counted(self) -> Inputs:
+    def counted(self) -> InputTable:
         """The rows in which anything counts."""
         return self.rows(np.flatnonzero(self["weight"] > 0)) if "weight" in self else self
 
-    def rows(self, chosen: NDArray[np.int64]) -> Inputs:
+    def rows(self, chosen: NDArray[np.int64]) -> InputTable:
         """These rows, in this order."""
-        return Inputs({name: values[chosen] for name, values in self.columns.items()}, self.ceiling())
+        return InputTable({name: values[chosen] for name, values in self.columns.items()}, self.ceiling())
 
     def ceiling(self) -> float | None:
         """The bound; where it is not known, the largest loss of the null, draws averaged. None without a null."""
@@ -106,7 +106,7 @@ class Inputs:
         return written.getvalue()
 
     @classmethod
-    def from_parquet(cls, content: bytes) -> Inputs:
+    def from_parquet(cls, content: bytes) -> InputTable:
         """The inverse of `to_parquet`; columns of older tables get their names of today.
 
         Raises:

@@ -9,14 +9,14 @@ import numpy as np
 
 from scrubbing.errors import Fault, UsageError
 from scrubbing.records.compare import differences
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.notes import CODES, notes
 from scrubbing.records.schema import ClaimCounts, Note, RunRecord
 from scrubbing.records.summary import summarise
 from scrubbing.stats.intervals import METHOD
 
 
-def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]:
+def merge(parts: Sequence[tuple[RunRecord, InputTable]]) -> tuple[RunRecord, InputTable]:
     """One record of runs of the same hypothesis on different references, as if they had been run at once.
 
     What is fitted, interpolated or run on its own (recalibration, training equivalents, claim costs, controls) is left
@@ -31,7 +31,7 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
         raise UsageError(faults)
     bounds = [bound for _, part in parts if (bound := part.ceiling()) is not None]
     columns = {name: np.concatenate([part[name] for _, part in parts]) for name in parts[0][1].columns}
-    inputs = Inputs(columns, max(bounds, default=None))
+    inputs = InputTable(columns, max(bounds, default=None))
     inputs = inputs.rows(np.argsort(inputs["id"], kind="stable"))
     meanings = {one.baseline: one.meaning for one in first.recovered}
     measures = {one.name: (one.meaning, one.unit) for one in first.measures}
@@ -57,7 +57,7 @@ def merge(parts: Sequence[tuple[RunRecord, Inputs]]) -> tuple[RunRecord, Inputs]
     return first.model_copy(update=found | more), inputs
 
 
-def _faults(parts: Sequence[tuple[RunRecord, Inputs]]) -> list[Fault]:
+def _faults(parts: Sequence[tuple[RunRecord, InputTable]]) -> list[Fault]:
     first, faults = parts[0][0], []
     remedy = "Merge runs of one hypothesis on parts of its references, as --shard writes them."
     for i, (record, inputs) in enumerate(parts[1:], start=2):
@@ -75,7 +75,7 @@ def _faults(parts: Sequence[tuple[RunRecord, Inputs]]) -> list[Fault]:
     return faults
 
 
-def _others(parts: Sequence[tuple[RunRecord, Inputs]]) -> list[Note]:
+def _others(parts: Sequence[tuple[RunRecord, InputTable]]) -> list[Note]:
     """Notes that an experiment made; sentences of older records were about the numbers of a part."""
     kept: list[Note] = []
     for record, _ in parts:

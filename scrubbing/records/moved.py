@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from scrubbing.records.compare import differences
-from scrubbing.records.inputs import LOSS, STRATUM, Inputs
+from scrubbing.records.inputs import LOSS, STRATUM, InputTable
 from scrubbing.records.schema import Note, RunRecord
 from scrubbing.stats.paired import LEAST, compare
 
@@ -17,7 +17,7 @@ _INPUTS = 3
 _STRATA = 3
 
 
-def moved(record: RunRecord, inputs: Inputs, earlier: RunRecord, earlier_inputs: Inputs) -> list[Note]:
+def moved(record: RunRecord, inputs: InputTable, earlier: RunRecord, earlier_inputs: InputTable) -> list[Note]:
     """What moved, most telling first; inputs and strata only where their losses may be compared.
 
     This is no test: it is chosen among many numbers after looking, and has no level.
@@ -70,7 +70,7 @@ def _claims(record: RunRecord, before: RunRecord) -> Iterator[Note]:
     yield from (note for _, note in sorted(found, key=lambda one: one[0]))
 
 
-def _strata(inputs: Inputs, before: Inputs, unit: str) -> Iterator[Note]:
+def _strata(inputs: InputTable, before: InputTable, unit: str) -> Iterator[Note]:
     now, then = inputs.losses(), before.losses()
     whole = compare(then, now).change
     found: list[tuple[float, Note]] = []
@@ -88,7 +88,7 @@ def _strata(inputs: Inputs, before: Inputs, unit: str) -> Iterator[Note]:
     yield from (note for _, note in sorted(found, key=lambda one: one[0])[:_STRATA])
 
 
-def _inputs(inputs: Inputs, before: Inputs, unit: str) -> Iterator[Note]:
+def _inputs(inputs: InputTable, before: InputTable, unit: str) -> Iterator[Note]:
     _, here, there = np.intersect1d(inputs["id"], before["id"], return_indices=True)
     change = inputs[f"{LOSS}scrubbed"][here] - before[f"{LOSS}scrubbed"][there]
     for row in np.argsort(-np.abs(change), kind="stable")[:_INPUTS]:

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from scrubbing.errors import FileError, fail
 from scrubbing.records.files import folder, write
-from scrubbing.records.inputs import Inputs, digest
+from scrubbing.records.inputs import InputTable, digest
 from scrubbing.records.schema import VERSION, PerInput, RunRecord
 
 
-def save(record: RunRecord, path: str | Path, inputs: Inputs | None = None) -> Path:
+def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) -> Path:
     """Write a record as JSON, and its values per input as parquet beside it.
 
     The table's name holds its content's digest, so that a record never points at values of another run, however the
@@ -59,7 +59,7 @@ def load(path: str | Path) -> RunRecord:
         fail(FileError, "SCR-FILE", problem, remedy, str(path))
 
 
-def load_inputs(record: RunRecord, path: str | Path) -> Inputs | None:
+def load_inputs(record: RunRecord, path: str | Path) -> InputTable | None:
     """The values per input of a record read from `path`; None where it was stored without.
 
     Raises:
@@ -76,7 +76,7 @@ def load_inputs(record: RunRecord, path: str | Path) -> Inputs | None:
     if digest(content) != record.inputs.digest:
         problem = f"it is not the table that {Path(path).name} was written with: truncated or changed since."
         fail(FileError, "SCR-FILE", problem, "Run the hypothesis again.", str(place))
-    return replace(Inputs.from_parquet(content), bound=record.choices.bound)
+    return replace(InputTable.from_parquet(content), bound=record.choices.bound)
 
 
 def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:

@@ -19,7 +19,7 @@ from scrubbing.records.inputs import (
     RAISED,
     SLICE,
     STRATUM,
-    Inputs,
+    InputTable,
     digest,
 )
 from scrubbing.records.measured import (
@@ -45,7 +45,7 @@ other it is none."""
 
 
 def summarise(
-    inputs: Inputs, meanings: Mapping[str, str], measures: Mapping[str, tuple[str, str]] = MEASURES
+    inputs: InputTable, meanings: Mapping[str, str], measures: Mapping[str, tuple[str, str]] = MEASURES
 ) -> dict[str, Any]:
     """The fields of a record that follow from its values per input.
 
@@ -80,7 +80,7 @@ def summarise(
     }
 
 
-def estimates(inputs: Inputs, meanings: Mapping[str, str]) -> tuple[dict[str, Number], list[Recovered]]:
+def estimates(inputs: InputTable, meanings: Mapping[str, str]) -> tuple[dict[str, Number], list[Recovered]]:
     """Mean losses, and what is recovered of each baseline."""
     names = inputs.names(LOSS)
     return _estimates(means(inputs, names, "weight"), list(names), meanings)
@@ -94,7 +94,7 @@ def _estimates(
 
 
 def means(
-    inputs: Inputs, columns: Mapping[str, Floats], weight: str, ceiling: Mapping[str, float] | None = None
+    inputs: InputTable, columns: Mapping[str, Floats], weight: str, ceiling: Mapping[str, float] | None = None
 ) -> Means:
     """Of columns of a table, with its clusters, weighted by another of its columns.
 
@@ -118,7 +118,7 @@ def _recovered(losses: Means, baseline: str, meanings: Mapping[str, str]) -> Rec
     return Recovered(baseline=baseline, meaning=meanings[baseline], fraction=fraction, lost=Number.of(lost))
 
 
-def _slices(inputs: Inputs, meanings: Mapping[str, str]) -> list[Slice]:
+def _slices(inputs: InputTable, meanings: Mapping[str, str]) -> list[Slice]:
     weights = {name: w for name, w in inputs.names(SLICE).items() if name.endswith(".weight")}
     slices: list[Slice] = []
     for name in (name.removesuffix(".weight") for name in weights):
@@ -135,7 +135,7 @@ def _slices(inputs: Inputs, meanings: Mapping[str, str]) -> list[Slice]:
     return slices
 
 
-def _strata(inputs: Inputs, name: str, values: NDArray[Any]) -> list[Stratum]:
+def _strata(inputs: InputTable, name: str, values: NDArray[Any]) -> list[Stratum]:
     strata: list[Stratum] = []
     for value in np.unique(values)[::-1]:
         chosen = values == value
@@ -165,7 +165,7 @@ def _without_interval(x: Influence) -> Number:
     return Number(value=x.estimate, se=x.se if x.n > 1 else None, low=None, high=None)
 
 
-def _differences(inputs: Inputs) -> dict[str, Floats]:
+def _differences(inputs: InputTable) -> dict[str, Floats]:
     """What scrubbing adds to the loss of each input, and what it takes away; of the mean over draws in older tables."""
     if RAISED in inputs:
         return {name: inputs[name] for name in (RAISED, LOWERED)}
@@ -173,7 +173,7 @@ def _differences(inputs: Inputs) -> dict[str, Floats]:
     return {RAISED: rise.clip(min=0), LOWERED: (-rise).clip(min=0)}
 
 
-def _cancellation(inputs: Inputs, whole: Means) -> Cancellation:
+def _cancellation(inputs: InputTable, whole: Means) -> Cancellation:
     scrubbed, model = inputs[f"{LOSS}scrubbed"], inputs[f"{LOSS}model"]
     varied = len(model) > 1 and scrubbed.std() > 0 and model.std() > 0
     share = None
@@ -188,7 +188,7 @@ def _cancellation(inputs: Inputs, whole: Means) -> Cancellation:
     )
 
 
-def _carried(inputs: Inputs) -> Carried | None:
+def _carried(inputs: InputTable) -> Carried | None:
     if f"{LOSS}null" not in inputs:
         return None
     columns = {name: inputs[f"{LOSS}{name}"] - inputs[f"{LOSS}model"] for name in ("scrubbed", "null")}
@@ -208,7 +208,7 @@ def _carried(inputs: Inputs) -> Carried | None:
     )
 
 
-def _padding(inputs: Inputs) -> Padding | None:
+def _padding(inputs: InputTable) -> Padding | None:
     if PADDING_READS not in inputs:
         return None
     return Padding(reads=int(inputs[PADDING_READS].sum()), draws=float(inputs[PADDING_DRAWS].mean()))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.records.inputs import LOSS, STRATUM, Inputs
+from scrubbing.records.inputs import LOSS, STRATUM, InputTable
 from scrubbing.records.measured import SharedTrait, WorstInput
 
 MOST = 10
@@ -20,7 +20,7 @@ _FEWEST = 3
 """Worst inputs that must have it."""
 
 
-def worst(inputs: Inputs, most: int = MOST) -> list[WorstInput]:
+def worst(inputs: InputTable, most: int = MOST) -> list[WorstInput]:
     """The inputs whose loss scrubbing raises most, of those that count and whose loss it raises at all."""
     counted = inputs.counted()
     rise = counted[f"{LOSS}scrubbed"] - counted[f"{LOSS}model"]
@@ -28,7 +28,7 @@ def worst(inputs: Inputs, most: int = MOST) -> list[WorstInput]:
     return [_worst(counted, int(row)) for row in order if rise[row] > 0]
 
 
-def _worst(inputs: Inputs, row: int) -> WorstInput:
+def _worst(inputs: InputTable, row: int) -> WorstInput:
     predicted = {name: int(inputs[name][row]) for name in ("prediction", "model_prediction") if name in inputs}
     return WorstInput(
         id=int(inputs["id"][row]),
@@ -39,7 +39,7 @@ def _worst(inputs: Inputs, row: int) -> WorstInput:
     )
 
 
-def shared(inputs: Inputs, found: list[WorstInput]) -> list[SharedTrait]:
+def shared(inputs: InputTable, found: list[WorstInput]) -> list[SharedTrait]:
     """Traits of the worst inputs that are too common among them to be chance, the most telling first.
 
     A trait is a stratum, a prediction of the model, a word of the text, or a length in the outer quarters. The chance
@@ -63,7 +63,7 @@ def shared(inputs: Inputs, found: list[WorstInput]) -> list[SharedTrait]:
     return [trait for _, trait in sorted(named, key=lambda one: one[0])[:3]]
 
 
-def _traits(inputs: Inputs, rows: NDArray[np.int64]) -> Iterator[tuple[dict[str, Any], NDArray[np.bool_]]]:
+def _traits(inputs: InputTable, rows: NDArray[np.int64]) -> Iterator[tuple[dict[str, Any], NDArray[np.bool_]]]:
     """What the worst might have in common, each with who has it."""
     for name, values in inputs.names(STRATUM).items():
         for value in np.unique(values[rows]):

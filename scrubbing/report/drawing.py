@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scrubbing.numbers import RECOVERED, Form
-from scrubbing.records.inputs import LOSS, Inputs
+from scrubbing.records.inputs import LOSS, InputTable
 from scrubbing.records.schema import Number
 
 POINTS = 1_500
@@ -122,7 +122,7 @@ class Scatter:
     caption: str = ""
 
 
-def scatter(inputs: Inputs) -> Scatter | None:
+def scatter(inputs: InputTable) -> Scatter | None:
     """The scatter of a table of inputs; None where none is counted.
 
     Of more than `POINTS` inputs, every so-many-th in the order of the difference is shown: both extremes, and the

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
 from scrubbing.report.drawing import Scale, Scatter
 from scrubbing.report.pictures import shortened
@@ -31,7 +31,7 @@ class _Shown:
 
 def page(
     records: Sequence[RunRecord | Entry],
-    inputs: Sequence[Inputs | None] | Mapping[str, Inputs] | None = None,
+    inputs: Sequence[InputTable | None] | Mapping[str, InputTable] | None = None,
     history: Iterable[RunRecord] = (),
     verdicts: Iterable[Verdict] = (),
 ) -> str:

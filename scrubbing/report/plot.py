@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from scrubbing.errors import FileError, UsageError, fail, nearest
 from scrubbing.numbers import RECOVERED
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import Number, RunRecord
 from scrubbing.report.frames import missing
 from scrubbing.report.view import Entry, cautions, entries, names
@@ -47,7 +47,7 @@ def plot(
     path: str | Path,
     kind: Kind = "recovered",
     width: Literal["single", "double"] = "single",
-    inputs: Sequence[Inputs | None] | Mapping[str, Inputs] | None = None,
+    inputs: Sequence[InputTable | None] | Mapping[str, InputTable] | None = None,
 ) -> Path:
     """Draw records to a file whose extension is the format: `.svg`, `.pdf` or `.png`. Equal records give equal files.
 

@@ -10,7 +10,7 @@ from typing import Literal
 from scrubbing.data.features import Feature, anything
 from scrubbing.graph.nodes import Node
 from scrubbing.hypothesis.streams import ROOT, Streams
-from scrubbing.hypothesis.treeify import Region, Tree
+from scrubbing.hypothesis.treeify import PlacedClaim, Tree
 from scrubbing.samplers import Agree, Sampler, uniform
 
 Ablation = Literal["mean", "zero", "noise"]
@@ -38,7 +38,7 @@ class Context:
     position: int | None = None
     """Where a per-position feature is compared, if not at the row's own position."""
     space: int = 0
-    """Region whose rows it has: 0 for one row per reference and draw, else a region that draws per position."""
+    """Index of the placed claim whose rows it has: 0 for one row per reference and draw, else a region that draws per position."""
     ablation: Ablation | None = None
     """The activation is replaced by a statistic instead of by another input's."""
     region: int | None = None
@@ -143,7 +143,7 @@ class Contexts:
     def _another(self) -> Context:
         return self._once("another", lambda: Context("another", "another", REFERENCE, uniform, anything))
 
-    def _draw(self, region: Region, above: Context, sampler: Sampler, feature: Feature) -> Context:
+    def _draw(self, region: PlacedClaim, above: Context, sampler: Sampler, feature: Feature) -> Context:
         claim, path, identity = region.claim, region.path, ("region", region.index)
         if claim.group is not None:
             # One stream per group: claims that hold the same input then draw the same one. A uniform draw holds none.

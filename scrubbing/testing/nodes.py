@@ -77,9 +77,9 @@ class ProtocolNodes:
         tokens = Tokens.rectangle(1, tuple(range(length)), self.model.device)
         prepared: dict[str, Tensor] = {}
         for name, x in slots.items():
-            lens = self.model.lens(node, name)
-            scale = None if frozen is None else self.model.scale(lens, frozen[name])
-            prepared[name] = self.model.prepare(lens, x, torch.arange(length), scale)
+            norm_key = self.model.norm_key(node, name)
+            scale = None if frozen is None else self.model.scale(norm_key, frozen[name])
+            prepared[name] = self.model.prepare(norm_key, x, torch.arange(length), scale)
         mask = None if visible is None else visible[None]
         (raw,) = self.model.run([node], prepared, dict.fromkeys(prepared, tokens), mask, part)
         return raw if node.kind == "logits" else self.model.write([(node, part, raw)])

@@ -93,8 +93,8 @@ class HeadsMixedUp(Broken):
 class NeverFrozen(Broken):
     """Recomputes norms that a claim freezes."""
 
-    def prepare(self, lens: Any, x: Any, positions: Any, scale: Any) -> Any:
-        return self._model.prepare(lens, x, positions, None)
+    def prepare(self, norm_key: Any, x: Any, positions: Any, scale: Any) -> Any:
+        return self._model.prepare(norm_key, x, positions, None)
 
 
 @pytest.mark.parametrize("broken", [WithoutBias, Maskless])

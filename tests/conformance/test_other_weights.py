@@ -28,7 +28,7 @@ def test_another_members_weights_give_its_logits(name: str, tiny_model: Any) -> 
     """Its own forward pass is then that of another module altogether, which this one has never seen."""
     model, other = tiny_model(name), from_bridge(tiny(name, seed=1))
     inputs, rows = model.inputs(DATA), torch.arange(len(DATA))
-    before, own = model.weights.fingerprint(model.spec), model.reference(inputs, rows)
+    before, own = model.weights.fingerprint(model.spec), model.own_output(inputs, rows)
 
     given = {key: tensor.clone() for key, tensor in other.weights.learned()}
     made = model.with_weights(given, name="other")
@@ -37,12 +37,12 @@ def test_another_members_weights_give_its_logits(name: str, tiny_model: Any) -> 
 
     assert (made.fingerprint, made.spec, made.name) == (other.fingerprint, other.spec, "other")
     assert torch.allclose(
-        made.reference(inputs, rows)[inputs.visible], other.reference(inputs, rows)[inputs.visible], atol=1e-5
+        made.own_output(inputs, rows)[inputs.visible], other.own_output(inputs, rows)[inputs.visible], atol=1e-5
     )
     self_check(made, DATA)
     assert model.weights.fingerprint(model.spec) == before
-    assert torch.equal(model.reference(inputs, rows), own)
-    assert not torch.allclose(made.reference(inputs, rows), own, atol=0.1)
+    assert torch.equal(model.own_output(inputs, rows), own)
+    assert not torch.allclose(made.own_output(inputs, rows), own, atol=0.1)
 
 
 @pytest.mark.parametrize("name", ["native rotary", "GPT-2", "Gemma 2"])

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from scrubbing import OUTPUT, FileError, Hypothesis, ModelMismatch, Task, UsageError, Variable, head, mlp
 from scrubbing.experiment.task import find_task
-from scrubbing.hypothesis.references import resolve
+from scrubbing.hypothesis.addresses import resolve
 from scrubbing.models.transformer.checkpoint import from_file, to_file
 from scrubbing.models.transformer_lens import from_bridge, from_directory
 from scrubbing.models.transformer_lens.tiny import NATIVE, NATIVE_SIZES

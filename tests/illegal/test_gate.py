@@ -13,7 +13,7 @@ from scrubbing.cli import app
 from scrubbing.cli.reading import compare as command
 from scrubbing.gate.policy import load_policy
 from scrubbing.gate.run import chosen
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.merge import merge
 from scrubbing.records.store import load, load_inputs, save
 
@@ -78,7 +78,7 @@ def run(world):
 
 
 def without(inputs, name):
-    return Inputs({key: values for key, values in inputs.columns.items() if key != name})
+    return InputTable({key: values for key, values in inputs.columns.items() if key != name})
 
 
 MERGES = {
@@ -117,7 +117,7 @@ def test_compare_other_data(run, here):
 DAMAGE = {
     "truncated table": lambda path: path.write_bytes(path.read_bytes()[:-9]),
     "missing table": lambda path: path.unlink(),
-    "another table": lambda path: path.write_bytes(Inputs({"id": np.arange(3)}).to_parquet()),
+    "another table": lambda path: path.write_bytes(InputTable({"id": np.arange(3)}).to_parquet()),
 }
 
 

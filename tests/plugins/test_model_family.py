@@ -30,7 +30,7 @@ from scrubbing import (
     tasks,
 )
 from scrubbing.graph.model_graph import Slot
-from scrubbing.models.protocol import Inputs
+from scrubbing.models.protocol import ModelInputs
 from scrubbing.testing import check_hypothesis, check_model
 
 STEPS = 3
@@ -60,10 +60,10 @@ class Recurrent(Model):
             slots[state] = {"word": Slot((WORDS[step],))} | ({"before": Slot((STATES[step - 1],))} if step else {})
         return ModelGraph({**slots, LOGITS: {"x": Slot((STATES[-1],))}}, LOGITS, positions=1)
 
-    def inputs(self, data: Dataset) -> Inputs:
-        return Inputs({"words": torch.from_numpy(np.array(data["words"]))}, visible=None)
+    def inputs(self, data: Dataset) -> ModelInputs:
+        return ModelInputs({"words": torch.from_numpy(np.array(data["words"]))}, visible=None)
 
-    def source(self, node: Node, inputs: Inputs, rows: Tensor, positions: Tensor) -> Tensor:
+    def source(self, node: Node, inputs: ModelInputs, rows: Tensor, positions: Tensor) -> Tensor:
         return self.U[inputs.columns["words"][rows, WORDS.index(node)]]
 
     def run(
@@ -78,7 +78,7 @@ class Recurrent(Model):
     def raw_width(self, node: Node, part: Any) -> int:
         return 2 if node == LOGITS else self.W.shape[0]
 
-    def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
+    def own_output(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
         words = inputs.columns["words"][rows]
         state = torch.zeros(len(rows), self.W.shape[0], dtype=self.dtype)
         for step in range(STEPS):
@@ -170,7 +170,7 @@ def test_one_that_says_something_else_than_it_computes() -> None:
     class Wrong(Recurrent):
         """Its forward pass forgets a step."""
 
-        def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
+        def own_output(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
             words = inputs.columns["words"][rows]
             return (torch.tanh(self.U[words[:, -1]]) @ self.out)[:, None]
 

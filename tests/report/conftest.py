@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
 from scrubbing.records.store import load
 
@@ -216,7 +216,7 @@ def history(full: RunRecord) -> list[RunRecord]:
 
 
 @pytest.fixture(scope="session")
-def inputs() -> Inputs:
+def inputs() -> InputTable:
     """200 inputs: long texts, markup, brackets, and one that is not counted."""
     n, random = 200, np.random.default_rng(0)
     model = random.exponential(0.1, n)
@@ -224,7 +224,7 @@ def inputs() -> Inputs:
     texts = [NASTY, "(" * 700, "\N{ARABIC LETTER ALEF}\N{SNOWMAN} \N{CJK UNIFIED IDEOGRAPH-4E2D}", "plain, " * 60]
     weight = np.ones(n)
     weight[7], scrubbed[7] = 0, 1e6
-    return Inputs(
+    return InputTable(
         {
             "id": np.arange(1000, 1000 + n),
             "text": np.array([f"{texts[i % 4]}{i}" for i in range(n)]),

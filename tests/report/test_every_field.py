@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from scrubbing import UsageError
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
 from scrubbing.report.frames import to_frame
 from scrubbing.report.markdown import markdown
@@ -28,7 +28,7 @@ from .schema import example, numbers, optional, records, with_numbers, without
 def inputs(n=12, **more):
     rng = np.random.default_rng(0)
     columns = {f"loss.{name}": rng.exponential(size=n) for name in ("model", "scrubbed", "null")}
-    return Inputs({"id": np.arange(n), "text": np.array(["a b"] * n), "weight": np.ones(n), **columns, **more})
+    return InputTable({"id": np.arange(n), "text": np.array(["a b"] * n), "weight": np.ones(n), **columns, **more})
 
 
 def terminal(*views, width=100):

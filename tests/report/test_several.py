@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from scrubbing.cli import app
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import NUMERICS, Equivalent, Note
 from scrubbing.records.store import save
 from scrubbing.report.frames import to_frame
@@ -37,7 +37,7 @@ def with_seed(record, seed):
 def table(scrubbed, text):
     n = len(scrubbed)
     columns = {"id": np.arange(n), "text": np.array([text] * n), "weight": np.ones(n), "counted": np.ones(n)}
-    return Inputs({**columns, "loss.model": np.full(n, 0.5), "loss.scrubbed": np.asarray(scrubbed, dtype=float)})
+    return InputTable({**columns, "loss.model": np.full(n, 0.5), "loss.scrubbed": np.asarray(scrubbed, dtype=float)})
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.worst import worst
 from scrubbing.report import drawing, pictures
 from scrubbing.report.frames import to_frame
@@ -177,7 +177,7 @@ def test_plotting_and_paging_load_no_torch():
 def table(model, scrubbed, **more):
     n = len(model)
     columns = {"id": np.arange(n), "loss.model": np.array(model), "loss.scrubbed": np.array(scrubbed), **more}
-    return Inputs(columns)
+    return InputTable(columns)
 
 
 def test_a_scatter_is_thinned_and_keeps_both_extremes():

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scrubbing.cli import app
-from scrubbing.hypothesis.references import load_file
+from scrubbing.hypothesis.addresses import load_file
 from scrubbing.records.store import load
 
 FILE = '''

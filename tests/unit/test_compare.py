@@ -14,7 +14,7 @@ from scrubbing.gate.judge import judge
 from scrubbing.gate.policy import Rule
 from scrubbing.gate.snapshots import Snapshot
 from scrubbing.records.compare import ASPECTS, differences, unlike
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.merge import merge
 from scrubbing.records.schema import Choices, Number, Provenance, Recovered, RunRecord
 from scrubbing.report.frames import to_frame
@@ -63,7 +63,7 @@ def record(hypothesis="h/one", scope=None, zero="null", hash_="abc", **changed):
 def inputs(first=0, n=40):
     rng = np.random.default_rng(0)
     losses = {f"loss.{name}": rng.exponential(size=n) for name in ("model", "scrubbed", "null", "constant")}
-    return Inputs({"id": np.arange(first, first + n), "weight": np.ones(n), "counted": np.ones(n), **losses})
+    return InputTable({"id": np.arange(first, first + n), "weight": np.ones(n), "counted": np.ones(n), **losses})
 
 
 CHANGES = {

@@ -20,7 +20,7 @@ from scrubbing import (
     mlp,
     reads,
 )
-from scrubbing.hypothesis.references import defined
+from scrubbing.hypothesis.addresses import defined
 
 
 @feature
@@ -136,7 +136,7 @@ third: int = 3
 
 @pytest.mark.parametrize(("name", "line"), [("first", 4), ("second", 7), ("third", 11), ("fourth", None)])
 def test_where_a_name_is_bound(name, line, tmp_path, monkeypatch):
-    from scrubbing.hypothesis.references import load_file
+    from scrubbing.hypothesis.addresses import load_file
 
     monkeypatch.chdir(tmp_path)
     file = f"claims_{name}.py"  # a file is loaded once under its name

@@ -12,7 +12,7 @@ from scrubbing.gate.judge import EXIT, checks_of, judge, settle
 from scrubbing.gate.policy import Rule
 from scrubbing.gate.snapshots import Snapshot, place, read, write
 from scrubbing.records.compare import ASPECTS, differences
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.moved import moved
 from scrubbing.records.schema import (
     Branch,
@@ -81,7 +81,7 @@ def inputs(rise=0.0, n=3000, seed=0, ids=None, spread=0.05):
         "loss.constant": np.full(n, 0.6),
         "stratum.odd": np.arange(n) % 2 == 1,
     }
-    return Inputs(found)
+    return InputTable(found)
 
 
 def judged(now, rule=None, before=None, this=None, **options):
@@ -132,7 +132,7 @@ def test_equal_losses_of_something_else_leave_a_few_inputs_in_doubt(changed):
 
 def test_one_changed_input_of_many_is_not_the_same_run():
     moved = inputs().columns | {"loss.scrubbed": inputs()["loss.scrubbed"] + 0.5 * (np.arange(3000) == 7)}
-    gate = judged(Inputs(moved), Rule(hypothesis="h.py::one", margin=0.0))
+    gate = judged(InputTable(moved), Rule(hypothesis="h.py::one", margin=0.0))
     assert outcomes(gate)["change"] == "inconclusive"
     assert "rests on about 1.0 of 3,000 references" in gate.reason
 
@@ -148,7 +148,7 @@ def test_floor(floor, verdict):
 
 
 def test_floor_of_a_baseline_like_the_model_is_inconclusive():
-    same = Inputs({**inputs().columns, "loss.null": inputs()["loss.model"]})
+    same = InputTable({**inputs().columns, "loss.null": inputs()["loss.model"]})
     assert outcomes(judged(same, Rule(hypothesis="h.py::one", floor=0.5)))["floor"] == "inconclusive"
 
 
@@ -280,7 +280,7 @@ def test_what_moved():
         provenance=PROVENANCE.model_copy(update={"model_fingerprint": "9" * 32, "versions": {"torch": "3"}}),
     )
     worse = inputs().columns | {"loss.scrubbed": inputs()["loss.scrubbed"] + (np.arange(3000) % 2) * 0.5}
-    assert told(now, Inputs(worse), before, inputs())[:5] == [
+    assert told(now, InputTable(worse), before, inputs())[:5] == [
         "The weights changed: aaaaaaaa -> 99999999.",
         "Feature f of variable v has other values on the dataset than before.",
         "torch was 2, is 3.",
@@ -300,9 +300,9 @@ def test_strata_move_with_their_clusters():
     shift = np.repeat(rng.normal(0.0, 0.3, 10), 30)
     shift -= shift.mean() - 0.12
     worse = columns | {"loss.scrubbed": columns["loss.scrubbed"] + shift}
-    assert not any("Where all" in line for line in told(record(), Inputs(worse), record(), Inputs(columns)))
+    assert not any("Where all" in line for line in told(record(), InputTable(worse), record(), InputTable(columns)))
     alone = [{name: one for name, one in table.items() if name != "cluster"} for table in (worse, columns)]
-    assert any("Where all" in line for line in told(record(), Inputs(alone[0]), record(), Inputs(alone[1])))
+    assert any("Where all" in line for line in told(record(), InputTable(alone[0]), record(), InputTable(alone[1])))
 
 
 def test_what_cannot_be_paired_is_not_compared_input_by_input():

@@ -7,7 +7,7 @@ import mmap
 import pytest
 import torch
 
-from scrubbing.engine.memory import Room
+from scrubbing.engine.memory import MemoryBudget
 
 CPU = torch.device("cpu")
 
@@ -24,7 +24,7 @@ def filled(room, rows=50, width=3, seed=0):
 
 @pytest.mark.parametrize("budget", [10**6, 0], ids=["in memory", "in a file"])
 def test_rows_come_back(budget, tmp_path):
-    room = Room(budget, str(tmp_path))
+    room = MemoryBudget(budget, str(tmp_path))
     block, values = filled(room)
     assert (block.mapped is None) == (budget > 0)
     assert block.nbytes == 50 * 3 * 4
@@ -34,7 +34,7 @@ def test_rows_come_back(budget, tmp_path):
 
 
 def test_the_budget_counts_what_is_in_memory():
-    room = Room(1000)
+    room = MemoryBudget(1000)
     blocks = [room.block(50, 3, torch.float32, CPU) for _ in range(3)]
     assert [block.mapped is None for block in blocks] == [True, False, False]
     assert room.used == 600
@@ -43,7 +43,10 @@ def test_the_budget_counts_what_is_in_memory():
 
 
 def test_sizes_follow_the_precision():
-    assert [Room(10**6).block(10, 10, dtype, CPU).nbytes for dtype in (torch.float64, torch.bfloat16)] == [800, 200]
+    assert [MemoryBudget(10**6).block(10, 10, dtype, CPU).nbytes for dtype in (torch.float64, torch.bfloat16)] == [
+        800,
+        200,
+    ]
 
 
 def test_pages_given_back_keep_their_contents(monkeypatch):
@@ -57,7 +60,7 @@ def test_pages_given_back_keep_their_contents(monkeypatch):
             return madvise(self, *arguments)
 
     monkeypatch.setattr("scrubbing.engine.memory.mmap.mmap", Watched)
-    room = Room(40_000)
+    room = MemoryBudget(40_000)
     blocks = [filled(room, rows=5000, width=4, seed=seed) for seed in range(3)]
     places = torch.arange(0, 5000, 7)
     for _ in range(2):

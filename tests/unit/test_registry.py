@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from scrubbing import UsageError
-from scrubbing.hypothesis.references import load_file
+from scrubbing.hypothesis.addresses import load_file
 from scrubbing.registry import Registry
 
 SHAPES: Registry[object] = Registry("shape", "tests.shapes", "SCR-PLUGIN")

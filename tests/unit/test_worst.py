@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import Note
 from scrubbing.records.summary import summarise
 from scrubbing.records.worst import shared, worst
@@ -17,7 +17,7 @@ from scrubbing.report.view import sentence
 def table(scrubbed, n=1000, seed=0, **more):
     rng = np.random.default_rng(seed)
     words = rng.choice(["red", "green", "blue", "small", "large", "round"], size=(n, 8))
-    return Inputs(
+    return InputTable(
         {
             "id": np.arange(n),
             "text": np.array([" ".join(row) for row in words]),
@@ -44,7 +44,7 @@ def test_a_backdoor_in_one_input_of_a_hundred_is_seen():
     inputs = table(scrubbed)
     texts = inputs["text"].astype(object)
     texts[triggered] = [f"{text} cf" for text in texts[triggered]]
-    inputs = Inputs({**inputs.columns, "text": texts.astype(str)})
+    inputs = InputTable({**inputs.columns, "text": texts.astype(str)})
     assert told(inputs) == ["7 of the 10 worst inputs contain 'cf', as do 1.0 % of all references."]
     assert {one.id for one in worst(inputs)} >= set(triggered[:7].tolist())
 
@@ -81,7 +81,7 @@ def test_what_scrubbing_does_not_cost_is_not_among_the_worst():
 @pytest.mark.parametrize("missing", ["text", "weight"])
 def test_tables_without_a_column(missing):
     inputs = table(0.1 + np.random.default_rng(0).exponential(size=1000))
-    assert len(worst(Inputs({name: x for name, x in inputs.columns.items() if name != missing}))) == 10
+    assert len(worst(InputTable({name: x for name, x in inputs.columns.items() if name != missing}))) == 10
 
 
 def test_a_summary_holds_them():

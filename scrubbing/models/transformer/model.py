@@ -15,7 +15,7 @@ from scrubbing.errors import BadData, fail
 from scrubbing.graph.model_graph import ModelGraph, transformer_graph
 from scrubbing.graph.nodes import LOGITS, Node
 from scrubbing.models.check import check_weights, random_inputs, self_check
-from scrubbing.models.protocol import Inputs, Model
+from scrubbing.models.protocol import Model, ModelInputs
 from scrubbing.models.tokens import Tokens
 from scrubbing.models.transformer.attention import (
     attend,
@@ -106,7 +106,7 @@ class Transformer(Model):
             post_norms=self.weights.attention[0].post is not None,
         )
 
-    def inputs(self, data: Dataset) -> Inputs:
+    def inputs(self, data: Dataset) -> ModelInputs:
         """Tokens and mask on the model's device.
 
         Raises:
@@ -125,9 +125,9 @@ class Transformer(Model):
             problem = f"its inputs have {length} positions, and the model is prepared for {limit}."
             fail(BadData, "SCR-TOKENS", problem, "Cut the inputs, or load the model with positions=.", data.name)
         visible = None if data.mask is None else torch.from_numpy(data.mask.copy()).to(self.device)
-        return Inputs({"tokens": torch.from_numpy(tokens.astype(np.int32)).to(self.device)}, visible)
+        return ModelInputs({"tokens": torch.from_numpy(tokens.astype(np.int32)).to(self.device)}, visible)
 
-    def source(self, node: Node, inputs: Inputs, rows: Tensor, positions: Tensor) -> Tensor:
+    def source(self, node: Node, inputs: ModelInputs, rows: Tensor, positions: Tensor) -> Tensor:
         """Token or position embeddings, `[tokens, d]`."""
         if node.kind == "pos":
             assert self.weights.W_pos is not None
@@ -147,27 +147,27 @@ class Transformer(Model):
         biases = [a.b_O for a in self.weights.attention[:until] if a.b_O is not None]
         return torch.stack(biases).sum(0) if biases else None
 
-    def lens(self, node: Node, slot: str) -> Hashable:
+    def norm_key(self, node: Node, slot: str) -> Hashable:
         """`(layer, kind)` of the norm; shortformer queries and keys have one of their own."""
         if node.kind == "head":
             shifted = self.spec.positions == "query_key" and slot in ("q", "k")
             return ("head", node.layer, "shifted" if shifted else "")
         return (node.kind, node.layer, "")
 
-    def prepare(self, lens: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
+    def prepare(self, norm_key: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
         """The norm, and the positions that shortformer models add after it."""
-        normed = self._norm(lens)(x, scale)
-        if lens[2] == "shifted":  # pyright: ignore[reportIndexIssue]
+        normed = self._norm(norm_key)(x, scale)
+        if norm_key[2] == "shifted":  # pyright: ignore[reportIndexIssue]
             assert self.weights.W_pos is not None
             normed = normed + self.weights.W_pos.index_select(0, positions)
         return normed
 
-    def scale(self, lens: Hashable, x: Tensor) -> Tensor:
+    def scale(self, norm_key: Hashable, x: Tensor) -> Tensor:
         """See `Model.scale`."""
-        return self._norm(lens).scale(x)
+        return self._norm(norm_key).scale(x)
 
-    def _norm(self, lens: Hashable) -> Norm:
-        kind, layer, _ = lens  # pyright: ignore[reportGeneralTypeIssues]
+    def _norm(self, norm_key: Hashable) -> Norm:
+        kind, layer, _ = norm_key  # pyright: ignore[reportGeneralTypeIssues]
         match kind:
             case "head":
                 return self.weights.attention[layer].norm
@@ -301,7 +301,7 @@ class Transformer(Model):
         raw = self.raw_width(node, part)
         return 2.0 * raw * self.d_model if node.kind == "head" or part is not None else 0.0
 
-    def reference(self, inputs: Inputs, rows: Tensor) -> Tensor:
+    def own_output(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
         """The model's own forward pass, `[rows, positions, outputs]`."""
         tokens = inputs.columns["tokens"][rows]
         visible = None if inputs.visible is None else inputs.visible[rows]

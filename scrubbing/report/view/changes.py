@@ -8,7 +8,7 @@ from scrubbing.errors import NoFraction
 from scrubbing.metrics.recovered import recovered
 from scrubbing.numbers import CHANGE, PLAIN, RECOVERED, count
 from scrubbing.records.compare import differences, measure_alike
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.moved import moved
 from scrubbing.records.schema import RunRecord
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Section, Sentences, Table
@@ -47,7 +47,7 @@ def listing(records: Sequence[tuple[str, RunRecord]]) -> Table:
     return Table("", ["record", "when", "references", "loss", "recovered", "of", ""], rows, wordy=["of", ""])
 
 
-def comparison(before: tuple[RunRecord, Inputs], after: tuple[RunRecord, Inputs], alpha: float) -> Section:
+def comparison(before: tuple[RunRecord, InputTable], after: tuple[RunRecord, InputTable], alpha: float) -> Section:
     """Losses and fractions of two runs on the inputs they share, their paired differences, and what moved.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from scrubbing.errors import UsageError, fail
 from scrubbing.records.compare import unlike
-from scrubbing.records.inputs import Inputs
+from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
 
 
@@ -42,7 +42,7 @@ class Entry:
     """One record of a report, with what belongs to it and to no other record, be it of the same hypothesis."""
 
     record: RunRecord
-    inputs: Inputs | None = None
+    inputs: InputTable | None = None
     """Its values per reference input."""
     verdict: Verdict | None = None
     """What a gate said of it."""
@@ -52,7 +52,7 @@ class Entry:
 
 def entries(
     records: Sequence[RunRecord | Entry],
-    inputs: Sequence[Inputs | None] | Mapping[str, Inputs] | None = None,
+    inputs: Sequence[InputTable | None] | Mapping[str, InputTable] | None = None,
     history: Iterable[RunRecord] = (),
     verdicts: Iterable[Verdict] = (),
 ) -> list[Entry]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from scrubbing.numbers import PLAIN, RECOVERED, SHARE, SHORT, Amounts, count, many
-from scrubbing.records.inputs import MEASURE, Inputs
+from scrubbing.records.inputs import MEASURE, InputTable
 from scrubbing.records.schema import NUMERICS, Equivalent, MeasureValue, Note, Number, Recovered, RunRecord, Size
 from scrubbing.records.worst import worst
 from scrubbing.report import drawing
@@ -281,7 +281,7 @@ def inputs(entry: Entry) -> Section | None:
     return Section("inputs", "Single inputs", blocks) if blocks else None
 
 
-def scatter(record: RunRecord, table: Inputs) -> drawing.Scatter | None:
+def scatter(record: RunRecord, table: InputTable) -> drawing.Scatter | None:
     """Losses of model and scrubbed model, a point per input; None where none is counted."""
     chart = drawing.scatter(table)
     if chart is None:
@@ -292,7 +292,7 @@ def scatter(record: RunRecord, table: Inputs) -> drawing.Scatter | None:
     return replace(chart, across=f"model loss, {unit}", up=f"scrubbed loss, {unit}", caption=told)
 
 
-def _agreement(table: Inputs) -> Table | None:
+def _agreement(table: InputTable) -> Table | None:
     """How many inputs model and scrubbed model get right; None where several positions of an input are counted: shares
     of them do not say which coincide.
     """
@@ -307,7 +307,7 @@ def _agreement(table: Inputs) -> Table | None:
     return Table(title, ["", "scrubbed right", "scrubbed wrong"], rows)
 
 
-def agreement(table: Inputs) -> list[list[float]] | None:
+def agreement(table: InputTable) -> list[list[float]] | None:
     """Numbers of inputs that the model (rows: right, wrong) and the scrubbed model (columns) get right."""
     rows = table.counted()
     if f"{MEASURE}accuracy" not in rows or "model_right" not in rows or not len(rows):
