@@ -60,6 +60,7 @@ def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], 
         from scrubbing.gate.outlets import facts
         from scrubbing.gate.policy import policy_of, settings_of
         from scrubbing.gate.run import Runner
+        from scrubbing.printable import unheard, visible
 
         file = config.rootpath / "pyproject.toml"
         table = {
@@ -75,7 +76,7 @@ def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], 
         found = runner.gate(rule, bool(config.getoption("scrub_settle")))
         for name, value in facts(found).items():
             record_property(name, value)
-        told = "\n".join([f"{found.name}: {found.verdict}", *found.details])
+        told = unheard(visible("\n".join([f"{found.name}: {found.verdict}", *found.details])))
         if found.verdict == "inconclusive" and config.getini("scrub_inconclusive") == "skip":
             pytest.skip(told)
         if found.verdict != "pass":

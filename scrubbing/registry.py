@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from scrubbing.errors import UsageError, fail, nearest
@@ -71,9 +73,17 @@ class Registry(Generic[T]):
         yield from dict.fromkeys([*self._added, *(point.name for point in self._points())])
 
     def _points(self) -> list[Any]:
-        from importlib.metadata import entry_points
+        """Of installed packages. `python -m` and `scrub` look for modules in the current folder too, but a file in it,
+        which anybody may have put there, installs nothing.
+        """
+        from importlib.metadata import distributions
 
-        return [] if self.group is None else list(entry_points(group=self.group))
+        here = Path.cwd().resolve()
+        places = [place for place in sys.path if place and Path(place).resolve() != here]
+        found: dict[str, Any] = {}
+        for one in [] if self.group is None else distributions(path=places):
+            found.setdefault(one.metadata["Name"], one)
+        return [point for one in found.values() for point in one.entry_points if point.group == self.group]
 
 
 def _asked_from() -> str:

@@ -22,7 +22,7 @@ from scrubbing import Task
 
 if TYPE_CHECKING:
     from scrubbing import Result
-    from scrubbing.models.transformer.model import Transformer
+    from scrubbing.models.transformer import Transformer
 
 REPEATED = "second token of a repeated bigram"
 
@@ -72,7 +72,7 @@ def on_random_tokens(
     import torch
     import torch.nn.functional as F
 
-    from scrubbing.models.transformer.forward import patterns
+    from scrubbing.models.transformer import patterns
 
     generator = torch.Generator().manual_seed(seed)
     once = torch.randint(1, model.weights.W_E.shape[0], (n, half), generator=generator)
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.model:
         from benchmarks.induction.yours import on
-        from scrubbing.data.text import read_text
+        from scrubbing.data import read_text
 
         found = on(options.model, lambda: read_text(options.text))
         print(evidence(found.task, found.roles).describe())

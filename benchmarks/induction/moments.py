@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrubbing import Dataset, Series
-    from scrubbing.models.transformer.model import Transformer
+    from scrubbing.models.transformer import Transformer
 
 HERE = Path(__file__).parent
 _SEQUENCES_AT_ONCE = 64

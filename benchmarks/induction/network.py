@@ -12,9 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scrubbing.models.transformer.checkpoint import assemble
-from scrubbing.models.transformer.model import Transformer
-from scrubbing.models.transformer.weights import Attention, Norm, Spec, Weights
+from scrubbing.models.transformer import Attention, Norm, Spec, Transformer, Weights, assemble
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from scrubbing import Dataset, Hypothesis, ModelGraph, Task, transformer_graph
 
 if TYPE_CHECKING:
     from scrubbing import Bigram, Series
-    from scrubbing.models.transformer.model import Transformer
+    from scrubbing.models.transformer import Transformer
 
 HERE = Path(__file__).parent
 

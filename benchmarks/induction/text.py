@@ -81,7 +81,7 @@ def _hash(name: str) -> int:
 @cache
 def tokenizer() -> Tokenizer:
     """The committed tokenizer, trained by `train_tokenizer`."""
-    from scrubbing.data.text import load_tokenizer
+    from scrubbing.data import load_tokenizer
 
     return load_tokenizer(TOKENIZER)
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from benchmarks.induction import language, text
 from benchmarks.induction.network import AttentionOnly, Shape
-from scrubbing.models.transformer.checkpoint import to_file
+from scrubbing.models.transformer import to_file
 
 HERE = Path(__file__).parent
 BATCH, RATE, WARM_UP = 32, 3e-3, 200

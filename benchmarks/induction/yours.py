@@ -20,15 +20,14 @@ from hypotheses.induction import features as f
 from hypotheses.induction import ladder
 from hypotheses.induction.roles import Roles, find_roles
 from scrubbing import BadData, Dataset, Hypothesis, Task
-from scrubbing.data.hub import fetch, tokenizer_file
-from scrubbing.data.text import begin_token, load_tokenizer, stretches
+from scrubbing.data import begin_token, fetch, load_tokenizer, stretches, tokenizer_file
 from scrubbing.errors import fail
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from scrubbing import Bigram
-    from scrubbing.models.transformer.model import Transformer
+    from scrubbing.models.transformer import Transformer
 
 LEAST = 80
 """Sequences without which there is neither enough to write a hypothesis on nor to score it on."""
@@ -63,7 +62,7 @@ class Subject:
     @cached_property
     def model(self) -> Transformer:
         """The model, checked."""
-        from scrubbing.models.local import from_folder
+        from scrubbing import from_folder
 
         return from_folder(self.folder, name=self.name)
 

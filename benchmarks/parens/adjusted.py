@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.parens.strings import CLOSE, END, OPEN, PAD, POSITIONS, START
-from scrubbing.models.transformer.model import Transformer
+from scrubbing.models.transformer import Transformer
 
 _BATCH = 5000
 

@@ -36,7 +36,7 @@ from scrubbing import (
 from scrubbing.samplers import exact, separate
 
 if TYPE_CHECKING:
-    from scrubbing.models.transformer.model import Transformer
+    from scrubbing.models.transformer import Transformer
 
 SEED = 2
 STRINGS = 10_000

@@ -18,8 +18,8 @@ from scrubbing import Dataset, FileError, ModelGraph, Settings, Task, transforme
 from scrubbing.errors import fail
 
 if TYPE_CHECKING:
-    from scrubbing.metrics.losses import Classification
-    from scrubbing.models.transformer.model import Transformer
+    from scrubbing import Classification
+    from scrubbing.models.transformer import Transformer
 
 HERE = Path(__file__).parent
 STRINGS = 100_000

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.parens.strings import MAX_PARENS, OPEN, PAD, POSITIONS, generate, is_balanced, tokenize
-from scrubbing.models.transformer.checkpoint import to_file
+from scrubbing.models.transformer import to_file
 from scrubbing.models.transformer_lens import boot, from_bridge
 
 HERE = Path(__file__).parent

@@ -27,8 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scrubbing import Dataset, Experiment, InProcess, Job, Model, Settings, Task
-from scrubbing.engine.cost import cost
-from scrubbing.experiment.task import find_task
+from scrubbing.experiment import find_task
 
 HERE = Path(__file__).parent
 PEER_RUNGS = ("0a", "0b", "1a", "1b", "1b+00", "2-part-1", "2a", "2-part-3", "2b", "3a", "3b", "4")
@@ -65,7 +64,7 @@ def measure(task: Task, rung: str, references: int) -> dict[str, float]:
         "first": first,
         "further": min(further),
         "plain": plain_forward(model, data, references),
-        "operations": cost(executor.compile(job()).plan).ratio,
+        "operations": executor.compile(job()).cost.ratio,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 

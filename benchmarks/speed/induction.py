@@ -29,11 +29,9 @@ from benchmarks.speed.interventions import Bridge, NetworkWeights, Nnsight, Pyve
 from benchmarks.speed.resampling import Case, Pool, Weights
 from hypotheses.induction.roles import Roles
 from scrubbing import Dataset
-from scrubbing.data.dataset import choose
-from scrubbing.engine.cost import cost
-from scrubbing.engine.demand import fixed
-from scrubbing.engine.engine import Compiled, Engine
-from scrubbing.models.transformer.model import Transformer
+from scrubbing.data import choose
+from scrubbing.engine import Compiled, Engine, fixed
+from scrubbing.models.transformer import Transformer
 
 BATCH = 32
 """Sequences at a time, of everything but our engine, which chooses; plain passes are fastest with 16 or 32."""
@@ -67,7 +65,7 @@ def ladder_table(which: str, references: int, repeats: int) -> Table:
         taken = in_turns(
             repeats, ours=lambda c=compiled: outputs(engine, c, rows), plain=lambda: batches(network, tokens)
         )
-        ratio = cost(compiled.plan).ratio
+        ratio = compiled.cost.ratio
         table.add_row(hypothesis.name, f"{ratio:.2f}", f"{taken['ours'] / taken['plain']:.2f}")
     return table
 
@@ -163,8 +161,7 @@ def sides(references: int) -> list[tuple[Side, list[Case]]]:
     """The trained model for tools that take any module; a TransformerLens model of the same size, with random weights
     and ordinary positions, since TransformerLens has no shortformer.
     """
-    from scrubbing.models.transformer_lens import from_bridge
-    from scrubbing.models.transformer_lens.native import boot
+    from scrubbing.models.transformer_lens import boot, from_bridge
 
     data, found, ours = dataset("python"), roles("python"), model("python")
     sizes = {"n_layers": 2, "n_heads": 8, "d_model": 128, "d_head": 16, "n_ctx": LENGTH}

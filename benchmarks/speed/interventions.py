@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.induction.network import AttentionOnly, Shape
 from benchmarks.speed.resampling import Edits
-from scrubbing.models.transformer.model import Transformer
+from scrubbing.models.transformer import Transformer
 
 
 class Tool(Protocol):

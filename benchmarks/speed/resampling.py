@@ -13,13 +13,11 @@ from torch import Tensor
 
 from hypotheses.induction import ladder
 from hypotheses.induction.roles import Roles
-from scrubbing import EMBED, OUTPUT, POS, Claim, Hypothesis, head
-from scrubbing.engine import values as v
-from scrubbing.engine.engine import Compiled
-from scrubbing.graph.nodes import Node
-from scrubbing.hypothesis.claims import Bundle
+from scrubbing import EMBED, OUTPUT, POS, Claim, Hypothesis, Node, head
+from scrubbing.engine import Clean, Compiled
+from scrubbing.hypothesis import Bundle
 from scrubbing.samplers import exact, separate
-from scrubbing.sampling.frames import Frame
+from scrubbing.sampling import Frame
 
 Edits = dict[str, tuple[Tensor, Tensor]]
 """By site (`z0`, `z1`: the heads of a layer, side by side; `q`, `k`, `v`: of layer 1), the columns to overwrite, and
@@ -79,7 +77,7 @@ def drawn(compiled: Compiled, rows: NDArray[np.int64]) -> dict[Node, NDArray[np.
     frame = Frame.root(compiled.data, rows, np.zeros_like(rows), 0, {})
     found: dict[Node, NDArray[np.int64]] = {}
     for value in compiled.plan.values():
-        if isinstance(value, v.Clean):
+        if isinstance(value, Clean):
             _, held = frame.source(value.context)
             if (held != rows).any():
                 found[value.item.node] = held

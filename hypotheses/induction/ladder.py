@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from hypotheses.induction.roles import Head, Roles
 from scrubbing import EMBED, OUTPUT, Claim, Hypothesis, Target, Variable, anything, everything, head, reads
-from scrubbing.hypothesis.claims import Bundle
+from scrubbing.hypothesis import Bundle
 from scrubbing.parts import Part, attending_to, offsets
 from scrubbing.samplers import exact
 

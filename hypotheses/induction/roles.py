@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from scrubbing.models.transformer.model import Transformer
+    from scrubbing.models.transformer import Transformer
 
 Head = tuple[int, int]
 """Layer and index."""
@@ -136,7 +136,7 @@ def _scores(model: Transformer, tokens: NDArray[Any]) -> tuple[dict[str, NDArray
     """Mean attention `[layers, heads]` and its value for uniform attention, by role."""
     import torch
 
-    from scrubbing.models.transformer.forward import patterns
+    from scrubbing.models.transformer import patterns
 
     total = {name: np.zeros((model.n_layers + 1, model.n_heads)) for name in ("previous", "copies", "induction")}
     count = dict.fromkeys(total, 0)

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn, Optional, cast
 
 import typer
 
 from scrubbing.errors import ScrubbingError
+from scrubbing.printable import unheard, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,21 +86,46 @@ def _leave(error: ScrubbingError) -> NoReturn:
 
 def complain(error: ScrubbingError) -> None:
     """Print one of our errors, without a traceback."""
-    console(stderr=True, soft_wrap=True).print(str(error), markup=False, emoji=False)
+    say(str(error), stderr=True)
 
 
-def console(stderr: bool = False, soft_wrap: bool = False) -> Console:
-    """Where to print."""
+def say(text: str, stderr: bool = False) -> None:
+    """Print text as it is: nothing in it is markup or a command, whoever wrote it."""
+    stream(stderr).write(visible(text) + "\n")
+
+
+def console(stderr: bool = False) -> Console:
+    """Where to print what rich lays out. Text that it is given as a string is no markup."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=soft_wrap)
+    return Console(file=stream(stderr), markup=False, emoji=False, highlight=False)
+
+
+def stream(stderr: bool = False) -> IO[str]:
+    """Where to write."""
+    return cast("IO[str]", _Stream(sys.stderr if stderr else sys.stdout))
+
+
+class _Stream:
+    """A stream on which nothing is a command to who reads it, and no character more than its encoding can say."""
+
+    def __init__(self, to: IO[str]) -> None:
+        self._to = to
+
+    def write(self, text: str) -> int:
+        encoding = self._to.encoding or "utf-8"
+        return self._to.write(unheard(text).encode(encoding, "backslashreplace").decode(encoding))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._to, name)
 
 
 def print_json(records: RunRecord | Sequence[RunRecord]) -> None:
     """One record as an object, several as a list."""
     several = isinstance(records, Sequence)
     value = [one.model_dump(mode="json") for one in records] if several else records.model_dump(mode="json")
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    # Within JSON, only text can hold what GitHub's runner takes for a command.
+    sys.stdout.write(json.dumps(value, indent=1).replace("##[", "#\\u0023[") + "\n")
 
 
 def print_record(record: RunRecord, as_json: bool) -> None:

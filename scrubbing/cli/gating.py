@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.common import Threads, app, complain, console, prints_our_errors
+from scrubbing.cli.common import Threads, app, complain, console, prints_our_errors, say
 from scrubbing.errors import Fault, ScrubbingError, UsageError
+from scrubbing.printable import visible
 
 if TYPE_CHECKING:
     from scrubbing.gate.judge import Gate
@@ -61,7 +62,7 @@ def gate(
     unheld = [] if only or len(gates) < len(rules) else runner.without_rule()  # else some rules are not known
     for path in unheld:
         told = f"{_near(path)} is the snapshot of a hypothesis that no rule holds any more; delete it if that is meant."
-        console(soft_wrap=True).print(f"{'INCONCLUSIVE':13}{told}", markup=False)
+        say(f"{'INCONCLUSIVE':13}{told}")
     _finish(found, gates, out, unjudged=len(rules) - len(gates), unheld=len(unheld))
 
 
@@ -98,7 +99,7 @@ def _update(policy: Policy, rules: list[Rule], reason: str, only_new: bool) -> N
             if path is None
             else f"took  {rule.hypothesis}: {_near(path)}"
         )
-        console(soft_wrap=True).print(told, markup=False)
+        say(told)
 
 
 def _near(path: Path) -> Path:
@@ -110,10 +111,9 @@ def _print(gate: Gate) -> None:
     from rich.text import Text
 
     style = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}[gate.verdict]
-    out = console(soft_wrap=True)
-    out.print(Text.assemble((f"{gate.verdict.upper():13}", style), gate.name))
+    console().print(Text.assemble((f"{gate.verdict.upper():13}", style), visible(gate.name)), soft_wrap=True)
     for line in gate.details:
-        out.print(f"    {line}", markup=False)
+        say(f"    {line}")
 
 
 def _finish(policy: Policy, gates: list[Gate], out: Path | None, unjudged: int, unheld: int) -> None:
@@ -129,9 +129,7 @@ def _finish(policy: Policy, gates: list[Gate], out: Path | None, unjudged: int, 
     counts["inconclusive"] += unheld
     told = [f"{count} {verdict}" for verdict, count in counts.items() if count]
     told += [f"{unjudged} not judged"] if unjudged else []
-    console(soft_wrap=True).print(
-        f"{', '.join(told)}; chance of any false alarm at most {policy.alpha:g}", markup=False
-    )
+    say(f"{', '.join(told)}; chance of any false alarm at most {policy.alpha:g}")
     code = 2 if unjudged else EXIT[next(verdict for verdict in _WORST if counts[verdict])]
     if code:
         raise typer.Exit(code)

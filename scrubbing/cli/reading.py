@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.common import AsJson, RecordFile, app, console, print_json, print_record, prints_our_errors
+from scrubbing.cli.common import (
+    AsJson,
+    RecordFile,
+    app,
+    console,
+    print_json,
+    print_record,
+    prints_our_errors,
+    say,
+    stream,
+)
 from scrubbing.errors import FileError, UsageError, fail
 
 if TYPE_CHECKING:
@@ -46,9 +55,9 @@ def ls(
     if json_:
         print_json([record for _, record in records])
     else:
-        sys.stdout.write(listing_view(listing([(str(path), record) for path, record in records])) + "\n")
+        stream().write(listing_view(listing([(str(path), record) for path, record in records])) + "\n")
     for error in damaged:
-        console(stderr=True, soft_wrap=True).print(str(error), markup=False)
+        say(str(error), stderr=True)
     if damaged:
         raise typer.Exit(2)
 
@@ -84,7 +93,7 @@ def merge(
 
     record, inputs = merged([_with_inputs(path) for path in records])
     path = save(record, out, inputs)
-    console(stderr=True, soft_wrap=True).print(f"scrub show {path}", markup=False)
+    say(f"scrub show {path}", stderr=True)
 
 
 @app.command()
@@ -134,7 +143,7 @@ def report(
     earlier = [] if history is None else [one for _, one in records_in(history) if not isinstance(one, FileError)]
     shown = entries([record for record, _ in loaded], [inputs for _, inputs in loaded], earlier)
     write(out, (markdown(shown) if out.suffix == ".md" else page(shown)).encode(), "the report")
-    console(stderr=True, soft_wrap=True).print(f"wrote {out}", markup=False)
+    say(f"wrote {out}", stderr=True)
 
 
 @app.command()
@@ -151,7 +160,7 @@ def plot(
     loaded = [_loaded(path) for path in records]
     inputs = [inputs for _, inputs in loaded]
     draw([record for record, _ in loaded], out, kind, width, inputs)  # pyright: ignore - it says what is not known
-    console(stderr=True, soft_wrap=True).print(f"wrote {out}", markup=False)
+    say(f"wrote {out}", stderr=True)
 
 
 def _loaded(path: Path) -> tuple[RunRecord, InputTable | None]:

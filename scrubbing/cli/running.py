@@ -25,6 +25,7 @@ from scrubbing.cli.common import (
     print_json,
     print_record,
     prints_our_errors,
+    say,
 )
 from scrubbing.errors import UsageError, fail
 
@@ -66,13 +67,13 @@ def bench(
     """Run a task's whole ladder of hypotheses, with every baseline."""
     from scrubbing.experiment.task import find_task
 
-    _prepare(out)
     task = _on(find_task(name), model, data, text, dataset)
     ladders = [(task, [task.rung(rung) for rung in only] if only else list(task.ladder()))]
     if not ladders[0][1]:
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
+    _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     changed = _changed(references, draws, seed, memory, threads, shard, control)
     found = [(one, _run(one, ladder, changed, out)) for one, ladder in ladders]
     if json_:
@@ -100,10 +101,11 @@ def run(
     """Scrub one hypothesis and print everything about it."""
     from scrubbing.experiment.address import hypothesis_at, task_at
 
-    _prepare(out)
     found = task_at(address, task)
+    hypothesis = hypothesis_at(address, found)
+    _prepare(out, [hypothesis])
     changed = _changed(references, draws, seed, memory, threads, shard, control)
-    records = _run(found, [hypothesis_at(address, found)], changed, out, address)
+    records = _run(found, [hypothesis], changed, out, address)
     print_record(records[0], json_)
 
 
@@ -118,9 +120,8 @@ def check(
     found = task_at(address, task)
     hypothesis = hypothesis_at(address, found)
     hypothesis.check(found.graph(), found.data() if data else None)
-    out = console(soft_wrap=True)
-    out.print(str(hypothesis), markup=False)
-    out.print(f"\nlegal on {found.name}", markup=False)
+    say(str(hypothesis))
+    say(f"\nlegal on {found.name}")
 
 
 @app.command()
@@ -140,14 +141,13 @@ def plan(
     found = task_at(address, task)
     experiment = found.experiment(**_changed(references, draws, control=control))
     hypothesis = hypothesis_at(address, found)
-    out = console(soft_wrap=True)
-    out.print(str(hypothesis), markup=False)
+    say(str(hypothesis))
     passes = 0.0
     for job, made in experiment.plan(hypothesis):
         examples, costs = len(job.reference.rows) * job.draws, cost(made)
         passes += costs.total(examples) / costs.plain_flops
-        out.print(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}", markup=False)
-    out.print(f"\nall of it: the operations of {passes:,.0f} plain forward passes", markup=False)
+        say(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}")
+    say(f"\nall of it: the operations of {passes:,.0f} plain forward passes")
 
 
 def _on(task: Task, model: str, data: Path | None, text: Path | None, dataset: str | None) -> Task:
@@ -213,18 +213,22 @@ def _part(text: str) -> tuple[int, int]:
     return int(part), int(of)
 
 
-def _prepare(out: Path | None) -> None:
+def _prepare(out: Path | None, hypotheses: Sequence[Hypothesis]) -> None:
+    """Find out before a long run whether its records have somewhere to go."""
     if out is not None:
         from scrubbing.records.files import folder
+        from scrubbing.records.names import check
 
+        check(hypothesis.name for hypothesis in hypotheses)
         folder(out)
 
 
 def _write(record: RunRecord, inputs: InputTable, out: Path) -> RunRecord:
-    from scrubbing.records.store import file_name, load, save
+    from scrubbing.records.names import place
+    from scrubbing.records.store import load, save
 
-    path = save(record, out / file_name(record), inputs)
-    console(stderr=True, soft_wrap=True).print(f"scrub show {path}", markup=False)
+    path = save(record, place(out, record.hypothesis), inputs)
+    say(f"scrub show {path}", stderr=True)
     return load(path)
 
 
@@ -232,7 +236,7 @@ def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
     from scrubbing.report.terminal import ladder_view
 
     if about := task.about():
-        console(soft_wrap=True).print(about, markup=False, emoji=False)
+        say(about)
     choices = records[0].choices
     title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
     console().print(ladder_view(records, title))

@@ -50,7 +50,7 @@ def fetch(name: str) -> Path:
 
 
 def tokenizer_file(folder: Path, name: str) -> Path:
-    """`tokenizer.json` of a model's folder, or of the repository that its config names.
+    """The `tokenizer.json` of a model's folder, or of the repository that its config names.
 
     Raises:
         FileError: SCR-HUB, it is in neither place.

@@ -1,1 +1,5 @@
 """Compile a hypothesis to a plan, and run it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,7 +14,9 @@ from torch import Tensor
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.real import RealDraws
 from scrubbing.engine import values as v
+from scrubbing.engine.batches import rows_at_once, tokens_at_once
 from scrubbing.engine.build import Builder, Compiler
+from scrubbing.engine.cost import Cost, cost
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.execute import Executor
 from scrubbing.engine.memory import MemoryBudget, reuse_freed_memory
@@ -56,10 +58,15 @@ class Compiled:
     real: RealDraws | None = None
     """Which inputs may be drawn at all; None for any."""
 
+    @property
+    def cost(self) -> Cost:
+        """What running it costs per scrubbed example."""
+        return cost(self.plan)
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """The outputs of some rows."""
+    """The outputs of some rows, or a piece of them."""
 
     index: NDArray[np.int64]
     """Place of each row in the list of references, `[rows]`."""
@@ -67,9 +74,12 @@ class Batch:
     outputs: dict[str, Tensor]
     """`[tokens, d_out]` by name; the scrubbed output and, if asked for, the model's."""
     tokens: Tokens
+    """Of this piece."""
     padding: NDArray[np.int64] | None = None
     """How many inputs, held by a claim or unclaimed, were read where they are padding, `[rows]`; None without padding.
     """
+    last: bool = True
+    """Whether this is the last piece of these rows."""
 
 
 class Engine:
@@ -81,8 +91,9 @@ class Engine:
         positions: tokens at which the output is read.
         store: keep clean activations of dataset inputs (`True`), or recompute them where they are needed. Results do
             not depend on it.
-        memory: bytes for activations: a fifth for the batch at hand, two fifths for the store. What does
-            not fit goes to temporary files, whose mapped pages take at most as much again.
+        memory: bytes for activations. A fifth is for the batch at hand; a fifth for its outputs and their losses, or
+            for filling the store; two fifths for the store. What does not fit there goes to temporary files, whose
+            mapped pages take at most the last fifth.
         spill: folder for these files; None is the system's.
         room: for the store, where several engines share one; instead of a share of `memory`.
         read: outputs that a loss reads, dataset -> bool `[n, positions]`; inputs are then drawn only if they are real
@@ -107,7 +118,8 @@ class Engine:
         self.data = data
         self.positions = positions
         self.memory = memory // 5
-        self.store = Store(model, self.graph, data, room or MemoryBudget(2 * memory // 5, spill)) if store else None
+        room = room or MemoryBudget(2 * memory // 5, spill, memory // 5)
+        self.store = Store(model, self.graph, data, room, self.memory) if store else None
         self.real = float(self.graph.positions) if data.lengths is None else float(data.lengths.mean())
         """Mean number of real positions per input."""
         self.real_draws: RealDraws | None = None
@@ -171,14 +183,15 @@ class Engine:
             skip: batches to leave out at the beginning, of a run that is resumed.
 
         Yields:
-            Batches draw by draw. Within a draw, references whose padding masks are of similar length come
-            together, so that little of a batch is padding.
+            Batches draw by draw, each in pieces whose outputs fit the memory budget. Within a draw, references whose
+            padding masks are of similar length come together, so that little of a batch is padding.
 
         Raises:
             NothingToDraw: SCR-DRAW.
         """
         executor = self._executor(compiled)
-        size = batch or self.batch_size(compiled.plan)
+        size = batch or rows_at_once(compiled.plan, self.memory)
+        most = tokens_at_once(compiled.plan, self.memory)
         counts = {} if counts is None else counts
         padded = compiled.data.lengths is not None and bool((compiled.data.lengths < self.graph.positions).any())
         padding = PaddingReads.of(compiled.plan) if padded else None
@@ -189,21 +202,25 @@ class Engine:
             for _, start in each:
                 index = order[start : start + size]
                 frame = Frame.root(compiled.data, references[index], numbers[index], seed, counts, compiled.real)
-                found = executor.run(frame)
-                outputs = {name: tensor for name, (tensor, _) in found.items()}
-                read = None if padding is None else padding.count(FrameRows(frame, self.model, self.graph.positions))
-                yield Batch(index, draw, outputs, found["scrubbed"][1], read)
+                for outputs, tokens, last in executor.pieces(frame, most):
+                    read = None
+                    if padding is not None and last:
+                        read = padding.count(FrameRows(frame, self.model, self.graph.positions))
+                    yield Batch(index, draw, outputs, tokens, read, last)
 
     def outputs(
         self, compiled: Compiled, references: NDArray[np.int64], draws: int, seed: int, batch: int | None = None
     ) -> Tensor:
         """The scrubbed outputs of a run, `[draws, references, positions, d_out]`, where positions are fixed."""
         found: Tensor | None = None
+        column = torch.full((self.graph.positions,), -1, dtype=torch.int64, device=self.model.device)
+        column[list(self.positions.fixed)] = torch.arange(len(self.positions.fixed), device=self.model.device)
         for one in self.run(compiled, references, draws, seed, batch=batch):
-            output = one.outputs["scrubbed"].reshape(len(one.index), len(self.positions.fixed), -1)
+            output = one.outputs["scrubbed"]
             if found is None:
-                found = output.new_empty(draws, len(references), *output.shape[1:])
-            found[one.draw, one.index] = output
+                found = output.new_empty(draws, len(references), len(self.positions.fixed), output.shape[1])
+            row = torch.from_numpy(one.index).to(output.device)[one.tokens.rows]
+            found[one.draw, row, column[one.tokens.positions]] = output
         assert found is not None
         return found
 
@@ -228,16 +245,7 @@ class Engine:
         """
         if compiled.mode != SCRUB:
             return
-        rows = references[:_CHECKED]
-        frame = Frame.root(compiled.data, rows, np.zeros_like(rows), 0, {})
-        frame.everyone_holds_the_reference = True
-        found, tokens = self._executor(compiled).run(frame)["scrubbed"]
-        inputs = FrameRows(frame, self.model, self.graph.positions).inputs(REFERENCE)
-        device = self.model.device
-        wanted = self.model.own_output(inputs, torch.from_numpy(rows).to(device))[tokens.rows, tokens.positions]
-        check_finite(wanted, self.model.name)
-        found, wanted = wide(found), wide(wanted.to(found.device))
-        wrong = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1))
+        wrong = self._difference(compiled, references[:_CHECKED])
         if wrong <= tolerance(self.model):
             return
         parts = [str(t.only) for r in compiled.tree.regions for t in r.claim.targets if t.only is not None]
@@ -250,36 +258,36 @@ class Engine:
         remedy = "A part plus its remainder must equal the node: make the part finite and of the node's own size."
         fail(IllegalHypothesis, "SCR-SUM", f"{problem}; the rewrites are {', '.join(parts)}.", remedy, where)
 
-    def batch_size(self, plan: ScrubPlan) -> int:
-        """Rows at a time: within the memory budget and, on a CPU, small enough for its caches."""
-        per_row = [self._numbers(value, demand) for s in plan.space.walk() for value, demand in s.demand.items()]
-        for space in plan.space.walk():
-            for region, demand in space.entered.items():
-                factor = demand.expected(self.graph.positions, self.real)
-                inner = space.below[region]
-                per_row += [(factor - 1) * self._numbers(value, d) for value, d in inner.demand.items()]
-        size = torch.finfo(self.model.dtype).bits // 8
-        by_memory = self.memory / max(sum(per_row) * size, 1)
-        by_cache = 2**20 / max(max(per_row, default=1), 1) if self.model.device.type == "cpu" else by_memory
-        # Below 64 rows, what each step costs whatever its size is more than what the cache saves.
-        return int(max(16, min(by_memory, max(64, by_cache), 2**16)))
+    def _difference(self, compiled: Compiled, references: NDArray[np.int64]) -> float:
+        """How far the plan without draws is from the model's own output, as a share of its largest number (at least 1).
 
-    def _numbers(self, value: v.Value, demand: Demand) -> float:
-        raw = v.written(value)
-        width = self.model.raw_width(*raw) if raw is not None else self.graph.d_model
-        tokens = demand.expected(self.graph.positions, self.real)
-        scores = 0.0
-        if isinstance(value, v.Evaluated) and any(name == "k" for name, _ in value.slots):
-            together = sum(node.kind == "head" and node.layer == value.node.layer for node in self.graph.slots)
-            scores = tokens * self.graph.positions * together  # heads that read the same inputs run as one
-        return tokens * max(width, 1) + scores
+        Raises:
+            ModelMismatch: SCR-NAN, the model's output is not finite.
+        """
+        most = tokens_at_once(compiled.plan, self.memory)
+        size = min(max(1, most // self.graph.positions), rows_at_once(compiled.plan, self.memory))
+        executor, device = self._executor(compiled), self.model.device
+        largest, difference = torch.ones((), device=device), torch.zeros((), device=device)
+        for start in range(0, len(references), size):
+            rows = references[start : start + size]
+            frame = Frame.root(compiled.data, rows, np.zeros_like(rows), 0, {})
+            frame.everyone_holds_the_reference = True
+            inputs = FrameRows(frame, self.model, self.graph.positions).inputs(REFERENCE)
+            own = self.model.own_output(inputs, torch.from_numpy(rows).to(device))
+            for outputs, tokens, _ in executor.pieces(frame, most):
+                found, wanted = outputs["scrubbed"], own[tokens.rows, tokens.positions]
+                check_finite(wanted, self.model.name)
+                found, wanted = wide(found), wide(wanted.to(found.device))
+                largest = torch.maximum(largest, wanted.abs().max())
+                difference = torch.maximum(difference, (found - wanted).abs().max())  # a NaN stays one
+        return float(difference / largest)
 
     def _executor(self, compiled: Compiled) -> Executor:
         taken: dict[v.Statistic, Moments] = {}
 
         def statistic(value: v.Statistic, rows: FrameRows, tokens: Tokens) -> Tensor:
             if value not in taken:
-                taken[value] = moments(value, compiled.plan.statistics[value], compiled.data, self.store)
+                taken[value] = moments(value, compiled.plan.statistics[value], compiled.data, self.store, self.memory)
             return stand_in(value, taken[value], rows, tokens)
 
         return Executor(compiled.plan, self.store, statistic)

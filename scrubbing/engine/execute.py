@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -44,13 +44,40 @@ class Executor:
 
     @torch.inference_mode()
     def run(self, frame: Frame) -> dict[str, tuple[Tensor, Tokens]]:
-        """The outputs asked for, with their tokens."""
+        """The values asked for, with their tokens."""
         rows = FrameRows(frame, self.model, self.plan.graph.positions)
         results = _SpaceRun(self, self.plan.space, rows).run(list(self.plan.roots.values()))
         return {
             name: (result, rows.tokens(demand, exactly=True))
             for (name, (_, demand)), result in zip(self.plan.roots.items(), results, strict=True)
         }
+
+    @torch.inference_mode()
+    def pieces(self, frame: Frame, most: int) -> Iterator[tuple[dict[str, Tensor], Tokens, bool]]:
+        """The outputs asked for, all at the same tokens, at most so many of them at a time: a large vocabulary takes
+        more memory than everything that leads to it. Outputs that read other tokens than their own come whole. With
+        each piece, its tokens and whether it is the last.
+        """
+        rows = FrameRows(frame, self.model, self.plan.graph.positions)
+        run = _SpaceRun(self, self.plan.space, rows)
+        (demand,) = {demand for _, demand in self.plan.roots.values()}
+        tokens, outputs = rows.tokens(demand, exactly=True), [value for value, _ in self.plan.roots.values()]
+        slots = self.plan.graph.slots[self.plan.graph.output].values()
+        if len(tokens) <= most or any(slot.reach != "same" for slot in slots):
+            results = run.run([(value, demand) for value in outputs])
+            yield dict(zip(self.plan.roots, results, strict=True)), tokens, True
+            return
+        read = dict.fromkeys(one for value in outputs for one in value.inputs())
+        found = dict(zip(read, run.run([(value, demand) for value in read], without=outputs), strict=True))
+        for start in range(0, len(tokens), most):
+            here = slice(start, start + most)
+            piece = Tokens(tokens.rows[here], tokens.positions[here], tokens.n_rows)
+            made: dict[str, Tensor] = {}
+            for name, (output, _) in self.plan.roots.items():
+                assert isinstance(output, v.Evaluated)
+                prepared = {slot: found[value][here] for slot, value in output.slots}
+                (made[name],) = self.model.run([output.node], prepared, dict.fromkeys(prepared, piece), None, None)
+            yield made, piece, start + most >= len(tokens)
 
 
 class _SpaceRun:
@@ -65,14 +92,14 @@ class _SpaceRun:
         self.live: dict[v.Value, Tensor] = {}
         self.entered: dict[int, dict[v.Value, Tensor]] = {}
 
-    def run(self, roots: list[tuple[v.Value, Demand]]) -> list[Tensor]:
-        """Compute every value in order, dropping each after its last reader; the roots come back at the tokens asked
-        for.
+    def run(self, roots: list[tuple[v.Value, Demand]], without: Sequence[v.Value] = ()) -> list[Tensor]:
+        """Compute every value in order but those left out, dropping each after its last reader; the roots come back at
+        the tokens asked for.
         """
         keep = {value for value, _ in roots}
         left = Counter(read for value in self.space.order for read in reads(value))
         for value in self.space.order:
-            if value not in self.live:
+            if value not in self.live and value not in without:
                 self._compute(value)
             for read in reads(value):
                 left[read] -= 1

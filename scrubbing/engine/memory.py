@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import tempfile
 from dataclasses import dataclass, field
 from functools import cache
@@ -73,13 +74,15 @@ class MemoryBudget:
     """A budget of bytes for blocks; what does not fit goes to temporary files.
 
     Pages of mapped files count as this process's memory for as long as they stay mapped, though the system could
-    take them back at any time. The blocks least recently used give theirs back when together they may exceed the
-    budget; their contents stay in the page cache.
+    take them back at any time. The blocks least recently used give theirs back when together they may exceed
+    `mapped`; their contents stay in the page cache.
     """
 
     budget: int
     folder: str | None = None
     """For temporary files; None is the system's."""
+    mapped: int = 0
+    """Bytes of the temporary files' pages that may be in memory."""
     used: int = 0
     _resident: dict[Block, int] = field(default_factory=dict)
     """Bytes of each mapped block that may be in memory, least recently used first."""
@@ -97,10 +100,11 @@ class MemoryBudget:
             return Block(torch.zeros(rows, width, dtype=dtype, device=device), self)
         try:
             with tempfile.TemporaryFile(dir=self.folder) as file:
-                file.truncate(size)
+                _allocate(file.fileno(), size)
                 mapped = mmap.mmap(file.fileno(), size)
-        except OSError as error:
-            problem = f"{size / 2**20:.0f} MiB of activations fit neither in the budget nor on disk ({error.strerror})."
+        except (OSError, OverflowError) as error:
+            told = getattr(error, "strerror", error)
+            problem = f"{size / 2**20:.0f} MiB of activations fit neither in the budget nor on disk ({told})."
             fail(
                 FileError, "SCR-MEMORY", problem, "Raise memory=, name another folder with spill=, or use store=False."
             )
@@ -111,8 +115,25 @@ class MemoryBudget:
         """Note that rows of a mapped block are about to be read or written."""
         before = self._resident.pop(block, 0)
         self._resident[block] = min(block.nbytes, before + rows * _FAULT)
-        while sum(self._resident.values()) > self.budget and len(self._resident) > 1:
-            oldest = next(iter(self._resident))
+        while sum(self._resident.values()) > self.mapped:
+            oldest = next(iter(self._resident))  # at last the block itself, which then starts afresh
             del self._resident[oldest]
             assert oldest.mapped is not None
             oldest.mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _allocate(file: int, size: int) -> None:
+    """Give an empty file its size, with a block of the disk behind every byte.
+
+    A file that is only made longer has none. Where the disk is full, writing to its mapped pages then kills the process
+    (SIGBUS) instead of raising anything.
+
+    Raises:
+        OSError: the disk has no room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+        return
+    zeros = bytes(2**20)
+    while size > 0:
+        size -= os.write(file, zeros[:size])

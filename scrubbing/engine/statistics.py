@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset, choose
 from scrubbing.engine import values as v
+from scrubbing.engine.batches import rows_at_once
 from scrubbing.engine.execute import Executor, Reader
 from scrubbing.engine.plan import StatisticPlan
 from scrubbing.engine.rows import FrameRows
@@ -19,8 +20,6 @@ from scrubbing.sampling.frames import Frame
 
 MOST_INPUTS = 10_000
 """Means are over at most this many inputs, chosen by hashed id; the choice is the same in every run."""
-
-_BATCH = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,16 +32,17 @@ class Moments:
     """`[positions, d, d]`."""
 
 
-def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Reader | None) -> Moments:
-    """Evaluate a sum over the dataset, at real positions, as planned."""
+def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Reader | None, memory: int) -> Moments:
+    """Evaluate a sum over the dataset, at real positions, as planned, in batches that fit into this many bytes."""
     graph, model, positions = planned.plan.graph, planned.plan.model, planned.positions
     executor = Executor(planned.plan, store, None)
+    size = rows_at_once(planned.plan, memory // 3, kept=True)  # the sum is there a second time, in double precision
     references = choose(data, planned.inputs, seed=0)
     count = torch.zeros(graph.positions, 1, dtype=torch.float64, device=model.device)
     total: Tensor | None = None
     square: Tensor | None = None
-    for start in range(0, len(references), _BATCH):
-        batch = references[start : start + _BATCH]
+    for start in range(0, len(references), size):
+        batch = references[start : start + size]
         found, tokens = executor.run(Frame.root(data, batch, np.zeros_like(batch), 0, {}))["sum"]
         found = found.double()
         if total is None:

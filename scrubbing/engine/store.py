@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine import values as v
+from scrubbing.engine.batches import rows_at_once
 from scrubbing.engine.build import Builder
 from scrubbing.engine.demand import Demand, fixed
 from scrubbing.engine.distinct import DistinctInputs
@@ -25,9 +26,6 @@ from scrubbing.parts import AttentionPart
 from scrubbing.progress import bar
 from scrubbing.sampling.contexts import REFERENCE, Context
 from scrubbing.sampling.frames import Frame
-
-_NUMBERS_PER_BATCH = 2**22
-"""Numbers in one residual tensor while filling; small enough to stay in the cache of a CPU core."""
 
 
 @dataclass(eq=False)
@@ -74,6 +72,8 @@ class Store:
     graph: ModelGraph
     data: Dataset
     room: MemoryBudget
+    memory: int
+    """Bytes for computing what is missing."""
     _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict)
     _padding: dict[v.Item, _Padding] = field(default_factory=dict)
     _shelves: int = 0
@@ -176,7 +176,7 @@ class Store:
             return
         self.fills.setdefault(shelf.key, []).append(missing)
         with bar("computing clean activations", len(missing)) as progress:
-            for batch in self._batches(missing):
+            for batch in self._batches(missing, shelf.plan):
                 for item, flat, tokens in self._compute(shelf.plan, list(shelf.kept), batch):
                     kept, here = shelf.kept[item], batch[tokens.rows]
                     if kept.column is not None and kept.positions is not None:
@@ -213,18 +213,17 @@ class Store:
             if padding.values is not None:
                 grown[: len(padding.values)] = padding.values
             padding.values = grown
-        for batch in self._batches(missing):
+        for batch in self._batches(missing, padding.plan):
             for _, flat, tokens in self._compute(padding.plan, [item], batch):
                 here = batch[tokens.rows]
                 beyond = tokens.positions >= self.inputs.length[here]
                 place = padding.start[here] + tokens.positions - self.inputs.length[here]
                 padding.values.index_copy_(0, place[beyond], flat[beyond])
 
-    def _batches(self, inputs: Tensor) -> Iterator[Tensor]:
+    def _batches(self, inputs: Tensor, plan: ScrubPlan) -> Iterator[Tensor]:
         """Inputs of similar length together, so that little of a padded batch is padding."""
         order = torch.argsort(self.inputs.length[inputs], stable=True)
-        size = max(1, _NUMBERS_PER_BATCH // (self.graph.positions * max(self.graph.d_model, 1)))
-        yield from inputs[order].split(size)
+        yield from inputs[order].split(rows_at_once(plan, self.memory, kept=True))
 
     def _compute(self, plan: ScrubPlan, items: list[v.Item], batch: Tensor) -> Iterator[tuple[v.Item, Tensor, Tokens]]:
         references = self.inputs.row_of[batch.cpu().numpy()]

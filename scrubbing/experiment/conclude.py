@@ -39,7 +39,7 @@ def conclude(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settin
         job=scrub,
         settings=settings,
         by_slice=by_slice,
-        measured=found,
+        measured=replace(found, kept={}),  # up to 64 MiB of logits, of no more use
         provenance=describe.provenance(scrub.subject.model, scrub.data, seconds, settings.task),
         recalibrated=recalibrated(found.sample(reference), reference.counted(), clusters, bound_of(by_slice)),
         equivalent=_worth(reference, by_slice, settings),

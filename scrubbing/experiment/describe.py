@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import platform
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -19,6 +18,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.errors import counted
 from scrubbing.experiment.jobs import Job
+from scrubbing.experiment.revision import revision
 from scrubbing.hypothesis.printing import describe, sample_text
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.content import NoContent, content_hash
@@ -213,7 +213,7 @@ def provenance(model: Model, data: Dataset, seconds: float, task: str | None) ->
         task=task,
         family=type(model).__name__ if spec is None else str(getattr(spec, "family", type(model).__name__)),
         processing="" if spec is None else _told(spec),
-        git=_revision(),
+        git=revision(),
     )
 
 
@@ -222,18 +222,6 @@ def _told(spec: Any) -> str:
     chosen = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name != "family"}
     defaults = {f.name: f.default for f in fields(spec)}
     return ", ".join(f"{name} {value}" for name, value in chosen.items() if value != defaults[name])
-
-
-def _revision() -> str | None:
-    def git(*arguments: str) -> str:
-        asked = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5, check=True)
-        return asked.stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.SubprocessError):
-        return None  # no git, or no repository
 
 
 def _is_nothing(job: Job, index: int) -> bool:

@@ -21,6 +21,7 @@ from scrubbing.experiment.settings import Options, Settings, takes_settings
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
+from scrubbing.records import names
 from scrubbing.records.schema import ClaimCost
 
 
@@ -108,6 +109,7 @@ class Experiment:
 
         Raises:
             FileError: SCR-FILE, the folder cannot be written, or another run is writing to it.
+            UsageError: SCR-NAME, two hypotheses have one name, or one is too long for a file.
         """
         with self.results(hypotheses, out) as results:
             return list(results)
@@ -118,6 +120,8 @@ class Experiment:
         `out` is removed once the results are exhausted.
         """
         lists = [self.jobs(hypothesis) for hypothesis in hypotheses]
+        if out is not None:
+            names.check(hypothesis.name for hypothesis in hypotheses)
         every = [job for one in lists for job in one]
         measured = iter(self.executor.measure(every, None if out is None else Path(out)))
 

@@ -12,6 +12,7 @@ from scrubbing.engine.memory import MemoryBudget
 from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.experiment.journal import Journal, key_of
 from scrubbing.experiment.measured import Measured
+from scrubbing.metrics.recalibration import BYTES_KEPT
 from scrubbing.metrics.slices import MAIN
 from scrubbing.progress import bar
 from scrubbing.records.files import alone, folder
@@ -24,13 +25,13 @@ class InProcess:
 
     Args:
         store: keep clean activations (`True`), or recompute them where they are needed.
-        memory: bytes for activations; what does not fit goes to temporary files.
+        memory: bytes for activations, outputs and their losses; what does not fit goes to temporary files.
         spill: folder for these files; None is the system's.
     """
 
     def __init__(self, *, store: bool, memory: int, spill: str | Path | None) -> None:
-        self.store, self.memory = store, memory
-        self._room = MemoryBudget(2 * memory // 5, None if spill is None else str(spill))
+        self.store, self.memory = store, memory - min(BYTES_KEPT, memory // 3)
+        self._room = MemoryBudget(2 * self.memory // 5, None if spill is None else str(spill), self.memory // 5)
         self._engines: dict[tuple[int, int, Demand], Engine] = {}
         self._known: dict[Job, Measured] = {}
 
@@ -101,6 +102,8 @@ class InProcess:
                 for batch in batches:
                     found.add(batch, job, job.title)
                     found.counts = _by_region(counts)
+                    if not batch.last:
+                        continue
                     if journal is not None:
                         journal.keep(stage, found, done=False)
                     progress.advance(len(batch.index))

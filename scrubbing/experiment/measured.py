@@ -130,7 +130,7 @@ class Measured:
         return {name.removeprefix(f"{of}."): v for name, v in self.values.items() if name.startswith(f"{of}.")}
 
     def add(self, batch: Batch, job: Job, title: str) -> None:
-        """Count one batch.
+        """Count one piece of a batch.
 
         Raises:
             ModelMismatch: SCR-NAN, a loss or measure is not finite.
@@ -143,7 +143,7 @@ class Measured:
             counting.measures()
             if batch.padding is not None:
                 self.values[AT_PADDING][batch.index, batch.draw] = batch.padding
-        self.batches += 1
+        self.batches += batch.last
 
     def done(self, reference: Reference) -> Measured:
         """Means per counted position in place of the sums."""
@@ -234,7 +234,10 @@ class _Counting:
 
     def _keep(self, output: Tensor, targets: Tensor) -> None:
         at, wanted = self.batch.index[self.row], NUMBERS_KEPT // (output.shape[1] * self.job.draws)
-        chosen = np.flatnonzero(self.job.reference.sampled(wanted)[at] & self.counted[MAIN])
+        sampled = self.job.reference.sampled(wanted)
+        chosen = np.flatnonzero(sampled[at] & self.counted[MAIN])
+        if not len(chosen) or sampled.sum() < 2 * FEWEST:
+            return
         here = torch.from_numpy(chosen).to(output.device)
         found = {"logits": output[here].float(), "targets": targets[here]}
         for name, values in {**found, "reference": torch.from_numpy(at[chosen])}.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from scrubbing.experiment.executors import Executor, executors
 from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.measures import ALWAYS, Measure, measures
 from scrubbing.registry import Registry
+from scrubbing.renamed import deprecated
 from scrubbing.sampling.contexts import SCRUB, Ablation, Mode
 
 MEBIBYTE = 2**20
@@ -76,7 +76,7 @@ class Settings:
     store: bool = True
     """Keep clean activations."""
     memory: int = 2**30
-    """Bytes for activations; what does not fit goes to temporary files."""
+    """Bytes for activations, outputs and their losses; what does not fit goes to temporary files."""
     spill: str | Path | None = None
     """Folder for these files; None is the system's."""
     executor: str | Executor = "in process"
@@ -203,14 +203,6 @@ def _today(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in given.keys() & RENAMED.keys():
         deprecated(f"{name}= is now called {RENAMED[name]}=")
     return {RENAMED.get(name, name): value for name, value in given.items()}
-
-
-def deprecated(message: str) -> None:
-    """Warn of an old spelling, at the nearest line outside of this package."""
-    package, level, frame = str(Path(__file__).parents[1]), 1, inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(package):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, DeprecationWarning, stacklevel=level)
 
 
 def _unknown(name: str, known: set[str]) -> Fault:

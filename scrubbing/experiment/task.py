@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import UsageError, fail
-from scrubbing.experiment.settings import RENAMED, Options, Settings, deprecated, takes_settings
+from scrubbing.experiment.settings import RENAMED, Options, Settings, takes_settings
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.registry import Registry
+from scrubbing.renamed import deprecated
 
 if TYPE_CHECKING:
     from scrubbing.experiment.experiment import Experiment

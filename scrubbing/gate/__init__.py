@@ -1,1 +1,5 @@
 """Holding explanations to what was accepted: policy, snapshots, verdicts, and what moved."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

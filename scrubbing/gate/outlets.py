@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 from scrubbing.gate.judge import Gate
 from scrubbing.records.files import write
-from scrubbing.records.store import file_name, save
+from scrubbing.records.names import place
+from scrubbing.records.store import save
 
 _MOST = 10
 """Annotations of one kind that a GitHub step shows."""
@@ -50,8 +52,11 @@ def write_all(gates: Sequence[Gate], out: Path) -> None:
     Raises:
         FileError: SCR-FILE.
     """
+    seen: Counter[str] = Counter()
     for gate in gates:
-        save(gate.record, out / file_name(gate.record), gate.inputs)
+        name = gate.record.hypothesis
+        save(gate.record, place(out, name, str(seen[name] or "")), gate.inputs)
+        seen[name] += 1  # hypotheses in different folders may have one name
     write(out / "junit.xml", junit(gates), "the JUnit file")
 
 

@@ -50,6 +50,8 @@ class Runner:
     """All checks of the run, among which alpha is divided."""
     _experiments: dict[int, tuple[Task, Experiment]] = field(default_factory=dict)
     """By the task's identity, since two files may call theirs the same; the task is held so that it keeps it."""
+    _places: dict[Path, str] = field(default_factory=dict)
+    """The address of the rule that each snapshot is of."""
 
     @classmethod
     def of(cls, policy: Policy, rules: list[Rule]) -> Runner:
@@ -165,7 +167,11 @@ class Runner:
 
     def _place(self, rule: Rule, hypothesis: Hypothesis, experiment: Experiment) -> Path:
         dtype = str(experiment.model.dtype).removeprefix("torch.")
-        return snapshots.place(self._folder(rule), hypothesis.name, dtype, experiment.model.device.type)
+        place = snapshots.place(self._folder(rule), hypothesis.name, dtype, experiment.model.device.type)
+        if (other := self._places.setdefault(place, rule.hypothesis)) != rule.hypothesis:
+            problem = f"{other} is called {hypothesis.name!r} too, and their snapshots would have the same file."
+            fail(UsageError, "SCR-NAME", problem, "Give each hypothesis a name of its own.", f"rule {rule.hypothesis}")
+        return place
 
     def _folder(self, rule: Rule) -> Path:
         if self.policy.snapshots is not None:

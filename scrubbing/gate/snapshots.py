@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from scrubbing.errors import UsageError, fail
+from scrubbing.records import names
 from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import Accepted, RunRecord
-from scrubbing.records.store import load, load_inputs, save, stem
+from scrubbing.records.store import load, load_inputs, save
 
 _WORDS = 3
 """Different words that a reason needs."""
@@ -35,9 +36,18 @@ class Snapshot:
 
 
 def place(folder: Path, hypothesis: str, dtype: str, device: str) -> Path:
-    """Where the snapshot of a hypothesis is kept; those of other precisions and kinds of device are kept apart."""
-    usual = (dtype, device) == ("float32", "cpu")
-    return folder / f"{stem(hypothesis)}{'' if usual else f'.{dtype}-{device}'}.json"
+    """Where the snapshot of a hypothesis is kept; those of other precisions and kinds of device are kept apart. One
+    that release 0.1 took stays where it is.
+
+    Raises:
+        UsageError: SCR-NAME, the name is too long for a file. FileError: SCR-FILE, a snapshot of 0.1 is damaged.
+    """
+    names.check([hypothesis])
+    kind = "" if (dtype, device) == ("float32", "cpu") else f"{dtype}-{device}"
+    path, old = names.place(folder, hypothesis, kind), names.before(folder, hypothesis, kind)
+    if old != path and old.exists() and not path.exists() and load(old).hypothesis == hypothesis:
+        return old
+    return path
 
 
 def read(path: Path) -> Snapshot | None:

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from scrubbing.errors import UsageError, fail, nearest
@@ -45,11 +45,21 @@ def resolve(address: str) -> Any:
     found: Any = module_at(place)
     for step in name.split("."):
         if not hasattr(found, step):
-            known = [word for word in vars(found) if not word.startswith("_")] if hasattr(found, "__dict__") else []
+            known = [word for word in vars(found) if _is_own(found, word)] if hasattr(found, "__dict__") else []
             remedy = f"Did you mean: {nearest(step, known)}?" if known else "It defines no name."
             fail(UsageError, "SCR-ADDRESS", f"{place} has no {name!r}.", remedy)
         found = getattr(found, step)
     return found
+
+
+def _is_own(place: Any, word: str) -> bool:
+    """Whether a name is worth proposing: not imported, not private, and not left there by another tool."""
+    value = vars(place)[word]
+    if not word.isidentifier() or word.startswith("_") or isinstance(value, ModuleType):
+        return False
+    if isinstance(value, (type, FunctionType)):
+        return not isinstance(place, ModuleType) or value.__module__ == place.__name__
+    return type(value).__module__ != "__future__"
 
 
 def split(address: str) -> tuple[str, str]:

@@ -152,7 +152,7 @@ def _is_known(name: Any) -> bool:
 
 
 def _like(name: Any) -> str:
-    return nearest(str(name), kinds)
+    return nearest(str(name), sorted(kinds))  # they are registered in the order in which modules were imported
 
 
 def _text(stored: Json) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.model_graph import ModelGraph
@@ -14,6 +14,7 @@ from scrubbing.hypothesis.json_form import dump, load
 from scrubbing.hypothesis.legality import legal
 from scrubbing.hypothesis.printing import tree_text
 from scrubbing.hypothesis.statement import Statement
+from scrubbing.renamed import deprecated
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Hypothesis(Statement):
 
     Args:
         name: of the hypothesis, such as `parens/signs`.
-        claim: the claim as a sentence.
+        sentence: what is claimed, in words.
         correspondence: the tree of claims, the output first.
         scope: boolean feature, the inputs on which the claim is made; references and draws both stay inside.
         unclaimed: what flows in where nothing is claimed, below all claims that do not say so themselves: a sampler of
@@ -34,6 +35,21 @@ class Hypothesis(Statement):
     Raises:
         UsageError: SCR-CLAIM, SCR-SCOPE or SCR-SAMPLER, something else was given where these are expected.
     """
+
+    if not TYPE_CHECKING:
+
+        @wraps(Statement.__init__)
+        def __init__(self, *fields: Any, **named: Any) -> None:
+            if "claim" in named:
+                deprecated("Hypothesis(claim=) is now called sentence=")
+                named["sentence"] = named.pop("claim")
+            super().__init__(*fields, **named)
+
+    @property
+    def claim(self) -> str:
+        """Deprecated: `sentence`."""
+        deprecated("Hypothesis.claim is now called sentence")
+        return self.sentence
 
     def check(self, graph: ModelGraph, data: Dataset | None = None) -> None:
         """Raise if the hypothesis cannot be tested on this model graph (and dataset).

@@ -44,7 +44,7 @@ def load(value: Json) -> Json:
         def by_name(one: Json) -> Variable | None:
             return variables[one["variable"]] if "variable" in one and "class" not in one else None
 
-        made = {"name": stored["name"], "claim": stored["claim"], "scope": decode(stored["scope"])}
+        made = {"name": stored["name"], "sentence": stored["claim"], "scope": decode(stored["scope"])}
         made["correspondence"] = decode(stored["correspondence"], by_name)
         return made | ({"unclaimed": decode(stored["unclaimed"])} if "unclaimed" in stored else {})
     except ScrubbingError:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 from scrubbing import parts
+from scrubbing.renamed import old_names
 
-
-def __getattr__(name: str) -> Any:
-    if name.startswith("_") or not hasattr(parts, name):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(f"{__name__}.{name} is now scrubbing.parts.{name}", DeprecationWarning, stacklevel=2)
-    return getattr(parts, name)
+_MOVED = [name for name in dir(parts) if not name.startswith("_")]
+__getattr__ = old_names(__name__, {name: f"scrubbing.parts.{name}" for name in _MOVED})

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 from scrubbing import samplers
+from scrubbing.renamed import old_names
 
-
-def __getattr__(name: str) -> Any:
-    if name.startswith("_") or not hasattr(samplers, name):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(f"{__name__}.{name} is now scrubbing.samplers.{name}", DeprecationWarning, stacklevel=2)
-    return getattr(samplers, name)
+__getattr__ = old_names(
+    __name__, {name: f"scrubbing.samplers.{name}" for name in dir(samplers) if not name.startswith("_")}
+)

@@ -24,8 +24,8 @@ class Statement:
     """The fields of a `Hypothesis`, and what follows from them alone."""
 
     name: str
-    claim: str
-    """The claim as a sentence."""
+    sentence: str
+    """What is claimed, in words."""
     correspondence: Claim
     """The tree of claims, the output first."""
     scope: Feature | None = None
@@ -34,12 +34,18 @@ class Statement:
     """What flows in where nothing is claimed, below all claims that do not say so themselves."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            problem = f"a hypothesis is called {self.name!r}."
+            fail(UsageError, "SCR-NAME", problem, "Give it a name, such as parens/signs.")
+        if not isinstance(self.sentence, str):
+            problem = f"what it claims is of type {type(self.sentence).__name__}, not a sentence."
+            fail(UsageError, "SCR-CLAIM", problem, "Write Hypothesis(name, sentence, correspondence).", self.name)
         if not isinstance(self.correspondence, Claim):
             problem = f"its correspondence is of type {type(self.correspondence).__name__}, not a claim."
-            fail(UsageError, "SCR-CLAIM", problem, "Finish it with .carries(variable, ...).", str(self.name))
+            fail(UsageError, "SCR-CLAIM", problem, "Finish it with .carries(variable, ...).", self.name)
         if self.scope is not None and not isinstance(self.scope, Feature):
             problem = f"its scope is of type {type(self.scope).__name__}, not a feature."
-            fail(UsageError, "SCR-SCOPE", problem, "Decorate a function of the dataset with @feature.", str(self.name))
+            fail(UsageError, "SCR-SCOPE", problem, "Decorate a function of the dataset with @feature.", self.name)
         object.__setattr__(self, "unclaimed", Unclaimed.of(self.unclaimed) or TOGETHER)
 
     @property

@@ -15,9 +15,6 @@ from scrubbing.data.features import Feature, as_feature
 from scrubbing.errors import BadData, UsageError, fail, located
 from scrubbing.metrics.losses import Loss
 
-_NUMBERS_AT_ONCE = 2**24
-"""Log-probabilities in double precision at a time; a large vocabulary would otherwise fill the memory."""
-
 Sequences = NDArray[np.int64] | Dataset
 
 
@@ -66,13 +63,7 @@ class NextToken(Loss):
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
-        targets = self.targets(data, rows, positions, output)
-        size = max(1, _NUMBERS_AT_ONCE // output.shape[1])
-        losses = [
-            F.cross_entropy(logits.double(), target, reduction="none")
-            for logits, target in zip(output.split(size), targets.split(size), strict=True)
-        ]
-        return torch.cat(losses)
+        return F.cross_entropy(output.double(), self.targets(data, rows, positions, output), reduction="none")
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The unigram: minus the log frequency of each next token among the counted ones of this dataset."""

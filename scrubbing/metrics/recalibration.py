@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,12 @@ Floats = NDArray[np.float64]
 
 NUMBERS_KEPT = 2**24
 """Logits kept for the fit, 64 MiB; with a large vocabulary fewer references are used."""
+
+BYTES_KEPT = 4 * NUMBERS_KEPT
+"""What they take, at most, for as long as a hypothesis is measured."""
+
+_AT_ONCE = 2**20
+"""Of these numbers, computed with at a time."""
 
 FEWEST = 10
 """References in each half below which nothing is fitted."""
@@ -48,25 +55,33 @@ def recalibrate(kept: Kept, prior: Floats, held_out: NDArray[np.bool_]) -> tuple
     """
     from scipy.optimize import minimize
 
-    logits, targets = torch.from_numpy(kept.logits), torch.from_numpy(kept.targets)
-    logits = logits - logits.amax(1, keepdim=True)
     log_prior = torch.from_numpy(np.log(prior)).float()
-    fit, scored = torch.from_numpy(~held_out), torch.from_numpy(held_out)
-    x, y = logits[fit], targets[fit]
+    fitted, scored = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+    def pieces(tokens: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Logits and targets of some tokens, few at a time."""
+        for here in np.split(tokens, range(_AT_ONCE // len(prior) or 1, len(tokens), _AT_ONCE // len(prior) or 1)):
+            logits = torch.from_numpy(kept.logits[here])
+            yield logits - logits.amax(1, keepdim=True), torch.from_numpy(kept.targets[here])
 
     def objective(at: Floats) -> tuple[float, Floats]:
-        log_p = torch.log_softmax(float(at[0]) * x + float(at[1]) * log_prior, 1)
-        excess = log_p.exp()
-        excess[torch.arange(len(y)), y] -= 1
-        gradient = [float((excess * x).sum(1).double().mean()), float((excess @ log_prior).double().mean())]
-        return -float(log_p.gather(1, y[:, None]).double().mean()), np.array(gradient)
+        value, gradient = 0.0, np.zeros(2)
+        for x, y in pieces(fitted):
+            log_p = torch.log_softmax(float(at[0]) * x + float(at[1]) * log_prior, 1)
+            value -= float(log_p.gather(1, y[:, None]).double().sum())
+            excess = log_p.exp_()
+            excess[torch.arange(len(y)), y] -= 1
+            gradient += [float((excess * x).sum(1).double().sum()), float((excess @ log_prior).double().sum())]
+        return value / len(fitted), gradient / len(fitted)
 
     # A negative inverse temperature would say that the scrubbed model is worth most when turned upside down.
     found = minimize(objective, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
     inverse, weight = (float(number) for number in found.x)
 
-    def losses(scores: Tensor) -> Floats:
-        return torch.nn.functional.cross_entropy(scores.double(), targets[scored], reduction="none").numpy()
+    def losses(scale: float, shift: float) -> Floats:
+        entropy = torch.nn.functional.cross_entropy
+        found = [entropy((scale * x + shift * log_prior).double(), y, reduction="none") for x, y in pieces(scored)]
+        return torch.cat(found).numpy()
 
-    after, before = losses(inverse * logits[scored] + weight * log_prior), losses(logits[scored])
+    after, before = losses(inverse, weight), losses(1.0, 0.0)
     return (1 / inverse if inverse > 0 else float("inf")), weight, after, before

@@ -1,1 +1,5 @@
 """What hypotheses are about: a protocol for models, and the backends that implement it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -24,7 +24,8 @@ class NoContent(Exception):
 
 
 def content_hash(value: Any) -> str:
-    """Hash of a callable, or of anything else: equal content, equal hash, in every process of one Python version.
+    """Hash of a callable, or of anything else: equal content, equal hash, in every process of one Python version that
+    optimises alike.
 
     Covered are bytecode and constants, defaults, closures, the globals that the code names, arguments of a partial,
     attributes, parameters and buffers of objects and modules, and the methods of their classes. What Python or an

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from scrubbing.graph.nodes import Node
 from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
+from scrubbing.renamed import deprecated, old_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +29,10 @@ class ModelInputs:
     """Each `[inputs, ...]`."""
     visible: Tensor | None
     """The padding mask, bool `[inputs, positions]`; None where no input is padded."""
+
+
+_RENAMED = {"reference": "own_output", "lens": "norm_key"}
+"""Methods of a model as they were called in version 0.1."""
 
 
 class Model(ABC):
@@ -49,6 +55,13 @@ class Model(ABC):
     splits_attention: bool = False
     """Whether heads evaluate a part that has `distances` in two steps, see `run`; what moves under a pattern of
     another input then needs neither its queries nor its keys."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for old, new in _RENAMED.items():
+            if old in vars(cls) and new not in vars(cls):
+                deprecated(f"{cls.__name__}.{old} is now called {new}")
+                setattr(cls, new, vars(cls)[old])
 
     @abstractmethod
     def graph(self, data: Dataset) -> ModelGraph:
@@ -115,6 +128,11 @@ class Model(ABC):
         """What a slot reads beside its parents, `[d]`: the biases of earlier layers."""
         return None
 
+    def reference(self, batch: ModelInputs, rows: Tensor) -> Tensor:
+        """Deprecated: `own_output`."""
+        deprecated("Model.reference is now called own_output")
+        return self.own_output(batch, rows)
+
     def norm_key(self, node: Node, slot: str) -> Hashable:
         """Name of what a node does to a slot's input before using it (its norm); equal names, equal functions."""
         return "as it is"
@@ -140,3 +158,6 @@ class Model(ABC):
     def write_flops(self, node: Node, part: InnerPart | None) -> float:
         """Floating-point operations per token of turning a raw value into a residual contribution."""
         return 0.0
+
+
+__getattr__ = old_names(__name__, {"Inputs": "scrubbing.models.protocol.ModelInputs"})

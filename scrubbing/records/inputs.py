@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scrubbing.renamed import old_names
 from scrubbing.stats.influence import Losses
 
 if TYPE_CHECKING:
@@ -131,3 +132,6 @@ def digest(content: bytes) -> str:
 
 def _is_text(table: Any, name: str) -> bool:
     return str(table.schema.field(name).type) in ("string", "large_string")
+
+
+__getattr__ = old_names(__name__, {"Inputs": "scrubbing.records.inputs.InputTable"})

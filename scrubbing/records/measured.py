@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from scrubbing.numbers import PLAIN, plainly
+from scrubbing.renamed import deprecated
 from scrubbing.stats.intervals import Estimate
 
 
@@ -58,7 +58,7 @@ class Recovered(Strict):
     @property
     def nats(self) -> Number:
         """Deprecated: `lost`, which is in the unit of the loss."""
-        warnings.warn("Recovered.nats is Recovered.lost now", DeprecationWarning, stacklevel=2)
+        deprecated("Recovered.nats is now Recovered.lost")
         return self.lost
 
 

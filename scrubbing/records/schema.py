@@ -4,7 +4,6 @@ about it are written in `scrubbing.report`, and reading it needs no torch.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -26,6 +25,7 @@ from scrubbing.records.measured import (
     Strict,
     WorstInput,
 )
+from scrubbing.renamed import deprecated
 
 VERSION = 3
 NUMERICS = 2
@@ -305,6 +305,6 @@ class RunRecord(Strict):
         return self._old_measure("changed")
 
     def _old_measure(self, name: str) -> Number | None:
-        warnings.warn(f"record.{name} is record.measure({name!r}).value now", DeprecationWarning, stacklevel=3)
+        deprecated(f"record.{name} is now record.measure({name!r}).value")
         found = self.measure(name)
         return None if found is None else found.value

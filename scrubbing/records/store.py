@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,9 @@ from pydantic import ValidationError
 from scrubbing.errors import FileError, fail
 from scrubbing.records.files import folder, write
 from scrubbing.records.inputs import InputTable, digest
+from scrubbing.records.names import is_table, table
 from scrubbing.records.schema import VERSION, PerInput, RunRecord
+from scrubbing.renamed import old_names
 
 
 def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) -> Path:
@@ -27,13 +28,13 @@ def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) 
     target = folder(Path(path).parent) / Path(path).name
     if inputs is not None:
         content = inputs.to_parquet()
-        name = f"{target.stem}-{digest(content)}.parquet"
+        name = table(target, digest(content))
         write(target.with_name(name), content, "the values per input")
         record = record.model_copy(update={"inputs": PerInput(file=name, digest=digest(content), rows=len(inputs))})
     write(target, (record.model_dump_json(indent=1) + "\n").encode(), "the record")
     kept = record.inputs.file if record.inputs is not None else None
-    for old in target.parent.glob(f"{target.stem}-????????????????.parquet"):
-        if old.name != kept:
+    for old in target.parent.iterdir():
+        if is_table(old.name, target) and old.name != kept:
             old.unlink(missing_ok=True)
     return target
 
@@ -67,6 +68,9 @@ def load_inputs(record: RunRecord, path: str | Path) -> InputTable | None:
     """
     if record.inputs is None:
         return None
+    if record.inputs.file != Path(record.inputs.file).name:
+        problem = f"it says that its values per input are in {record.inputs.file!r}, which is not beside it."
+        fail(FileError, "SCR-FILE", problem, "Run the hypothesis again.", str(path))
     place = Path(path).with_name(record.inputs.file)
     try:
         content = place.read_bytes()
@@ -97,17 +101,4 @@ def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]
             yield path, error
 
 
-def found(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
-    """Deprecated: `records_in`."""
-    warnings.warn("store.found is store.records_in now", DeprecationWarning, stacklevel=2)
-    return records_in(where)
-
-
-def file_name(record: RunRecord) -> str:
-    """Where a record goes in an output folder: the hypothesis's name."""
-    return stem(record.hypothesis) + ".json"
-
-
-def stem(name: str) -> str:
-    """A hypothesis's name as a file name."""
-    return name.replace("/", "-").replace(" ", "-")
+__getattr__ = old_names(__name__, {"found": "scrubbing.records.store.records_in"})

@@ -1,5 +1,5 @@
 """Records made readable. What may be said of them, and added to what is said."""
 
-from scrubbing.report.view import Entry, Fact, Facts, Section, Sentences, Source, Table, said, sections, wordings
+import lazy_loader
 
-__all__ = ["Entry", "Fact", "Facts", "Section", "Sentences", "Source", "Table", "said", "sections", "wordings"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

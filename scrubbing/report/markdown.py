@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from scrubbing.printable import visible
 from scrubbing.records.schema import RunRecord
 from scrubbing.report.terminal import lines
 from scrubbing.report.view import (
@@ -70,7 +71,7 @@ def escaped(text: str) -> str:
 
     Entities rather than backslashes, because they also hold inside tables and HTML.
     """
-    flat = " ".join(_visible(text).split())
+    flat = " ".join(visible(text).split())
     return re.sub(rf"[&<>|`*\[\]~$\\#@]|(?<!\w)_|_(?!\w)|{_OPENS}", lambda found: _entity(found[0]), flat)
 
 
@@ -163,12 +164,7 @@ def _source(source: Source) -> Iterator[str]:
     if source.machine or not source.text:
         return
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", source.text)), default=0))
-    yield f"{escaped(source.title)}\n\n{fence}text\n{_visible(source.text)}\n{fence}\n"
-
-
-def _visible(text: str) -> str:
-    """Without control characters, which would end a fence's line or a terminal's patience."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text)
+    yield f"{escaped(source.title)}\n\n{fence}text\n{visible(source.text)}\n{fence}\n"
 
 
 def mermaid(twigs: Sequence[Twig]) -> str | None:

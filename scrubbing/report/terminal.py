@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from scrubbing.printable import visible
 from scrubbing.records.schema import RunRecord
 from scrubbing.report.view import (
     Entry,
@@ -74,13 +74,8 @@ def listing_view(table: Table) -> str:
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text as it is: control characters are shown, not sent, so that no data moves the cursor or rings."""
-    return Text(re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", _shown, text), style=style)
-
-
-def _shown(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else f"\\u{code:04x}"
+    """Text as it is, without markup, and with control characters that are shown and not sent."""
+    return Text(visible(text), style=style)
 
 
 def _spaced(parts: Sequence[RenderableType]) -> Iterator[RenderableType]:

@@ -38,7 +38,7 @@ class Context:
     position: int | None = None
     """Where a per-position feature is compared, if not at the row's own position."""
     space: int = 0
-    """Index of the placed claim whose rows it has: 0 for one row per reference and draw, else a region that draws per position."""
+    """Placed claim whose rows it has: 0, with one row per reference and draw, or a claim that draws per position."""
     ablation: Ablation | None = None
     """The activation is replaced by a statistic instead of by another input's."""
     region: int | None = None

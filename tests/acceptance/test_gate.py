@@ -227,7 +227,7 @@ def test_a_damaged_snapshot_is_named(project):
     path = project / "snapshots" / "ours-four-heads.json"
     path.write_text(path.read_text()[:500])
     found = scrub(project, "gate")
-    assert (found.returncode, found.stdout) == (2, "")
+    assert (found.returncode, found.stdout) == (2, "1 not judged; chance of any false alarm at most 0.05\n")
     assert found.stderr.startswith("[SCR-FILE] snapshots/ours-four-heads.json: it is not a run record")
 
 

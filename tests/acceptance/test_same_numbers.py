@@ -32,6 +32,8 @@ for name, rung, references in (("parens", "signs", 40), ("induction-python", "re
     record, table = json.loads(result.record().model_dump_json()), result.inputs().columns
     for one in ("seconds", "when", "git", "machine", "versions"):
         del record["provenance"][one]
+    for variable in record["variables"]:
+        del variable["code"]  # a hash of bytecode, which is compared between runs of one interpreter only
     found[name] = {"record": record, "table": {key: values.tolist() for key, values in table.items()}}
 print(json.dumps({"draws": sorted(drawn), "found": found}))
 """

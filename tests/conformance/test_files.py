@@ -72,8 +72,6 @@ def test_a_family_that_the_layout_cannot_express(tiny_model: Any, tmp_path: Path
 
 
 EXTRAS: list[dict[str, Any]] = [
-    {"attn_scores_soft_cap": 5.0},
-    {"positional_embedding_type": "rotary"},
     {"act_fn": "solu_ln"},
     {"parallel_attn_mlp": True},
 ]

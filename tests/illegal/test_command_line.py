@@ -40,7 +40,7 @@ COMMANDS = {
     "a function with arguments": "check beliefs_of_ours.py::with_threshold --task parens",
     "a function that returns nothing": "check beliefs_of_ours.py::nothing --task parens",
     "missing record": "show gone.json",
-    "folder that cannot be made": "run parens/0z --out beliefs_of_ours.py",
+    "folder that cannot be made": "run parens/signs --out beliefs_of_ours.py",
 }
 
 

@@ -75,13 +75,11 @@ def test_packages_stand_side_by_side() -> None:
     assert places == {ROOT}
 
 
-def test_every_public_name_resolves_and_is_declared_for_type_checkers() -> None:
+def test_every_public_name_resolves() -> None:
     import scrubbing
 
-    text = (ROOT / "scrubbing" / "__init__.py").read_text()
     for name in scrubbing.__all__:
         assert getattr(scrubbing, name) is not None
-        assert f"import {name} as {name}" in text
     with pytest.raises(AttributeError, match="nonsense"):
         _ = scrubbing.nonsense
 

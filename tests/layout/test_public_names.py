@@ -17,10 +17,25 @@ import scrubbing
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
 
 
-MODULES = [f"scrubbing.{name}" for name in scrubbing._PUBLIC]
-HOMES = {("scrubbing", name): module for name, module in scrubbing._MODULE_OF.items()}
-HOMES |= {(module, name): module for module in MODULES for name in importlib.import_module(module).__all__}
-"""Where a public name is listed in the reference, by the module it is imported from and its name."""
+PACKAGE = Path(scrubbing.__file__).parent
+WORDS = ("scrubbing.parts", "scrubbing.samplers", "scrubbing.routes")
+"""Modules that import what they list, and need no list beside them."""
+MODULES = [*WORDS, *sorted(".".join(one.parent.relative_to(PACKAGE.parent).parts) for one in PACKAGE.rglob("*.pyi"))]
+"""Everything whose names are public."""
+
+
+def listed(module: str) -> dict[str, str]:
+    """Public names of a module, and where they are defined."""
+    lines = (PACKAGE.parent / module.replace(".", "/") / "__init__.pyi").read_text(encoding="utf-8")
+    found = re.findall(r"^from \.(\S*) import (\w+) as \2$", lines, re.M)
+    assert len(found) == len(lines.splitlines()), f"a line of {module}/__init__.pyi has another form"
+    return {name: f"{module}.{home}".rstrip(".") for home, name in found}
+
+
+HOMES = {(module, name): module for module in WORDS for name in importlib.import_module(module).__all__}
+HOMES |= {(module, name): home for module in MODULES if module not in WORDS for name, home in listed(module).items()}
+HOMES = {one: home for one, home in HOMES.items() if f"{home}.{one[1]}" not in WORDS}
+"""Where a public name is defined, by the module it is imported from and its name."""
 
 
 def told_in_source(name: str, module: Any) -> str | None:
@@ -46,7 +61,7 @@ def test_resolves_to_what_its_module_defines_and_says_what_it_is(module: str, na
     told = value.__doc__ if made_by_hand else told_in_source(name, home)
     assert told
     assert told.strip()[0].isupper()
-    assert told.strip().endswith((".", ":"))
+    assert re.split(r"\n\n *Example:", told)[0].strip().endswith((".", ":"))
     if inspect.isclass(value):
         assert "Args" in told or not told.startswith(f"{name}("), "not the signature that dataclass puts there"
 
@@ -58,12 +73,17 @@ def test_is_in_the_reference_under_its_module(module: str, name: str) -> None:
         REFERENCE.read_text(),
         re.M,
     )
-    assert listed == [HOMES[module, name]]
+    assert listed.count(HOMES[module, name]) == 1
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_public_module_says_what_it_is_for(module: str) -> None:
     assert importlib.import_module(module).__doc__
+    assert set(dir(importlib.import_module(module))) >= {name for at, name in HOMES if at == module}
+
+
+@pytest.mark.parametrize("module", WORDS)
+def test_the_words_of_the_language_are_at_hand(module: str) -> None:
     assert getattr(scrubbing, module.partition(".")[2]) is importlib.import_module(module)
     assert module.partition(".")[2] in scrubbing.__all__
 
@@ -86,3 +106,19 @@ def test_the_reference_lists_nothing_that_is_gone() -> None:
             module = argument
         else:
             assert hasattr(importlib.import_module(module), argument), f"{module}.{argument}"
+
+
+SHOWN = [*REFERENCE.parents[1].rglob("*.md"), *REFERENCE.parents[1].rglob("examples/**/*.py")]
+SHOWN += [REFERENCE.parents[2] / "README.md", *Path(__file__).parents[1].glob("plugins/test_*.py")]
+PUBLIC = {*MODULES, "scrubbing.models.transformer_lens", "scrubbing.testing"}
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
+def test_what_the_docs_and_plug_ins_import_is_public(path: Path) -> None:
+    """Names of a folder's list, or of a module that is in no folder."""
+    text = path.read_text(encoding="utf-8")
+    for module, names in re.findall(r"^ *from (scrubbing[\w.]*) import (\([^)]*\)|[^\n(]+)$", text, re.M):
+        known = importlib.import_module(module)
+        assert module in PUBLIC or "." not in module.partition(".")[2], module
+        if module in PUBLIC:
+            assert set(re.findall(r"(?<!as )\b(?!as\b)\w+", names)) <= set(known.__all__)

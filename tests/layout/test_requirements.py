@@ -13,8 +13,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 OURS = {"scrubbing", "hypotheses", "benchmarks"}
 PEERS = {"interventions.py", "peer_rust_circuit.py"}
 """Files that measure other tools, which have a dependency group of their own."""
-NOT_YET = {"jaxtyping"}
-"""Required and not imported: to be used or to go before 0.2."""
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -37,4 +35,4 @@ def imported() -> set[str]:
 def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None:
     optional = [one for extra in PROJECT["optional-dependencies"].values() for one in extra]
     assert imported() - names([*PROJECT["dependencies"], *optional]) - {"pytest", "hypothesis"} == set()
-    assert names([*PROJECT["dependencies"], *optional]) - imported() == NOT_YET
+    assert names([*PROJECT["dependencies"], *optional]) - imported() == set()

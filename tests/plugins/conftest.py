@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scrubbing.cli import app
-from scrubbing.records.store import load, load_inputs, save
+from scrubbing.records import load, load_inputs, save
 
 
 @pytest.fixture

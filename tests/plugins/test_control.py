@@ -175,7 +175,7 @@ def test_shuffled_features_everywhere() -> None:
 
 def test_every_input_is_judged_by_another_one() -> None:
     """Whatever the order of the rows."""
-    from scrubbing.data.others import other_inputs
+    from scrubbing.data import other_inputs
 
     rows = other_inputs(DATA, "any")
     assert sorted(rows) == list(range(len(DATA))) and (rows != np.arange(len(DATA))).all()

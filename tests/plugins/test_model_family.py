@@ -29,8 +29,8 @@ from scrubbing import (
     scrub,
     tasks,
 )
-from scrubbing.graph.model_graph import Slot
-from scrubbing.models.protocol import ModelInputs
+from scrubbing.graph import Slot
+from scrubbing.models import ModelInputs
 from scrubbing.testing import check_hypothesis, check_model
 
 STEPS = 3

@@ -127,8 +127,7 @@ def model(tiny_model: Callable[[str], Any]) -> Any:
 @pytest.mark.parametrize("kind", PARTS)
 def test_the_engine_computes_what_the_oracle_computes(kind: str, model: Any) -> None:
     """By the model's own modules; and the plan names the part."""
-    from scrubbing.models.transformer_lens.own_modules import OwnModules
-    from scrubbing.models.transformer_lens.tiny import tiny
+    from scrubbing.models.transformer_lens import OwnModules, tiny
 
     target, part = PARTS[kind]
     plan = check_hypothesis(claimed(target, part), model, DATA, nodes=OwnModules(tiny("GPT-2")), tolerance=1e-5)

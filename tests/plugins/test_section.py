@@ -50,10 +50,7 @@ def printed(view: Any) -> str:
 
 
 def test_it_is_in_terminal_page_markdown_notebook_and_frame(result: Result) -> None:
-    from scrubbing.report.frames import to_frame
-    from scrubbing.report.markdown import markdown
-    from scrubbing.report.page import fragment, page
-    from scrubbing.report.terminal import record_view
+    from scrubbing.report import fragment, markdown, page, record_view, to_frame
 
     entry = Entry(result.record(), result.inputs())
     for text in (printed(record_view(entry)), page([entry]), markdown([entry]), fragment(entry)):
@@ -65,14 +62,14 @@ def test_it_is_in_terminal_page_markdown_notebook_and_frame(result: Result) -> N
 
 
 def test_without_values_per_input_the_rest_of_it_is_shown(result: Result) -> None:
-    from scrubbing.report.terminal import record_view
+    from scrubbing.report import record_view
 
     text = printed(record_view(result.record()))
     assert "wall clock" in text and "Quartiles" not in text
 
 
 def test_one_that_has_nothing_to_say_is_left_out(result: Result) -> None:
-    from scrubbing.report.view import view
+    from scrubbing.report import view
 
     sections.add("silent", lambda entry: None)
     names = [section.name for section in view(Entry(result.record()))]
@@ -81,7 +78,7 @@ def test_one_that_has_nothing_to_say_is_left_out(result: Result) -> None:
 
 def test_a_file_that_registers_one_is_all_it_takes(tmp_path: Path, result: Result) -> None:
     """In a process of its own, as an analyst writes it."""
-    from scrubbing.records.store import save
+    from scrubbing.records import save
 
     save(result.record(), tmp_path / "one.json", result.inputs())
     (tmp_path / "mine.py").write_text(

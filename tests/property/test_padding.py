@@ -111,14 +111,16 @@ def test_ids_at_masked_cells(family: str, loss: str, tiny_model: Any) -> None:
 def test_where_draws_are_real_not_even_the_pad_token_matters(family: str, loss: str, tiny_model: Any) -> None:
     """Pad tokens of equal parity, so that features of tokens agree."""
     model, found = tiny_model(family), 0
-    for seed in range(10, 13):
+    for seed in range(10, 50):
         one, other = (scrubbed(model, inputs(width(model), pad), LOSSES[loss], seed, baselines=False) for pad in (3, 9))
         same(one, other)
         if isinstance(one, Result):
             found += 1
             assert not one.measured.values["read at padding"].any()
             assert one.record().choices.padding == "avoided"
-    assert found
+        if found == 3:  # many random claims hold inputs that are fixed, or made up, and shorter: SCR-DRAW
+            return
+    raise AssertionError(f"only {found} of 40 random hypotheses were scrubbed")
 
 
 def test_what_is_read_at_padding_is_counted(tiny_model: Any) -> None:

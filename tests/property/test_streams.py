@@ -75,7 +75,7 @@ def renamed(made: Hypothesis) -> Hypothesis:
         variable = replace(one.variable, name=f"~{one.variable.name} as we say now")
         return replace(one, variable=variable, children=tuple(map(claim, one.children)))
 
-    return replace(made, name="other/name", claim="Said otherwise.", correspondence=claim(made.correspondence))
+    return replace(made, name="other/name", sentence="Said otherwise.", correspondence=claim(made.correspondence))
 
 
 @pytest.mark.parametrize("family", ["native classifier", "GPT-2"])

@@ -137,7 +137,10 @@ def test_records_are_written_and_shown(scrub, tmp_path):
 
 def test_bench_writes_a_record_per_rung(scrub, tmp_path):
     scrub("bench", "toy", "--references", "5", "--out", "runs")
-    assert sorted(path.name for path in (tmp_path / "runs").glob("*.json")) == ["toy-by-function.json", "toy-half.json"]
+    assert sorted(path.name for path in (tmp_path / "runs").glob("*.json")) == [
+        "toy-by%20function.json",
+        "toy-half.json",
+    ]
     assert len(list((tmp_path / "runs").glob("toy-half-*.parquet"))) == 1
     assert not list((tmp_path / "runs").glob(".scrub-*"))  # what a stopped run would go on from
 

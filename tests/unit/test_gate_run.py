@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parens.task import our_data, task
-from scrubbing import InProcess
+from scrubbing import InProcess, UsageError
 from scrubbing.gate.policy import policy_of
 from scrubbing.gate.run import Runner, chosen
 
@@ -55,3 +55,17 @@ def test_tasks_of_one_name_are_kept_apart(runner, monkeypatch):
     monkeypatch.setattr("scrubbing.experiment.task.find_task", lambda name: replace(SMALL, data=lambda: our_data(200)))
     other = runner.gate(runner.policy.rules[2])
     assert other.record.provenance.inputs_in_scope == 200
+
+
+def test_hypotheses_of_one_name_cannot_share_a_snapshot(tmp_path, monkeypatch):
+    """The second would be judged by what the first was accepted with, or replace it."""
+    monkeypatch.setattr("scrubbing.experiment.task.find_task", lambda name: SMALL)
+    rules = [
+        {"hypothesis": "parens/signs", "references": 20},
+        {"hypothesis": "hypotheses.parens.shipped:signs", "task": "parens", "references": 20},
+    ]
+    policy = policy_of({"rules": rules}, tmp_path / "pyproject.toml")
+    runner = Runner.of(policy, chosen(policy, []))
+    runner.gate(policy.rules[0])
+    with pytest.raises(UsageError, match="parens/signs is called 'parens/signs' too"):
+        runner.gate(policy.rules[1])

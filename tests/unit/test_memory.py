@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -60,7 +63,7 @@ def test_pages_given_back_keep_their_contents(monkeypatch):
             return madvise(self, *arguments)
 
     monkeypatch.setattr("scrubbing.engine.memory.mmap.mmap", Watched)
-    room = MemoryBudget(40_000)
+    room = MemoryBudget(40_000, mapped=80_000)
     blocks = [filled(room, rows=5000, width=4, seed=seed) for seed in range(3)]
     places = torch.arange(0, 5000, 7)
     for _ in range(2):
@@ -68,3 +71,77 @@ def test_pages_given_back_keep_their_contents(monkeypatch):
             assert torch.equal(block.take(places), values[places])
     assert len(given_back) >= 4
     assert sum(room._resident.values()) <= 80_000
+
+
+def test_a_large_block_gives_back_its_own_pages(tmp_path):
+    """It would otherwise be in memory as a whole, however small the budget."""
+    room = MemoryBudget(0, str(tmp_path), mapped=2**20)
+    block, values = filled(room, rows=100_000, width=16)
+    for start in range(0, 100_000, 5000):
+        places = torch.arange(start, start + 5000)
+        assert torch.equal(block.take(places), values[places])
+        assert sum(room._resident.values()) <= 2**20
+
+
+def test_files_are_allocated_before_they_are_mapped(tmp_path, monkeypatch):
+    """Every byte has a block of the disk behind it: a file that was only made longer has none."""
+    on_disk = []
+
+    def mapped(number, size):
+        on_disk.append((os.fstat(number).st_blocks * 512, size))
+        return Mapped(number, size)
+
+    Mapped = mmap.mmap
+    monkeypatch.setattr("scrubbing.engine.memory.mmap.mmap", mapped)
+    for system in ("posix_fallocate", "none"):
+        if system == "none":
+            monkeypatch.delattr(os, "posix_fallocate", raising=False)
+        block, values = filled(MemoryBudget(0, str(tmp_path)), rows=300_000)
+        assert torch.equal(block.take(torch.arange(300_000)), values)
+    assert len(on_disk) == 2
+    assert all(there >= size == 300_000 * 3 * 4 for there, size in on_disk)
+
+
+FULL = """
+import resource, torch
+from scrubbing.engine.memory import MemoryBudget
+from scrubbing.errors import FileError
+if {limit}:
+    resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+room = MemoryBudget(0, {folder!r})
+kept = room.block(2**16, 4, torch.float32, torch.device("cpu"))  # 1 MiB
+kept.put(torch.arange(2**16), torch.ones(2**16, 4))
+try:
+    room.block(2**20, 4, torch.float32, torch.device("cpu"))  # 16 MiB
+except FileError as error:
+    print(error.codes, bool(kept.take(torch.arange(2**16)).eq(1).all()))
+"""
+
+
+def run_python(code, *before):
+    command = [*before, sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_limit_of_file_sizes_is_an_error(tmp_path):
+    found = run_python(FULL.format(folder=str(tmp_path), limit=4 * 2**20))
+    assert (found.returncode, found.stdout) == (0, "('SCR-MEMORY',) True\n"), found.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def small_disk():
+    """A command that runs another one where `/mnt` is a disk of 4 MiB, if this system lets a process have its own."""
+    made = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    made += ['mount -t tmpfs -o size=4m tmpfs /mnt && exec "$@"', "sh"]
+    try:
+        works = subprocess.run([*made, "true"], capture_output=True, timeout=20, check=False).returncode == 0
+    except OSError:
+        works = False
+    return made if works else None
+
+
+@pytest.mark.skipif(small_disk() is None, reason="mounting a small disk needs Linux with user namespaces")
+def test_a_full_disk_is_an_error(tmp_path):
+    """And never the end of the process: rows that were promised can be written."""
+    found = run_python(FULL.format(folder="/mnt", limit=0), *(small_disk() or []))
+    assert (found.returncode, found.stdout) == (0, "('SCR-MEMORY',) True\n"), found.stderr

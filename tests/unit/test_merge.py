@@ -14,7 +14,8 @@ from benchmarks.parens.task import our_data, task
 from scrubbing import Experiment, UsageError
 from scrubbing.cli import app
 from scrubbing.records.merge import merge
-from scrubbing.records.store import file_name, load, save
+from scrubbing.records.names import place
+from scrubbing.records.store import load, save
 
 
 def run(**options):
@@ -128,5 +129,5 @@ def test_a_thousand_records_are_listed_at_once(folder):
     assert seconds < 10  # under two on a machine of its own; this one may be busy
 
 
-def test_the_file_of_a_record(whole):
-    assert file_name(whole.record()) == "parens-two-tests.json"
+def test_the_file_of_a_record(whole, tmp_path):
+    assert place(tmp_path, whole.record().hypothesis).name == "parens-two-tests.json"

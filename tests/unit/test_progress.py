@@ -1,4 +1,4 @@
-"""Progress: nothing before two seconds, nothing where nobody looks."""
+"""Progress: nothing before two seconds, and a line now and then where nobody looks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shown(monkeypatch):
     """A display, a clock, and somebody watching."""
     display, clock = Display(), [0.0]
     monkeypatch.setattr(progress, "_display", lambda: display)
-    monkeypatch.setattr(progress, "_wanted", lambda: True)
+    monkeypatch.setattr(progress, "_watched", lambda: True)
     monkeypatch.setattr("scrubbing.progress.time.monotonic", lambda: clock[0])
     return display, clock
 
@@ -64,9 +64,9 @@ def test_an_interrupted_task_is_tidied_up(shown):
 def test_nobody_is_watching_a_pipe(monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
-    assert not progress._wanted()
+    assert not progress._watched()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert progress._wanted()
+    assert progress._watched()
 
 
 def test_the_real_display_goes_to_stderr(capsys):
@@ -75,3 +75,62 @@ def test_the_real_display_goes_to_stderr(capsys):
     display.add_task("work", total=2)
     display.stop()
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def log(monkeypatch, capsys):
+    """What was written in a log, by the second, where there is no terminal."""
+    clock = [1000.0]
+    monkeypatch.setattr(progress, "_watched", lambda: False)
+    monkeypatch.setattr(progress, "_lines", progress._Lines())
+    monkeypatch.setattr("scrubbing.progress.time.monotonic", lambda: clock[0])
+    return clock, lambda: capsys.readouterr().err
+
+
+def test_a_line_now_and_then_without_a_terminal(log):
+    clock, written = log
+    with progress.bar("scrubbing [/INST]\x1b[2J", 4000) as bar:
+        for _ in range(10):
+            clock[0] += 10
+            bar.advance(400)
+    assert written().splitlines() == [
+        f"scrubbing [/INST]\u241b[2J: {done:,} of 4,000 ({share}%)"
+        for done, share in ((1200, 30), (2400, 60), (3600, 90))
+    ]
+
+
+def test_many_short_tasks_are_one_long_run(log):
+    clock, written = log
+    for number in range(9):
+        with progress.bar(f"task {number}", 1) as bar:
+            clock[0] += 10
+            bar.advance()
+    assert written().splitlines() == [f"task {number}: 1 of 1 (100%)" for number in (2, 5, 8)]
+    clock[0] += 1000
+    with progress.bar("later", 2) as bar:  # what came before is over
+        clock[0] += 10
+        bar.advance()
+        assert written() == ""
+        clock[0] += 20
+        bar.advance()
+        assert written() == "later: 2 of 2 (100%)\n"
+
+
+def test_a_line_is_no_command(log, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    clock, written = log
+    with progress.bar("::stop-commands::x", 1) as bar:
+        clock[0] += 60
+        bar.advance()
+    assert written() == "\u200b::stop-commands::x: 1 of 1 (100%)\n"
+
+
+@pytest.mark.parametrize("name", ["[/INST]", "[bold]", ":smile:"])
+def test_a_name_is_no_markup_in_the_bar(name):
+    from rich.console import Console
+
+    display = progress._display()
+    task = display.add_task(name, total=2)
+    console = Console(record=True, width=100)
+    console.print(display.make_tasks_table([display.tasks[task]]))
+    assert name in console.export_text()

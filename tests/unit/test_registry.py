@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
+import sys
 
 import pytest
 
@@ -59,8 +59,31 @@ SHAPES.add("line", lambda: "a line")
     assert "flat second" in SHAPES
 
 
-def test_installed(monkeypatch):
-    point = EntryPoint("parens", "benchmarks.parens.task:task", "tests.shapes")
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point] if group == "tests.shapes" else [])
+def installed(folder, name, point):
+    """A package of this name that adds something, as pip leaves it."""
+    home = folder / f"{name}-1.0.dist-info"
+    home.mkdir(parents=True)
+    (home / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (home / "entry_points.txt").write_text(f"[tests.shapes]\n{point}\n")
+
+
+def test_installed(monkeypatch, tmp_path):
+    installed(tmp_path, "shapes", "parens = benchmarks.parens.task:task")
+    monkeypatch.syspath_prepend(tmp_path)
     assert SHAPES["parens"].name == "parens"
     assert "parens" in SHAPES
+
+
+@pytest.mark.parametrize("place", ["", ".", None])
+def test_the_current_folder_installs_nothing(place, monkeypatch, tmp_path):
+    """Not even where Python looks there first, as with `python -m`."""
+    own, foreign = tmp_path / "own", tmp_path / "foreign"
+    installed(own, "shapes", "parens = benchmarks.parens.task:task")
+    for name in ("aaa", "shapes"):
+        installed(foreign, name, "parens = evil:task")
+    (foreign / "evil.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.chdir(foreign)
+    monkeypatch.setattr("sys.path", [str(foreign) if place is None else place, *sys.path, str(own)])
+    assert SHAPES["parens"].name == "parens"
+    monkeypatch.setattr("sys.path", sys.path[:-1])
+    assert "parens" not in SHAPES

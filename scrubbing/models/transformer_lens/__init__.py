@@ -19,11 +19,13 @@ from scrubbing.models.transformer.model import Forward, Transformer
 from scrubbing.models.transformer.weights import Spec
 from scrubbing.models.transformer_lens.families import read
 from scrubbing.models.transformer_lens.native import boot
+from scrubbing.models.transformer_lens.own_modules import OwnModules
+from scrubbing.models.transformer_lens.tiny import tiny
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
-__all__ = ["boot", "from_bridge", "from_directory"]
+__all__ = ["OwnModules", "boot", "from_bridge", "from_directory", "tiny"]
 
 _CHECKED_POSITIONS = 16
 

@@ -1,0 +1,17 @@
+from .claims import EMBED as EMBED
+from .claims import MASK as MASK
+from .claims import OUTPUT as OUTPUT
+from .claims import POS as POS
+from .claims import Bundle as Bundle
+from .claims import Claim as Claim
+from .claims import Target as Target
+from .claims import head as head
+from .claims import mlp as mlp
+from .claims import node as node
+from .claims import part as part
+from .claims import reads as reads
+from .hypothesis import Hypothesis as Hypothesis
+from .legality import legal as legal
+from .treeify import Tree as Tree
+from .variables import Interpretation as Interpretation
+from .variables import Variable as Variable

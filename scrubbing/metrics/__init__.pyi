@@ -1,0 +1,10 @@
+from .equivalent import Series as Series
+from .losses import Classification as Classification
+from .losses import Loss as Loss
+from .losses import SquaredError as SquaredError
+from .measures import Measure as Measure
+from .measures import Predictions as Predictions
+from .measures import measures as measures
+from .next_token import Bigram as Bigram
+from .next_token import NextToken as NextToken
+from .recovered import recovered as recovered

@@ -1,0 +1,11 @@
+from .check import self_check as self_check
+from .local import from_folder as from_folder
+from .local import from_state_dict as from_state_dict
+from .local import load_model as load_model
+from .protocol import Model as Model
+from .protocol import ModelInputs as ModelInputs
+from .tokens import Tokens as Tokens
+from .toy import ToyModel as ToyModel
+from .transformer.checkpoint import from_file as from_file
+from .transformer.checkpoint import to_file as to_file
+from .transformer.model import Transformer as Transformer

@@ -1,0 +1,10 @@
+from .checkpoint import assemble as assemble
+from .checkpoint import from_file as from_file
+from .checkpoint import to_file as to_file
+from .forward import patterns as patterns
+from .model import Transformer as Transformer
+from .weights import Attention as Attention
+from .weights import Mlp as Mlp
+from .weights import Norm as Norm
+from .weights import Spec as Spec
+from .weights import Weights as Weights

@@ -1,0 +1,9 @@
+from .compare import ASPECTS as ASPECTS
+from .compare import differences as differences
+from .inputs import InputTable as InputTable
+from .merge import merge as merge
+from .schema import RunRecord as RunRecord
+from .store import load as load
+from .store import load_inputs as load_inputs
+from .store import records_in as records_in
+from .store import save as save

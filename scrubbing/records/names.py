@@ -1,0 +1,97 @@
+"""Names of hypotheses as names of files: the one place where the first become the second."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from scrubbing.errors import Fault, UsageError
+
+LONGEST = 180
+"""Characters of a file name without its ending; with what is added to it, file systems take 255 bytes."""
+
+_PLAIN = re.compile(r"[a-z0-9_-]")
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9])", re.ASCII)
+"""Names of devices on Windows, with any ending."""
+
+
+def stem(name: str) -> str:
+    """A hypothesis's name as the name of a file, without its ending.
+
+    Different names give different files, also where a file system takes capitals for small letters or writes accents
+    in its own way, and `name_of` gives the name back. Small letters, digits, `_` and `-` stand for themselves, the
+    first `/` becomes `-`, a capital has `+` before it, and every other character is `%` and its bytes in hexadecimal:
+    `parens/one-number` is `parens-one-number`, and `parens one-number` is `parens%20one%2dnumber`.
+    """
+    task, slash, rest = name.partition("/")
+    # The first - of a file name stands for the first /, so one that comes before it, or where there is none, cannot.
+    made = _written(task).replace("-", "%2d") + ("-" if slash else "") + _written(rest)
+    return f"%{ord(made[0]):02x}{made[1:]}" if _RESERVED.fullmatch(made) else made
+
+
+def name_of(file: str) -> str:
+    """The name whose `stem` this is."""
+    plain = re.sub(r"\+([a-z])", lambda found: found[1].upper(), file.replace("-", "/", 1))
+    return unquote_to_bytes(plain).decode(errors="surrogatepass")
+
+
+def table(path: Path, digest: str) -> str:
+    """The name of the table of values per input that goes with a record: that of its content."""
+    return f"{path.stem}-{digest}.parquet"
+
+
+def is_table(file: str, path: Path) -> bool:
+    """Whether a file is a table that went with a record at `path`, of this run or an earlier one."""
+    return re.fullmatch(re.escape(path.stem) + r"-[0-9a-f]{16}\.parquet", file) is not None
+
+
+def place(folder: Path, name: str, kind: str = "") -> Path:
+    """Where the record of a hypothesis is kept.
+
+    Args:
+        folder: with the records.
+        name: of the hypothesis.
+        kind: tells apart records of one hypothesis; lower-case letters, digits and `-`.
+    """
+    return folder / f"{stem(name)}{kind and f'.{kind}'}.json"
+
+
+def before(folder: Path, name: str, kind: str = "") -> Path:
+    """Where release 0.1 kept it; other names may have had the same place."""
+    old = name.replace("/", "-").replace(" ", "-")
+    return folder / f"{old}{kind and f'.{kind}'}.json"
+
+
+def check(names: Iterable[str]) -> None:
+    """Refuse names that cannot all have a file of their own, before anything runs that would be written there.
+
+    Raises:
+        UsageError: SCR-NAME, with every fault: a name is too long, or two hypotheses have the same.
+    """
+    faults: list[Fault] = []
+    for name, times in Counter(names).items():
+        shown = name if len(name) <= 60 else f"{name[:50]}... ({len(name)} characters)"
+        if len(stem(name)) > LONGEST:
+            problem = f"as a file name it has {len(stem(name))} characters, and there is room for {LONGEST}."
+            remedy = "Shorten it; small letters, digits, _ and - take one character each, others up to twelve."
+            faults.append(Fault("SCR-NAME", f"hypothesis {shown!r}", problem, remedy))
+        if times > 1:
+            problem = f"{times} hypotheses have this name, and their records would have the same file."
+            faults.append(Fault("SCR-NAME", f"hypothesis {shown!r}", problem, "Give each a name of its own."))
+    if faults:
+        raise UsageError(faults)
+
+
+def _written(text: str) -> str:
+    return "".join(_character(one) for one in text)
+
+
+def _character(one: str) -> str:
+    if _PLAIN.fullmatch(one):
+        return one
+    if "A" <= one <= "Z":
+        return "+" + one.lower()
+    return "".join(f"%{byte:02x}" for byte in one.encode(errors="surrogatepass"))

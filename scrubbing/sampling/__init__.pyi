@@ -1,0 +1,2 @@
+from .contexts import Mode as Mode
+from .frames import Frame as Frame
