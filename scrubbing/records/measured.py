@@ -155,8 +155,8 @@ class Carried(Strict):
     """
 
     effective: float
-    """References that would carry the rise if all carried the same, (sum |x|)^2 / sum x^2; of x no less than a hundredth
-    of `threshold`, so that 0 says that nothing was lost."""
+    """References that would carry the rise if all carried the same, (sum |x|)^2 / sum x^2; of x no less than a
+    hundredth of `threshold`, so that 0 says that nothing was lost."""
     references: int
     raised: int
     """References on which scrubbing costs more than `threshold`."""

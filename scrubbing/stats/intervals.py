@@ -71,7 +71,8 @@ def ceilings(columns: Mapping[str, ArrayLike], given: float | Mapping[str, float
         given: one number for all columns, or one for some of them by name.
     """
     largest = {name: float(np.max(np.abs(np.asarray(values)), initial=0.0)) for name, values in columns.items()}
-    known = {name: largest[name] for name in SEEN if name in largest} | (given if isinstance(given, Mapping) else {})
+    known = {name: largest[name] for name in SEEN if name in largest}
+    known |= dict(given) if isinstance(given, Mapping) else {}
     usual = given if isinstance(given, (int, float)) else largest.get("null", 0.0)
     found: dict[str, float] = {}
     for name, values in columns.items():
