@@ -29,7 +29,7 @@ from pathlib import Path
 
 from benchmarks.parens.task import our_data
 from benchmarks.parens.task import task as shipped
-from hypotheses.parens.features import balanced, count_ok, excess_sign, horizon_ok
+from hypotheses.parens.features import balanced, excess_sign, horizon_ok
 from scrubbing import OUTPUT, Hypothesis, Variable, feature, from_file, head, joint
 
 HERE = Path(__file__).parent
@@ -71,9 +71,9 @@ alpha = 0.05
 
 [[tool.scrubbing.gate.rules]]
 hypothesis = "claims.py::four_heads"
-references = 500
-budget = 1000
-margin = 0.01
+references = 800
+budget = 1600
+margin = 0.1
 floor = 0.9
 """
 
@@ -148,7 +148,7 @@ def test_a_perturbed_weight_of_a_claimed_head_fails(project):
 
 def test_a_feature_with_another_meaning_fails(project):
     text = (project / "claims.py").read_text()
-    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return count_ok(data)"))
+    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return 0 * excess_sign(data)"))
     found = scrub(project, "gate")
     assert found.returncode == 1, found.stdout
     assert "fail: Scrubbed loss" in found.stdout
@@ -198,8 +198,8 @@ def test_a_model_that_was_fine_tuned_away_fails(project):
 
 def test_few_references_are_inconclusive_and_settling_settles(project):
     text, policy = (project / "claims.py").read_text(), (project / "pyproject.toml").read_text()
-    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return count_ok(data)"))
-    (project / "pyproject.toml").write_text(policy.replace("references = 500", "references = 30"))
+    (project / "claims.py").write_text(text.replace("return excess_sign(data)", "return 0 * excess_sign(data)"))
+    (project / "pyproject.toml").write_text(policy.replace("references = 800", "references = 30"))
     few = scrub(project, "gate")
     assert few.returncode == 3, few.stdout
     assert few.stdout.startswith("INCONCLUSIVE ours/four-heads\n")
