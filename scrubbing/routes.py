@@ -48,9 +48,11 @@ class Route(Storable, ABC):
         """The same route without the paths through this component; None if it cannot be had."""
         return None
 
-    def hint(self, parent: str, node: Node) -> str:
-        """What to try if no path from the parent's node, as text, to the claim's node is one of the route's."""
-        return "Use another route."
+    def why_not(self, parent: str, node: Node) -> str:
+        """Why no path from the parent's node, as text, to the claim's node may be one of the route's: half a sentence,
+        or nothing.
+        """
+        return ""
 
     def covers(self, between: Iterable[Node]) -> bool:
         """Whether the path through these components, the one nearest to the parent claim first, is one of them."""
@@ -71,9 +73,9 @@ class Direct(Route):
         """Nothing may lie in between."""
         return
 
-    def hint(self, parent: str, node: Node) -> str:
-        """See `Route.hint`."""
-        return "Something lies in between on every path: use .any_path(), or .via(...) to name it."
+    def why_not(self, parent: str, node: Node) -> str:
+        """See `Route.why_not`."""
+        return "something lies in between on every path"
 
     def __str__(self) -> str:
         return "directly"
@@ -98,10 +100,6 @@ class AnyPath(Route):
     def avoiding(self, node: Node) -> Route:
         """See `Route.avoiding`."""
         return AnyPath(self.avoid | {node})
-
-    def hint(self, parent: str, node: Node) -> str:
-        """See `Route.hint`."""
-        return "Avoid fewer nodes."
 
     def __str__(self) -> str:
         return "by any path" + (f" avoiding {', '.join(map(str, self.named))}" if self.avoid else "")
@@ -128,9 +126,9 @@ class Via(Route):
         """All of them."""
         return self.through
 
-    def hint(self, parent: str, node: Node) -> str:
-        """See `Route.hint`."""
-        return f"Name the components in order: first the one that {parent} reads, last the one that reads {node}."
+    def why_not(self, parent: str, node: Node) -> str:
+        """See `Route.why_not`."""
+        return f"components are named in order, first the one that {parent} reads, last the one that reads {node}"
 
     def __str__(self) -> str:
         return f"via {', '.join(map(str, self.through))}"

@@ -43,10 +43,11 @@ class Feature:
     per: Per = "input"
 
     def __call__(self, data: Dataset) -> NDArray[Any]:
-        """The values: `[n]` or `[n, k]` per input, `[n, positions]` per position. Computed once per dataset.
+        """The values: `[n]` or `[n, k]` per input, `[n, positions]` per position. Kept with the dataset.
 
         Raises:
-            IllegalHypothesis: SCR-FEATURE, wrong length or shape; SCR-NAN, a value is not a number.
+            IllegalHypothesis: SCR-FEATURE, wrong length or shape, or other values when computed again (a function is
+                called twice); SCR-NAN, a value is not a number.
         """
         return data.remember(("feature", self), lambda: self._checked(data))
 
@@ -151,6 +152,7 @@ class Feature:
         with located(where):
             try:
                 values = np.asarray(self._compute(data))
+                again = np.asarray(self._compute(data)) if self.op == "leaf" else values
             except ScrubbingError:
                 raise
             except Exception as error:  # a fault like any other, so that it is reported together with them
@@ -158,6 +160,10 @@ class Feature:
                 remedy = "Correct the function; called on the dataset, it shows where."
                 raise IllegalHypothesis(Fault("SCR-FEATURE", where, problem, remedy)) from error
         faults = list(self._faults(values, data))
+        if not faults and not np.array_equal(values, again):
+            problem = "computed twice on the same inputs, its values differ."
+            remedy = "Draw its random numbers from a generator of fixed seed, made inside the function."
+            faults = [Fault("SCR-FEATURE", where, problem, remedy)]
         if faults:
             raise IllegalHypothesis(faults)
         values = values.view()

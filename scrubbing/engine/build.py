@@ -8,7 +8,7 @@ from scrubbing.engine.interning import Table
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Where
-from scrubbing.hypothesis.treeify import Contribution, NodeCopy, Tree
+from scrubbing.hypothesis.treeify import Contribution, Hit, NodeCopy, Tree
 from scrubbing.models.protocol import Model
 from scrubbing.parts import AttentionPart, InnerPart, InputPart, Part
 from scrubbing.sampling.contexts import REFERENCE, Context, Contexts
@@ -146,13 +146,13 @@ class Compiler:
         each = self.tree.regions[index].claim.each and self.contexts.of(index).ablation is None
         return self.builder.intern(v.PerPosition, index, value) if each else value
 
-    def _split_output(self, index: int, node: Node, parts: list[tuple[int, Part]]) -> v.Value:
+    def _split_output(self, index: int, node: Node, parts: list[Hit]) -> v.Value:
         unclaimed = self.contexts.unclaimed(index, node)
         whole = self.builder.output(node, unclaimed)
         terms: list[v.Term] = [
-            (1, self._part(part, self._region(child, node), self.contexts.of(child))) for child, part in parts
+            (1, self._part(hit.part, self._region(hit.region, node), self.contexts.of(hit.region))) for hit in parts
         ]
-        remainder: list[v.Term] = [(1, whole), *((-1, self._part(part, whole, unclaimed)) for _, part in parts)]
+        remainder: list[v.Term] = [(1, whole), *((-1, self._part(hit.part, whole, unclaimed)) for hit in parts)]
         if unclaimed.ablation is None:
             terms = remainder + terms
         elif unclaimed.ablation != "zero":
@@ -160,9 +160,11 @@ class Compiler:
         everywhere = Where(tuple(range(self.tree.graph.positions)))
         return self.builder.intern(v.Sum, ((everywhere, tuple(terms)),), self.contexts.of(index), node, OUTPUT_OF)
 
-    def _part(self, part: Part, value: v.Value, context: Context) -> v.Value:
-        """A part of a node's value."""
+    def _part(self, part: Part | None, value: v.Value, context: Context) -> v.Value:
+        """A part of a node's value, or all of it."""
         builder = self.builder
+        if part is None:
+            return value
         if isinstance(value, v.PerPosition):
             return builder.intern(v.PerPosition, value.region, self._part(part, value.of, context))
         if isinstance(part, InputPart):
@@ -188,7 +190,9 @@ class Compiler:
         only = next(iter(contexts))
         whole = {(v.Item("input", *builder.read(copy.node, name)), only) for name in read}
         frozen = self.contexts.of(copy.region) if self.tree.regions[copy.region].claim.freeze_norm else None
-        if len(contexts) == 1 and only is not None and held == whole and frozen in (None, only):
+        # What a node makes of a mean is not the mean of what it makes.
+        clean = len(contexts) == 1 and held == whole and frozen in (None, only)
+        if clean and only is not None and only.ablation is None:
             value = builder.output(copy.node, only)
         else:
             value = builder.run(copy.node, read, mask, frozen)
@@ -220,16 +224,16 @@ class Compiler:
         """One writer's contribution to a cell."""
         if entry.mixed is not None:
             return [(1, self._run(entry.mixed))]
-        whole = [child for child, part in entry.claimed if part is None]
+        whole = [hit.region for hit in entry.claimed if hit.part is None]
         if whole:
             return [(1, self._region(whole[0], entry.parent))]
         unclaimed = self.contexts.unclaimed(region, entry.parent)
         rest = self.builder.output(entry.parent, unclaimed)
         terms: list[v.Term] = [(1, rest)]
-        for child, part in entry.claimed:
-            assert part is not None
-            terms.append((1, self._part(part, self._region(child, entry.parent), self.contexts.of(child))))
-            terms.append((-1, self._part(part, rest, unclaimed)))
+        for hit in entry.claimed:
+            value = self._region(hit.region, entry.parent)
+            terms.append((1, self._part(hit.part, value, self.contexts.of(hit.region))))
+            terms.append((-1, self._part(hit.part, rest, unclaimed)))
         return terms
 
     def _mask(self, copy: NodeCopy, slot: str) -> Context:
@@ -240,7 +244,7 @@ class Compiler:
                 return self._input(self.contexts.of(cell.reader), copy.region)
             return self._mask(self.tree.start(cell.reader, copy.node), slot)
         claimed = cell.entries[0].claimed
-        context = self.contexts.of(claimed[0][0]) if claimed else self.contexts.unclaimed(copy.region, MASK)
+        context = self.contexts.of(claimed[0].region) if claimed else self.contexts.unclaimed(copy.region, MASK)
         return self._input(context, copy.region)
 
     def _input(self, context: Context, region: int) -> Context:

@@ -19,6 +19,7 @@ from scrubbing.experiment.controls import Control, Trial
 from scrubbing.experiment.measured import Reference
 from scrubbing.experiment.settings import Settings
 from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.graph.positions import Where
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.legality import legal
 from scrubbing.hypothesis.treeify import Tree
@@ -57,10 +58,15 @@ class Subject:
         return self.slices.loss
 
     @cached_property
+    def read(self) -> Where:
+        """Positions at which the output is read."""
+        return self.slices.where(self.data)
+
+    @property
     def positions(self) -> Demand:
-        """Tokens at which the output is read."""
+        """The same, as tokens to ask the engine for."""
         length = self.slices.length
-        return within(fixed(tuple(range(length))), self.slices.where(self.data), REFERENCE, length)
+        return within(fixed(tuple(range(length))), self.read, REFERENCE, length)
 
     @cached_property
     def real(self) -> RealDraws | None:
@@ -75,7 +81,7 @@ class Subject:
         Raises:
             IllegalHypothesis: with every fault found.
         """
-        return self.data.remember(("legal", baseline, self), lambda: legal(baseline, self.graph, self.data))
+        return self.data.remember(("legal", baseline, self), lambda: legal(baseline, self.graph, self.data, self.read))
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def exchanged_alone(scrub: Job) -> dict[str, Job]:
 
 
 def _scrub_and_baselines(hypothesis: Hypothesis, subject: Subject, settings: Settings) -> list[Job]:
-    tree = legal(hypothesis, subject.graph, subject.data)
+    tree = legal(hypothesis, subject.graph, subject.data, subject.read)
     data = hypothesis.in_scope(subject.data)
     scope = "" if hypothesis.scope is None else f", on inputs where {hypothesis.scope}"
     with located(f"{hypothesis.name}{scope}"):

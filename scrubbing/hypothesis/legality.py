@@ -9,7 +9,9 @@ from scrubbing.data.features import Feature, anything
 from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, nearest
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import LOGITS, MASK, Node
+from scrubbing.graph.positions import Where
 from scrubbing.hypothesis.claims import WHOLE_INPUT, Claim, Target
+from scrubbing.hypothesis.meeting_faults import meeting_faults
 from scrubbing.hypothesis.statement import Statement
 from scrubbing.hypothesis.treeify import PlacedClaim, Tree, treeify
 from scrubbing.parts import InputPart, Part
@@ -20,13 +22,14 @@ _EXPLAINED_BY = {"SCR-PART", "SCR-POSITION", "SCR-SLOT"}
 """A claim with one of these faults meets no path; to report that as well would say the same thing twice."""
 
 
-def legal(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None) -> Tree:
+def legal(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None, read: Where | None = None) -> Tree:
     """The treeified hypothesis, once nothing is wrong with it: the one door to everything that runs.
 
     Args:
         hypothesis: what is claimed.
         graph: of the model on this dataset.
         data: inputs, before the hypothesis's scope is applied; without them, only what needs none is checked.
+        read: positions at which the output is read, by a loss; None where that is not known, and then it is all.
 
     Returns:
         The tree; its `data` are the inputs in scope.
@@ -34,18 +37,22 @@ def legal(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None)
     Raises:
         IllegalHypothesis: with every fault found.
     """
-    tree, found = _examined(hypothesis, graph, data)
+    tree, found = _examined(hypothesis, graph, data, read)
     if found:
         raise IllegalHypothesis(found, f'"{hypothesis.name}" cannot be tested as written')
     return tree
 
 
-def faults(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None) -> list[Fault]:
-    """Everything wrong with a hypothesis on this model graph, and on this dataset if one is given."""
-    return _examined(hypothesis, graph, data)[1]
+def faults(
+    hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None, read: Where | None = None
+) -> list[Fault]:
+    """Everything wrong with a hypothesis on this model graph, and on this dataset if one is given; see `legal`."""
+    return _examined(hypothesis, graph, data, read)[1]
 
 
-def _examined(hypothesis: Statement, graph: ModelGraph, data: Dataset | None) -> tuple[Tree, list[Fault]]:
+def _examined(
+    hypothesis: Statement, graph: ModelGraph, data: Dataset | None, read: Where | None
+) -> tuple[Tree, list[Fault]]:
     found = list(_interpretation_faults(hypothesis))
     scoped: Dataset | None = None
     scope_faults: list[Fault] = []
@@ -57,7 +64,7 @@ def _examined(hypothesis: Statement, graph: ModelGraph, data: Dataset | None) ->
     tree = Tree(hypothesis, graph, scoped, []) if broken else treeify(hypothesis, graph, scoped)
     found += broken
     if tree.regions:
-        found += list(_node_faults(tree)) or [*_matching_faults(tree), *_group_faults(tree)]
+        found += list(_node_faults(tree)) or [*_matching_faults(tree, read), *_group_faults(tree)]
         found += _each_faults(tree)
     found += scope_faults
     if scoped is not None:
@@ -114,17 +121,19 @@ def _named(target: Target) -> Iterator[Node]:
         yield from target.route.named
 
 
-def _matching_faults(tree: Tree) -> Iterator[Fault]:
+def _matching_faults(tree: Tree, read: Where | None) -> Iterator[Fault]:
     found = list(_claim_faults(tree))
     explained = {fault.where for fault in found if fault.code in _EXPLAINED_BY}
-    yield from (fault for fault in tree.faults if fault.code == "SCR-OVERLAP" or fault.where not in explained)
+    for fault in meeting_faults(tree, read, lambda other: [*_claim_faults(other), *_each_faults(other)]):
+        if fault.code == "SCR-OVERLAP" or fault.where not in explained:
+            yield fault
     yield from found
 
 
 def _claim_faults(tree: Tree) -> Iterator[Fault]:
     for region in tree.regions:
         if own := tree.own_parts(region.index):
-            yield from _own_part_faults(tree, region, {child for child, _ in own})
+            yield from _own_part_faults(tree, region, {hit.region for hit in own})
         yield from _sampler_faults(region)
         for target, node in zip(region.claim.targets, region.nodes, strict=True):
             yield from _target_faults(tree, region, target, node)

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import combinations
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.errors import Fault
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Positions, Where
@@ -76,14 +74,26 @@ class NodeCopy:
 
 
 @dataclass(frozen=True)
+class Hit:
+    """A claim met: one of its targets is what was reached."""
+
+    region: int
+    part: Part | None
+    target: int
+    """Which of the parent region's `Tree.targets`."""
+
+
+@dataclass(frozen=True)
 class Contribution:
     """What one writer contributes to a cell of a slot."""
 
     parent: Node
-    claimed: tuple[tuple[int, Part | None], ...]
-    """Placed claims on it, or on parts of it."""
+    claimed: tuple[Hit, ...]
+    """Claims on it, or on parts of it."""
     mixed: NodeCopy | None
     """The writer recomputed on a mixture; None with nothing claimed means it is unclaimed."""
+    onward: tuple[tuple[int, Reach | Passed], ...] = ()
+    """Targets whose paths go on through the writer, whether or not somebody claims it, and how far they have come."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +101,17 @@ class PositionCell:
     """Some positions of a slot's input, and where each writer's contribution comes from there."""
 
     where: Where
-    reader: int | None
-    """The claim on what the slot reads here, all writers together."""
+    readers: tuple[Hit, ...]
+    """Claims on what the slot reads here, all writers together; a legal hypothesis has one at most."""
     entries: tuple[Contribution, ...]
+    """None where there is a reader."""
+    behind: tuple[Contribution, ...] = ()
+    """Where there is a reader, what the entries would be without it."""
+
+    @property
+    def reader(self) -> int | None:
+        """Region of the claim on what the slot reads here."""
+        return self.readers[0].region if self.readers else None
 
 
 @dataclass(eq=False)
@@ -106,7 +124,8 @@ class Tree:
     """In scope; None where only the graph is known."""
     regions: list[PlacedClaim]
     cells: dict[tuple[NodeCopy, str], tuple[PositionCell, ...]] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    matched: set[tuple[int, int]] = field(default_factory=set)
+    """Region and target, of every target that was met."""
     _targets: dict[int, list[tuple[int, Target, Node]]] = field(default_factory=dict)
 
     def start(self, region: int, node: Node) -> NodeCopy:
@@ -123,9 +142,10 @@ class Tree:
             ]
         return self._targets[region]
 
-    def own_parts(self, region: int) -> list[tuple[int, Part]]:
+    def own_parts(self, region: int) -> list[Hit]:
         """Child claims on parts of the claim's own output."""
-        return [(child, t.only) for child, t, _ in self.targets(region) if t.node is None and t.only is not None]
+        numbered = enumerate(self.targets(region))
+        return [Hit(child, t.only, i) for i, (child, t, _) in numbered if t.node is None and t.only is not None]
 
     def within_each(self, region: int) -> bool:
         """Whether the claim draws per position, itself or by lying under a claim that does."""
@@ -143,7 +163,7 @@ class Tree:
 
 
 def treeify(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None) -> Tree:
-    """Match every claim to its paths. Faults found on the way are in the result, not raised.
+    """Match every claim to its paths. What is wrong with how they meet is found by `meeting`.
 
     Args:
         hypothesis: what is claimed.
@@ -175,19 +195,16 @@ def _regions(hypothesis: Statement, graph: ModelGraph) -> list[PlacedClaim]:
 
 
 class _Matcher:
-    """Walks copies and slots from the output, filling `tree.cells` and `tree.faults`."""
+    """Walks copies and slots from the output, filling `tree.cells` and `tree.matched`."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.graph = tree.graph
         self.padded = MASK in tree.graph.slots
-        self.matched: set[tuple[int, int]] = set()
-        self.clashes: set[tuple[int, int, Node]] = set()
         self.leading: dict[tuple[Route, Node, Node, Hashable], bool] = {}
 
     def run(self) -> None:
         self._enter(0, self.graph.output)
-        self._report_unmatched()
 
     def _enter(self, index: int, node: Node, slots: tuple[str, ...] | None = None) -> None:
         """Visit a claim's own copy of a node: these slots of it, or all."""
@@ -195,11 +212,9 @@ class _Matcher:
         if not region.children or node not in self.graph.slots:
             return
         if parts := self.tree.own_parts(index):
-            own = [i for i, (_, t, _) in enumerate(self.tree.targets(index)) if t.only and not t.node]
-            self.matched |= {(index, i) for i in own}
-            self._check_parts(region, own, node)
-            for child, _ in parts:
-                self._enter(child, node)
+            self.tree.matched |= {(index, hit.target) for hit in parts}
+            for hit in parts:
+                self._enter(hit.region, node)
             return
         for slot in slots or tuple(self.graph.slots[node]):
             self._visit(self.tree.start(index, node), slot)
@@ -213,15 +228,14 @@ class _Matcher:
             if cell.reader is not None:
                 self._enter(cell.reader, copy.node, (slot,))
             for entry in cell.entries:
-                for child, _ in entry.claimed:
-                    self._enter(child, entry.parent)
+                for hit in entry.claimed:
+                    self._enter(hit.region, entry.parent)
                 if entry.mixed is not None:
                     for name in self.graph.slots[entry.mixed.node]:
                         self._visit(entry.mixed, name)
 
     def _cells(self, copy: NodeCopy, slot: str) -> Iterator[PositionCell]:
-        region = self.tree.regions[copy.region]
-        targets = self.tree.targets(region.index)
+        targets = self.tree.targets(copy.region)
         parents = self.graph.slots[copy.node][slot].parents
         here = [self._reads_here(copy, slot, i) for i in range(len(targets))]
         steps = {parent: [self._advance(copy, slot, i, parent) for i in range(len(targets))] for parent in parents}
@@ -232,12 +246,10 @@ class _Matcher:
         ]
         for where, inside in self._split(relevant):
             selected = [target.positions is None or inside.get(target.positions, False) for _, target, _ in targets]
-            readers = [i for i in range(len(targets)) if here[i] and selected[i]]
+            readers = tuple(self._hit(copy, i) for i in range(len(targets)) if here[i] and selected[i])
             entries = tuple(self._entry(copy, parent, steps[parent], selected) for parent in parents)
-            self._check_reader(region, copy, readers, entries)
-            for i in readers:
-                self.matched.add((region.index, i))
-            yield PositionCell(where, targets[readers[0]][0] if readers else None, () if readers else entries)
+            self.tree.matched |= {(copy.region, hit.target) for hit in readers}
+            yield PositionCell(where, readers, (), entries) if readers else PositionCell(where, readers, entries)
 
     def _split(self, selectors: list[Positions]) -> list[tuple[Where, dict[Positions, bool]]]:
         length = self.graph.positions
@@ -250,6 +262,10 @@ class _Matcher:
                 if part is not None
             ]
         return cells
+
+    def _hit(self, copy: NodeCopy, index: int) -> Hit:
+        child, target, _ = self.tree.targets(copy.region)[index]
+        return Hit(child, target.only, index)
 
     def _reads_here(self, copy: NodeCopy, slot: str, index: int) -> bool:
         _, target, node = self.tree.targets(copy.region)[index]
@@ -287,89 +303,9 @@ class _Matcher:
         return self.leading[key]
 
     def _entry(self, copy: NodeCopy, parent: Node, steps: list[Reach | Passed], selected: list[bool]) -> Contribution:
-        region = self.tree.regions[copy.region]
-        targets = self.tree.targets(region.index)
         hits = [i for i, step in enumerate(steps) if step == Reach.MATCHED and selected[i]]
         state = tuple(DEAD if step == Reach.MATCHED else step for step in steps)
-        live = [i for i, step in enumerate(state) if step != DEAD]
-        for i in hits:
-            self.matched.add((region.index, i))
-        self._check_parts(region, hits, parent)
-        for first in hits:
-            for second in live:
-                self._clash(region, first, second, parent)
-        claimed = tuple((targets[i][0], targets[i][1].only) for i in hits)
-        return Contribution(parent, claimed, NodeCopy(copy.region, parent, state) if live and not hits else None)
-
-    def _check_parts(self, region: PlacedClaim, hits: list[int], node: Node) -> None:
-        """Several claims may take a node only if each takes a part of its own."""
-        parts = [self.tree.targets(region.index)[i][1].only for i in hits]
-        for a, b in combinations(range(len(hits)), 2):
-            first, second = parts[a], parts[b]
-            if first is None or second is None or first.overlaps(second, self.graph, node):
-                self._clash(region, hits[a], hits[b], node)
-
-    def _check_reader(
-        self, region: PlacedClaim, copy: NodeCopy, readers: list[int], entries: tuple[Contribution, ...]
-    ) -> None:
-        if not readers:
-            return
-        for second in readers[1:]:
-            self._clash(region, readers[0], second, copy.node)
-        below = {child for entry in entries for child, _ in entry.claimed}
-        for i, (child, _, _) in enumerate(self.tree.targets(region.index)):
-            live = any(entry.mixed is not None and entry.mixed.state[i] != DEAD for entry in entries)
-            if i not in readers and (child in below or live):
-                self._clash(region, readers[0], i, copy.node)
-
-    def _clash(self, region: PlacedClaim, first: int, second: int, node: Node) -> None:
-        targets = self.tree.targets(region.index)
-        pair = (targets[first][0], targets[second][0], node)
-        if pair in self.clashes:
-            return
-        self.clashes.add(pair)
-        labels = [f"{targets[i][1]}: {self.tree.regions[targets[i][0]].claim.variable}" for i in (first, second)]
-        told = f"{labels[0]!r} and {labels[1]!r}" if labels[0] != labels[1] else f"{labels[0]!r}, twice"
-        loose = [
-            label
-            for label, i in zip(labels, (first, second), strict=True)
-            if (route := targets[i][1].route) is not None and route.avoiding(node) and targets[i][2] != node
-        ]
-        remedy = "Merge the two, or tell them apart by slots (.into), positions (.at) or parts (.part)."
-        if loose:
-            remedy = f'Keep {loose[0]!r} off it with .any_path(avoid="{node}"), or claim it below the other.'
-        problem = f"two claims use one path, through {node}: {told}."
-        self.tree.faults.append(Fault("SCR-OVERLAP", region.path, problem, remedy))
-
-    def _report_unmatched(self) -> None:
-        # What lies below a claim that met no path was never visited, and has no fault of its own.
-        reached = {0} | {self.tree.targets(index)[i][0] for index, i in self.matched}
-        for region in self.tree.regions:
-            if region.index not in reached:
-                continue
-            for i, (child, target, node) in enumerate(self.tree.targets(region.index)):
-                if (region.index, i) in self.matched or node not in self.graph.slots:
-                    continue
-                self.tree.faults.append(_unmatched(self.tree, region, self.tree.regions[child], target, node))
-
-
-def _unmatched(tree: Tree, region: PlacedClaim, child: PlacedClaim, target: Target, node: Node) -> Fault:
-    """Why a target meets no path; that its slots and positions exist is checked elsewhere."""
-    owner, where = " or ".join(map(str, region.nodes)), child.path
-    if node in region.nodes and not (target.read_slots and target.route is None):
-        problem = f"{node} is the node of its parent claim itself."
-        remedy = "Use reads(...) for what the node reads, or part(...) for a part of its output."
-        return Fault("SCR-ROUTE", where, problem, remedy)
-    if target.route is None and target.read_slots:
-        problem = f"its parent claim covers other slots of {owner}."
-        return Fault("SCR-SLOT", where, problem, "Claim slots that the parent claim reads.")
-    if target.route is None:
-        problem = f"it does not say by which paths {node} reaches {owner}."
-        return Fault("SCR-ROUTE", where, problem, "Add .direct(), .any_path(avoid=...) or .via(...).")
-    if all(node not in tree.graph.upstream.get(above, frozenset()) for above in region.nodes):
-        return Fault("SCR-UPSTREAM", where, f"{node} is not upstream of {owner}.", "Claim it under a later node.")
-    into = f" into {'/'.join(target.into_slots)}" if target.into_slots else ""
-    remedy = target.route.hint(owner, node)
-    if into:
-        remedy = f"Use another slot than {'/'.join(target.into_slots)}, or another route."
-    return Fault("SCR-PATH", where, f"{node} does not reach {owner} {target.route}{into}.", remedy)
+        live = tuple((i, step) for i, step in enumerate(state) if step != DEAD)
+        self.tree.matched |= {(copy.region, i) for i in hits}
+        mixed = NodeCopy(copy.region, parent, state) if live and not hits else None
+        return Contribution(parent, tuple(self._hit(copy, i) for i in hits), mixed, live)

@@ -11,7 +11,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, anything, everything, feature, joint
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
-from scrubbing.graph.positions import PositionsLike
+from scrubbing.graph.positions import PositionsLike, Where
 from scrubbing.hypothesis.claims import OUTPUT, Bundle, Claim, Target, reads
 from scrubbing.hypothesis.claims import part as own_part
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -57,7 +57,9 @@ def odd_positions(data: Dataset) -> NDArray[np.bool_]:
     return (np.arange(length)[None] + data.ids[:, None]) % 2 == 1
 
 
-def random_hypothesis(graph: ModelGraph, data: Dataset, seed: int, claims: int = 8) -> Hypothesis:
+def random_hypothesis(
+    graph: ModelGraph, data: Dataset, seed: int, claims: int = 8, read: Where | None = None
+) -> Hypothesis:
     """A legal hypothesis with every kind of route, position, part, sampler and unclaimed rule turning up over seeds.
 
     Claims are added one by one at random places; an addition that would be illegal is not made.
@@ -67,6 +69,7 @@ def random_hypothesis(graph: ModelGraph, data: Dataset, seed: int, claims: int =
         data: inputs with enough variety for the features above; twelve consecutive ids do.
         seed: equal seeds, equal hypotheses.
         claims: additions tried.
+        read: positions at which a loss reads the output; None for all.
     """
     maker = _Maker(graph, data, np.random.default_rng(seed))
     root = OUTPUT.carries(Variable("output", everything), unclaimed=maker.unclaimed())
@@ -74,7 +77,7 @@ def random_hypothesis(graph: ModelGraph, data: Dataset, seed: int, claims: int =
     made = replace(made, unclaimed=_everywhere(data, seed))
     for _ in range(claims):
         longer = replace(made, correspondence=maker.grown(made.correspondence, graph.output, each=False))
-        if longer != made and not faults(longer, graph, data):
+        if longer != made and not faults(longer, graph, data, read):
             made = longer
     return made
 

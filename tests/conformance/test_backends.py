@@ -9,12 +9,24 @@ import numpy as np
 import pytest
 import torch
 
-from scrubbing import Dataset, ModelMismatch, ToyModel
+from scrubbing import (
+    EMBED,
+    OUTPUT,
+    Dataset,
+    Hypothesis,
+    ModelMismatch,
+    ToyModel,
+    Variable,
+    anything,
+    everything,
+    mlp,
+)
 from scrubbing.models.check import random_inputs
 from scrubbing.models.protocol import Model
 from scrubbing.models.transformer_lens.own_modules import OwnModules
 from scrubbing.models.transformer_lens.tiny import NAMES, VOCABULARY
-from scrubbing.testing import check_model
+from scrubbing.testing import check_hypothesis, check_model
+from scrubbing.testing.random_hypotheses import halves
 
 LENGTH = 4
 
@@ -116,10 +128,14 @@ def test_what_only_mixtures_show_is_found_with_its_hypothesis(broken: type[Broke
 
 def test_what_only_independent_nodes_show(tiny_bridge: Any, tiny_model: Any) -> None:
     """Where the oracle evaluates nodes by the backend itself both are wrong alike; its own modules are not."""
-    options: Any = {"nodes": OwnModules(tiny_bridge("GPT-2")), "references": 1, "seed": 3, "cases": 1}
-    check_model(tiny_model("GPT-2"), inputs(padded=True), **options)
+    below = EMBED.any_path().carries(Variable("other", anything))
+    frozen = mlp(1).direct().carries(Variable("half", halves), below, freeze_norm=True)
+    made = Hypothesis("frozen", "A norm is frozen.", OUTPUT.carries(Variable("output", everything), frozen))
+    model, data, nodes = tiny_model("GPT-2"), inputs(padded=True), OwnModules(tiny_bridge("GPT-2"))
+    check_hypothesis(made, model, data, nodes=nodes)
+    check_hypothesis(made, NeverFrozen(model), data)
     with pytest.raises(AssertionError, match="engine and oracle differ"):
-        check_model(NeverFrozen(tiny_model("GPT-2")), inputs(padded=True), **options)
+        check_hypothesis(made, NeverFrozen(model), data, nodes=nodes)
 
 
 def test_a_toy_that_looks_at_other_tokens_is_refused() -> None:

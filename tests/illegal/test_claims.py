@@ -20,7 +20,7 @@ from scrubbing import (
     project,
     reads,
 )
-from scrubbing.parts import activation, function, neurons
+from scrubbing.parts import activation, attending_to, function, neurons
 from scrubbing.samplers import agree, exact, fixed, generated, separate, uniform
 
 V = np.ones(8)
@@ -147,6 +147,35 @@ ILLEGAL = {
     "positions that are no mask": (
         "SCR-POSITION",
         lambda w: w.check(head(1, 0).direct().at(odd_tokens).carries(w.parity)),
+    ),
+    # Where nothing is read
+    "a later position": (
+        "SCR-UNREAD",
+        lambda w: w.check(
+            head(1, 0).any_path().at(2).carries(w.parity, reads("k", "v", at=slice(3, 5)).carries(w.parity))
+        ),
+    ),
+    "another position of an MLP": (
+        "SCR-UNREAD",
+        lambda w: w.check(mlp(1).direct().at(2).carries(w.parity, EMBED.direct().at([1, 3]).carries(w.thirds))),
+    ),
+    "the query of another position": (
+        "SCR-UNREAD",
+        lambda w: w.check(
+            head(1, 0).direct().at(2).carries(w.parity, head(0, 0).direct().into("q").at(1).carries(w.thirds))
+        ),
+    ),
+    "keys of a part that has no pattern": (
+        "SCR-UNREAD",
+        lambda w: w.check(head(1, 0).direct().part(attending_to(-1)).carries(w.parity, reads("k").carries(w.thirds))),
+    ),
+    "an output that the loss does not read": (
+        "SCR-UNREAD",
+        lambda w: w.scrub(mlp(1).direct().at(2).carries(w.parity)),
+    ),
+    "what a slot reads where its claim is not read": (
+        "SCR-UNREAD",
+        lambda w: w.scrub(head(1, 0).direct().carries(w.parity, reads("q", at=3).carries(w.parity))),
     ),
     # One draw, many positions
     "per-position feature, one draw": ("SCR-EACH", lambda w: w.check(head(1, 0).direct().carries(w.token_parity))),

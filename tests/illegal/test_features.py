@@ -25,6 +25,9 @@ def both(first, second):
     return first + second
 
 
+RNG = np.random.default_rng(0)
+
+
 def third_of_id(data):
     return data.ids / 3
 
@@ -44,6 +47,7 @@ ILLEGAL = {
         lambda w: checked_each(w, w.variable("narrow", lambda data: data["tokens"][:, :4], per="position")),
     ),
     "objects": ("SCR-FEATURE", lambda w: checked(w, w.variable("sets", lambda data: [{1}] * 12))),
+    "random values": ("SCR-FEATURE", lambda w: checked(w, w.variable("coin", lambda data: RNG.random(12) < 0.5))),
     "an exception": ("SCR-FEATURE", lambda w: checked(w, w.variable("last", raises))),
     "a missing column": ("SCR-COLUMN", lambda w: checked(w, w.variable("depth", lambda data: data["depth"] == 0))),
     "NaN": ("SCR-NAN", lambda w: checked(w, w.variable("ratio", lambda data: np.where(data.ids > 9, np.nan, 1.0)))),

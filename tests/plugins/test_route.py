@@ -42,8 +42,8 @@ class AtMost(Route):
         if self.between < 0:
             yield f"there are no paths through {self.between} components.", "Give 0 or more."
 
-    def hint(self, parent: str, node: Node) -> str:
-        return f"More than {self.between} components lie between {node} and {parent}."
+    def why_not(self, parent: str, node: Node) -> str:
+        return f"more than {self.between} components lie between"
 
     def __str__(self) -> str:
         return f"through at most {self.between}"
@@ -140,7 +140,9 @@ def test_faults_are_told() -> None:
     graph = chain().graph(DATA)
     with pytest.raises(IllegalHypothesis, match=r"\[SCR-ROUTE\].*there are no paths through -1 components"):
         by(AtMost(-1)).check(graph, DATA)
-    with pytest.raises(IllegalHypothesis, match=r"\[SCR-PATH\].*y does not reach logits through at most 0"):
+    with pytest.raises(
+        IllegalHypothesis, match=r"\[SCR-PATH\].* reach logits through at most 0: more than 0 components"
+    ):
         by(AtMost(0), "y").check(graph, DATA)
     with pytest.raises(IllegalHypothesis, match=r"\[SCR-NODE\].*the model has no node third"):
         by(Through(Node("third"))).check(graph, DATA)

@@ -63,16 +63,11 @@ def inputs(width: int, pad: int = 0, seed: int = 0, masked: str = "mask") -> Dat
 def scrubbed(model: Any, data: Dataset, loss: Loss, seed: int, **options: Any) -> Result | str:
     """The result, or why there is none."""
     experiment = Experiment(model, data, loss, references=12, draws=2, seed=seed, **options)
-    made = (random_hypothesis(experiment.subject.graph, data, number) for number in itertools.count(seed * 100))
+    made = random_hypothesis(experiment.subject.graph, data, seed, read=experiment.subject.read)
     try:
-        return experiment.run(next(one for one in made if not _each_at_the_root(one)))
+        return experiment.run(made)
     except NothingToDraw as error:
         return str(error)
-
-
-def _each_at_the_root(hypothesis: Hypothesis) -> bool:
-    """The mean of what a claim directly under the root draws per position is not defined."""
-    return any(claim.each for claim in hypothesis.correspondence.children)
 
 
 def numbers(result: Result | str) -> dict[str, Any]:

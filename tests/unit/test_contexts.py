@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scrubbing import EMBED, OUTPUT, Hypothesis, Variable, anything, everything, head, mlp, reads, transformer_graph
+from scrubbing.hypothesis.meeting import Meeting
 from scrubbing.hypothesis.treeify import treeify
 from scrubbing.models.check import random_inputs
 from scrubbing.samplers import exact, separate
@@ -19,7 +20,7 @@ PARITY = Variable("parity", token_parity)
 
 def contexts(*claims, mode=SCRUB, **options):
     tree = treeify(Hypothesis("test", "A test.", OUTPUT.carries(OUT, *claims, **options)), GRAPH, DATA)
-    assert not tree.faults
+    assert not Meeting(tree).findings()
     return Contexts(tree, mode)
 
 
