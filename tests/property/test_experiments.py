@@ -87,7 +87,11 @@ def test_random_hypotheses(family: str, loss: str, padded: bool, tiny_model: Any
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("at", [head(1, 0).direct(), mlp(1).any_path(), EMBED.direct(), reads()], ids=str)
+@pytest.mark.parametrize(
+    "at",
+    [head(1, 0).direct(), mlp(1).any_path(), EMBED.direct(), reads()],
+    ids=["a head", "an MLP", "the embedding", "all"],
+)
 def test_a_draw_per_position_directly_under_the_output(at: Target, options: dict[str, Any], tiny_model: Any) -> None:
     model = tiny_model("GPT-2")
     data = inputs(model.weights.W_U.shape[1], padded=True)

@@ -292,7 +292,6 @@ def test_of_each_kind(case: str) -> None:
         (EMBED.any_path(avoid=[L10, head(1, 1), L00, head(0, 1)]).at(2).carries(A), (0,)),
         (EMBED.any_path().at(5).carries(A), (4,)),
     ],
-    ids=str,
 )
 def test_what_the_loss_does_not_read(claim: Claim, at: tuple[int, ...]) -> None:
     """Legal where every output is read, and not where the loss reads some."""
@@ -314,7 +313,7 @@ LEGAL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("claim", LEGAL, ids=str)
+@pytest.mark.parametrize("claim", LEGAL)
 def test_disjoint_positions_do_not_overlap(claim: Claim) -> None:
     made = Hypothesis("h", "c", OUTPUT.carries(OUT, claim))
     assert (
