@@ -7,4 +7,5 @@ from .measures import Predictions as Predictions
 from .measures import measures as measures
 from .next_token import Bigram as Bigram
 from .next_token import NextToken as NextToken
+from .recovered import fraction as fraction
 from .recovered import recovered as recovered

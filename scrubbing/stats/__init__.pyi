@@ -3,9 +3,12 @@ from .critical import fixed_size as fixed_size
 from .influence import Losses as Losses
 from .influence import mean_loss as mean_loss
 from .intervals import Estimate as Estimate
+from .intervals import Means as Means
 from .paired import compare as compare
 from .power import power as power
 from .power import references_needed as references_needed
 from .power import smallest_change as smallest_change
+from .rare import effective_number as effective_number
+from .rare import share_at_most as share_at_most
 from .verdict import at_least as at_least
 from .verdict import at_most as at_most

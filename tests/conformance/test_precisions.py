@@ -19,15 +19,14 @@ from scrubbing import (
     feature,
     head,
     mlp,
-    neurons,
     part,
-    project,
 )
 from scrubbing.models.check import random_inputs
 from scrubbing.models.precision import TOLERANCE, tolerance
 from scrubbing.models.transformer.weights import ACTIVATIONS, Norm
 from scrubbing.models.transformer_lens import from_bridge
 from scrubbing.models.transformer_lens.tiny import NAMES, POSITIONS, VOCABULARY, tiny
+from scrubbing.parts import neurons, project
 from scrubbing.testing import check_model
 
 DATA = random_inputs(VOCABULARY, POSITIONS, padded=True, n=32)

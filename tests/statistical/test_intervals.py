@@ -10,9 +10,9 @@ from functools import cache
 
 import numpy as np
 import pytest
+
 from benchmarks.statistics.coverage import ALPHA, Rates, rates
 from benchmarks.statistics.families import Family, measured, population, skewed
-
 from scrubbing.metrics.recovered import fraction, loss_recovered
 from scrubbing.stats.intervals import Means
 
