@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import anything, everything
 from scrubbing.engine.demand import fixed
 from scrubbing.engine.engine import Engine
+from scrubbing.errors import NothingToDraw
 from scrubbing.hypothesis.claims import OUTPUT, Claim, Target, reads
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.variables import Variable
@@ -52,7 +53,10 @@ def test_order_batch_store_and_split_change_nothing(family: str, seed: int, tiny
     model, data = tiny_model(family), inputs()
     hypothesis = random_hypothesis(model.graph(data), data, seed)
     ids = [0, 3, 5, 8]
-    wanted = scrubbed(model, data, hypothesis, ids)
+    try:
+        wanted = scrubbed(model, data, hypothesis, ids)
+    except NothingToDraw:  # a group that leaves itself out may have one member
+        reject()
     order = np.random.default_rng(seed).permutation(len(data))
     assert torch.allclose(scrubbed(model, data.take(order), hypothesis, ids), wanted, atol=2e-5), "order of the dataset"
     assert torch.allclose(scrubbed(model, data, hypothesis, ids, batch=1), wanted, atol=2e-5), "batch size"
