@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -11,6 +10,7 @@ from scrubbing.errors import UsageError, fail
 from scrubbing.records.compare import unlike
 from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
+from scrubbing.renamed import deprecated
 
 
 class Verdict(Protocol):
@@ -69,8 +69,7 @@ def entries(
         UsageError: SCR-PLOT, inputs of another number than records.
     """
     if isinstance(inputs, Mapping):
-        told = "inputs by name of a hypothesis: give them in the order of the records"
-        warnings.warn(told, DeprecationWarning, stacklevel=3)
+        deprecated("inputs by name of a hypothesis: give them in the order of the records")
         inputs = [inputs.get(one.hypothesis) if isinstance(one, RunRecord) else None for one in records]
     if inputs is not None and len(inputs) != len(records):
         problem = f"there are {len(records)} records and {len(inputs)} tables of values per input."
