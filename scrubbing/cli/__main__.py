@@ -2,4 +2,4 @@
 
 from scrubbing.cli import app
 
-app()
+app(prog_name="scrub")
