@@ -113,7 +113,7 @@ class _Stream:
         self._to = to
 
     def write(self, text: str) -> int:
-        encoding = self._to.encoding or "utf-8"
+        encoding: str = getattr(self._to, "encoding", None) or "utf-8"
         return self._to.write(unheard(text).encode(encoding, "backslashreplace").decode(encoding))
 
     def __getattr__(self, name: str) -> Any:
