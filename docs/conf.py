@@ -16,7 +16,8 @@ html_show_copyright = False
 # Signatures stay short; types are in the source and in the text where they matter.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
+# Defaults as values: their source text is looked up in a definition, and `scrub` takes its keywords from `Settings`.
+autodoc_preserve_defaults = False
 add_module_names = False
 # Docstrings mark code with single backticks, as Markdown does; reStructuredText calls that the default role.
 default_role = "literal"

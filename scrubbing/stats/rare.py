@@ -11,7 +11,7 @@ bootstrap intervals of nominal 95 % covered less than 90 % in the simulations of
 
 
 def effective_number(values: NDArray[np.float64]) -> float:
-    """How many units of equal size would vary a sum as much: (sum |x|)^2 / sum x^2; 0 where all are 0.
+    """How many units of equal size would vary a sum as much: `(sum |x|)^2 / sum x^2`; 0 where all are 0.
 
     1 if one unit carries everything, n if all n carry the same. Source: Kish, "Survey Sampling" (1965), of weights.
     """
