@@ -17,6 +17,7 @@ from scrubbing.experiment.baselines import baselines
 from scrubbing.experiment.jobs import SCRUBBED, Job
 from scrubbing.experiment.measured import AT_PADDING, MEASURE, Measured, Reference
 from scrubbing.experiment.settings import Settings
+from scrubbing.experiment.vacuous import vacuous
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.measures import Measure
 from scrubbing.metrics.recovered import loss_recovered
@@ -202,7 +203,10 @@ class Result:
             zero=self.settings.zero_baseline,
             claims=list(self.claims),
             exchanged=self.exchanged,
-            notes=notes(found, self.claims, self.exchanged, inputs.units),
+            notes=[
+                *notes(found, self.claims, self.exchanged, inputs.units),
+                *vacuous(job, inputs.get("model_prediction")),
+            ],
             provenance=self.provenance,
             hash=None if stored is None else self.hypothesis.hash,
             variables=describe.variables(job),

@@ -14,7 +14,15 @@ from typing import Any
 from scrubbing.gate.policy import Policy, Rule
 from scrubbing.records.schema import RunRecord
 
-VACUOUS = frozenset({"nothing-exchanged", "claim-exchanges-nothing", "output-by-own-value", "feature-is-label"})
+VACUOUS = frozenset(
+    {
+        "nothing-exchanged",
+        "claim-exchanges-nothing",
+        "claim-draws-only-copies",
+        "output-by-own-value",
+        "feature-is-label",
+    }
+)
 """Notes which say that a hypothesis cannot fail, so that holding it to anything holds nothing."""
 
 _NO_RULE = "The snapshot does not say which rule it was accepted under; accept it again with --update to hold that too."

@@ -37,12 +37,12 @@ def write(path: Path, content: bytes, what: str = "the file") -> Path:
 
 
 def folder(path: str | Path) -> Path:
-    """A folder to write to, made if need be: before a long run, so that its results have somewhere to go.
+    """A folder to write to, created if it is not there: before a long run, so that its results have somewhere to go.
 
     Raises:
-        FileError: SCR-FILE, it cannot be made, or not written to.
+        FileError: SCR-FILE, it cannot be created, or not written to.
     """
-    problem = "made"
+    problem = "created"
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
         problem = "written to"

@@ -97,7 +97,7 @@ class MeasureValue(Strict):
 
     name: str
     meaning: str
-    """In words."""
+    """What it measures, in words."""
     unit: str
     """`share` for a fraction of counted positions, shown in %; else the unit itself, such as `nats`."""
     value: Number
@@ -134,7 +134,7 @@ class Cancellation(Strict):
     better: Number
     """Mean of the decreases, likewise, as a positive number."""
     correlation: float | None
-    """Of the losses of model and scrubbed model over inputs; None where one does not vary."""
+    """Correlation of the losses of model and scrubbed model over inputs; None where one does not vary."""
     share: Number | None = None
     """`better` as a fraction of null minus model; None where that may be 0, and in older records."""
 
@@ -179,7 +179,7 @@ class Recalibrated(Strict):
     loss: Number
     """Mean loss on the held-out half."""
     before: Number
-    """The same without recalibration."""
+    """Mean loss on the held-out half without recalibration."""
     references: int
     """Held-out references."""
 
@@ -190,7 +190,7 @@ class Equivalent(Strict):
     what: str
     """The series of models, by name."""
     unit: str
-    """Of the amounts."""
+    """Unit of the amounts."""
     amount: Number | None
     """None if the scrubbed loss is worse than that of the first model of the series, or better than the last."""
     beyond: Literal["first", "last"] | None = None
@@ -205,12 +205,12 @@ class WorstInput(Strict):
     id: int
     text: str
     model: float
-    """Its losses, draws averaged."""
+    """Loss of the model; below it that of the scrubbed model, draws averaged."""
     scrubbed: float
     model_prediction: int | None = None
-    """Where one position is counted."""
+    """The model's most likely class, where one position is counted."""
     prediction: int | None = None
-    """Of the scrubbed model, in the first draw."""
+    """The scrubbed model's most likely class, in the first draw."""
 
 
 class SharedTrait(Strict):
@@ -222,10 +222,10 @@ class SharedTrait(Strict):
     name: str
     """The word, the feature, or the prediction; empty for lengths."""
     value: bool | int | float | str | None = None
-    """Of a stratum's feature."""
+    """Value of a stratum's feature."""
     worst: int
-    """How many of the worst inputs have it,"""
+    """How many of the worst inputs have it."""
     of_worst: int
-    """of so many."""
+    """How many worst inputs there are."""
     share: float
     """Fraction of all references that have it."""

@@ -20,7 +20,8 @@ def merge(parts: Sequence[tuple[RunRecord, InputTable]]) -> tuple[RunRecord, Inp
     """One record of runs of the same hypothesis on different references, as if they had been run at once.
 
     What is fitted, interpolated or run on its own (recalibration, training equivalents, claim costs, controls) is left
-    out: run the whole to have it. Notes that follow from numbers are those of the whole; others are kept.
+    out: run the whole to have it. Notes that follow from numbers are those of the whole; others are kept where all
+    parts have them.
 
     Raises:
         UsageError: SCR-MERGE, with every fault: another hypothesis, model, dataset or seed; a reference given twice.

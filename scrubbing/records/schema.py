@@ -61,9 +61,9 @@ class VariableNode(Strict):
     parents: list[str]
     """Variables it is computed from."""
     digest: str
-    """Of the feature's values on the dataset: a feature whose body changed has another."""
+    """Hash of which inputs agree on the feature: one whose values changed has another."""
     code: str | None = None
-    """Of the feature's code and what it calls; None where that cannot be read, and in older records."""
+    """Hash of the feature's code and of what it calls; None where that cannot be read, and in older records."""
 
 
 class Branch(Strict):
@@ -71,7 +71,7 @@ class Branch(Strict):
 
     path: str
     depth: int
-    """0 for the output."""
+    """How deep it lies in the tree of claims; 0 for the output."""
     what: str
     """Targets in words."""
     variable: str
@@ -128,7 +128,7 @@ class ClaimCost(Strict):
     """What exchanging one thing costs, all else being left as it is: the loss minus the model's."""
 
     path: str
-    """Of the claim; empty for what is unclaimed."""
+    """Path of the claim; empty for what is unclaimed."""
     cost: Number
 
 
@@ -136,7 +136,7 @@ class PerInput(Strict):
     """Where the values per reference input are."""
 
     file: str
-    """Beside the record."""
+    """Name of the table's file, in the folder of the record."""
     digest: str
     rows: int
 
@@ -166,10 +166,10 @@ class Choices(Strict):
     draws: int
     seed: int
     ablation: str | None
-    """None: what is unclaimed is resampled."""
+    """What replaces unclaimed activations (mean, zero, noise); None where they are resampled."""
     loss: str
     unit: str = "nats"
-    """Of the loss."""
+    """Unit of the loss, such as nats."""
     dtype: str
     device: str
     loss_identity: str | None = None
@@ -180,7 +180,7 @@ class Choices(Strict):
     clusters: str | None = None
     """Feature whose equal values make references one unit; None: every reference is one."""
     interval: str = "percentile bootstrap over references, 95 %"
-    """How intervals were made."""
+    """The method by which intervals were computed."""
     bound: float | None = None
     """Loss that intervals reckon with on one further reference: the largest that any draw of the null reached. None
     without a null, where it is twice the largest loss seen, and in older records, whose intervals reckon with none."""
@@ -195,7 +195,7 @@ class Provenance(Strict):
     model_fingerprint: str
     data: str
     data_fingerprint: str
-    """Of the inputs in scope."""
+    """Fingerprint of the inputs in scope."""
     inputs_in_scope: int
     versions: dict[str, str]
     machine: str = ""
@@ -216,9 +216,9 @@ class RunRecord(Strict):
 
     version: Literal[3] = VERSION
     hypothesis: str
-    """Name."""
+    """Name of the hypothesis."""
     claim: str
-    """The claim as a sentence."""
+    """What it claims, as a sentence."""
     scope: str | None
     stored: dict[str, Any] | None
     """The hypothesis as JSON; None where one of its functions has no address."""
@@ -241,7 +241,7 @@ class RunRecord(Strict):
     """What a reader must know before quoting the score."""
     provenance: Provenance
     hash: str | None = None
-    """Of what is claimed (`Hypothesis.hash`); None where the hypothesis cannot be stored."""
+    """Hash of what is claimed (`Hypothesis.hash`); None where the hypothesis cannot be stored."""
     source: Source | None = None
     variables: list[VariableNode] = Field(default=[])
     branches: list[Branch] = Field(default=[])
@@ -251,23 +251,23 @@ class RunRecord(Strict):
     size: Size | None = None
     cancellation: Cancellation | None = None
     padding: Padding | None = None
-    """None where no input is padded."""
+    """How often padding was read; None where no input is padded."""
     carried: Carried | None = None
-    """None in older records, and where the model is no better than the null."""
+    """On how few references the rise rests; None in older records, and where the model is no better than the null."""
     recalibrated: Recalibrated | None = None
     equivalent: Equivalent | None = None
     worst: list[WorstInput] = Field(default=[])
     """The references that scrubbing costs most, the worst first."""
     shared: list[SharedTrait] = Field(default=[])
-    """What the worst have in common."""
+    """What more of the worst have in common than chance explains."""
     references_digest: str | None = None
-    """Of the ids of the references."""
+    """Hash of the ids of the references, whatever their order."""
     inputs: PerInput | None = None
-    """None where only the record was kept."""
+    """The table of values per input; None where only the record was kept."""
     claim_costs: list[ClaimCost] = Field(default=[])
-    """Measured for snapshots, and where a gate failed."""
+    """What each exchange alone costs; measured for snapshots, and where a gate failed."""
     accepted: Accepted | None = None
-    """None where the record is not a snapshot."""
+    """Why it was accepted as a snapshot; None where it is none."""
 
     @model_validator(mode="before")
     @classmethod

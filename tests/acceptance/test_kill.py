@@ -144,7 +144,7 @@ def test_a_read_only_file_system():
     process = start("/proc/scrubbing")
     _, error = process.communicate()
     assert process.returncode == 1
-    assert "[SCR-FILE] /proc/scrubbing: this folder cannot be made" in error
+    assert "[SCR-FILE] /proc/scrubbing: this folder cannot be created" in error
 
 
 def test_two_processes_on_one_folder(whole, tmp_path):

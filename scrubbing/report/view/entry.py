@@ -18,12 +18,12 @@ class Verdict(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the hypothesis."""
+        """Name of the hypothesis."""
         ...
 
     @property
     def verdict(self) -> Literal["pass", "fail", "inconclusive"]:
-        """The verdict."""
+        """What the gate decided."""
         ...
 
     @property

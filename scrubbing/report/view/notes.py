@@ -120,6 +120,69 @@ def _hardly(of: Mapping[str, Any]) -> str:
     )
 
 
+@wordings("claim-draws-copies")
+def _copies(of: Mapping[str, Any]) -> str:
+    return (
+        f"The claim {claim(of['what'], of['variable'])} is hardly tested: {100 * of['share']:.0f} % of what it may "
+        "draw is equal to the input held, for the dataset has copies. Leave them out."
+    )
+
+
+@wordings("claim-draws-only-copies")
+def _only_copies(of: Mapping[str, Any]) -> str:
+    return (
+        f"The claim {claim(of['what'], of['variable'])} exchanges nothing: whatever it may draw is equal to the input "
+        "held, for the dataset has copies. Leave them out, or use a coarser feature."
+    )
+
+
+@wordings("claim-keeps-input")
+def _keeps(of: Mapping[str, Any]) -> str:
+    return (
+        f"The claim {claim(of['what'], of['variable'])} keeps the whole input of the claim above it: it says that the "
+        "node matters, and nothing about what the node carries is tested."
+    )
+
+
+@wordings("claim-is-label")
+def _is_label(of: Mapping[str, Any]) -> str:
+    return (
+        f"The claim {claim(of['what'], of['variable'])} agrees on {of['feature']}, which is the label: whatever it "
+        "draws has the right answer, so the score does not say how the answer is found."
+    )
+
+
+@wordings("claim-is-output")
+def _is_output(of: Mapping[str, Any]) -> str:
+    return (
+        f"The claim {claim(of['what'], of['variable'])} agrees on {of['feature']}, which is the model's own prediction "
+        "on every reference: whatever it draws has the model's answer."
+    )
+
+
+@wordings("feature-is-label")
+def _label(of: Mapping[str, Any]) -> str:
+    return (
+        "All that the output reads is claimed to carry the label: every draw has the right answer, and the hypothesis "
+        "passes whatever the model does inside."
+    )
+
+
+@wordings("output-by-own-value")
+def _own_value(of: Mapping[str, Any]) -> str:
+    return (
+        "All that the output reads is claimed to carry the model's own prediction: every draw has the model's answer, "
+        "and the hypothesis passes whatever the model does inside."
+    )
+
+
+@wordings("everything-claimed")
+def _everything(of: Mapping[str, Any]) -> str:
+    return (
+        "No path is left unclaimed: nothing is said not to matter, and the score only tests what is said to be carried."
+    )
+
+
 @wordings("near-ties")
 def _ties(of: Mapping[str, Any]) -> str:
     n = of["near_ties"]
