@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
@@ -35,12 +35,14 @@ class Feature:
 
     name: str
     op: str = "leaf"
-    """`leaf`, `and`, `or`, `not`, `joint`, `rounded`, `at_most`, `all`, `identity`, `constant`."""
+    """`leaf`, `and`, `or`, `not`, `joint`, `rounded`, `at_most`, `all`, `merged`, `identity`, `constant`."""
     compute: Callable[[Dataset], ArrayLike] | None = None
     of: tuple[Feature, ...] = ()
     numbers: tuple[float, ...] = ()
     """Step of `rounded`; threshold and tolerance of `at_most`."""
     per: Per = "input"
+    classes: tuple[tuple[Any, ...], ...] = ()
+    """Values that `merged` counts as equal, class by class."""
 
     def __call__(self, data: Dataset) -> NDArray[Any]:
         """The values: `[n]` or `[n, k]` per input, `[n, positions]` per position. Kept with the dataset.
@@ -86,6 +88,24 @@ class Feature:
         name = f"{self.name}.at_most({threshold:g}, tolerance={tolerance:g})"
         return Feature(name, "at_most", of=(self,), numbers=(threshold, tolerance), per=self.per)
 
+    def merged(self, classes: Iterable[Iterable[Any]]) -> Feature:
+        """A coarser feature: values of one class count as equal, and so do all values that are in no class.
+
+        Args:
+            classes: each some values, as `value_at` gives them; of a joint feature, tuples.
+
+        Raises:
+            UsageError: SCR-FEATURE, a value is in two classes.
+        """
+        given = tuple(tuple(one) for one in classes)
+        values = [value for one in given for value in one]
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            problem = f"the value {twice!r} of {self.name} is in two classes, or twice in one."
+            fail(UsageError, "SCR-FEATURE", problem, "Name each value once.")
+        name = f"{self.name}.merged({[list(one) for one in given]})"
+        return Feature(name, "merged", of=(self,), per=self.per, classes=given)
+
     def everywhere(self) -> Feature:
         """Whether this boolean per-position feature is true at every position of the input.
 
@@ -130,7 +150,8 @@ class Feature:
         """As JSON: by its function, or by what it is made of."""
         if self.op == "leaf":
             return {"compute": self.compute}
-        return {"name": self.name, "op": self.op, "of": self.of, "numbers": self.numbers, "per": self.per}
+        made = {"name": self.name, "op": self.op, "of": self.of, "numbers": self.numbers, "per": self.per}
+        return made | ({"classes": self.classes} if self.classes else {})
 
     @classmethod
     def restored(cls, fields: dict[str, Any]) -> Feature:
@@ -194,6 +215,8 @@ class Feature:
                 return np.zeros(len(data), dtype=np.int8)
             case "joint":
                 return _joint(parts)
+            case "merged":
+                return self._merged(data)
         raise AssertionError(self.op)
 
     def _operands(self, data: Dataset) -> list[NDArray[Any]]:
@@ -212,6 +235,27 @@ class Feature:
             alone = self.per == "position" and part.per == "input" and values.ndim == 1
             found.append(values[:, None] if alone else values)
         return found
+
+    def _merged(self, data: Dataset) -> NDArray[np.int64]:
+        """Number of the class, from 1; 0 for values that are in none. It means the same in every dataset."""
+        (feature,) = self.of
+        shape = feature(data).shape[: 2 if self.per == "position" else 1]
+        number = np.zeros(shape, dtype=np.int64)
+        for i, values in enumerate(self.classes):
+            for value in values:
+                number[feature.has(value, data)] = i + 1
+        return number
+
+    def has(self, value: Any, data: Dataset) -> NDArray[np.bool_]:
+        """Where it has a value, as `value_at` gives it, `[n]` or `[n, positions]`."""
+        if self.op == "joint":
+            found = [part.has(inner, data) for part, inner in zip(self.of, value, strict=True)]
+            wide = self.per == "position"
+            return np.all(np.broadcast_arrays(*(one[:, None] if wide and one.ndim == 1 else one for one in found)), 0)
+        values = self(data)
+        rows = values.ndim == 2 and self.per == "input"
+        same = values == np.asarray(value)
+        return same.all(axis=-1) if rows else same
 
     def _rounded(self, values: NDArray[Any], data: Dataset) -> NDArray[np.int64]:
         steps = values / self.numbers[0]

@@ -149,9 +149,7 @@ class Compiler:
     def _split_output(self, index: int, node: Node, parts: list[Hit]) -> v.Value:
         unclaimed = self.contexts.unclaimed(index, node)
         whole = self.builder.output(node, unclaimed)
-        terms: list[v.Term] = [
-            (1, self._part(hit.part, self._region(hit.region, node), self.contexts.of(hit.region))) for hit in parts
-        ]
+        terms: list[v.Term] = [(1, self._claimed(index, hit, node)) for hit in parts]
         remainder: list[v.Term] = [(1, whole), *((-1, self._part(hit.part, whole, unclaimed)) for hit in parts)]
         if unclaimed.ablation is None:
             terms = remainder + terms
@@ -159,6 +157,13 @@ class Compiler:
             terms.append((1, self.builder.assembler.statistic(tuple(remainder), node, OUTPUT_OF, unclaimed)))
         everywhere = Where(tuple(range(self.tree.graph.positions)))
         return self.builder.intern(v.Sum, ((everywhere, tuple(terms)),), self.contexts.of(index), node, OUTPUT_OF)
+
+    def _claimed(self, region: int, hit: Hit, node: Node) -> v.Value:
+        """What a claim met below a region says of a node: its value, or the claimed part of it."""
+        freed = self.contexts.freed(region, hit.target)
+        if freed is not None:
+            return self._part(hit.part, self.builder.output(node, freed), freed)
+        return self._part(hit.part, self._region(hit.region, node), self.contexts.of(hit.region))
 
     def _part(self, part: Part | None, value: v.Value, context: Context) -> v.Value:
         """A part of a node's value, or all of it."""
@@ -208,14 +213,17 @@ class Compiler:
         cells: list[tuple[Where, tuple[v.Term, ...]]] = []
         for cell in self.tree.cells[copy, slot]:
             if cell.reader is not None:
-                cells.append((cell.where, ((1, self._reader(cell.reader, copy.node, slot)),)))
+                cells.append((cell.where, ((1, self._reader(copy.region, cell.readers[0], copy.node, slot)),)))
             else:
                 terms = tuple(term for entry in cell.entries for term in self._terms(copy.region, entry))
                 cells.append((cell.where, terms))
         return self.builder.assembler.sum(cells, copy.node, slot, self.contexts.of(copy.region))
 
-    def _reader(self, index: int, node: Node, slot: str) -> v.Value:
+    def _reader(self, region: int, hit: Hit, node: Node, slot: str) -> v.Value:
         """What a slot reads under a claim on that slot."""
+        index, freed = hit.region, self.contexts.freed(region, hit.target, slot)
+        if freed is not None:
+            return self.builder.input(node, slot, freed)
         if self.contexts.is_leaf(index):
             return self._enter(index, self.builder.input(node, slot, self.contexts.of(index)))
         return self._enter(index, self._slot(self.tree.start(index, node), slot))
@@ -224,15 +232,14 @@ class Compiler:
         """One writer's contribution to a cell."""
         if entry.mixed is not None:
             return [(1, self._run(entry.mixed))]
-        whole = [hit.region for hit in entry.claimed if hit.part is None]
+        whole = [hit for hit in entry.claimed if hit.part is None]
         if whole:
-            return [(1, self._region(whole[0], entry.parent))]
+            return [(1, self._claimed(region, whole[0], entry.parent))]
         unclaimed = self.contexts.unclaimed(region, entry.parent)
         rest = self.builder.output(entry.parent, unclaimed)
         terms: list[v.Term] = [(1, rest)]
         for hit in entry.claimed:
-            value = self._region(hit.region, entry.parent)
-            terms.append((1, self._part(hit.part, value, self.contexts.of(hit.region))))
+            terms.append((1, self._claimed(region, hit, entry.parent)))
             terms.append((-1, self._part(hit.part, rest, unclaimed)))
         return terms
 
@@ -240,6 +247,8 @@ class Compiler:
         """Whose padding mask a head looks through."""
         (cell,) = self.tree.cells[copy, slot]
         if cell.reader is not None:
+            if (freed := self.contexts.freed(copy.region, cell.readers[0].target, slot)) is not None:
+                return freed
             if self.contexts.is_leaf(cell.reader):
                 return self._input(self.contexts.of(cell.reader), copy.region)
             return self._mask(self.tree.start(cell.reader, copy.node), slot)

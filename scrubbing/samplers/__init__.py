@@ -1,11 +1,12 @@
 """Samplers: which inputs may stand in for the one a claim holds. For `sampler=` and `unclaimed=`.
 
-`uniform`, `agree`, `fixed` and `exact` draw from the dataset, `generated` makes new inputs, `separate` gives every
-unclaimed node a draw of its own. For a sampler of your own, subclass `Among` (it draws from the dataset) or `Generator`
-(it makes inputs).
+`uniform`, `agree`, `fixed` and `exact` draw from the dataset inputs that may stand in, `cross` one that may not,
+`generated` makes new inputs, `separate` gives every unclaimed node a draw of its own. For a sampler of your own,
+subclass `Among` (it draws from the dataset) or `Generator` (it makes inputs).
 """
 
 from scrubbing.samplers.base import Among, Asked, Drawn, Generator, Held, Sampler
+from scrubbing.samplers.crossing import Cross, cross
 from scrubbing.samplers.ours import (
     Agree,
     Exact,
@@ -24,6 +25,7 @@ __all__ = [
     "Agree",
     "Among",
     "Asked",
+    "Cross",
     "Drawn",
     "Exact",
     "Fixed",
@@ -33,6 +35,7 @@ __all__ = [
     "Sampler",
     "Unclaimed",
     "agree",
+    "cross",
     "exact",
     "fixed",
     "generated",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
@@ -133,6 +133,15 @@ class Sampler(Storable, ABC):
     def draw(self, asked: Asked) -> Drawn:
         """Find an input for every row."""
 
+    def strata(self, held: Held) -> Sequence[NDArray[np.bool_]]:
+        """Which inputs may stand in for the held one: sets that are equally likely, each bool `[n]`, and within a set
+        each input too. What the oracle goes by.
+
+        Raises:
+            NotImplementedError: it makes inputs instead of drawing them.
+        """
+        raise NotImplementedError(f"the oracle draws from the dataset, and an input is {self}")
+
 
 class Among(Sampler):
     """Draws uniformly among some inputs of the dataset."""
@@ -142,6 +151,10 @@ class Among(Sampler):
     @abstractmethod
     def allowed(self, held: Held) -> NDArray[np.bool_]:
         """Which inputs may stand in for the held one, bool `[n]`."""
+
+    def strata(self, held: Held) -> Sequence[NDArray[np.bool_]]:
+        """All in one set."""
+        return [self.allowed(held)]
 
     def draw(self, asked: Asked) -> Drawn:
         """The k-th of the allowed inputs in order of id, k from one uniform number per row."""

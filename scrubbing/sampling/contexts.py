@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from scrubbing.data.features import Feature, anything
 from scrubbing.graph.nodes import Node
@@ -52,6 +52,17 @@ REFERENCE = Context("reference", ROOT, None)
 """Every row holds its own reference input."""
 
 
+class Member(NamedTuple):
+    """One target of a claim, or one slot of those that it reads."""
+
+    parent: int
+    """Region of the claim above."""
+    target: int
+    """Which of that region's `Tree.targets`."""
+    slot: str | None = None
+    """None for the whole target."""
+
+
 @dataclass(frozen=True)
 class Mode:
     """What contexts become: the scrub itself, or one of the baselines that reuse the hypothesis."""
@@ -63,6 +74,14 @@ class Mode:
     unclaimed: Literal["sample", "exact", "mean", "zero", "noise"] = "sample"
     alone: int | None = None
     """The only region that is exchanged, to see what that costs; all others keep the input of the claim above them."""
+    apart: bool = False
+    """Whether every unclaimed producing node draws an input of its own, whatever the hypothesis says."""
+    samplers: tuple[tuple[int, Sampler], ...] = ()
+    """Samplers in place of a claim's own, by region. Random streams stay, so that all else is drawn as before."""
+    freed: frozenset[Member] = frozenset()
+    """Members of claims that hold an unrelated input of their own, as if they were claimed to carry nothing."""
+    kept: frozenset[int] = frozenset()
+    """Regions that keep the input of the claim above them."""
 
     @property
     def draws_anything(self) -> bool:
@@ -86,6 +105,7 @@ class Contexts:
         self.mode = mode
         self._built: dict[object, Context] = {}
         self._names = {0: ROOT}
+        self._samplers = dict(mode.samplers)
 
     @cached_property
     def streams(self) -> Streams:
@@ -99,12 +119,12 @@ class Contexts:
         if region.parent is None:
             return REFERENCE if self.mode.output == "reference" else self._another()
         above = self.of(region.parent)
-        if self.mode.claimed == "exact" or self.mode.alone not in (None, index):
+        if self.mode.claimed == "exact" or self.mode.alone not in (None, index) or index in self.mode.kept:
             return above
         if self.mode.claimed == "mean":
             ablated = self._once("mean", lambda: Context("mean", ROOT, REFERENCE, ablation="mean"))
             return ablated if region.parent == 0 else above
-        sampler = region.claim.sampler or Agree()
+        sampler = self._samplers.get(index, region.claim.sampler or Agree())
         feature = sampler.compares(region.claim.variable.agrees_on())
         return above if sampler.keeps(feature) else self._draw(region, above, sampler, feature)
 
@@ -120,7 +140,7 @@ class Contexts:
                 ("ablated", index),
                 lambda: Context(path, self._name(index), held, space=held.space, ablation=ablation),
             )
-        node = node if rule.separately else None
+        node = node if rule.separately or self.mode.apart else None
         return self._once(
             ("unclaimed", index, node),
             lambda: Context(
@@ -130,6 +150,26 @@ class Contexts:
                 rule.sampler,
                 rule.feature,
                 space=self._space(index),
+            ),
+        )
+
+    def freed(self, parent: int, target: int, slot: str | None = None) -> Context | None:
+        """The unrelated input that a member of a claim holds in this mode; None where it is not freed."""
+        member = next((one for one in ((parent, target, None), (parent, target, slot)) if one in self.mode.freed), None)
+        if member is None:
+            return None
+        children = [child for child, *_ in self.tree.targets(parent)]
+        child, node = children[target], self.tree.targets(parent)[target][2]
+        name = f"{self._name(child)} freed {target - children.index(child)} {member[2]}"
+        return self._once(
+            ("freed", member),
+            lambda: Context(
+                f"{self.tree.regions[child].path} / ~{node}",
+                name,
+                self.of(parent),
+                uniform,
+                anything,
+                space=self._space(parent),
             ),
         )
 

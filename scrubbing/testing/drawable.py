@@ -36,6 +36,10 @@ class Drawable:
             fail(NothingToDraw, "SCR-DRAW", "no input may be drawn.", "Use a coarser feature or more data.", name)
         return sorted(found, key=lambda row: (-self._length(row), self.data.ids[row]))
 
+    def any_of(self, rows: list[int], reference: int) -> bool:
+        """Whether any of these rows may be drawn."""
+        return any(self._fits(row, reference) for row in rows)
+
     def _fits(self, row: int, reference: int) -> bool:
         if self.read is None or "mask" not in self.data or not self.read[reference].any():
             return True

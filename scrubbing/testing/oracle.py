@@ -28,7 +28,7 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.streams import ROOT, Streams
 from scrubbing.parts import InnerPart, InputPart, OutputPart, Part
 from scrubbing.rng import stream_key, uniform
-from scrubbing.samplers import Agree, Among, Held, Sampler
+from scrubbing.samplers import Agree, Held, Sampler
 from scrubbing.testing.drawable import Drawable
 from scrubbing.testing.nodes import NodeEvaluator
 
@@ -115,13 +115,14 @@ class Oracle:
     ) -> int:
         if sampler.keeps(feature):
             return held.row
-        if not isinstance(sampler, Among):
-            raise NotImplementedError(f"the oracle draws from the dataset, and an input is {sampler}")
         if (name, held.counter) not in self._drawn:
-            allowed = sampler.allowed(Held(self.data, feature, self.data, held.row, position))
-            agreeing = [row for row in range(len(self.data)) if allowed[row]]
-            options = self.drawable.among(agreeing, self.row, name, held.row if others else None)
-            self._drawn[name, held.counter] = self.choose(name, options, self.reference, self.draw, held.counter)
+            strata = sampler.strata(Held(self.data, feature, self.data, held.row, position))
+            sets = [np.flatnonzero(allowed).tolist() for allowed in strata]
+            sets = [rows for rows in sets if self.drawable.any_of(rows, self.row)] or sets[:1]
+            at = (self.reference, self.draw, held.counter)
+            chosen = sets[0] if len(sets) == 1 else sets[self.choose(f"{name} 1", list(range(len(sets))), *at)]
+            options = self.drawable.among(chosen, self.row, name, held.row if others else None)
+            self._drawn[name, held.counter] = self.choose(name, options, *at)
         return self._drawn[name, held.counter]
 
     def _below(self, held: _Claimed) -> list[Below]:

@@ -1,0 +1,1 @@
+"""The verdict on a hypothesis: whether what it claims is enough, needed, and no finer than needed."""

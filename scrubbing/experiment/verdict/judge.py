@@ -1,0 +1,248 @@
+"""The verdict on one hypothesis: every test in turn, and the word they come to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from scrubbing.errors import ScrubbingError
+from scrubbing.experiment.executors import Executor
+from scrubbing.experiment.result import Result
+from scrubbing.experiment.verdict.claims import Unit, units
+from scrubbing.experiment.verdict.fineness import Finer, Fineness, known_features
+from scrubbing.experiment.verdict.needed import ALPHA, Needs, Tested, judged
+from scrubbing.experiment.verdict.runs import Rise, Runs
+from scrubbing.experiment.verdict.sufficient import Wrong, apart, together, wrong_values
+from scrubbing.experiment.verdict.tight import tighter
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.metrics.recovered import unbeaten
+from scrubbing.sampling.contexts import Member
+
+Word = Literal[
+    "nothing to explain",
+    "vacuous",
+    "insufficient",
+    "redundant",
+    "wider or finer than needed",
+    "undecided",
+    "tight",
+]
+TAU = 0.01
+"""Share of the gap that a sufficient hypothesis may lose."""
+VACUOUS = ("nothing-exchanged", "output-by-own-value", "feature-is-label")
+
+
+@dataclass(frozen=True, eq=False)
+class ClaimFound:
+    """What was found out about one claim."""
+
+    unit: Unit
+    tested: Tested
+    finer: Finer | None = None
+    not_tested: str = ""
+    """Why it is not known whether it is finer than needed."""
+    free: tuple[int, ...] = ()
+    """Positions that can be given up together."""
+    members: tuple[tuple[Member, Tested], ...] = ()
+
+    @property
+    def unneeded(self) -> float:
+        """Bits that are not needed."""
+        if self.tested.outcome == "idle":
+            return self.unit.bits
+        found = 0.0 if self.finer is None else self.finer.excess
+        if self.free and self.unit.positions:
+            found += (self.unit.bits - found) * len(self.free) / len(self.unit.positions)
+        return found
+
+
+@dataclass(eq=False)
+class Found:
+    """Everything that was found out about a hypothesis."""
+
+    hypothesis: Hypothesis
+    word: Word = "undecided"
+    reasons: list[str] = field(default_factory=list)
+    """Codes of what the word rests on, the gravest first."""
+    together: Rise | None = None
+    apart: Rise | None = None
+    """What is lost where every unclaimed node has a draw of its own, beside what is lost together."""
+    wrong: list[Wrong] = field(default_factory=list)
+    claims: list[ClaimFound] = field(default_factory=list)
+    idle_together: Tested | None = None
+    """All that is idle alone, given up at once."""
+    given_up: Tested | None = None
+    """All that is not needed, given up at once."""
+    tight: Hypothesis | None = None
+    examples: int = 0
+    seconds: float = 0.0
+
+    @property
+    def bits(self) -> float:
+        """Bits claimed."""
+        return sum(one.unit.bits for one in self.claims)
+
+    @property
+    def unneeded(self) -> float:
+        """Bits that are not needed, of those claimed."""
+        return sum(one.unneeded for one in self.claims)
+
+
+def judge(result: Result, executor: Executor, references: int = 400, draws: int = 4) -> Found:
+    """Put a hypothesis to every test.
+
+    Args:
+        result: of scrubbing it, with the null.
+        executor: what measures.
+        references: of each test.
+        draws: for each reference.
+    """
+    started = time.perf_counter()
+    found = Found(result.hypothesis)
+    runs = Runs(result.job, executor, references, draws)
+    _all_tests(found, result, runs)
+    found.examples, found.seconds = runs.count, time.perf_counter() - started
+    return found
+
+
+def _all_tests(found: Found, result: Result, runs: Runs) -> None:
+    if unbeaten(result.means, "null") is not None:
+        found.word, found.reasons = "nothing to explain", ["no-gap"]
+        return
+    found.together = together(result)
+    gap = found.together.gap
+    notes = {note.code for note in result.record().notes}
+    vacuous = [code for code in VACUOUS if code in notes]
+    every = units(result.job)
+    if vacuous or not every:
+        found.word, found.reasons = "vacuous", vacuous or ["no-claim"]
+        return
+    needs = Needs(runs, gap)
+    _apart(found, runs, gap)
+    found.wrong = wrong_values(runs, every, gap, ALPHA)
+    tested = needs.claims(every)
+    members = needs.members()
+    known = known_features(runs.data, [one.feature for one in every])
+    fine = Fineness(runs, gap, known)
+    sufficient = _loss(found.together) != "needed"
+    for unit in every:
+        found.claims.append(_claim(unit, tested[unit], members, needs, fine, sufficient))
+    _at_once(found, runs, needs)
+    _word(found)
+
+
+def _loss(rise: Rise) -> str:
+    """Whether so much is lost that a hypothesis is not sufficient: `idle` where it surely is not."""
+    return judged(rise, ALPHA, TAU)
+
+
+def _apart(found: Found, runs: Runs, gap: float) -> None:
+    mode = apart(runs)
+    if mode is None:
+        return
+    tested = Needs(runs, gap).together(mode, "unclaimed nodes apart")
+    found.apart = tested.rise
+
+
+def _claim(
+    unit: Unit,
+    tested: Tested,
+    members: Sequence[tuple[int, Member, Tested]],
+    needs: Needs,
+    fine: Fineness,
+    sufficient: bool,
+) -> ClaimFound:
+    own = tuple((member, one) for region, member, one in members if region in unit.regions)
+    found = ClaimFound(unit, tested, members=own)
+    if tested.outcome == "idle" or not sufficient:
+        return found
+    free: tuple[int, ...] = ()
+    if unit.positions is not None and len(unit.positions) > 1:
+        free, _ = needs.positions(unit)
+    finer = fine.of(unit)
+    reason = finer if isinstance(finer, str) else ""
+    return replace(found, free=free, finer=None if isinstance(finer, str) else finer, not_tested=reason)
+
+
+def _at_once(found: Found, runs: Runs, needs: Needs) -> None:
+    """Everything that is not needed, given up together: first what is idle, then finer values too."""
+    mode, tree = runs.scrub.mode, runs.scrub.tree
+    idle = [one for one in found.claims if one.tested.outcome == "idle"]
+    freed = {
+        member
+        for one in found.claims
+        if one.tested.outcome != "idle"
+        for member, tested in one.members
+        if tested.outcome == "idle"
+    }
+    without = mode
+    for one in idle:
+        without = one.unit.crossed(without, tree)
+    without = replace(without, freed=without.freed | freed)
+    if len(idle) + len(freed) > 1:
+        found.idle_together = needs.together(without, "what is idle")
+    less, merged = without, [one for one in found.claims if one.finer is not None or one.free]
+    for one in merged:
+        how: dict[str, object] = {}
+        if one.finer is not None:
+            how["within"] = one.finer.feature
+            less = one.unit.crossed(less, tree, **how)
+        elif one.free:
+            less = one.unit.crossed(less, tree, positions=one.free)
+    if less == mode:
+        return
+    found.given_up = found.idle_together if less == without else None
+    if found.given_up is None:
+        found.given_up = needs.together(less, "what is not needed")
+    if found.given_up.outcome != "needed" and not _redundant(found):
+        found.tight = _tighter(found, runs, idle, freed)
+
+
+def _tighter(
+    found: Found, runs: Runs, idle: Sequence[ClaimFound], freed: set[Member]
+) -> Hypothesis | None:
+    tree = runs.scrub.tree
+    dropped = {region for one in idle for region in one.unit.regions}
+    features = {r: one.finer.feature for one in found.claims if one.finer is not None for r in one.unit.regions}
+    kept = {
+        region: tuple(p for p in one.unit.positions if p not in one.free)
+        for one in found.claims
+        if one.free and one.unit.positions is not None
+        for region in one.unit.regions
+    }
+    made = tighter(tree, dropped, freed, features, kept)
+    try:
+        runs.scrub.subject.legal(made)
+    except ScrubbingError:
+        return None  # what is left out was needed to say the rest, such as a slot whose mask another claim names
+    return made
+
+
+def _redundant(found: Found) -> bool:
+    return found.idle_together is not None and found.idle_together.outcome == "needed"
+
+
+def _word(found: Found) -> None:
+    """The gravest finding gives the word."""
+    assert found.together is not None
+    graver: list[tuple[Word, str, bool]] = [
+        ("insufficient", "loses", _loss(found.together) == "needed"),
+        ("insufficient", "apart", found.apart is not None and judged(found.apart, ALPHA) == "needed"),
+        ("insufficient", "values", bool(found.wrong)),
+        ("redundant", "redundant", _redundant(found)),
+        ("wider or finer than needed", "idle", any(one.tested.outcome == "idle" for one in found.claims)),
+        ("wider or finer than needed", "members", any(t.outcome == "idle" for c in found.claims for _, t in c.members)),
+        ("wider or finer than needed", "positions", any(one.free for one in found.claims)),
+        ("wider or finer than needed", "finer", any(one.finer is not None for one in found.claims)),
+        ("undecided", "loses?", _loss(found.together) == "undecided"),
+        ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),
+        ("undecided", "claims?", any(one.tested.outcome == "undecided" for one in found.claims)),
+        ("undecided", "members?", any(t.outcome == "undecided" for c in found.claims for _, t in c.members)),
+        ("undecided", "fineness?", any(one.not_tested for one in found.claims)),
+    ]
+    met = [(word, code) for word, code, holds in graver if holds]
+    found.word = met[0][0] if met else "tight"
+    found.reasons = [code for _, code in met]
+

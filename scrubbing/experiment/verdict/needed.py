@@ -1,0 +1,144 @@
+"""Whether each claim, member and position is needed: what crossing or freeing it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrubbing.experiment.verdict.claims import Unit, members
+from scrubbing.experiment.verdict.held import codes, held
+from scrubbing.experiment.verdict.runs import Rise, Runs, Sample
+from scrubbing.sampling.contexts import Member, Mode
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Outcome = Literal["needed", "idle", "undecided"]
+
+ALPHA = 0.05
+MARGIN = 0.01
+"""Share of the gap between null and model below which a loss counts as none."""
+MORE = 4
+"""Times as many references for what is undecided at first."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One thing that was given up, and what that cost."""
+
+    words: str
+    rise: Rise
+    outcome: Outcome
+
+
+def judged(rise: Rise, alpha: float, margin: float = MARGIN) -> Outcome:
+    """Whether a rise is more or less than the margin, with errors of probability `alpha` each way."""
+    limit = margin * rise.gap
+    return "needed" if rise.lower(alpha) > limit else "idle" if rise.upper(alpha) < limit else "undecided"
+
+
+@dataclass(eq=False)
+class Needs:
+    """Tests of what can be given up.
+
+    What is undecided on the usual number of references is tried once more on other and more ones, each time at half the
+    level, so that the chance of a wrong answer is the level.
+    """
+
+    runs: Runs
+    gap: float
+    alpha: float = ALPHA
+
+    def claims(self, units: Sequence[Unit]) -> dict[Unit, Tested]:
+        """Each claim crossed, alone, on references spread over its values."""
+        mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
+        asked = [(one, one.words, one.crossed(mode, tree)) for one in units]
+        return {one: found for (one, *_), found in zip(asked, self._tested(asked), strict=True)}
+
+    def members(self) -> list[tuple[int, Member, Tested]]:
+        """Each member of a claim freed, alone. Members of what any input may stand in for are not asked about."""
+        mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
+        found = [one for one in members(tree) if tree.regions[one[0]].claim.variable.agrees_on().op != "constant"]
+        asked = [(None, words, replace(mode, freed=mode.freed | freed)) for _, words, freed in found]
+        tested = self._tested(asked)
+        return [(index, next(iter(freed)), one) for (index, _, freed), one in zip(found, tested, strict=True)]
+
+    def together(self, mode: Mode, words: str) -> Tested:
+        """Everything given up in a mode at once."""
+        (found,) = self._tested([(None, words, mode)])
+        return found
+
+    def _tested(self, asked: Sequence[tuple[Unit | None, str, Mode]]) -> list[Tested]:
+        alpha, found = self.alpha / 2, dict[int, Tested]()
+        open_ = list(range(len(asked)))
+        for seed, times in ((1, 1), (2, MORE)):
+            samples = [self._sample(asked[i][0], seed, times) for i in open_]
+            rises = self.runs.differences([(one, asked[i][2]) for one, i in zip(samples, open_, strict=True)], self.gap)
+            for i, rise in zip(open_, rises, strict=True):
+                found[i] = Tested(asked[i][1], rise, judged(rise, alpha))
+            open_ = [i for i in open_ if found[i].outcome == "undecided"]
+        return [found[i] for i in range(len(asked))]
+
+    def _sample(self, unit: Unit | None, seed: int, times: int) -> Sample:
+        feature = None if unit is None or unit.is_whole_input else unit.feature
+        return self.runs.sample(seed, feature, self.runs.references * times)
+
+    def positions(self, unit: Unit) -> tuple[tuple[int, ...], Rise | None]:
+        """Positions of a claim that can be given up together, and what that costs.
+
+        One crossing at a time says what each position costs; those below their share of the margin are confirmed
+        together on other references, and while that costs more than the margin, the costliest is needed after all.
+        """
+        assert unit.positions is not None
+        mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
+        sample = self._sample(unit, 1, 1)
+        single = unit.crossed(mode, tree, single=True)
+        at, _, _, cost = crossings(self.runs, sample, unit, single, self.gap)
+        number = np.bincount(at, minlength=tree.graph.positions)
+        mean = np.bincount(at, cost, minlength=tree.graph.positions) / np.maximum(number, 1)
+        limit = MARGIN * self.gap / len(unit.positions)
+        free = [p for p in sorted(unit.positions, key=lambda p: mean[p]) if number[p] and mean[p] < limit]
+        for seed in range(3, 9):
+            if not free:
+                break
+            crossed = unit.crossed(mode, tree, positions=tuple(sorted(free)))
+            (rise,) = self.runs.differences([(self._sample(unit, seed, 1), crossed)], self.gap)
+            if judged(rise, self.alpha) == "idle":
+                return tuple(sorted(free)), rise
+            free = free[:-1]
+        return (), None
+
+
+def crossings(
+    runs: Runs, sample: Sample, unit: Unit, mode: Mode, gap: float
+) -> tuple[Ints, Ints, Ints, Floats]:
+    """What single crossings cost, of all rows in which there was just one.
+
+    Returns:
+        Position of each (0 where a claim draws one input), numbers of the held and of the drawn value, and how much
+        more was lost, in the loss's unit, each `[crossings]`.
+    """
+    base, after = runs.losses_of([(sample, runs.scrub.mode), (sample, mode)])
+    region = unit.regions[0]
+    ours, own = held(runs.job(sample, runs.scrub.mode), region)
+    theirs, drawn = held(runs.job(sample, mode), region)
+    before, then = (_at_positions(unit, data, rows) for data, rows in ((ours, own), (theirs, drawn)))
+    differ = (before != then) & (before >= 0) & (then >= 0)
+    one = differ.sum(axis=-1) == 1
+    at = differ.argmax(axis=-1)[one]
+    picked = np.arange(len(at)), at
+    return at, before[one][picked], then[one][picked], (after - base)[one]
+
+
+def _at_positions(unit: Unit, data: object, rows: Ints) -> Ints:
+    """Numbers of the values of some inputs, `[references, draws, positions]`; one position without positions."""
+    number = codes(unit.feature, data, unit.data)[0]  # type: ignore[arg-type]
+    if number.ndim == 1:
+        found = number[rows]
+        return found if found.ndim == 3 else found[..., None]
+    if rows.ndim == 3:
+        return number[rows, np.arange(rows.shape[-1])]
+    return number[rows, unit.at][..., None] if unit.at is not None else number[rows]
