@@ -47,6 +47,9 @@ Controls = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--control", help="Also run this control, such as shuffled-labels; may be repeated."),
 ]
+Verdicts = Annotated[
+    bool, typer.Option("--verdict/--no-verdict", help="Test whether each claim is needed, and no finer than needed.")
+]
 Threads = Annotated[Optional[int], typer.Option(min=1, help="CPU threads; the default is torch's.")]  # noqa: UP045
 TaskName = Annotated[
     Optional[str],  # noqa: UP045

@@ -20,6 +20,7 @@ from scrubbing.cli.common import (
     Shard,
     TaskName,
     Threads,
+    Verdicts,
     app,
     console,
     print_json,
@@ -63,8 +64,9 @@ def bench(
     threads: Threads = None,
     shard: Shard = None,
     control: Controls = None,
+    verdict: Verdicts = True,
 ) -> None:
-    """Run a task's whole ladder of hypotheses, with every baseline."""
+    """Run a task's whole ladder of hypotheses, with every baseline, and test each."""
     from scrubbing.experiment.task import find_task
 
     task = _on(find_task(name), model, data, text, dataset)
@@ -74,7 +76,7 @@ def bench(
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
-    changed = _changed(references, draws, seed, memory, threads, shard, control)
+    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict)
     found = [(one, _run(one, ladder, changed, out)) for one, ladder in ladders]
     if json_:
         print_json([record for _, records in found for record in records])
@@ -97,16 +99,36 @@ def run(
     threads: Threads = None,
     shard: Shard = None,
     control: Controls = None,
+    verdict: Verdicts = False,
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
-    from scrubbing.experiment.address import hypothesis_at, task_at
+    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict)
+    print_record(_one(address, task, changed, out), json_)
 
-    found = task_at(address, task)
-    hypothesis = hypothesis_at(address, found)
-    _prepare(out, [hypothesis])
-    changed = _changed(references, draws, seed, memory, threads, shard, control)
-    records = _run(found, [hypothesis], changed, out, address)
-    print_record(records[0], json_)
+
+@app.command(name="verdict")
+@prints_our_errors
+def verdict_(
+    address: Address,
+    task: TaskName = None,
+    references: References = None,
+    draws: Draws = None,
+    seed: Seed = None,
+    json_: AsJson = False,
+    out: Out = None,
+    memory: Memory = None,
+    threads: Threads = None,
+    control: Controls = None,
+) -> None:
+    """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
+    changed = _changed(references, draws, seed, memory, threads, None, control, True)
+    record = _one(address, task, changed, out)
+    if json_:
+        print_record(record, json_)
+        return
+    from scrubbing.report.terminal import verdict_view
+
+    console().print(verdict_view(record))
 
 
 @app.command()
@@ -169,6 +191,7 @@ def _changed(
     threads: int | None = None,
     shard: str | None = None,
     control: list[str] | None = None,
+    verdict: bool = False,
 ) -> Options:
     """The settings that were given; all others are the task's."""
     if threads is not None:
@@ -182,6 +205,7 @@ def _changed(
         "memory": None if memory is None else memory * 2**20,
         "shard": None if shard is None else _part(shard),
         "controls": control,
+        "verdict": verdict or None,
     }
     return cast("Options", {name: value for name, value in changed.items() if value is not None})
 
@@ -204,6 +228,15 @@ def _run(
             record = result.record().model_copy(update={"source": source_of(place, result.hypothesis)})
             records.append(record if out is None else _write(record, result.inputs(), out))
     return records
+
+
+def _one(address: str, task: str | None, changed: Options, out: Path | None) -> RunRecord:
+    from scrubbing.experiment.address import hypothesis_at, task_at
+
+    found = task_at(address, task)
+    hypothesis = hypothesis_at(address, found)
+    _prepare(out, [hypothesis])
+    return _run(found, [hypothesis], changed, out, address)[0]
 
 
 def _part(text: str) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from scrubbing.experiment.in_process import InProcess
 from scrubbing.experiment.jobs import Job, Subject, exchanged_alone, jobs
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.settings import Options, Settings, takes_settings
+from scrubbing.experiment.verdict.recorded import tested
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
@@ -99,6 +100,14 @@ class Experiment:
         """
         return self.run_all([hypothesis])[0]
 
+    def verdict(self, hypothesis: Hypothesis) -> Result:
+        """Scrub one hypothesis, and test whether what it claims is needed and no finer than needed.
+
+        Raises:
+            As `run`.
+        """
+        return self.but(verdict=True).run(hypothesis)
+
     def run_all(self, hypotheses: Sequence[Hypothesis], out: str | Path | None = None) -> list[Result]:
         """Scrub several hypotheses; all are checked before anything runs, and one pass caches what all of them read.
 
@@ -129,7 +138,8 @@ class Experiment:
             for one in lists:
                 started = time.perf_counter()
                 found = list(islice(measured, len(one)))
-                yield conclude(one, found, self.settings, time.perf_counter() - started)
+                result = conclude(one, found, self.settings, time.perf_counter() - started)
+                yield tested(result, self.executor) if self.settings.verdict else result
             next(measured, None)  # every result has been taken: the executor may forget how to go on
 
         try:

@@ -44,6 +44,7 @@ from scrubbing.records.schema import (
     Size,
 )
 from scrubbing.records.summary import means, summarise
+from scrubbing.records.tested import Tested
 from scrubbing.stats.intervals import METHOD, Estimate, Means, per_input
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Result:
     equivalent: Equivalent | None
     """None without a series."""
     controls: tuple[ControlValue, ...]
+    tested: Tested | None = None
+    """The verdict, where it was asked for."""
 
     @property
     def hypothesis(self) -> Hypothesis:
@@ -216,6 +219,7 @@ class Result:
             recalibrated=self.recalibrated,
             equivalent=self.equivalent,
             controls=list(self.controls),
+            tested=self.tested,
         )
 
     def inputs(self) -> InputTable:

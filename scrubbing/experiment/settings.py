@@ -70,6 +70,8 @@ class Settings:
     """Numbers per prediction beside the loss, by name or as they are; each is taken where it is defined."""
     controls: Sequence[str | Control] = ()
     """The same hypothesis on another model, other data or other features, by name or as they are."""
+    verdict: bool = False
+    """Also test whether each claim is needed, and no finer than needed; takes a few runs for each claim."""
     series: Series | Callable[[], Series] | None = None
     """Unscrubbed models of increasing training, to say how much of it the scrubbed model is worth; or a function that
     gives them, once they are needed."""
@@ -157,6 +159,7 @@ class Options(TypedDict, total=False):
     zero_baseline: str
     measures: Sequence[str | Measure]
     controls: Sequence[str | Control]
+    verdict: bool
     series: Series | Callable[[], Series] | None
     store: bool
     memory: int
@@ -235,6 +238,8 @@ def _number_faults(given: Settings) -> Iterator[Fault]:
     if not _whole(given.memory, 1):
         problem = f"memory={given.memory!r} was asked for."
         yield Fault("SCR-SETTING", "", problem, "Give a number of bytes, such as 2**30.")
+    if not isinstance(given.verdict, bool):
+        yield Fault("SCR-SETTING", "", f"verdict={given.verdict!r} was asked for.", "Write True or False.")
     if given.ablation not in (None, *get_args(Ablation)):
         remedy = "Write mean, zero or noise, or leave it out to resample what is unclaimed."
         yield Fault("SCR-ABLATION", "", f"ablation={given.ablation!r} was asked for.", remedy)

@@ -38,11 +38,21 @@ def record_view(record: RunRecord | Entry) -> RenderableType:
     """Everything about one record, with what to know before quoting it last, where the eye is."""
     entry = record if isinstance(record, Entry) else Entry(record)
     sections = view(entry)
-    last = [section for section in sections if section.name in ("notes", "verdict")]
+    last = [section for section in sections if section.name in ("tested", "notes", "verdict")]
     parts: list[RenderableType] = [plain(entry.record.hypothesis, "bold"), plain(entry.record.claim)]
     parts += [plain(told)] if (told := scope(entry.record)) else []
     for section in [*(one for one in sections if one not in last), *last]:
         parts += [Text(""), section_view(section)]
+    return Group(*parts)
+
+
+def verdict_view(record: RunRecord | Entry) -> RenderableType:
+    """The verdict on one record, what it rests on, and what to know before quoting it."""
+    entry = record if isinstance(record, Entry) else Entry(record)
+    parts: list[RenderableType] = [plain(entry.record.hypothesis, "bold"), plain(entry.record.claim)]
+    for section in view(entry):
+        if section.name in ("tested", "notes"):
+            parts += [Text(""), section_view(section)]
     return Group(*parts)
 
 

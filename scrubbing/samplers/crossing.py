@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from scrubbing.samplers.ours import Agree
 from scrubbing.storable import named
 
 Ints = NDArray[np.int64]
+_AGREE = Agree()
 
 
 @named("cross")
@@ -36,7 +37,7 @@ class Cross(Sampler):
     """Of a claim that draws per position, those at which it crosses; elsewhere inputs agree. None for all."""
     single: bool = False
     """Whether to cross at just one of these, drawn for each reference and draw."""
-    otherwise: Sampler = Agree()
+    otherwise: Sampler = _AGREE
     """How inputs are drawn where they are not crossed."""
 
     def compares(self, feature: Feature) -> Feature:
@@ -128,11 +129,6 @@ def cross(within: Feature | None = None) -> Cross:
         within: exchange only values on which this feature agrees.
     """
     return Cross(within)
-
-
-def crossing(kept: Sampler | None, **how: object) -> Cross:
-    """What crosses in the place of a claim's own sampler."""
-    return replace(Cross(otherwise=kept or Agree()), **how)  # type: ignore[arg-type]
 
 
 def _partition(feature: Feature, within: Feature | None, data: Dataset) -> Ints:

@@ -63,9 +63,7 @@ def claims(sampler: Cross, each: bool = False) -> Hypothesis:
     ],
     ids=str,
 )
-def test_the_engine_draws_what_the_oracle_draws(
-    sampler: Cross, each: bool, tiny_model: Callable[[str], Any]
-) -> None:
+def test_the_engine_draws_what_the_oracle_draws(sampler: Cross, each: bool, tiny_model: Callable[[str], Any]) -> None:
     if sampler.positions is None:  # the oracle crosses everywhere
         check_hypothesis(claims(sampler, each), tiny_model("native classifier"), DATA, references=12)
     drawn = _drawn(sampler, DIGIT if each else RARE, each)
@@ -139,7 +137,10 @@ def test_exact_expectation(tiny_model: Callable[[str], Any]) -> None:
     made = Hypothesis("crossed", "The output comes from an input of another kind.", root)
     oracle = Oracle(ProtocolNodes(model), model.graph(DATA), DATA, model)
     found = expected_output(oracle, made, 0, lambda output: float(output[0, 0]))
-    own = [float(oracle.output(Hypothesis("own", "", OUTPUT.carries(OUT)), row, 0, lambda *a: 0)[0, 0]) for row in range(24)]
+    own = [
+        float(oracle.output(Hypothesis("own", "", OUTPUT.carries(OUT)), row, 0, lambda *a: 0)[0, 0])
+        for row in range(24)
+    ]
     wanted = np.mean([np.mean([own[row] for row in np.flatnonzero(rare(DATA) == value)]) for value in (1, 2, 3)])
     assert found == pytest.approx(wanted, abs=1e-6)
 

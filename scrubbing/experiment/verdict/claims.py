@@ -64,7 +64,9 @@ class Unit:
 
     def merged(self, classes: Ints) -> Feature:
         """The feature with the values of each class counting as equal, `[values]`."""
-        return self.feature.merged([self.value(int(v)) for v in np.flatnonzero(classes == c)] for c in np.unique(classes))
+        return self.feature.merged(
+            [self.value(int(v)) for v in np.flatnonzero(classes == c)] for c in np.unique(classes)
+        )
 
     def crossed(self, mode: Mode, tree: Tree, **how: object) -> Mode:
         """The same run with this claim crossed."""
@@ -157,7 +159,9 @@ def _places(
         return None
     length, here = tree.graph.positions, tree.regions[spaces[0]].claim
     places = set(read.get(spaces[0], range(length)))
-    chosen = [None if t.positions is None else t.positions.resolve(length, MASK in tree.graph.slots) for t in here.targets]
+    chosen = [
+        None if t.positions is None else t.positions.resolve(length, MASK in tree.graph.slots) for t in here.targets
+    ]
     if all(one is not None for one in chosen):
         places &= {position for one in chosen if one is not None for position in one}
     if feature.per == "position":

@@ -56,7 +56,7 @@ class Fineness:
     known: Sequence[Feature]
     alpha: float = ALPHA
 
-    def of(self, unit: Unit) -> Finer | None | str:
+    def of(self, unit: Unit) -> Finer | str | None:
         """A coarser feature that does as well, None if there is none, or why that was not tested."""
         if unit.is_whole_input:
             return "it keeps the whole input"
@@ -79,7 +79,7 @@ class Fineness:
             how: dict[str, object] = {} if unit.positions is None else {"single": True}
             if open_.max() == n - 1 and seed > 11:
                 return open_  # every pair of values is known to cost something
-            if 0 < open_.max() and seed > 11:
+            if open_.max() > 0 and seed > 11:
                 how["within"] = unit.merged(open_)
             sample = self.runs.sample(1 if seed == 11 else seed, unit.feature)
             _, held, drawn, cost = crossings(self.runs, sample, unit, unit.crossed(mode, tree, **how), self.gap)
@@ -135,7 +135,9 @@ class Fineness:
 
     def _among_known(self, unit: Unit) -> Finer | str:
         """The coarsest of the known features that are functions of the claimed one and do as well."""
-        candidates = [one for one in _coarser_than(unit, self.known) if _bits(one, unit) < (1 - LEAST) * _bits(unit.feature, unit)]
+        candidates = [
+            one for one in _coarser_than(unit, self.known) if _bits(one, unit) < (1 - LEAST) * _bits(unit.feature, unit)
+        ]
         alpha = self.alpha / max(len(candidates), 1)
         wanted = max(self.runs.references, int(np.ceil(1.1 * -np.log(alpha) / MARGIN)))
         for one in sorted(candidates, key=lambda one: _bits(one, unit)):

@@ -28,7 +28,9 @@ def held(job: Job, region: int) -> tuple[Dataset, Ints]:
     length = job.tree.graph.positions
     for space in enclosing(job.tree, region):
         # One row per token, as if every one of them were read: which are makes no difference to what each draws.
-        frame = frame.below(space, np.repeat(np.arange(len(frame)), length), np.tile(np.arange(length), len(frame)), length)
+        frame = frame.below(
+            space, np.repeat(np.arange(len(frame)), length), np.tile(np.arange(length), len(frame)), length
+        )
         shape = (*shape, length)
     data, found = frame.source(context)
     return data, found.reshape(shape)
@@ -46,7 +48,9 @@ def codes(feature: Feature, data: Dataset, home: Dataset) -> tuple[Ints, int]:
     flat = values.reshape(-1) if feature.per == "position" else values
     present, number = distinct(flat)
     if data is home:
-        return number.reshape(values.shape[:1] if feature.per == "input" else values.shape).astype(np.int64), len(present)
+        return number.reshape(values.shape[:1] if feature.per == "input" else values.shape).astype(np.int64), len(
+            present
+        )
     other = feature(data)
     flat = other.reshape(-1) if feature.per == "position" else other
     both = distinct(np.concatenate([present, flat]))[1]

@@ -5,30 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.claims import Unit, units
-from scrubbing.experiment.verdict.fineness import Finer, Fineness, known_features
+from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Tested, judged
 from scrubbing.experiment.verdict.runs import Rise, Runs
 from scrubbing.experiment.verdict.sufficient import Wrong, apart, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
+from scrubbing.records.tested import Word
 from scrubbing.sampling.contexts import Member
 
-Word = Literal[
-    "nothing to explain",
-    "vacuous",
-    "insufficient",
-    "redundant",
-    "wider or finer than needed",
-    "undecided",
-    "tight",
-]
+REFERENCES, DRAWS = 400, 4
+"""Of each test."""
 TAU = 0.01
 """Share of the gap that a sufficient hypothesis may lose."""
 VACUOUS = ("nothing-exchanged", "output-by-own-value", "feature-is-label")
@@ -90,7 +83,7 @@ class Found:
         return sum(one.unneeded for one in self.claims)
 
 
-def judge(result: Result, executor: Executor, references: int = 400, draws: int = 4) -> Found:
+def judge(result: Result, executor: Executor, references: int = REFERENCES, draws: int = DRAWS) -> Found:
     """Put a hypothesis to every test.
 
     Args:
@@ -200,9 +193,7 @@ def _at_once(found: Found, runs: Runs, needs: Needs) -> None:
         found.tight = _tighter(found, runs, idle, freed)
 
 
-def _tighter(
-    found: Found, runs: Runs, idle: Sequence[ClaimFound], freed: set[Member]
-) -> Hypothesis | None:
+def _tighter(found: Found, runs: Runs, idle: Sequence[ClaimFound], freed: set[Member]) -> Hypothesis | None:
     tree = runs.scrub.tree
     dropped = {region for one in idle for region in one.unit.regions}
     features = {r: one.finer.feature for one in found.claims if one.finer is not None for r in one.unit.regions}
@@ -245,4 +236,3 @@ def _word(found: Found) -> None:
     met = [(word, code) for word, code, holds in graver if holds]
     found.word = met[0][0] if met else "tight"
     found.reasons = [code for _, code in met]
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 from scrubbing.experiment.verdict.claims import Unit, members
 from scrubbing.experiment.verdict.held import codes, held
 from scrubbing.experiment.verdict.runs import Rise, Runs, Sample
+from scrubbing.records.tested import Outcome
 from scrubbing.sampling.contexts import Member, Mode
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Outcome = Literal["needed", "idle", "undecided"]
 
 ALPHA = 0.05
 MARGIN = 0.01
@@ -112,9 +111,7 @@ class Needs:
         return (), None
 
 
-def crossings(
-    runs: Runs, sample: Sample, unit: Unit, mode: Mode, gap: float
-) -> tuple[Ints, Ints, Ints, Floats]:
+def crossings(runs: Runs, sample: Sample, unit: Unit, mode: Mode, gap: float) -> tuple[Ints, Ints, Ints, Floats]:
     """What single crossings cost, of all rows in which there was just one.
 
     Returns:

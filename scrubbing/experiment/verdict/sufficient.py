@@ -72,7 +72,11 @@ def wrong_values(runs: Runs, units: Sequence[Unit], gap: float, alpha: float) ->
 
 
 def _wrong_of(runs: Runs, unit: Unit, gap: float, alpha: float) -> Iterator[Wrong]:
-    if unit.is_whole_input or unit.depth > 1 or unit.values * (1 if unit.positions is None else len(unit.positions)) > MOST:
+    if (
+        unit.is_whole_input
+        or unit.depth > 1
+        or unit.values * (1 if unit.positions is None else len(unit.positions)) > MOST
+    ):
         return
     sample = runs.sample(1, unit.feature)
     scrubbed, own = runs.losses_of([(sample, runs.scrub.mode), (sample, ALL_EXACT)])

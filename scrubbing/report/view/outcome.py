@@ -30,7 +30,7 @@ def verdict(entry: Entry) -> Section | None:
     if said is None:
         return None
     line = f"{said.verdict.upper()}: {said.reason}" if said.reason else said.verdict.upper()
-    return Section("verdict", "Verdict", [Sentences([line, *said.details], said.verdict)])
+    return Section("verdict", "Gate", [Sentences([line, *said.details], said.verdict)])
 
 
 def said(record: RunRecord) -> list[str]:

@@ -86,14 +86,22 @@ def _table(entries: Sequence[Entry], called: Sequence[str], baseline: str) -> Ta
     zero = records[0].zero
     fractions = list(dict.fromkeys([baseline, zero, *("constant" for r in records if "constant" in r.losses)]))
     judged = any(entry.verdict for entry in entries)
+    tested = any(record.tested for record in records)
     shares = [name for name in ("accuracy", "changed") if any(record.measure(name) for record in records)]
-    heads = ["hypothesis", *(["verdict"] if judged else []), "loss", *(f"% of {name}" for name in fractions)]
+    heads = [
+        "hypothesis",
+        *(["gate"] if judged else []),
+        *(["verdict"] if tested else []),
+        "loss",
+        *(f"% of {name}" for name in fractions),
+    ]
     heads += [*(f"{name} %" for name in shares), "bits"]
     rows: list[list[Fact]] = []
     for i, (name, entry) in enumerate(zip(called, entries, strict=True)):
         record = entry.record
         row = [Fact(name, name, link=f"hypothesis-{i + 1}", warning="; ".join(marks(record)))]
         row += [_verdict(entry)] if judged else []
+        row += [_tested(record)] if tested else []
         row.append(Fact.of(name, record.losses["scrubbed"], name="scrubbed"))
         row += [Fact.of(name, _fraction(record, one), _RECOVERED, name=f"of {one}") for one in fractions]
         row += [_share(record, one) for one in shares]
@@ -110,6 +118,12 @@ def _table(entries: Sequence[Entry], called: Sequence[str], baseline: str) -> Ta
 def _verdict(entry: Entry) -> Fact:
     said = MISSING if entry.verdict is None else entry.verdict.verdict
     return Fact("verdict", said, emphasis="warn" if said in ("fail", "inconclusive") else "")
+
+
+def _tested(record: RunRecord) -> Fact:
+    said = MISSING if record.tested is None else record.tested.word
+    short = "wider" if said.startswith("wider") else said
+    return Fact("verdict", short, name="verdict", value=said, emphasis="" if said in ("tight", MISSING) else "warn")
 
 
 def _share(record: RunRecord, name: str) -> Fact:

@@ -1,0 +1,103 @@
+"""A verdict as it is recorded: numbers as shares of the gap, hypotheses as text and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from scrubbing.errors import ScrubbingError
+from scrubbing.experiment.executors import Executor
+from scrubbing.experiment.result import Result
+from scrubbing.experiment.verdict.fineness import Finer
+from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES, ClaimFound, Found, judge
+from scrubbing.experiment.verdict.needed import ALPHA, MARGIN
+from scrubbing.experiment.verdict.needed import Tested as GivenUpRun
+from scrubbing.experiment.verdict.runs import Rise
+from scrubbing.experiment.verdict.sufficient import Wrong
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.records.measured import Number
+from scrubbing.records.tested import CoarserFeature, GivenUp, Tested, TestedClaim, WrongValue
+
+
+def tested(result: Result, executor: Executor) -> Result:
+    """A result with its verdict."""
+    return replace(result, tested=recorded(judge(result, executor, REFERENCES, DRAWS), REFERENCES, DRAWS))
+
+
+def recorded(found: Found, references: int, draws: int) -> Tested:
+    """For the record."""
+    return Tested(
+        word=found.word,
+        reasons=found.reasons,
+        margin=MARGIN,
+        alpha=ALPHA,
+        references=references,
+        draws=draws,
+        together=None if found.together is None else _recovered(found.together),
+        apart=None if found.apart is None else _share(found.apart),
+        wrong=[_wrong(one) for one in found.wrong],
+        claims=[_claim(one) for one in found.claims],
+        idle_together=None if found.idle_together is None else _given_up(found.idle_together),
+        given_up=None if found.given_up is None else _given_up(found.given_up),
+        tighter=None if found.tight is None else str(found.tight),
+        tighter_stored=None if found.tight is None else _stored(found.tight),
+        bits=found.bits,
+        unneeded=found.unneeded,
+        examples=found.examples,
+        seconds=round(found.seconds, 3),
+    )
+
+
+def _share(rise: Rise) -> Number:
+    """A rise as a share of the gap."""
+    return _number(*(one / rise.gap for one in (rise.mean, rise.se, rise.lower(ALPHA), rise.upper(ALPHA))))
+
+
+def _recovered(rise: Rise) -> Number:
+    mean, se, low, high = (one / rise.gap for one in (rise.mean, rise.se, rise.lower(ALPHA), rise.upper(ALPHA)))
+    return _number(1 - mean, se, 1 - high, 1 - low)
+
+
+def _number(value: float, se: float, low: float, high: float) -> Number:
+    known = {"se": se, "low": low, "high": high}
+    return Number(value=value, **{name: one if np.isfinite(one) else None for name, one in known.items()})
+
+
+def _given_up(one: GivenUpRun) -> GivenUp:
+    return GivenUp(what=one.words, outcome=one.outcome, cost=_share(one.rise))
+
+
+def _claim(one: ClaimFound) -> TestedClaim:
+    unit = one.unit
+    return TestedClaim(
+        what=unit.words,
+        variable=unit.variable,
+        feature=unit.feature.name,
+        bits=unit.bits,
+        unneeded=one.unneeded,
+        crossed=_given_up(one.tested),
+        coarser=None if one.finer is None else _coarser(one.finer),
+        not_tested=one.not_tested,
+        free=list(one.free),
+        members=[_given_up(tested) for _, tested in one.members],
+    )
+
+
+def _coarser(one: Finer) -> CoarserFeature:
+    classes = [[str(value) for value in values] for values in one.classes]
+    return CoarserFeature(feature=one.feature.name, classes=classes, excess=one.excess, cost=_share(one.rise))
+
+
+def _wrong(one: Wrong) -> WrongValue:
+    unit = one.unit
+    return WrongValue(
+        what=unit.words, variable=unit.variable, value=str(one.value), position=one.position, cost=_share(one.rise)
+    )
+
+
+def _stored(hypothesis: Hypothesis) -> dict[str, object] | None:
+    try:
+        return hypothesis.to_json()
+    except ScrubbingError:
+        return None  # one of its functions has no address

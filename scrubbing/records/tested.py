@@ -1,0 +1,111 @@
+"""What the tests of a hypothesis said: whether it is enough, needed, and no finer than needed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from scrubbing.records.measured import Number, Strict
+
+Word = Literal[
+    "nothing to explain",
+    "vacuous",
+    "insufficient",
+    "redundant",
+    "wider or finer than needed",
+    "undecided",
+    "tight",
+]
+"""What all tests of a hypothesis come to."""
+Outcome = Literal["needed", "idle", "undecided"]
+"""Whether giving something up costs more than the margin, less, or neither for sure."""
+
+
+class GivenUp(Strict):
+    """Something that was given up to see what that costs."""
+
+    what: str
+    """In words: a claim, a member of one, or several things at once."""
+    outcome: Outcome
+    cost: Number
+    """Rise of the loss, as a share of the gap between null and model; bounds are one-sided, 95 % each."""
+
+
+class CoarserFeature(Strict):
+    """A feature that does as well as the claimed one."""
+
+    feature: str
+    classes: list[list[str]] = Field(default=[])
+    """Values that count as equal, those of two or more; empty for a feature that is known by its name."""
+    excess: float
+    """Bits of the claimed feature that are not needed."""
+    cost: Number
+    """Rise of the loss where values of one class stand in for one another, as a share of the gap."""
+
+
+class TestedClaim(Strict):
+    """What was found out about one claim, or about claims of one group."""
+
+    what: str
+    """Its targets in words."""
+    variable: str
+    feature: str
+    bits: float
+    """Bits claimed: entropy of the feature, over all positions at which it is claimed."""
+    unneeded: float
+    """Bits that are not needed, of these."""
+    crossed: GivenUp
+    """The claim given up: other values than the held one stand in for it."""
+    coarser: CoarserFeature | None = None
+    not_tested: str = ""
+    """Why it is not known whether the feature is finer than needed; empty where it is."""
+    free: list[int] = Field(default=[])
+    """Positions that can be given up together."""
+    members: list[GivenUp] = Field(default=[])
+    """Targets and slots that were given up one at a time."""
+
+
+class WrongValue(Strict):
+    """A value for which scrubbing costs much, though all claims agree on it."""
+
+    what: str
+    variable: str
+    value: str
+    position: int | None = None
+    cost: Number
+    """Rise of the loss in draws that held it, as a share of the gap."""
+
+
+class Tested(Strict):
+    """The verdict on a hypothesis, and the number behind each word."""
+
+    word: Word
+    reasons: list[str]
+    """Codes of what the word rests on and of what else was found, the gravest first."""
+    margin: float
+    """Share of the gap below which a loss counts as none."""
+    alpha: float
+    """Chance that a single test is wrong."""
+    references: int
+    draws: int
+    together: Number | None = None
+    """Loss recovered of the null, with one-sided bounds."""
+    apart: Number | None = None
+    """What is lost beyond that where each unclaimed node draws an input of its own, as a share of the gap; None where
+    there are no two of them."""
+    wrong: list[WrongValue] = Field(default=[])
+    claims: list[TestedClaim] = Field(default=[])
+    idle_together: GivenUp | None = None
+    """All that is idle alone, given up at once."""
+    given_up: GivenUp | None = None
+    """All that is not needed, given up at once."""
+    tighter: str | None = None
+    """The hypothesis without what is not needed, as a tree; None where nothing can be left out of it."""
+    tighter_stored: dict[str, Any] | None = None
+    """The same as JSON."""
+    bits: float = 0.0
+    unneeded: float = 0.0
+    examples: int = 0
+    """Scrubbed examples that it took."""
+    seconds: float = 0.0

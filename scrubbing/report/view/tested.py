@@ -1,0 +1,222 @@
+"""What the tests of a hypothesis came to: one sentence, the number behind each word, and a line for each claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from scrubbing.numbers import SHARE, SHORT, Form, many
+from scrubbing.records.schema import Number
+from scrubbing.records.tested import GivenUp, Tested, TestedClaim
+from scrubbing.report.pictures import shortened
+from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Source, Table
+from scrubbing.report.view.entry import Entry
+from scrubbing.report.view.notes import claim
+
+_COST = Form(1, 100.0, " %", sign=True)
+_MOST = 3
+"""Things that are named in a sentence; the table has them all."""
+
+
+def tested(entry: Entry) -> Section | None:
+    """The verdict, and the tests behind it."""
+    found = entry.record.tested
+    if found is None:
+        return None
+    blocks: list[Block] = [Sentences([sentence(found), *further(found)])]
+    if found.claims:
+        blocks.append(Facts(list(_facts(found))))
+        blocks.append(_table(found))
+    if found.tighter is not None:
+        blocks.append(Source("Tighter", found.tighter))
+    return Section("tested", "Verdict", blocks)
+
+
+def sentence(found: Tested) -> str:
+    """The verdict in one sentence."""
+    return _SENTENCES[found.word](found)
+
+
+def _nothing(found: Tested) -> str:
+    return "Nothing to explain: the model is no better than the null or the constant by more than sampling error."
+
+
+def _vacuous(found: Tested) -> str:
+    why = {
+        "nothing-exchanged": "nothing is exchanged",
+        "output-by-own-value": "all that the output reads is claimed to carry the model's own prediction",
+        "feature-is-label": "all that the output reads is claimed to carry the label",
+        "no-claim": "no claim says what anything carries",
+    }
+    return f"Vacuous: {why[found.reasons[0]]}, so it cannot fail."
+
+
+def _insufficient(found: Tested) -> str:
+    if found.reasons[0] == "loses":
+        return f"Insufficient: {_recovered(found)} is recovered, less than {SHARE.one(1 - found.margin)} for sure."
+    if found.reasons[0] == "apart":
+        assert found.apart is not None
+        return (
+            f"Insufficient: {_recovered(found)} is recovered, but {_cost(found.apart)} of the gap is lost on top "
+            "where each unclaimed node draws an input of its own: the claims rely on nodes they leave out."
+        )
+    one = found.wrong[0]
+    at = "" if one.position is None else f" at position {one.position}"
+    return (
+        f"Insufficient: {_recovered(found)} is recovered, but where {one.variable} = {one.value}{at} is held, "
+        f"{_cost(one.cost)} of the gap is lost ({claim(one.what, one.variable)})."
+    )
+
+
+def _redundant(found: Tested) -> str:
+    assert found.idle_together is not None
+    return (
+        f"Redundant: {_recovered(found)} is recovered, and {_listed(_idle(found))} can each be given up alone; all at "
+        f"once, {_cost(found.idle_together.cost)} of the gap is lost."
+    )
+
+
+def _wider(found: Tested) -> str:
+    told = f"{SHORT.one(found.unneeded)} of {SHORT.one(found.bits)} bits claimed are not needed"
+    return (
+        f"Supported, wider or finer than needed: {_recovered(found)} is recovered, and {told}: {_listed(_less(found))}."
+    )
+
+
+def _undecided(found: Tested) -> str:
+    return f"Undecided: {_recovered(found)} is recovered; {_listed(list(_open(found)))}."
+
+
+def _tight(found: Tested) -> str:
+    return (
+        f"Supported and tight: {_recovered(found)} is recovered, and every claim, member and value of the "
+        f"{SHORT.one(found.bits)} bits claimed is needed."
+    )
+
+
+_SENTENCES = {
+    "nothing to explain": _nothing,
+    "vacuous": _vacuous,
+    "insufficient": _insufficient,
+    "redundant": _redundant,
+    "wider or finer than needed": _wider,
+    "undecided": _undecided,
+    "tight": _tight,
+}
+
+
+def further(found: Tested) -> Iterator[str]:
+    """What else was found, beside what the word rests on."""
+    if found.word == "insufficient":
+        for one in found.wrong[: _MOST + 1]:
+            at = "" if one.position is None else f" at position {one.position}"
+            if found.reasons[0] != "values" or one is not found.wrong[0]:
+                yield f"Where {one.variable} = {one.value}{at} is held, {_cost(one.cost)} of the gap is lost."
+        if less := _less(found):
+            yield f"Not needed: {_listed(less)}."
+    elif found.word not in ("undecided", "tight") and found.claims and (unknown := list(_open(found))):
+        yield f"Undecided: {_listed(unknown)}."
+    if found.given_up is not None and found.given_up.outcome == "needed" and found.word != "redundant":
+        yield (
+            f"All of this at once costs {_cost(found.given_up.cost)} of the gap: what can be left out alone is not all "
+            "free together."
+        )
+
+
+def _idle(found: Tested) -> list[str]:
+    claims = [claim(one.what, one.variable) for one in found.claims if one.crossed.outcome == "idle"]
+    members = [
+        m.what for one in found.claims if one.crossed.outcome != "idle" for m in one.members if m.outcome == "idle"
+    ]
+    return claims + members
+
+
+def _less(found: Tested) -> list[str]:
+    """What is not needed, in words."""
+    told = [f"{what} is idle" for what in _idle(found)]
+    for one in found.claims:
+        if one.crossed.outcome == "idle":
+            continue
+        if one.free:
+            told.append(f"{claim(one.what, one.variable)} needs none of the positions {', '.join(map(str, one.free))}")
+        if one.coarser is not None:
+            told.append(f"{one.what} needs to carry only {shortened(one.coarser.feature, 60)}, not {one.feature}")
+    return told
+
+
+def _open(found: Tested) -> Iterator[str]:
+    """What is undecided, and what would decide it."""
+    if "loses?" in found.reasons:
+        yield f"whether that is {SHARE.one(1 - found.margin)} or more takes more references"
+    if "apart?" in found.reasons:
+        yield "what unclaimed nodes cost apart takes more references"
+    for one in found.claims:
+        if one.crossed.outcome == "undecided":
+            yield f"whether {claim(one.what, one.variable)} is needed takes more references"
+        for member in one.members:
+            if member.outcome == "undecided":
+                yield f"whether {member.what} is needed takes more references"
+        if one.not_tested:
+            yield f"whether {one.feature} is finer than needed was not tested, as {one.not_tested}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = f"; and {len(words) - _MOST} more" if len(words) > _MOST else ""
+    return "; ".join(words[:_MOST]) + more
+
+
+def _recovered(found: Tested) -> str:
+    one = found.together
+    return "" if one is None else SHARE.interval(one.value, one.low, one.high)
+
+
+def _cost(number: Number) -> str:
+    return SHARE.interval(number.value, number.low, number.high)
+
+
+def _facts(found: Tested) -> Iterator[Fact]:
+    yield Fact.of("together", found.together, SHARE, "recovered of the null", name="verdict.together")
+    words = "lost on top where each unclaimed node draws an input of its own, of the gap"
+    yield Fact.of("apart", found.apart, _COST, words, name="verdict.apart")
+    bits, less = SHORT.one(found.bits), SHORT.one(found.unneeded)
+    yield Fact("bits claimed", bits, name="verdict.bits", value=found.bits)
+    yield Fact("not needed", less, "bits, of these", name="verdict.unneeded", value=found.unneeded)
+    told = f"{many(found.references, 'reference')} x {found.draws} draws a test"
+    yield Fact(
+        "tests", f"{many(found.examples, 'example')} in all", told, name="verdict.examples", value=found.examples
+    )
+    yield Fact("word", found.word, name="verdict", value=found.word)
+
+
+def _table(found: Tested) -> Table:
+    heads = ["claim", "bits", "cost of giving up", "outcome", "coarser, or why not tested"]
+    rows: list[list[Fact]] = []
+    for one in found.claims:
+        rows.append(_row(claim(one.what, one.variable), SHORT.one(one.bits), one.crossed, _coarser(one)))
+        rows += [_row(f"· {member.what}", "", member, "") for member in one.members]
+    for what, several in (("all that is idle", found.idle_together), ("all that is not needed", found.given_up)):
+        if several is not None:
+            rows.append(_row(what, "", several, ""))
+    caption = (
+        f"Cost: rise of the loss where other values stand in for the claimed one, as a share of the gap between null "
+        f"and model, with one-sided 95 % bounds. Needed: surely more than {SHARE.one(found.margin)}; idle: surely less."
+    )
+    return Table("", heads, rows, caption, [heads[-1]])
+
+
+def _row(what: str, bits: str, given_up: GivenUp, words: str) -> list[Fact]:
+    return [
+        Fact(what, what),
+        Fact("", bits),
+        Fact.of(what, given_up.cost, _COST),
+        Fact("", given_up.outcome, emphasis="" if given_up.outcome == "needed" else "warn"),
+        Fact("", words),
+    ]
+
+
+def _coarser(one: TestedClaim) -> str:
+    told = [one.not_tested] if one.not_tested else []
+    if one.coarser is not None:
+        told.append(f"{one.coarser.feature} ({SHORT.one(one.coarser.excess)} bits less)")
+    if one.free:
+        told.append(f"not at {', '.join(map(str, one.free))}")
+    return "; ".join(told) or MISSING
