@@ -94,6 +94,8 @@ class Tested(Strict):
     apart: Number | None = None
     """What is lost beyond that where each unclaimed node draws an input of its own, as a share of the gap; None where
     there are no two of them."""
+    cancelled: Number | None = None
+    """By how much losses of single draws fall below the model's own, as a share of the gap."""
     wrong: list[WrongValue] = Field(default=[])
     claims: list[TestedClaim] = Field(default=[])
     idle_together: GivenUp | None = None

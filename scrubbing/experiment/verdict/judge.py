@@ -13,7 +13,7 @@ from scrubbing.experiment.verdict.claims import Unit, units
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Tested, judged
 from scrubbing.experiment.verdict.runs import Rise, Runs
-from scrubbing.experiment.verdict.sufficient import Wrong, apart, together, wrong_values
+from scrubbing.experiment.verdict.sufficient import Wrong, apart, cancelled, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
@@ -24,6 +24,8 @@ REFERENCES, DRAWS = 400, 4
 """Of each test."""
 TAU = 0.01
 """Share of the gap that a sufficient hypothesis may lose."""
+CANCELLED = 0.02
+"""Share of the gap by which losses may fall where others rise: twice what may be lost."""
 VACUOUS = ("nothing-exchanged", "output-by-own-value", "feature-is-label")
 
 
@@ -62,6 +64,8 @@ class Found:
     together: Rise | None = None
     apart: Rise | None = None
     """What is lost where every unclaimed node has a draw of its own, beside what is lost together."""
+    cancelled: Rise | None = None
+    """By how much losses of single draws fall below the model's own."""
     wrong: list[Wrong] = field(default_factory=list)
     claims: list[ClaimFound] = field(default_factory=list)
     idle_together: Tested | None = None
@@ -105,6 +109,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
         found.word, found.reasons = "nothing to explain", ["no-gap"]
         return
     found.together = together(result)
+    found.cancelled = cancelled(result)
     gap = found.together.gap
     notes = {note.code for note in result.record().notes}
     vacuous = [code for code in VACUOUS if code in notes]
@@ -215,11 +220,17 @@ def _redundant(found: Found) -> bool:
     return found.idle_together is not None and found.idle_together.outcome == "needed"
 
 
+def _cancels(found: Found) -> bool:
+    assert found.cancelled is not None
+    return found.cancelled.lower(ALPHA) > CANCELLED * found.cancelled.gap
+
+
 def _word(found: Found) -> None:
     """The gravest finding gives the word."""
     assert found.together is not None
     graver: list[tuple[Word, str, bool]] = [
         ("insufficient", "loses", _loss(found.together) == "needed"),
+        ("insufficient", "cancels", _cancels(found)),
         ("insufficient", "apart", found.apart is not None and judged(found.apart, ALPHA) == "needed"),
         ("insufficient", "values", bool(found.wrong)),
         ("redundant", "redundant", _redundant(found)),

@@ -20,6 +20,8 @@ Ints = NDArray[np.int64]
 ALPHA = 0.05
 MARGIN = 0.01
 """Share of the gap between null and model below which a loss counts as none."""
+MOVED = 5
+"""Times the margin by which single losses may move where their mean does not."""
 MORE = 4
 """Times as many references for what is undecided at first."""
 
@@ -34,9 +36,14 @@ class Tested:
 
 
 def judged(rise: Rise, alpha: float, margin: float = MARGIN) -> Outcome:
-    """Whether a rise is more or less than the margin, with errors of probability `alpha` each way."""
+    """Whether a rise is more or less than the margin, with errors of probability `alpha` each way.
+
+    What moves single losses, up as much as down, is needed too, though their mean stays.
+    """
     limit = margin * rise.gap
-    return "needed" if rise.lower(alpha) > limit else "idle" if rise.upper(alpha) < limit else "undecided"
+    if rise.lower(alpha) > limit or (rise.moved is not None and rise.moved.lower(alpha) > MOVED * limit):
+        return "needed"
+    return "idle" if rise.upper(alpha) < limit else "undecided"
 
 
 @dataclass(eq=False)

@@ -36,6 +36,7 @@ def recorded(found: Found, references: int, draws: int) -> Tested:
         draws=draws,
         together=None if found.together is None else _recovered(found.together),
         apart=None if found.apart is None else _share(found.apart),
+        cancelled=None if found.cancelled is None else _share(found.cancelled),
         wrong=[_wrong(one) for one in found.wrong],
         claims=[_claim(one) for one in found.claims],
         idle_together=None if found.idle_together is None else _given_up(found.idle_together),

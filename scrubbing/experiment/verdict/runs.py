@@ -33,6 +33,8 @@ class Rise:
     """Independent units: references, or single draws where every input in scope is a reference."""
     gap: float
     """Loss of the null minus that of the model."""
+    moved: Rise | None = None
+    """By how much losses of single draws move, up or down: what rises here and falls there is not free."""
 
     def lower(self, alpha: float) -> float:
         """One-sided lower bound, by Student's t; minus infinity below two units."""
@@ -68,11 +70,12 @@ class Sample:
         """The mean of differences, `[references, draws]`."""
         weights = self.reference.weights()[MAIN]
         weights = weights / weights.mean()
+        moved = np.abs(difference)
         if self.whole:
-            values, weights = difference.ravel(), np.repeat(weights, difference.shape[1])
+            values, moved, weights = difference.ravel(), moved.ravel(), np.repeat(weights, difference.shape[1])
         else:
-            values = difference.mean(axis=1)
-        return rise_of(values, weights, gap)
+            values, moved = difference.mean(axis=1), moved.mean(axis=1)
+        return replace(rise_of(values, weights, gap), moved=rise_of(moved, weights, gap))
 
 
 def rise_of(values: Floats, weights: Floats, gap: float) -> Rise:

@@ -37,12 +37,20 @@ class Wrong:
 
 def together(result: Result) -> Rise:
     """What scrubbing costs, on all references of a run."""
+    return _of(result, result.losses["scrubbed"] - result.losses["model"][:, None])
+
+
+def cancelled(result: Result) -> Rise:
+    """By how much the losses of single draws fall below the model's own: as much of what is lost is hidden by that."""
+    return _of(result, (result.losses["model"][:, None] - result.losses["scrubbed"]).clip(min=0))
+
+
+def _of(result: Result, difference: Floats) -> Rise:
     losses, reference = result.losses, result.job.reference
-    draws = result.job.draws
     whole = len(reference.rows) == int((reference.slices.weights(reference.data)[MAIN] > 0).sum())
-    sample = Sample(reference, draws, result.job.seed, whole)
-    gap = float(sample.rise(losses["null"] - losses["model"][:, None], 1.0).mean)
-    return sample.rise(losses["scrubbed"] - losses["model"][:, None], gap)
+    sample = Sample(reference, result.job.draws, result.job.seed, whole)
+    gap = sample.rise(losses["null"] - losses["model"][:, None], 1.0).mean
+    return sample.rise(difference, gap)
 
 
 def apart(runs: Runs) -> Mode | None:

@@ -53,6 +53,12 @@ def _vacuous(found: Tested) -> str:
 def _insufficient(found: Tested) -> str:
     if found.reasons[0] == "loses":
         return f"Insufficient: {_recovered(found)} is recovered, less than {SHARE.one(1 - found.margin)} for sure."
+    if found.reasons[0] == "cancels":
+        assert found.cancelled is not None
+        return (
+            f"Insufficient: {_recovered(found)} is recovered, but only as losses fall below the model's own in some "
+            f"draws, by {_cost(found.cancelled)} of the gap, while they rise in others."
+        )
     if found.reasons[0] == "apart":
         assert found.apart is not None
         return (
@@ -177,6 +183,8 @@ def _facts(found: Tested) -> Iterator[Fact]:
     yield Fact.of("together", found.together, SHARE, "recovered of the null", name="verdict.together")
     words = "lost on top where each unclaimed node draws an input of its own, of the gap"
     yield Fact.of("apart", found.apart, _COST, words, name="verdict.apart")
+    words = "by which losses of single draws fall below the model's own, of the gap"
+    yield Fact.of("cancelled", found.cancelled, SHARE, words, name="verdict.cancelled")
     bits, less = SHORT.one(found.bits), SHORT.one(found.unneeded)
     yield Fact("bits claimed", bits, name="verdict.bits", value=found.bits)
     yield Fact("not needed", less, "bits, of these", name="verdict.unneeded", value=found.unneeded)
