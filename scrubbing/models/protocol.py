@@ -133,6 +133,12 @@ class Model(ABC):
         deprecated("Model.reference is now called own_output")
         return self.own_output(batch, rows)
 
+    def read(self, node: Node | str, data: Dataset) -> Tensor:
+        """What a node writes on every input, `[n, positions, d]`; see `scrubbing.models.reading.read`."""
+        from scrubbing.models.reading import read
+
+        return read(self, node, data)
+
     def norm_key(self, node: Node, slot: str) -> Hashable:
         """Name of what a node does to a slot's input before using it (its norm); equal names, equal functions."""
         return "as it is"

@@ -12,6 +12,7 @@ Word = Literal[
     "nothing to explain",
     "vacuous",
     "insufficient",
+    "wrong values",
     "redundant",
     "wider or finer than needed",
     "undecided",
@@ -77,6 +78,41 @@ class WrongValue(Strict):
     """Rise of the loss in draws that held it, as a share of the gap."""
 
 
+class SetVariable(Strict):
+    """A variable set to another input's value, in the interpretation and at all nodes that are claimed to carry it."""
+
+    variable: str
+    what: str
+    """These nodes."""
+    disagreement: Number
+    """Share of draws in which the outputs of model and interpretation differ, less that without an exchange."""
+    is_wrong: bool
+
+
+class ReadNode(Strict):
+    """A node that writes one number, beside the variable it is claimed to carry."""
+
+    variable: str
+    node: str
+    share: float
+    """Of inputs on which the number is the variable's value, within 5 % of its spread."""
+
+
+class RunInterpretation(Strict):
+    """The interpretation run beside the model."""
+
+    output: str
+    """The variable of the output."""
+    label: float | None
+    """Share of references whose label it predicts."""
+    model: float
+    """Share on which it predicts what the model does."""
+    variables: list[SetVariable]
+    nodes: list[ReadNode]
+    wrong: list[str]
+    """Variables whose values or equations are not the model's."""
+
+
 class Tested(Strict):
     """The verdict on a hypothesis, and the number behind each word."""
 
@@ -96,6 +132,8 @@ class Tested(Strict):
     there are no two of them."""
     cancelled: Number | None = None
     """By how much losses of single draws fall below the model's own, as a share of the gap."""
+    interpretation: RunInterpretation | None = None
+    """None where variables have no value functions, so that it cannot be run."""
     wrong: list[WrongValue] = Field(default=[])
     claims: list[TestedClaim] = Field(default=[])
     idle_together: GivenUp | None = None

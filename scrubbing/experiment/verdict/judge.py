@@ -11,6 +11,7 @@ from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.claims import Unit, units
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
+from scrubbing.experiment.verdict.interchange import Interchange, interchange
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Tested, judged
 from scrubbing.experiment.verdict.runs import Rise, Runs
 from scrubbing.experiment.verdict.sufficient import Wrong, apart, cancelled, together, wrong_values
@@ -66,6 +67,8 @@ class Found:
     """What is lost where every unclaimed node has a draw of its own, beside what is lost together."""
     cancelled: Rise | None = None
     """By how much losses of single draws fall below the model's own."""
+    interchange: Interchange | None = None
+    """What running the interpretation shows; None where it cannot be run."""
     wrong: list[Wrong] = field(default_factory=list)
     claims: list[ClaimFound] = field(default_factory=list)
     idle_together: Tested | None = None
@@ -120,6 +123,8 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
     needs = Needs(runs, gap)
     _apart(found, runs, gap)
     found.wrong = wrong_values(runs, every, gap, ALPHA)
+    if _loss(found.together) != "needed":
+        found.interchange = interchange(runs, every)
     tested = needs.claims(every)
     members = needs.members()
     known = known_features(runs.data, [one.feature for one in every])
@@ -133,7 +138,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
 
 def _loss(rise: Rise) -> str:
     """Whether so much is lost that a hypothesis is not sufficient: `idle` where it surely is not."""
-    return judged(rise, ALPHA, TAU)
+    return judged(replace(rise, moved=None), ALPHA, TAU)
 
 
 def _apart(found: Found, runs: Runs, gap: float) -> None:
@@ -233,6 +238,7 @@ def _word(found: Found) -> None:
         ("insufficient", "cancels", _cancels(found)),
         ("insufficient", "apart", found.apart is not None and judged(found.apart, ALPHA) == "needed"),
         ("insufficient", "values", bool(found.wrong)),
+        ("wrong values", "wrong values", found.interchange is not None and bool(found.interchange.wrong)),
         ("redundant", "redundant", _redundant(found)),
         ("wider or finer than needed", "idle", any(one.tested.outcome == "idle" for one in found.claims)),
         ("wider or finer than needed", "members", any(t.outcome == "idle" for c in found.claims for _, t in c.members)),

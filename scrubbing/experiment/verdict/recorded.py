@@ -10,6 +10,7 @@ from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.fineness import Finer
+from scrubbing.experiment.verdict.interchange import Interchange
 from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES, ClaimFound, Found, judge
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN
 from scrubbing.experiment.verdict.needed import Tested as GivenUpRun
@@ -17,7 +18,16 @@ from scrubbing.experiment.verdict.runs import Rise
 from scrubbing.experiment.verdict.sufficient import Wrong
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.records.measured import Number
-from scrubbing.records.tested import CoarserFeature, GivenUp, Tested, TestedClaim, WrongValue
+from scrubbing.records.tested import (
+    CoarserFeature,
+    GivenUp,
+    ReadNode,
+    RunInterpretation,
+    SetVariable,
+    Tested,
+    TestedClaim,
+    WrongValue,
+)
 
 
 def tested(result: Result, executor: Executor) -> Result:
@@ -37,6 +47,7 @@ def recorded(found: Found, references: int, draws: int) -> Tested:
         together=None if found.together is None else _recovered(found.together),
         apart=None if found.apart is None else _share(found.apart),
         cancelled=None if found.cancelled is None else _share(found.cancelled),
+        interpretation=None if found.interchange is None else _interpretation(found.interchange),
         wrong=[_wrong(one) for one in found.wrong],
         claims=[_claim(one) for one in found.claims],
         idle_together=None if found.idle_together is None else _given_up(found.idle_together),
@@ -88,6 +99,22 @@ def _claim(one: ClaimFound) -> TestedClaim:
 def _coarser(one: Finer) -> CoarserFeature:
     classes = [[str(value) for value in values] for values in one.classes]
     return CoarserFeature(feature=one.feature.name, classes=classes, excess=one.excess, cost=_share(one.rise))
+
+
+def _interpretation(one: Interchange) -> RunInterpretation:
+    return RunInterpretation(
+        output=one.output,
+        label=one.label,
+        model=one.model,
+        variables=[
+            SetVariable(
+                variable=each.variable, what=each.words, disagreement=_share(each.disagreement), is_wrong=each.is_wrong
+            )
+            for each in one.exchanged
+        ],
+        nodes=[ReadNode(variable=each.variable, node=each.node, share=each.share) for each in one.read],
+        wrong=one.wrong,
+    )
 
 
 def _wrong(one: Wrong) -> WrongValue:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from scrubbing.numbers import SHARE, SHORT, Form, many
 from scrubbing.records.schema import Number
-from scrubbing.records.tested import GivenUp, Tested, TestedClaim
+from scrubbing.records.tested import GivenUp, RunInterpretation, Tested, TestedClaim
 from scrubbing.report.pictures import shortened
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Source, Table
 from scrubbing.report.view.entry import Entry
 from scrubbing.report.view.notes import claim
 
 _COST = Form(1, 100.0, " %", sign=True)
+_HOLDS = 0.95
 _MOST = 3
 """Things that are named in a sentence; the table has them all."""
 
@@ -26,6 +27,8 @@ def tested(entry: Entry) -> Section | None:
     if found.claims:
         blocks.append(Facts(list(_facts(found))))
         blocks.append(_table(found))
+    if found.interpretation is not None and (found.interpretation.variables or found.interpretation.nodes):
+        blocks.append(_interpretation(found.interpretation))
     if found.tighter is not None:
         blocks.append(Source("Tighter", found.tighter))
     return Section("tested", "Verdict", blocks)
@@ -73,6 +76,27 @@ def _insufficient(found: Tested) -> str:
     )
 
 
+def _values(found: Tested) -> str:
+    assert found.interpretation is not None
+    run, told = found.interpretation, list[str]()
+    if run.output in run.wrong:
+        told.append(
+            f"{run.output}, computed as the interpretation says, is what the model says on {SHARE.one(run.model)}"
+        )
+    for one in run.variables:
+        if one.is_wrong:
+            told.append(
+                f"with {one.variable} set to another input's value, model and interpretation differ in "
+                f"{_cost(one.disagreement)} of draws"
+            )
+    told += [
+        f"{one.node} holds {one.variable} on {SHARE.one(one.share)} of inputs only"
+        for one in run.nodes
+        if one.variable in run.wrong and one.share < _HOLDS
+    ]
+    return f"Wrong values: {_recovered(found)} is recovered, but {_listed(told)}."
+
+
 def _redundant(found: Tested) -> str:
     assert found.idle_together is not None
     return (
@@ -103,6 +127,7 @@ _SENTENCES = {
     "nothing to explain": _nothing,
     "vacuous": _vacuous,
     "insufficient": _insufficient,
+    "wrong values": _values,
     "redundant": _redundant,
     "wider or finer than needed": _wider,
     "undecided": _undecided,
@@ -192,6 +217,13 @@ def _facts(found: Tested) -> Iterator[Fact]:
     yield Fact(
         "tests", f"{many(found.examples, 'example')} in all", told, name="verdict.examples", value=found.examples
     )
+    if found.interpretation is not None:
+        run = found.interpretation
+        words = "references on which the interpretation, when it is run, says the same"
+        yield Fact("as the model", SHARE.one(run.model), words, name="verdict.as_model", value=run.model)
+        if run.label is not None:
+            words = "and on which it predicts the label"
+            yield Fact("as the label", SHARE.one(run.label), words, name="verdict.as_label", value=run.label)
     yield Fact("word", found.word, name="verdict", value=found.word)
 
 
@@ -209,6 +241,24 @@ def _table(found: Tested) -> Table:
         f"and model, with one-sided 95 % bounds. Needed: surely more than {SHARE.one(found.margin)}; idle: surely less."
     )
     return Table("", heads, rows, caption, [heads[-1]])
+
+
+def _interpretation(run: RunInterpretation) -> Table:
+    rows: list[list[Fact]] = []
+    for one in run.variables:
+        share = Fact.of(one.variable, one.disagreement, _COST)
+        rows.append([Fact("", one.variable), share, Fact("", one.what)])
+    rows += [
+        [Fact("", one.variable), Fact("", SHARE.one(1 - one.share)), Fact("", f"read at {one.node}")]
+        for one in run.nodes
+    ]
+    caption = (
+        "Each variable is set to another input's value, in the interpretation and at every node claimed to carry it: "
+        "share of draws in which their outputs differ, less that without. Read: inputs on which the node's number is "
+        "not the variable's value."
+    )
+    heads = ["variable", "differs", "at"]
+    return Table("The interpretation, run", heads, rows, caption, ["at"])
 
 
 def _row(what: str, bits: str, given_up: GivenUp, words: str) -> list[Fact]:
