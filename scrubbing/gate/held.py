@@ -57,6 +57,8 @@ def _fewer(now: Any, then: Any) -> bool:
     return bool(set(then) - set(now))
 
 
+_STRICT = (None, "supported", "tight")
+"""Verdicts that a rule may ask for, ever stricter."""
 _LOOSENS: Mapping[str, Callable[[Any, Any], bool]] = {
     "margin": _larger,
     "floor": _smaller,
@@ -65,6 +67,7 @@ _LOOSENS: Mapping[str, Callable[[Any, Any], bool]] = {
     "draws": _smaller,
     "budget": lambda now, then: False,  # more or fewer inputs to settle on say nothing of what must hold
     "missing": lambda now, then: now != "fail",
+    "verdict": lambda now, then: _STRICT.index(now) < _STRICT.index(then),
     "alpha": _smaller,
 }
 """By setting, whether the new value (first) lets more pass than the old one; any other setting does when it changes."""

@@ -17,6 +17,8 @@ from scrubbing.numbers import CHANGE, PLAIN, Form
 from scrubbing.records.compare import differences, measure_alike
 from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
+from scrubbing.records.tested import Tested
+from scrubbing.report.view import verdict_sentence
 from scrubbing.stats.critical import Critical
 from scrubbing.stats.influence import Influence, Losses, mean_loss
 from scrubbing.stats.paired import LEAST, Comparison, compare
@@ -118,6 +120,8 @@ def judge(
     if rule.floor is not None:
         checks.append(_floor(rule, record, losses, alpha, critical))
     checks += [_beats(name, losses, alpha, critical) for name in rule.beats]
+    if rule.verdict is not None and record.tested is not None:
+        checks.append(_verdict(rule.verdict, record.tested))
     return Gate(record.hypothesis, rule, record, inputs, tuple(checks), snapshot)
 
 
@@ -125,6 +129,16 @@ def _tested(record: RunRecord) -> Iterator[Check]:
     """A hypothesis that cannot fail is not held to anything."""
     if codes := list(vacuities(record)):
         yield Check("tested", "fail", f"Nothing could make it fail ({', '.join(codes)}), so it is held to nothing.")
+
+
+def _verdict(wanted: Literal["supported", "tight"], found: Tested) -> Check:
+    """What the tests of the hypothesis came to, held against what they must."""
+    good = {"tight"} if wanted == "tight" else {"tight", "wider or finer than needed"}
+    outcome: Outcome = "pass" if found.word in good else "fail"
+    if found.word == "undecided":
+        enough = wanted == "supported" and not {"loses?", "apart?"} & set(found.reasons)
+        outcome = "pass" if enough else "inconclusive"
+    return Check("verdict", outcome, f"{verdict_sentence(found)} Asked for: {wanted}.")
 
 
 def _held(changes: Sequence[Change]) -> Iterator[Check]:

@@ -41,6 +41,8 @@ class Rule(_Strict):
     """What the floor is a fraction of; the default is the task's zero."""
     beats: tuple[str, ...] = ("constant",)
     """Baselines than which the scrubbed model must not be worse."""
+    verdict: Literal["supported", "tight"] | None = None
+    """What the tests of the hypothesis must come to: `supported` may be wider or finer than needed, `tight` not."""
 
 
 class Policy(_Strict):

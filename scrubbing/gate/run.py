@@ -70,7 +70,8 @@ class Runner:
         results: list[Result] = []
 
         def run(references: int) -> tuple[RunRecord, InputTable]:
-            results.append(experiment.but(references=references).run(hypothesis))
+            tested = rule.verdict is not None
+            results.append(experiment.but(references=references, verdict=tested).run(hypothesis))
             record = results[-1].record().model_copy(update={"source": source_of(rule.hypothesis, hypothesis)})
             return record, results[-1].inputs()
 

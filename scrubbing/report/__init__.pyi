@@ -5,6 +5,7 @@ from .page import page as page
 from .plot import plot as plot
 from .terminal import ladder_view as ladder_view
 from .terminal import record_view as record_view
+from .terminal import verdict_view as verdict_view
 from .view.blocks import Fact as Fact
 from .view.blocks import Facts as Facts
 from .view.blocks import Section as Section
@@ -16,3 +17,4 @@ from .view.notes import wordings as wordings
 from .view.outcome import said as said
 from .view.record import sections as sections
 from .view.record import view as view
+from .view.tested import verdict_sentence as verdict_sentence

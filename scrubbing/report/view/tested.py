@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from scrubbing.numbers import SHARE, SHORT, Form, many
 from scrubbing.records.schema import Number
-from scrubbing.records.tested import GivenUp, RunInterpretation, Tested, TestedClaim
+from scrubbing.records.tested import CoarserFeature, GivenUp, RunInterpretation, Tested, TestedClaim
 from scrubbing.report.pictures import shortened
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Source, Table
 from scrubbing.report.view.entry import Entry
@@ -23,7 +23,7 @@ def tested(entry: Entry) -> Section | None:
     found = entry.record.tested
     if found is None:
         return None
-    blocks: list[Block] = [Sentences([sentence(found), *further(found)])]
+    blocks: list[Block] = [Sentences([verdict_sentence(found), *further(found)])]
     if found.claims:
         blocks.append(Facts(list(_facts(found))))
         blocks.append(_table(found))
@@ -34,7 +34,7 @@ def tested(entry: Entry) -> Section | None:
     return Section("tested", "Verdict", blocks)
 
 
-def sentence(found: Tested) -> str:
+def verdict_sentence(found: Tested) -> str:
     """The verdict in one sentence."""
     return _SENTENCES[found.word](found)
 
@@ -170,8 +170,19 @@ def _less(found: Tested) -> list[str]:
         if one.free:
             told.append(f"{claim(one.what, one.variable)} needs none of the positions {', '.join(map(str, one.free))}")
         if one.coarser is not None:
-            told.append(f"{one.what} needs to carry only {shortened(one.coarser.feature, 60)}, not {one.feature}")
+            told.append(f"{one.what} {_enough(one, one.coarser)}")
     return told
+
+
+def _enough(one: TestedClaim, coarser: CoarserFeature) -> str:
+    """What a claim can do without."""
+    if not coarser.classes:
+        return f"needs to carry only {coarser.feature}, not {one.feature}"
+    return f"need not tell {shortened(_alike(coarser), 80)} of {one.feature}"
+
+
+def _alike(coarser: CoarserFeature) -> str:
+    return "; ".join(" from ".join(values) for values in coarser.classes)
 
 
 def _open(found: Tested) -> Iterator[str]:
@@ -224,11 +235,11 @@ def _facts(found: Tested) -> Iterator[Fact]:
         if run.label is not None:
             words = "and on which it predicts the label"
             yield Fact("as the label", SHARE.one(run.label), words, name="verdict.as_label", value=run.label)
-    yield Fact("word", found.word, name="verdict", value=found.word)
+    yield Fact("word", "", name="verdict", value=found.word)  # said above
 
 
 def _table(found: Tested) -> Table:
-    heads = ["claim", "bits", "cost of giving up", "outcome", "coarser, or why not tested"]
+    heads = ["claim", "bits", "cost", "outcome", "finer than needed"]
     rows: list[list[Fact]] = []
     for one in found.claims:
         rows.append(_row(claim(one.what, one.variable), SHORT.one(one.bits), one.crossed, _coarser(one)))
@@ -237,8 +248,10 @@ def _table(found: Tested) -> Table:
         if several is not None:
             rows.append(_row(what, "", several, ""))
     caption = (
-        f"Cost: rise of the loss where other values stand in for the claimed one, as a share of the gap between null "
-        f"and model, with one-sided 95 % bounds. Needed: surely more than {SHARE.one(found.margin)}; idle: surely less."
+        "Cost of giving up: rise of the loss where other values stand in for the claimed one, as a share of the gap "
+        "between null and model, with one-sided 95 % bounds. Needed: surely more than "
+        f"{SHARE.one(found.margin)}; idle: surely less. Finer than needed: values that count as equal, or why that was "
+        "not tested."
     )
     return Table("", heads, rows, caption, [heads[-1]])
 
@@ -274,7 +287,8 @@ def _row(what: str, bits: str, given_up: GivenUp, words: str) -> list[Fact]:
 def _coarser(one: TestedClaim) -> str:
     told = [one.not_tested] if one.not_tested else []
     if one.coarser is not None:
-        told.append(f"{one.coarser.feature} ({SHORT.one(one.coarser.excess)} bits less)")
+        alike = "; ".join(map(" = ".join, one.coarser.classes)) or one.coarser.feature
+        told.append(f"{shortened(alike, 80)} ({SHORT.one(one.coarser.excess)} bits less)")
     if one.free:
         told.append(f"not at {', '.join(map(str, one.free))}")
     return "; ".join(told) or MISSING
