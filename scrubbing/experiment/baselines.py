@@ -50,6 +50,8 @@ class Baseline:
     losses: Callable[[Dataset], Floats] | None = None
     mode: Mode | None = None
     fitted: Callable[[Loss, Dataset, NDArray[np.bool_]], Floats] | None = None
+    scale: bool = True
+    """Whether fractions are taken of it; else its loss is only shown."""
 
     def __post_init__(self) -> None:
         words = {"hypothesis": "a hypothesis", "losses": "losses", "mode": "a mode", "fitted": "a fitted prediction"}
@@ -76,6 +78,8 @@ class Baseline:
             name: of the baseline.
             scrub: the job of the hypothesis at hand.
         """
+        if self.mode is not None and self.mode.apart and not scrub.tree.draws_together:
+            return None
         job = replace(scrub, name=name, with_model=False, measures=(), logits=False)
         shared = {"draws": max(FEWEST_DRAWS, scrub.draws), "shared": True}
         if self.mode is not None:
@@ -120,6 +124,11 @@ def _constant(loss: Loss, data: Dataset, counted: NDArray[np.bool_]) -> Floats:
 
 
 _OURS = {
+    "apart": Baseline(
+        "scrubbed, every unclaimed node with a draw of its own instead of one draw for all",
+        mode=Mode(apart=True),
+        scale=False,
+    ),
     "null": Baseline(
         "the whole output resampled: labels as they are, output of another input", mode=Mode(output="another")
     ),

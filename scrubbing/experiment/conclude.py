@@ -76,7 +76,7 @@ def _controlled(name: str, pairs: Sequence[tuple[Job, Measured]], settings: Sett
     control, chosen = settings.all_controls()[name], settings.control_baselines()
     reference = pairs[0][0].reference
     table = loss_table(reference, _losses(pairs, chosen), clusters_of(settings, reference))
-    losses, recovered = estimates(table, {name: one.meaning for name, one in chosen.items()})
+    losses, recovered = estimates(table, {name: one.meaning for name, one in chosen.items() if one.scale})
     return ControlValue(
         name=name, meaning=control.meaning, expected=control.expected, losses=losses, recovered=recovered
     )

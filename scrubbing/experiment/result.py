@@ -191,7 +191,7 @@ class Result:
     def record(self) -> RunRecord:
         """Everything but the values per input, ready to be stored or shown."""
         job, inputs = self.job, self.inputs()
-        meanings = {name: one.meaning for name, one in self.settings.all_baselines().items()}
+        meanings = {name: one.meaning for name, one in self.settings.all_baselines().items() if one.scale}
         found = summarise(inputs, meanings, units(job.measures, job.subject.loss.unit))
         stored = _stored(self.hypothesis)
         sampled = describe.samples(job, int(job.reference.rows[0]), self.settings.seed)

@@ -285,6 +285,11 @@ def _baseline_faults(given: Settings) -> Iterator[Fault]:
         if not isinstance(one, Baseline):
             problem = f"it is of type {type(one).__name__}."
             yield Fault("SCR-BASELINE", f"baseline {name!r}", problem, "Write Baseline(meaning, ...).")
+    known = {**{name: baselines[name] for name in names if name in baselines}, **extra}
+    zero = known.get(given.zero_baseline)
+    if isinstance(zero, Baseline) and not zero.scale:
+        problem = f"no fraction is taken of zero_baseline={given.zero_baseline!r}, whose loss is only shown."
+        yield Fault("SCR-BASELINE", "", problem, "Choose another, such as null or constant.")
     if given.zero_baseline not in (*names, *extra):
         problem = f"zero_baseline={given.zero_baseline!r} is not among the baselines to compute."
         yield Fault("SCR-BASELINE", "", problem, f"They are: {', '.join([*names, *extra]) or 'none'}.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.model_graph import ModelGraph
@@ -127,6 +128,19 @@ class Tree:
     matched: set[tuple[int, int]] = field(default_factory=set)
     """Region and target, of every target that was met."""
     _targets: dict[int, list[tuple[int, Target, Node]]] = field(default_factory=dict)
+
+    @cached_property
+    def draws_together(self) -> bool:
+        """Whether a claim leaves two or more nodes unclaimed whose values are from one draw."""
+        writers: dict[int, set[Node]] = {}
+        for (copy, _), cells in self.cells.items():
+            if self.regions[copy.region].unclaimed.separately:
+                continue
+            entries = (entry for cell in cells if cell.reader is None for entry in cell.entries)
+            for entry in entries:
+                if entry.mixed is None and not any(hit.part is None for hit in entry.claimed):
+                    writers.setdefault(copy.region, set()).add(entry.parent)
+        return any(len(one) > 1 for one in writers.values())
 
     def start(self, region: int, node: Node) -> NodeCopy:
         """The claim's own copy of its node, where all its child targets set out."""

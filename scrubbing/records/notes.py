@@ -43,6 +43,7 @@ def notes(found: Mapping[str, Any], claims: Sequence[ClaimCounts], exchanged: bo
         *_carried(found.get("carried"), units),
         *_changed(found["recovered"], found["measures"]),
         *_cancellation(found["cancellation"]),
+        *_apart(losses),
         *_places(losses, found["recovered"]),
         *_strata(losses, found["strata"]),
         *_padding(found.get("padding")),
@@ -65,6 +66,7 @@ CODES = frozenset(
         "padding-read",
         "places-not-features",
         "stratum-fails",
+        "unclaimed-agree",
         "worse-than-constant",
     }
 )
@@ -123,6 +125,17 @@ def _places(losses: Mapping[str, Number], recovered: Sequence[Recovered]) -> Ite
     )
     if kept - null.fraction.value > _HIDDEN:
         yield Note.of("places-not-features", kept=float(kept), fraction=null.fraction.value)
+
+
+def _apart(losses: Mapping[str, Number]) -> Iterator[Note]:
+    """Where what is unclaimed says nothing only as long as it is all from one other input."""
+    apart, scrubbed, null = losses.get("apart"), losses["scrubbed"], losses.get("null")
+    if apart is None or null is None:
+        return
+    rise, gap = apart.value - scrubbed.value, null.value - losses["model"].value
+    error = ((apart.se or 0.0) ** 2 + (scrubbed.se or 0.0) ** 2) ** 0.5
+    if rise > max(_HIDDEN * gap, _SURE * error, 0.0):
+        yield Note.of("unclaimed-agree", rise=rise, share=rise / gap if gap > 0 else None)
 
 
 def _cancellation(found: Cancellation) -> Iterator[Note]:

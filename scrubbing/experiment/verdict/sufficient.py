@@ -55,21 +55,7 @@ def _of(result: Result, difference: Floats) -> Rise:
 
 def apart(runs: Runs) -> Mode | None:
     """The same run with a draw of its own for every unclaimed node; None if that is no other run."""
-    tree = runs.scrub.tree
-    entries = (
-        (copy.region, entry)
-        for (copy, _), cells in tree.cells.items()
-        for cell in cells
-        if cell.reader is None
-        for entry in cell.entries
-        if entry.mixed is None and not any(hit.part is None for hit in entry.claimed)
-    )
-    writers: dict[int, set[object]] = {}
-    for region, entry in entries:
-        if not tree.regions[region].unclaimed.separately:
-            writers.setdefault(region, set()).add(entry.parent)
-    several = any(len(one) > 1 for one in writers.values())
-    return replace(runs.scrub.mode, apart=True) if several else None
+    return replace(runs.scrub.mode, apart=True) if runs.scrub.tree.draws_together else None
 
 
 def wrong_values(runs: Runs, units: Sequence[Unit], gap: float, alpha: float) -> list[Wrong]:

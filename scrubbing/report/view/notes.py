@@ -183,6 +183,15 @@ def _everything(of: Mapping[str, Any]) -> str:
     )
 
 
+@wordings("unclaimed-agree")
+def _agree(of: Mapping[str, Any]) -> str:
+    share = "" if of["share"] is None else f", {100 * of['share']:.1f} % of the gap to the null"
+    return (
+        f"Scrubbing costs {of['rise']:.3f} more{share}, where every unclaimed node has a draw of its own: some of them "
+        "must agree with each other, which is not claimed."
+    )
+
+
 @wordings("near-ties")
 def _ties(of: Mapping[str, Any]) -> str:
     n = of["near_ties"]

@@ -19,6 +19,7 @@ _MEANING = {
     "null": "the whole output resampled",
     "constant": "the best prediction that ignores the input",
     "mean claimed": "everything claimed at its mean",
+    "apart": "unclaimed nodes drawn apart",
 }
 """Losses that a record, or a slice of it, does not explain itself."""
 _EXPECTED = {"fails": "should recover less", "holds": "should recover as much"}
