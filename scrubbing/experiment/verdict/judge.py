@@ -240,16 +240,17 @@ def _word(found: Found) -> None:
         ("insufficient", "values", bool(found.wrong)),
         ("wrong values", "wrong values", found.interchange is not None and bool(found.interchange.wrong)),
         ("redundant", "redundant", _redundant(found)),
+        ("undecided", "loses?", _loss(found.together) == "undecided"),
+        ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),
         ("wider or finer than needed", "idle", any(one.tested.outcome == "idle" for one in found.claims)),
         ("wider or finer than needed", "members", any(t.outcome == "idle" for c in found.claims for _, t in c.members)),
         ("wider or finer than needed", "positions", any(one.free for one in found.claims)),
         ("wider or finer than needed", "finer", any(one.finer is not None for one in found.claims)),
-        ("undecided", "loses?", _loss(found.together) == "undecided"),
-        ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),
         ("undecided", "claims?", any(one.tested.outcome == "undecided" for one in found.claims)),
         ("undecided", "members?", any(t.outcome == "undecided" for c in found.claims for _, t in c.members)),
         ("undecided", "fineness?", any(one.not_tested for one in found.claims)),
     ]
-    met = [(word, code) for word, code, holds in graver if holds]
-    found.word = met[0][0] if met else "tight"
+    met: list[tuple[Word, str]] = [(word, code) for word, code, holds in graver if holds]
+    word: Word = met[0][0] if met else "tight"
+    found.word = word
     found.reasons = [code for _, code in met]

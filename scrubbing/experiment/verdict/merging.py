@@ -100,4 +100,4 @@ def excess_bits(size: Ints, classes: Ints) -> float:
         classes: of `coarsest`, `[values]`.
     """
     share = size / size.sum()
-    return bits(share) - bits(np.bincount(classes, share))
+    return bits(share) - bits(np.bincount(classes, share).astype(np.float64))

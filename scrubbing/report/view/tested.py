@@ -142,8 +142,8 @@ def further(found: Tested) -> Iterator[str]:
             at = "" if one.position is None else f" at position {one.position}"
             if found.reasons[0] != "values" or one is not found.wrong[0]:
                 yield f"Where {one.variable} = {one.value}{at} is held, {_cost(one.cost)} of the gap is lost."
-        if less := _less(found):
-            yield f"Not needed: {_listed(less)}."
+    if found.word in ("insufficient", "wrong values", "undecided") and (less := _less(found)):
+        yield f"Not needed: {_listed(less)}."
     elif found.word not in ("undecided", "tight") and found.claims and (unknown := list(_open(found))):
         yield f"Undecided: {_listed(unknown)}."
     if found.given_up is not None and found.given_up.outcome == "needed" and found.word != "redundant":
