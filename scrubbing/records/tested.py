@@ -132,6 +132,8 @@ class Tested(Strict):
     there are no two of them."""
     cancelled: Number | None = None
     """By how much losses of single draws fall below the model's own, as a share of the gap."""
+    moved: Number | None = None
+    """How far outputs are from the model's own, as a share of how far they are in the null."""
     interpretation: RunInterpretation | None = None
     """None where variables have no value functions, so that it cannot be run."""
     wrong: list[WrongValue] = Field(default=[])

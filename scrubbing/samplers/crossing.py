@@ -37,6 +37,9 @@ class Cross(Sampler):
     """Of a claim that draws per position, those at which it crosses; elsewhere inputs agree. None for all."""
     single: bool = False
     """Whether to cross at just one of these, drawn for each reference and draw."""
+    share: float = 1.0
+    """Of positions at which it crosses, each on its own. Crossed at all of them, an input may become its own mirror
+    image, on which much is as it was."""
     otherwise: Sampler = _AGREE
     """How inputs are drawn where they are not crossed."""
 
@@ -83,6 +86,9 @@ class Cross(Sampler):
                 may &= asked.position == places[(u * len(places)).astype(np.int64)]
             else:
                 may &= np.isin(asked.position, places)
+                if self.share < 1:
+                    key = stream_key(0, "crossed share")
+                    may &= uniform(key, asked.reference, asked.number, asked.position) < self.share
         return np.flatnonzero(may)
 
     def _crossed(
@@ -119,6 +125,8 @@ class Cross(Sampler):
             words.append(f"at {list(self.positions)}")
         if self.single:
             words.append("one at a time")
+        if self.share < 1:
+            words.append(f"{self.share:.0%} of positions")
         return " ".join(words)
 
 

@@ -57,6 +57,13 @@ class Unit:
         """Whether only the input itself agrees."""
         return self.feature.op == "identity"
 
+    @property
+    def ways(self) -> tuple[dict[str, object], ...]:
+        """How it is crossed: where inputs are drawn per position, at half of them too. Crossed at all, an input may be
+        turned into its mirror image, on which much is as it was.
+        """
+        return ({},) if self.positions is None else ({"share": 0.5}, {})
+
     def value(self, code: int) -> object:
         """The value with this number, as plain Python."""
         found = np.argwhere(self.coded[0] == code)[0]

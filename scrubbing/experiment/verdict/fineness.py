@@ -117,9 +117,9 @@ class Fineness:
 
     def _coarser(self, unit: Unit, within: Feature, alpha: float, sample: Sample) -> Rise | None:
         mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
-        crossed = unit.crossed(mode, tree, within=within)
-        (rise,) = self.runs.differences([(sample, crossed)], self.gap)
-        if judged(rise, alpha) != "idle":
+        crossed = [unit.crossed(mode, tree, within=within, **how) for how in unit.ways]
+        rise, *others = self.runs.differences([(sample, one) for one in crossed], self.gap)
+        if any(judged(one, alpha) != "idle" for one in (rise, *others)):
             return None
         single: dict[str, object] = {} if unit.positions is None else {"single": True}
         inside, anywhere = (

@@ -126,7 +126,7 @@ class _Outputs:
 
     def model(self, sample: Sample, mode: Mode) -> Values:
         """The model's prediction in each draw, or its number, `[references, draws]`."""
-        job = self.runs.job(sample, mode, with_model=True, measures=(_OUTPUT,))
+        job = self.runs.job(sample, mode, measures=(_OUTPUT,))
         (measured,) = self.runs.executor.measure([job])
         self.runs.count += measured.values[f"{MEASURE}output"].size
         return measured.values[f"{MEASURE}output"]

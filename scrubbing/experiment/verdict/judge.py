@@ -12,14 +12,14 @@ from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.claims import Unit, units
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
-from scrubbing.experiment.verdict.needed import ALPHA, Needs, Tested, judged
+from scrubbing.experiment.verdict.needed import ALPHA, Needs, Tested, judged, moves
 from scrubbing.experiment.verdict.runs import Rise, Runs
 from scrubbing.experiment.verdict.sufficient import Wrong, apart, cancelled, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
 from scrubbing.records.tested import Word
-from scrubbing.sampling.contexts import Member
+from scrubbing.sampling.contexts import Member, Mode
 
 REFERENCES, DRAWS = 400, 4
 """Of each test."""
@@ -69,6 +69,8 @@ class Found:
     """By how much losses of single draws fall below the model's own."""
     interchange: Interchange | None = None
     """What running the interpretation shows; None where it cannot be run."""
+    moved: Rise | None = None
+    """How far outputs are from the model's own, its gap being how far they are in the null."""
     wrong: list[Wrong] = field(default_factory=list)
     claims: list[ClaimFound] = field(default_factory=list)
     idle_together: Tested | None = None
@@ -112,7 +114,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
         found.word, found.reasons = "nothing to explain", ["no-gap"]
         return
     found.together = together(result)
-    found.cancelled = cancelled(result)
+    found.cancelled, found.moved = cancelled(result), _moved(runs)
     gap = found.together.gap
     notes = {note.code for note in result.record().notes}
     vacuous = [code for code in VACUOUS if code in notes]
@@ -141,11 +143,17 @@ def _loss(rise: Rise) -> str:
     return judged(replace(rise, moved=None), ALPHA, TAU)
 
 
+def _moved(runs: Runs) -> Rise:
+    sample = runs.sample(0)
+    ((_, moved),) = runs.measured([(sample, runs.scrub.mode)])
+    return sample.rise(moved, runs.spread)
+
+
 def _apart(found: Found, runs: Runs, gap: float) -> None:
     mode = apart(runs)
     if mode is None:
         return
-    tested = Needs(runs, gap).together(mode, "unclaimed nodes apart")
+    tested = Needs(runs, gap).together([mode], "unclaimed nodes apart")
     found.apart = tested.rise
 
 
@@ -171,7 +179,6 @@ def _claim(
 
 def _at_once(found: Found, runs: Runs, needs: Needs) -> None:
     """Everything that is not needed, given up together: first what is idle, then finer values too."""
-    mode, tree = runs.scrub.mode, runs.scrub.tree
     idle = [one for one in found.claims if one.tested.outcome == "idle"]
     freed = {
         member
@@ -180,27 +187,33 @@ def _at_once(found: Found, runs: Runs, needs: Needs) -> None:
         for member, tested in one.members
         if tested.outcome == "idle"
     }
-    without = mode
-    for one in idle:
-        without = one.unit.crossed(without, tree)
-    without = replace(without, freed=without.freed | freed)
+    merged = [one for one in found.claims if one.finer is not None or one.free]
     if len(idle) + len(freed) > 1:
-        found.idle_together = needs.together(without, "what is idle")
-    less, merged = without, [one for one in found.claims if one.finer is not None or one.free]
-    for one in merged:
-        how: dict[str, object] = {}
-        if one.finer is not None:
-            how["within"] = one.finer.feature
-            less = one.unit.crossed(less, tree, **how)
-        elif one.free:
-            less = one.unit.crossed(less, tree, positions=one.free)
-    if less == mode:
+        found.idle_together = needs.together(_without(runs, idle, freed, []), "what is idle")
+    if not (idle or freed or merged):
         return
-    found.given_up = found.idle_together if less == without else None
+    found.given_up = found.idle_together if not merged else None
     if found.given_up is None:
-        found.given_up = needs.together(less, "what is not needed")
+        found.given_up = needs.together(_without(runs, idle, freed, merged), "what is not needed")
     if found.given_up.outcome != "needed" and not _redundant(found):
         found.tight = _tighter(found, runs, idle, freed)
+
+
+def _without(runs: Runs, idle: Sequence[ClaimFound], freed: set[Member], merged: Sequence[ClaimFound]) -> list[Mode]:
+    """The hypothesis without these claims and members, and with coarser features: crossed at all positions, and at half
+    of them.
+    """
+    modes: list[Mode] = []
+    for share in (0.5, 1.0):
+        mode = replace(runs.scrub.mode, freed=runs.scrub.mode.freed | freed)
+        for one in idle:
+            mode = one.unit.crossed(mode, runs.scrub.tree, share=share)
+        for one in merged:
+            how = {"positions": one.free} if one.finer is None else {"within": one.finer.feature}
+            mode = one.unit.crossed(mode, runs.scrub.tree, share=share, **how)
+        modes.append(mode)
+    anywhere = any(one.unit.positions is not None for one in (*idle, *merged))
+    return modes if anywhere else modes[1:]
 
 
 def _tighter(found: Found, runs: Runs, idle: Sequence[ClaimFound], freed: set[Member]) -> Hypothesis | None:
@@ -236,6 +249,7 @@ def _word(found: Found) -> None:
     graver: list[tuple[Word, str, bool]] = [
         ("insufficient", "loses", _loss(found.together) == "needed"),
         ("insufficient", "cancels", _cancels(found)),
+        ("insufficient", "outputs", found.moved is not None and moves(found.moved, ALPHA)),
         ("insufficient", "apart", found.apart is not None and judged(found.apart, ALPHA) == "needed"),
         ("insufficient", "values", bool(found.wrong)),
         ("wrong values", "wrong values", found.interchange is not None and bool(found.interchange.wrong)),

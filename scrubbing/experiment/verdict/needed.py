@@ -20,8 +20,8 @@ Ints = NDArray[np.int64]
 ALPHA = 0.05
 MARGIN = 0.01
 """Share of the gap between null and model below which a loss counts as none."""
-MOVED = 5
-"""Times the margin by which single losses may move where their mean does not."""
+MOVED = 0.05
+"""Share of what outputs differ in the null by which they may differ where losses do not."""
 MORE = 4
 """Times as many references for what is undecided at first."""
 
@@ -38,12 +38,17 @@ class Tested:
 def judged(rise: Rise, alpha: float, margin: float = MARGIN) -> Outcome:
     """Whether a rise is more or less than the margin, with errors of probability `alpha` each way.
 
-    What moves single losses, up as much as down, is needed too, though their mean stays.
+    What moves outputs is needed too, though losses stay as they were, or rise as much as they fall.
     """
     limit = margin * rise.gap
-    if rise.lower(alpha) > limit or (rise.moved is not None and rise.moved.lower(alpha) > MOVED * limit):
+    if rise.lower(alpha) > limit or (rise.moved is not None and moves(rise.moved, alpha)):
         return "needed"
     return "idle" if rise.upper(alpha) < limit else "undecided"
+
+
+def moves(moved: Rise, alpha: float) -> bool:
+    """Whether outputs surely differ from the model's own by more than is allowed."""
+    return moved.lower(alpha) > MOVED * moved.gap
 
 
 @dataclass(eq=False)
@@ -61,8 +66,9 @@ class Needs:
     def claims(self, units: Sequence[Unit]) -> dict[Unit, Tested]:
         """Each claim crossed, alone, on references spread over its values."""
         mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
-        asked = [(one, one.words, one.crossed(mode, tree)) for one in units]
-        return {one: found for (one, *_), found in zip(asked, self._tested(asked), strict=True)}
+        asked = [(one, one.words, one.crossed(mode, tree, **how)) for one in units for how in one.ways]
+        tested = iter(self._tested(asked))
+        return {one: _gravest([next(tested) for _ in one.ways]) for one in units}
 
     def members(self) -> list[tuple[int, Member, Tested]]:
         """Each member of a claim freed, alone. Members of what any input may stand in for are not asked about."""
@@ -72,10 +78,9 @@ class Needs:
         tested = self._tested(asked)
         return [(index, next(iter(freed)), one) for (index, _, freed), one in zip(found, tested, strict=True)]
 
-    def together(self, mode: Mode, words: str) -> Tested:
-        """Everything given up in a mode at once."""
-        (found,) = self._tested([(None, words, mode)])
-        return found
+    def together(self, modes: Sequence[Mode], words: str) -> Tested:
+        """Everything given up at once, in each of several ways."""
+        return _gravest(self._tested([(None, words, mode) for mode in modes]))
 
     def _tested(self, asked: Sequence[tuple[Unit | None, str, Mode]]) -> list[Tested]:
         alpha, found = self.alpha / 2, dict[int, Tested]()
@@ -110,12 +115,19 @@ class Needs:
         for seed in range(3, 9):
             if not free:
                 break
-            crossed = unit.crossed(mode, tree, positions=tuple(sorted(free)))
-            (rise,) = self.runs.differences([(self._sample(unit, seed, 1), crossed)], self.gap)
-            if judged(rise, self.alpha) == "idle":
-                return tuple(sorted(free)), rise
+            places, sample = tuple(sorted(free)), self._sample(unit, seed, 1)
+            crossed = [unit.crossed(mode, tree, positions=places, **how) for how in unit.ways]
+            rises = self.runs.differences([(sample, one) for one in crossed], self.gap)
+            if all(judged(rise, self.alpha) == "idle" for rise in rises):
+                return places, rises[0]
             free = free[:-1]
         return (), None
+
+
+def _gravest(found: Sequence[Tested]) -> Tested:
+    """Of one thing, given up in several ways."""
+    order: list[Outcome] = ["idle", "undecided", "needed"]
+    return max(found, key=lambda one: (order.index(one.outcome), one.rise.mean))
 
 
 def crossings(runs: Runs, sample: Sample, unit: Unit, mode: Mode, gap: float) -> tuple[Ints, Ints, Ints, Floats]:

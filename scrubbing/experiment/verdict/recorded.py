@@ -47,6 +47,7 @@ def recorded(found: Found, references: int, draws: int) -> Tested:
         together=None if found.together is None else _recovered(found.together),
         apart=None if found.apart is None else _share(found.apart),
         cancelled=None if found.cancelled is None else _share(found.cancelled),
+        moved=None if found.moved is None else _share(found.moved),
         interpretation=None if found.interchange is None else _interpretation(found.interchange),
         wrong=[_wrong(one) for one in found.wrong],
         claims=[_claim(one) for one in found.claims],

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from scrubbing.data.agreement import distinct
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job
-from scrubbing.experiment.measured import Reference
+from scrubbing.experiment.measured import MEASURE, Reference
+from scrubbing.metrics.losses import Loss, divergence
+from scrubbing.metrics.measures import Predictions
 from scrubbing.metrics.slices import MAIN
 from scrubbing.rng import stream_key, uniform
 from scrubbing.sampling.contexts import Mode
@@ -21,6 +25,28 @@ from scrubbing.stats.critical import fixed_size
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+NULL = Mode(output="another")
+
+
+class Moved:
+    """How far an output is from the model's own: KL of the two predictions, or their squared distance."""
+
+    name, meaning, unit = "moved", "how far the output is from the model's own", ""
+
+    def defined(self, loss: Loss) -> bool:
+        """Everywhere."""
+        return True
+
+    def per_token(self, predictions: Predictions) -> Tensor:
+        """In nats, or in squares of the output's unit."""
+        if predictions.loss.outputs == "classes":
+            return divergence(predictions.model, predictions.scrubbed)
+        return ((predictions.scrubbed - predictions.model).double() ** 2).sum(1)
+
+
+MOVED = Moved()
 
 
 @dataclass(frozen=True)
@@ -34,7 +60,7 @@ class Rise:
     gap: float
     """Loss of the null minus that of the model."""
     moved: Rise | None = None
-    """By how much losses of single draws move, up or down: what rises here and falls there is not free."""
+    """By how much more outputs differ from the model's own, of what they do in the null, which is its `gap`."""
 
     def lower(self, alpha: float) -> float:
         """One-sided lower bound, by Student's t; minus infinity below two units."""
@@ -70,12 +96,9 @@ class Sample:
         """The mean of differences, `[references, draws]`."""
         weights = self.reference.weights()[MAIN]
         weights = weights / weights.mean()
-        moved = np.abs(difference)
         if self.whole:
-            values, moved, weights = difference.ravel(), moved.ravel(), np.repeat(weights, difference.shape[1])
-        else:
-            values, moved = difference.mean(axis=1), moved.mean(axis=1)
-        return replace(rise_of(values, weights, gap), moved=rise_of(moved, weights, gap))
+            return rise_of(difference.ravel(), np.repeat(weights, difference.shape[1]), gap)
+        return rise_of(difference.mean(axis=1), weights, gap)
 
 
 def rise_of(values: Floats, weights: Floats, gap: float) -> Rise:
@@ -100,7 +123,7 @@ class Runs:
     executor: Executor
     references: int = 400
     draws: int = 4
-    _known: dict[tuple[int, Mode], Floats] = field(default_factory=dict)
+    _known: dict[tuple[int, Mode], tuple[Floats, Floats]] = field(default_factory=dict)
     _samples: dict[object, Sample] = field(default_factory=dict)
     count: int = 0
     """Scrubbed examples measured."""
@@ -129,21 +152,36 @@ class Runs:
             self._samples[key] = Sample(Reference(self.data, rows, reference.slices), draws, seed, whole)
         return self._samples[key]
 
+    @cached_property
+    def spread(self) -> float:
+        """How far outputs are from the model's own in the null, on average: the scale of how far they move."""
+        sample = self.sample(0)
+        ((_, moved),) = self.measured([(sample, NULL)])
+        return sample.rise(moved, 1.0).mean
+
     def losses_of(self, asked: Sequence[tuple[Sample, Mode]]) -> list[Floats]:
         """Loss of every reference and draw, `[references, draws]`, of each sample run in each mode."""
+        return [losses for losses, _ in self.measured(asked)]
+
+    def measured(self, asked: Sequence[tuple[Sample, Mode]]) -> list[tuple[Floats, Floats]]:
+        """Loss of every reference and draw, and how far the output is from the model's own."""
         keys = [(id(sample), mode) for sample, mode in asked]
         wanted = {key: one for key, one in zip(keys, asked, strict=True) if key not in self._known}
         jobs = [self.job(sample, mode) for sample, mode in wanted.values()]
         for key, measured in zip(wanted, self.executor.measure(jobs), strict=True):
-            self._known[key] = measured.losses()[MAIN]
-            self.count += self._known[key].size
+            moved = measured.values[f"{MEASURE}{MOVED.name}"]
+            self._known[key] = measured.losses()[MAIN], moved
+            self.count += moved.size
         return [self._known[key] for key in keys]
 
     def differences(self, asked: Sequence[tuple[Sample, Mode]], gap: float) -> list[Rise]:
         """How much more is lost than by the hypothesis as it is, on each sample in each mode."""
-        found = self.losses_of([one for sample, mode in asked for one in ((sample, self.scrub.mode), (sample, mode))])
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return [sample.rise(after - before, gap) for (sample, _), (before, after) in zip(asked, pairs, strict=True)]
+        found = self.measured([one for sample, mode in asked for one in ((sample, self.scrub.mode), (sample, mode))])
+        rises: list[Rise] = []
+        for (sample, _), (before, away), (after, further) in zip(asked, found[::2], found[1::2], strict=True):
+            moved = sample.rise(further - away, self.spread)
+            rises.append(replace(sample.rise(after - before, gap), moved=moved))
+        return rises
 
     def job(self, sample: Sample, mode: Mode, **changed: object) -> Job:
         """What is measured."""
@@ -154,7 +192,7 @@ class Runs:
             mode=mode,
             draws=sample.draws,
             seed=sample.seed,
-            **{"with_model": False, "measures": (), "logits": False, **changed},
+            **{"with_model": True, "measures": (MOVED,), "logits": False, **changed},
         )
 
 

@@ -50,35 +50,42 @@ def _vacuous(found: Tested) -> str:
         "feature-is-label": "all that the output reads is claimed to carry the label",
         "no-claim": "no claim says what anything carries",
     }
-    return f"Vacuous: {why[found.reasons[0]]}, so it cannot fail."
+    told = "; ".join(why[code] for code in found.reasons if code in why) or "nothing is held to anything"
+    return f"Vacuous: {told}, so it cannot fail."
 
 
 def _insufficient(found: Tested) -> str:
-    if found.reasons[0] == "loses":
-        return f"Insufficient: {_recovered(found)} is recovered, less than {SHARE.one(1 - found.margin)} for sure."
-    if found.reasons[0] == "cancels":
-        assert found.cancelled is not None
+    reason = next((one for one in found.reasons if one in ("loses", "cancels", "outputs", "apart", "values")), "loses")
+    start = f"Insufficient: {_recovered(found)} is recovered"
+    if reason == "cancels" and found.cancelled is not None:
         return (
-            f"Insufficient: {_recovered(found)} is recovered, but only as losses fall below the model's own in some "
-            f"draws, by {_cost(found.cancelled)} of the gap, while they rise in others."
+            f"{start}, but only as losses fall below the model's own in some draws, by {_cost(found.cancelled)} of the "
+            "gap, while they rise in others."
         )
-    if found.reasons[0] == "apart":
-        assert found.apart is not None
+    if reason == "outputs" and found.moved is not None:
         return (
-            f"Insufficient: {_recovered(found)} is recovered, but {_cost(found.apart)} of the gap is lost on top "
-            "where each unclaimed node draws an input of its own: the claims rely on nodes they leave out."
+            f"{start}, but outputs are {_cost(found.moved)} as far from the model's own as those of other inputs: the "
+            "loss does not show what is lost."
         )
-    one = found.wrong[0]
-    at = "" if one.position is None else f" at position {one.position}"
-    return (
-        f"Insufficient: {_recovered(found)} is recovered, but where {one.variable} = {one.value}{at} is held, "
-        f"{_cost(one.cost)} of the gap is lost ({claim(one.what, one.variable)})."
-    )
+    if reason == "apart" and found.apart is not None:
+        return (
+            f"{start}, but {_cost(found.apart)} of the gap is lost on top where each unclaimed node draws an input of "
+            "its own: the claims rely on nodes they leave out."
+        )
+    if reason == "values" and found.wrong:
+        one = found.wrong[0]
+        at = "" if one.position is None else f" at position {one.position}"
+        return (
+            f"{start}, but where {one.variable} = {one.value}{at} is held, {_cost(one.cost)} of the gap is lost "
+            f"({claim(one.what, one.variable)})."
+        )
+    return f"{start}, less than {SHARE.one(1 - found.margin)} for sure."
 
 
 def _values(found: Tested) -> str:
-    assert found.interpretation is not None
     run, told = found.interpretation, list[str]()
+    if run is None:
+        return f"Wrong values: {_recovered(found)} is recovered, but the interpretation computes something else."
     if run.output in run.wrong:
         told.append(
             f"{run.output}, computed as the interpretation says, is what the model says on {SHARE.one(run.model)}"
@@ -98,10 +105,10 @@ def _values(found: Tested) -> str:
 
 
 def _redundant(found: Tested) -> str:
-    assert found.idle_together is not None
+    lost = "" if found.idle_together is None else f", {_cost(found.idle_together.cost)} of the gap is lost"
     return (
-        f"Redundant: {_recovered(found)} is recovered, and {_listed(_idle(found))} can each be given up alone; all at "
-        f"once, {_cost(found.idle_together.cost)} of the gap is lost."
+        f"Redundant: {_recovered(found)} is recovered, and each of {_listed(_idle(found))} can be given up alone, but "
+        f"not all at once{lost}."
     )
 
 
@@ -137,11 +144,10 @@ _SENTENCES = {
 
 def further(found: Tested) -> Iterator[str]:
     """What else was found, beside what the word rests on."""
-    if found.word == "insufficient":
-        for one in found.wrong[: _MOST + 1]:
-            at = "" if one.position is None else f" at position {one.position}"
-            if found.reasons[0] != "values" or one is not found.wrong[0]:
-                yield f"Where {one.variable} = {one.value}{at} is held, {_cost(one.cost)} of the gap is lost."
+    for one in found.wrong[: _MOST + 1]:
+        at = "" if one.position is None else f" at position {one.position}"
+        if found.reasons[:1] != ["values"] or one is not found.wrong[0]:
+            yield f"Where {one.variable} = {one.value}{at} is held, {_cost(one.cost)} of the gap is lost."
     if found.word in ("insufficient", "wrong values", "undecided") and (less := _less(found)):
         yield f"Not needed: {_listed(less)}."
     elif found.word not in ("undecided", "tight") and found.claims and (unknown := list(_open(found))):
@@ -208,7 +214,7 @@ def _listed(words: Sequence[str]) -> str:
 
 def _recovered(found: Tested) -> str:
     one = found.together
-    return "" if one is None else SHARE.interval(one.value, one.low, one.high)
+    return "what is claimed" if one is None else SHARE.interval(one.value, one.low, one.high)
 
 
 def _cost(number: Number) -> str:
@@ -221,6 +227,8 @@ def _facts(found: Tested) -> Iterator[Fact]:
     yield Fact.of("apart", found.apart, _COST, words, name="verdict.apart")
     words = "by which losses of single draws fall below the model's own, of the gap"
     yield Fact.of("cancelled", found.cancelled, SHARE, words, name="verdict.cancelled")
+    words = "how far outputs are from the model's own, of how far they are in the null"
+    yield Fact.of("moved", found.moved, SHARE, words, name="verdict.moved")
     bits, less = SHORT.one(found.bits), SHORT.one(found.unneeded)
     yield Fact("bits claimed", bits, name="verdict.bits", value=found.bits)
     yield Fact("not needed", less, "bits, of these", name="verdict.unneeded", value=found.unneeded)
