@@ -9,10 +9,12 @@ from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn, Optional, cast
 
+import click
 import typer
 
-from scrubbing.errors import ScrubbingError
+from scrubbing.errors import ScrubbingError, UsageError
 from scrubbing.printable import unheard, visible
+from scrubbing.user_code import fault, show_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +49,7 @@ Controls = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--control", help="Also run this control, such as shuffled-labels; may be repeated."),
 ]
-Threads = Annotated[Optional[int], typer.Option(min=1, help="CPU threads; the default is torch's.")]  # noqa: UP045
+Threads = Annotated[Optional[int], typer.Option(min=1, max=1024, help="CPU threads; the default is torch's.")]  # noqa: UP045
 TaskName = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Task by name, or FILE.py::name; the default is the address's own."),
@@ -74,7 +76,18 @@ def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*arguments, **options)
         except ScrubbingError as error:
+            show_whole(error)
             _leave(error)
+        except (typer.Exit, typer.Abort, click.ClickException):
+            raise
+        except KeyboardInterrupt:
+            kept = "The same command goes on where this one stopped."
+            kept = kept if options.get("out") is not None else "Nothing was kept: with --out FOLDER it could go on."
+            say(f"Interrupted. {kept}", stderr=True)
+            raise typer.Exit(130) from None
+        except (Exception, SystemExit) as error:
+            show_whole(error)
+            _leave(UsageError(fault(error)))
 
     return run
 

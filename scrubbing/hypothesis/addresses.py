@@ -12,6 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from scrubbing.errors import UsageError, fail, nearest
+from scrubbing.user_code import running
 
 
 def reference(thing: Any, what: str) -> str:
@@ -87,7 +88,7 @@ def load_file(path: str | Path) -> ModuleType:
     """Run a Python file as a module, once; its name is the path as written, so that addresses stay valid.
 
     Raises:
-        UsageError: SCR-ADDRESS, the file does not exist.
+        UsageError: SCR-ADDRESS, the file does not exist; SCR-CODE, it raises an exception.
     """
     name = str(path)
     if name in sys.modules:
@@ -100,7 +101,8 @@ def load_file(path: str | Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with running(name):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
@@ -108,14 +110,17 @@ def load_file(path: str | Path) -> ModuleType:
 
 
 def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise  # the module exists and fails inside: its own traceback says more
-        fail(
-            UsageError, "SCR-ADDRESS", f"there is no module {name!r}.", "Check the name, or give a path ending in .py."
-        )
+    if not all(step.isidentifier() for step in name.split(".")):
+        problem = f"{name!r} is neither a module nor a file."
+        fail(UsageError, "SCR-ADDRESS", problem, "Write FILE.py::name or module:name.")
+    with running(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise  # the module exists and fails inside
+            remedy = "Check the name, or give a path ending in .py."
+            fail(UsageError, "SCR-ADDRESS", f"there is no module {name!r}.", remedy)
 
 
 def defined(address: str, name: str) -> tuple[str | None, int | None]:
@@ -146,7 +151,11 @@ def _line(text: str, bound: str | None, name: str) -> int | None:
     names = (name, name.rpartition("/")[2])
     if bound is None and not any(f'"{one}"' in text for one in names):
         return None
-    for step in ast.walk(ast.parse(text)):
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None  # it changed since it was imported
+    for step in ast.walk(tree):
         if bound is None:
             if _names_something(step, names):
                 return getattr(step, "lineno", None)

@@ -15,6 +15,7 @@ from scrubbing.graph.nodes import Node
 from scrubbing.parts.base import InputPart, OutputPart
 from scrubbing.parts.vectors import Direction, Vectors, given
 from scrubbing.storable import Complaint, named
+from scrubbing.user_code import running
 
 
 @named("project")
@@ -78,7 +79,8 @@ class Function(InputPart):
 
     def values(self, data: Any) -> ArrayLike:
         """See `InputPart.values`."""
-        return self.compute(data)
+        with running(str(self)):
+            return self.compute(data)
 
     def along(self, model: Any) -> NDArray[np.float64] | None:
         """See `InputPart.along`.
