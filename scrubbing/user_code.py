@@ -32,12 +32,14 @@ def running(what: str) -> Iterator[None]:
 
 def fault(error: BaseException, what: str = "") -> Fault:
     """An exception that user code let through, with its line."""
-    if isinstance(error, SystemExit):
-        problem = f"the code of {what or 'a file'} asked Python to exit (with {error.code!r}) instead of being judged."
-        return Fault("SCR-EXIT", what, problem, "Remove the call of sys.exit, exit or quit from what is imported.")
     place = line_of(error)
+    if isinstance(error, SystemExit):
+        problem = f"its code asked Python to exit (with {error.code!r}){place}."
+        return Fault("SCR-EXIT", what, problem, "Remove the call of sys.exit, exit or quit from what is imported.")
     if place or what:
-        return Fault("SCR-CODE", what, f"it raised {brief(error)}{place}.", "Correct this line, or what it was given.")
+        told = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else brief(error)
+        remedy = "Correct this line, or what it was given." if place else "Correct it, or what it was given."
+        return Fault("SCR-CODE", what, f"it raised {told}{place}.", remedy)
     *_, last = traceback.extract_tb(error.__traceback__)
     problem = f"scrubbing itself raised {brief(error)}, in {Path(last.filename).name}, line {last.lineno}."
     remedy = "This is a fault of scrubbing: please report it, with the traceback that SCRUBBING_TRACEBACK=1 prints."

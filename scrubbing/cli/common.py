@@ -9,7 +9,6 @@ from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn, Optional, cast
 
-import click
 import typer
 
 from scrubbing.errors import ScrubbingError, UsageError
@@ -78,7 +77,7 @@ def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except ScrubbingError as error:
             show_whole(error)
             _leave(error)
-        except (typer.Exit, typer.Abort, click.ClickException):
+        except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt:
             kept = "The same command goes on where this one stopped."

@@ -148,7 +148,7 @@ class Dataset:
         with running("show="):
             found = self._show(self, row)
             if not isinstance(found, str):
-                raise TypeError(f"show returned a {type(found).__name__}, and text was expected")
+                raise TypeError(f"text was expected, not {type(found).__name__}")
         return found.encode("utf-8", "backslashreplace").decode()  # half a character has no place in a file
 
     def remember(self, key: Any, compute: Callable[[], Any]) -> Any:

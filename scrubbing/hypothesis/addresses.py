@@ -45,7 +45,9 @@ def resolve(address: str) -> Any:
     place, name = split(address)
     found: Any = module_at(place)
     for step in name.split("."):
-        if not hasattr(found, step):
+        with running(place):  # a module may compute what it is asked for
+            there = hasattr(found, step)
+        if not there:
             known = [word for word in vars(found) if _is_own(found, word)] if hasattr(found, "__dict__") else []
             remedy = f"Did you mean: {nearest(step, known)}?" if known else "It defines no name."
             fail(UsageError, "SCR-ADDRESS", f"{place} has no {name!r}.", remedy)

@@ -39,7 +39,9 @@ class Statement:
             problem = f"a hypothesis is called {self.name!r}."
             fail(UsageError, "SCR-NAME", problem, "Give it a name, such as parens/signs.")
         if not can_be_written(self.sentence):
-            problem = f"what it claims is {self.sentence!r}, which is no text."
+            told = f"{self.sentence!r}, which no file can hold"
+            told = told if isinstance(self.sentence, str) else f"of type {type(self.sentence).__name__}, not a sentence"
+            problem = f"what it claims is {told}."
             fail(UsageError, "SCR-CLAIM", problem, "Write Hypothesis(name, sentence, correspondence).", self.name)
         if not isinstance(self.correspondence, Claim):
             problem = f"its correspondence is of type {type(self.correspondence).__name__}, not a claim."

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scrubbing import Baseline, Classification, Dataset, Feature, IllegalHypothesis, UsageError, feature, head, project
+from scrubbing import (
+    OUTPUT,
+    Baseline,
+    Classification,
+    Dataset,
+    Feature,
+    Hypothesis,
+    IllegalHypothesis,
+    UsageError,
+    feature,
+    head,
+    project,
+)
 from scrubbing.hypothesis.addresses import resolve
 from scrubbing.parts import activation, direction, function
 from scrubbing.samplers import generated
@@ -84,7 +96,8 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("case", FUNCTIONS)
 def test_functions(case, world, refused):
-    refused(UsageError, "SCR-CODE", lambda: FUNCTIONS[case](world))
+    kind = IllegalHypothesis if case == "positions" else UsageError  # with what else is wrong
+    refused(kind, "SCR-CODE", lambda: FUNCTIONS[case](world))
 
 
 def test_a_feature(world, refused):
@@ -94,6 +107,10 @@ def test_a_feature(world, refused):
 def test_a_feature_of_large_numbers(world, refused):
     large = feature(name="mine")(lambda data: np.full(len(data), 2**64 - 1, dtype=np.uint64))
     refused(IllegalHypothesis, "SCR-FEATURE", lambda: large(world.data))
+
+
+def test_half_a_character(world, refused):
+    refused(UsageError, "SCR-CLAIM", lambda: Hypothesis("h", "half \ud800", OUTPUT.carries(world.output)))
 
 
 def test_a_feature_without_a_name(refused):
