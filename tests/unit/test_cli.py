@@ -128,20 +128,20 @@ def test_run_as_json_is_one_record(scrub):
 def test_records_are_written_and_shown(scrub, tmp_path):
     ran = scrub("run", "toy.py::half", "--references", "30", "--out", "runs/today")
     assert ran.exit_code == 0, ran.output
-    assert "scrub show runs/today/toy-half.json" in ran.stderr
-    record = load(tmp_path / "runs" / "today" / "toy-half.json")
-    shown = scrub("show", "runs/today/toy-half.json")
+    assert "scrub show runs/today/toy--half.json" in ran.stderr
+    record = load(tmp_path / "runs" / "today" / "toy--half.json")
+    shown = scrub("show", "runs/today/toy--half.json")
     assert shown.stdout == ran.stdout
-    assert json.loads(scrub("show", "runs/today/toy-half.json", "--json").stdout) == record.model_dump(mode="json")
+    assert json.loads(scrub("show", "runs/today/toy--half.json", "--json").stdout) == record.model_dump(mode="json")
 
 
 def test_bench_writes_a_record_per_rung(scrub, tmp_path):
     scrub("bench", "toy", "--references", "5", "--out", "runs")
     assert sorted(path.name for path in (tmp_path / "runs").glob("*.json")) == [
-        "toy-by%20function.json",
-        "toy-half.json",
+        "toy--by%20function.json",
+        "toy--half.json",
     ]
-    assert len(list((tmp_path / "runs").glob("toy-half-*.parquet"))) == 1
+    assert len(list((tmp_path / "runs").glob("toy--half-*.parquet"))) == 1
     assert not list((tmp_path / "runs").glob(".scrub-*"))  # what a stopped run would go on from
 
 
