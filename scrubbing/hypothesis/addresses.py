@@ -86,6 +86,19 @@ def module_at(place: str) -> ModuleType:
     return load_file(place) if place.endswith(".py") else _import(place)
 
 
+def is_installed(place: str) -> bool:
+    """Whether a module is imported already, or somebody installed it; a file in the current folder, which anybody may
+    have put there, is not installed. Nothing is imported.
+    """
+    if place in sys.modules or place.endswith(".py"):
+        return place in sys.modules
+    top, here = place.partition(".")[0], Path.cwd().resolve()
+    # A package that is installed to be edited has its folder in the path behind those of all others.
+    behind = next((at for at, one in enumerate(sys.path) if one.endswith(("site-packages", "dist-packages"))), 0)
+    places = [one for at, one in enumerate(sys.path) if one and (at > behind or Path(one).resolve() != here)]
+    return top in sys.modules or any(finder.find_spec(top, places) for finder in sys.meta_path)
+
+
 def load_file(path: str | Path) -> ModuleType:
     """Run a Python file as a module, once; its name is the path as written, so that addresses stay valid.
 
