@@ -80,9 +80,11 @@ def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt:
-            kept = "The same command goes on where this one stopped."
-            kept = kept if options.get("out") is not None else "Nothing was kept: with --out FOLDER it could go on."
-            say(f"Interrupted. {kept}", stderr=True)
+            told = "Interrupted."
+            if "shard" in options:  # a command that keeps what it has computed
+                kept, lost = "The same command goes on where this one stopped.", "Nothing was kept; with --out FOLDER"
+                told += f" {kept}" if options["out"] is not None else f" {lost}, the same command could go on."
+            say(told, stderr=True)
             raise typer.Exit(130) from None
         except (Exception, SystemExit) as error:
             show_whole(error)
