@@ -6,6 +6,14 @@ import os
 import re
 
 
+def can_be_written(text: object) -> bool:
+    """Whether something is text that a file can hold: half of a surrogate pair is not."""
+    try:
+        return isinstance(text, str) and bool(text.encode() or True)
+    except UnicodeEncodeError:
+        return False
+
+
 def visible(text: str) -> str:
     """Text whose control characters can be seen, so that none moves a cursor, rings, or turns the order of letters
     round. Tabs and ends of lines stay.

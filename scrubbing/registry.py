@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from scrubbing.errors import UsageError, fail, nearest
+from scrubbing.user_code import running
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -67,7 +68,8 @@ class Registry(Generic[T]):
         if point is None:
             problem = f"there is no {self.kind} {name!r}."
             fail(UsageError, self.code, problem, f"There are: {nearest(name, self) or 'none'}.")
-        return point.load()
+        with running(f"{self.kind} {name!r}"):
+            return point.load()
 
     def __contains__(self, name: str) -> bool:
         return name in set(self)

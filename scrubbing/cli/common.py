@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn, Optional, cast
 
 import typer
 
-from scrubbing.errors import ScrubbingError
+from scrubbing.errors import ScrubbingError, UsageError
 from scrubbing.printable import unheard, visible
+from scrubbing.user_code import fault, show_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +51,7 @@ Controls = Annotated[
 Verdicts = Annotated[
     bool, typer.Option("--verdict/--no-verdict", help="Test whether each claim is needed, and no finer than needed.")
 ]
-Threads = Annotated[Optional[int], typer.Option(min=1, help="CPU threads; the default is torch's.")]  # noqa: UP045
+Threads = Annotated[Optional[int], typer.Option(min=1, max=1024, help="CPU threads; the default is torch's.")]  # noqa: UP045
 TaskName = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Task by name, or FILE.py::name; the default is the address's own."),
@@ -77,7 +78,20 @@ def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*arguments, **options)
         except ScrubbingError as error:
+            show_whole(error)
             _leave(error)
+        except (typer.Exit, typer.Abort):
+            raise
+        except KeyboardInterrupt:
+            told = "Interrupted."
+            if "shard" in options:  # a command that keeps what it has computed
+                kept, lost = "The same command goes on where this one stopped.", "Nothing was kept; with --out FOLDER"
+                told += f" {kept}" if options["out"] is not None else f" {lost}, the same command could go on."
+            say(told, stderr=True)
+            raise typer.Exit(130) from None
+        except (Exception, SystemExit) as error:
+            show_whole(error)
+            _leave(UsageError(fault(error)))
 
     return run
 

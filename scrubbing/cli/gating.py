@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from scrubbing.cli.common import Threads, app, complain, console, prints_our_errors, say
-from scrubbing.errors import Fault, ScrubbingError, UsageError
+from scrubbing.errors import ScrubbingError, UsageError
 from scrubbing.printable import visible
+from scrubbing.user_code import fault, show_whole
 
 if TYPE_CHECKING:
     from scrubbing.gate.judge import Gate
@@ -76,12 +76,9 @@ def _judged(runner: Runner, rule: Rule, settle: bool) -> Gate | None:
         return runner.gate(rule, settle)
     except ScrubbingError as error:
         complain(error)
-    except SystemExit as error:
-        problem = f"the code of {rule.hypothesis} asked Python to exit (with {error.code!r}) instead of being judged."
-        remedy = "Remove the call of sys.exit, exit or quit from what is imported."
-        complain(UsageError(Fault("SCR-EXIT", rule.hypothesis, problem, remedy)))
-    except Exception:
-        traceback.print_exc()
+    except (Exception, SystemExit) as error:
+        show_whole(error)
+        complain(UsageError(fault(error, rule.hypothesis)))
     return None
 
 

@@ -241,9 +241,13 @@ def _one(address: str, task: str | None, changed: Options, out: Path | None) -> 
 
 def _part(text: str) -> tuple[int, int]:
     part, _, of = text.partition("/")
-    if not (part.isdigit() and of.isdigit() and 1 <= int(part) <= int(of)):
+    if not (_is_number(part) and _is_number(of) and 1 <= int(part) <= int(of)):
         fail(UsageError, "SCR-REFERENCES", f"--shard {text} was given.", "Write K/N with 1 <= K <= N, such as 2/4.")
     return int(part), int(of)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _prepare(out: Path | None, hypotheses: Sequence[Hypothesis]) -> None:

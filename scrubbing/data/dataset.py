@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scrubbing.data.padding import ATTENTION_MASK, MASK, padded
-from scrubbing.errors import BadData, Fault, brief, counted, fail
+from scrubbing.errors import BadData, Fault, ScrubbingError, brief, counted, fail
+from scrubbing.user_code import running
 
 
 class Dataset:
@@ -123,13 +124,32 @@ class Dataset:
         return None if mask is None else self.remember("lengths", lambda: mask.sum(axis=1))
 
     def show(self, row: int) -> str:
-        """One input as text, for trees and tables."""
+        """One input as text, for trees and tables. Where the function that was given as `show` cannot say it, the text
+        says so: it is asked when everything has been computed.
+        """
         if self._show is not None:
-            return self._show(self, row)
+            try:
+                return self.checked_show(row)
+            except ScrubbingError as error:
+                return f"(not shown: {error.faults[0].problem})"
         values = self["tokens"][row] if "tokens" in self else next(iter(self._columns.values()))[row]
         if "tokens" in self and self.mask is not None:
             values = values[self.mask[row]]
         return " ".join(map(str, np.ravel(values)[:40]))
+
+    def checked_show(self, row: int) -> str:
+        """As `show`, but for its mistakes.
+
+        Raises:
+            UsageError: SCR-CODE, the function raised an exception, or returned no text.
+        """
+        if self._show is None:
+            return self.show(row)
+        with running("show="):
+            found = self._show(self, row)
+            if not isinstance(found, str):
+                raise TypeError(f"text was expected, not {type(found).__name__}")
+        return found.encode("utf-8", "backslashreplace").decode()  # half a character has no place in a file
 
     def remember(self, key: Any, compute: Callable[[], Any]) -> Any:
         """A value derived from this dataset, computed once; columns never change, so it cannot go stale."""
@@ -172,6 +192,8 @@ class Dataset:
             problem = f"its ids are {self.ids.dtype} of shape {list(self.ids.shape)}."
             yield Fault("SCR-DATA", self.name, problem, f"Pass one integer per input: {n} of them.")
             return
+        if self.ids.dtype.kind == "u" and int(self.ids.max()) >= 2**63:
+            yield Fault("SCR-DATA", self.name, f"id {self.ids.max()} is too large.", "Number inputs from 0.")
         if self.ids.min() < 0:
             yield Fault("SCR-DATA", self.name, f"id {self.ids.min()} is negative.", "Number inputs from 0.")
         found, times = np.unique(self.ids, return_counts=True)

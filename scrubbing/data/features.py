@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, UsageError, brief, counted, fail, located
+from scrubbing.printable import can_be_written
 from scrubbing.storable import named
+from scrubbing.user_code import line_of
 
 Per = Literal["input", "position"]
 
@@ -19,6 +21,7 @@ _TAKES = {"and": "b", "or": "b", "not": "b", "all": "b", "rounded": "biuf", "at_
 """Which kinds of values an operation is defined for; the others take any."""
 _LARGEST = 2.0**62
 """Largest whole number of rounding steps; beyond it int64 would wrap around in silence."""
+_LARGEST_VALUE = 2**63 - 1
 _TIE_SHARE = 0.01
 """A value closer than this share of the rounding step to a rounding boundary is called a near tie."""
 
@@ -43,6 +46,10 @@ class Feature:
     per: Per = "input"
     classes: tuple[tuple[Any, ...], ...] = ()
     """Values that `merged` counts as equal, class by class."""
+
+    def __post_init__(self) -> None:
+        if not can_be_written(self.name):
+            fail(UsageError, "SCR-NAME", f"a feature is called {self.name!r}.", "Give it a name, as text.")
 
     def __call__(self, data: Dataset) -> NDArray[Any]:
         """The values: `[n]` or `[n, k]` per input, `[n, positions]` per position. Kept with the dataset.
@@ -177,7 +184,7 @@ class Feature:
             except ScrubbingError:
                 raise
             except Exception as error:  # a fault like any other, so that it is reported together with them
-                problem = f"it raised {brief(error)}."
+                problem = f"it raised {brief(error)}{line_of(error)}."
                 remedy = "Correct the function; called on the dataset, it shows where."
                 raise IllegalHypothesis(Fault("SCR-FEATURE", where, problem, remedy)) from error
         faults = list(self._faults(values, data))
@@ -187,7 +194,7 @@ class Feature:
             faults = [Fault("SCR-FEATURE", where, problem, remedy)]
         if faults:
             raise IllegalHypothesis(faults)
-        values = values.view()
+        values = values.astype(np.int64) if values.dtype == np.uint64 else values.view()
         values.flags.writeable = False
         return values
 
@@ -282,6 +289,13 @@ class Feature:
         elif values.dtype.kind not in "biufUS":
             problem = f"its values have type {values.dtype}, whose equality is not defined here."
             yield Fault("SCR-FEATURE", where, problem, "Return integers, booleans, strings, or rounded floats.")
+        elif values.dtype == np.uint64 and values.size and int(values.max()) > _LARGEST_VALUE:
+            problem = (
+                f"its largest value is {values.max()}, and the largest that can be told apart is {_LARGEST_VALUE}."
+            )
+            yield Fault(
+                "SCR-FEATURE", where, problem, "Return numbers of classes, np.unique(..., return_inverse=True)[1]."
+            )
         elif values.dtype.kind == "f" and np.isnan(values).any():
             rows = np.unique(np.argwhere(np.isnan(values))[:, 0])
             problem = f"it is NaN for {len(rows)} of {counted(len(data), 'input')}, first input id {data.ids[rows[0]]}."

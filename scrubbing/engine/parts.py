@@ -15,6 +15,7 @@ from scrubbing.errors import IllegalHypothesis, counted, fail, located
 from scrubbing.models.precision import TOLERANCE
 from scrubbing.models.protocol import Model
 from scrubbing.parts import InputPart, OutputPart
+from scrubbing.user_code import running
 
 
 class PartOps:
@@ -29,10 +30,11 @@ class PartOps:
 
     def of_output(self, part: OutputPart, output: Tensor) -> Tensor:
         """A part that is a function of the node's output `[tokens, d]`."""
-        if part not in self._functions:
-            self._functions[part] = part.function(self.model)
-        function = self._functions[part]
-        made = function(output.clone())  # a copy, since others read this tensor, whatever the function does to it
+        with running(str(part)):
+            if part not in self._functions:
+                self._functions[part] = part.function(self.model)
+            function = self._functions[part]
+            made = function(output.clone())  # a copy, since others read this tensor, whatever the function does to it
         if not isinstance(made, Tensor) or made.shape != output.shape:
             told = f"shape {list(made.shape)}" if isinstance(made, Tensor) else f"type {type(made).__name__}"
             problem = f"it returned {told} for an output of shape {list(output.shape)}."
@@ -61,7 +63,7 @@ class PartOps:
 
     def _values(self, part: InputPart, data: Dataset, axes: int) -> NDArray[Any]:
         """One number per input and position, or (`axes` 1) one vector."""
-        with located(str(part)):
+        with located(str(part)), running(str(part)):
             values = np.asarray(part.values(data))
         per_position, told = values.ndim == 2 + axes, ", d]" if axes else "]"
         shaped = values.ndim in (1 + axes, 2 + axes) and len(values) == len(data)
@@ -79,7 +81,8 @@ class PartOps:
 
     def _vector(self, part: InputPart, width: int) -> Tensor | None:
         if part not in self._along:
-            array = part.along(self.model)
+            with running(str(part)):
+                array = part.along(self.model)
             if array is not None and array.shape != (width,):
                 problem = f"its vectors have {array.shape[-1]} numbers; the residual stream has {width}."
                 fail(IllegalHypothesis, "SCR-PART", problem, "Give vectors of the residual stream.", str(part))

@@ -10,6 +10,7 @@ from scrubbing.experiment.task import Task
 from scrubbing.hypothesis.addresses import defined, module_at, resolve, split
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.records.schema import Source
+from scrubbing.user_code import running
 
 
 def task_at(address: str, task: str | None = None) -> Task:
@@ -44,10 +45,11 @@ def hypothesis_at(address: str, task: Task) -> Hypothesis:
     if callable(found):
         try:
             signature(found).bind()
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             problem = f"{address} cannot be called without arguments ({error})."
             fail(UsageError, "SCR-ADDRESS", problem, "Give them defaults, or name a function that fills them in.")
-        found = found()
+        with running(address):
+            found = found()
     if not isinstance(found, Hypothesis):
         problem = f"{address} is of type {type(found).__name__}, not a hypothesis."
         fail(UsageError, "SCR-ADDRESS", problem, "Name a Hypothesis, or a function that returns one without arguments.")

@@ -17,6 +17,7 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.registry import Registry
 from scrubbing.sampling.contexts import SCRUB, Mode
+from scrubbing.user_code import running
 
 if TYPE_CHECKING:
     from scrubbing.experiment.jobs import Job
@@ -101,7 +102,8 @@ class Baseline:
         loss, data = reference.slices.loss, reference.data
         counted = reference.slices.of(data)
         if self.losses is not None:
-            found = dict.fromkeys(counted, np.asarray(self.losses(data)))
+            with running(f"baseline {self.meaning!r}"):
+                found = dict.fromkeys(counted, np.asarray(self.losses(data)))
         else:
             assert self.fitted is not None
             found = {name: np.asarray(self.fitted(loss, data, where)) for name, where in counted.items()}

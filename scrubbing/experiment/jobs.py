@@ -14,7 +14,7 @@ from scrubbing.data.features import Feature
 from scrubbing.data.real import RealDraws
 from scrubbing.engine.demand import Demand, fixed, within
 from scrubbing.engine.engine import graph_of
-from scrubbing.errors import ScrubbingError, UsageError, fail, located
+from scrubbing.errors import ScrubbingError, UsageError, counted, fail, located
 from scrubbing.experiment.controls import Control, Trial
 from scrubbing.experiment.measured import Reference
 from scrubbing.experiment.settings import Settings
@@ -31,6 +31,10 @@ from scrubbing.sampling.contexts import REFERENCE, Contexts, Mode
 
 SCRUBBED = "scrubbed"
 """Name of the job, and of the losses, of the hypothesis itself."""
+
+
+MOST_EXAMPLES = 2**28
+"""References times draws of one run; each loss and measure keeps eight bytes of every one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +168,11 @@ def _scrub_and_baselines(hypothesis: Hypothesis, subject: Subject, settings: Set
     scope = "" if hypothesis.scope is None else f", on inputs where {hypothesis.scope}"
     with located(f"{hypothesis.name}{scope}"):
         rows = _rows(data, settings)
+    data.checked_show(int(rows[0]))  # before anything runs, rather than in the reports
+    if len(rows) * settings.draws > MOST_EXAMPLES:
+        problem = f"{settings.draws:,} draws of {counted(len(rows), 'reference')} were asked for."
+        remedy = f"Ask for at most {MOST_EXAMPLES // len(rows):,} draws of so many."
+        fail(UsageError, "SCR-DRAWS", problem, remedy, hypothesis.name)
     measures = tuple(one for one in settings.all_measures().values() if one.defined(subject.loss))
     scrub = Job(
         SCRUBBED,

@@ -21,6 +21,7 @@ from scrubbing.metrics.recalibration import FEWEST, NUMBERS_KEPT, Kept
 from scrubbing.metrics.slices import MAIN, Slices
 from scrubbing.rng import stream_key, uniform
 from scrubbing.sampling.frames import DrawCounts
+from scrubbing.user_code import running
 
 if TYPE_CHECKING:
     from scrubbing.experiment.jobs import Job
@@ -188,7 +189,9 @@ class _Counting:
         }
 
     def losses(self, kind: str, output: Tensor, at: Any) -> None:
-        found = checked(self.loss, self.loss.per_token(output, self.data, self.of, self.position), len(self.of))
+        with running(f"the loss {self.loss.name!r}"):
+            given = self.loss.per_token(output, self.data, self.of, self.position)
+        found = checked(self.loss, given, len(self.of))
         found = self._finite(found, "the scrubbed loss")
         for name, where in self.counted.items():
             self.into.values[f"{kind}.{name}"][at] += self._sums(found, where)
@@ -199,7 +202,8 @@ class _Counting:
         if self.job.subject.loss.outputs == "classes":
             self._predictions(given)
         for one in self.job.measures:
-            found = one.per_token(given)
+            with running(f"measure {one.name!r}"):
+                found = one.per_token(given)
             if not isinstance(found, Tensor) or found.shape != self.row.shape:
                 told = f"shape {list(found.shape)}" if isinstance(found, Tensor) else f"type {type(found).__name__}"
                 problem = f"it returned {told} for {counted(len(self.row), 'prediction')}."

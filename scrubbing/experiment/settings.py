@@ -18,6 +18,7 @@ from scrubbing.experiment.controls import Control, controls
 from scrubbing.experiment.executors import Executor, executors
 from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.measures import ALWAYS, Measure, measures
+from scrubbing.printable import can_be_written
 from scrubbing.registry import Registry
 from scrubbing.renamed import deprecated
 from scrubbing.sampling.contexts import SCRUB, Ablation, Mode
@@ -255,6 +256,9 @@ def _feature_faults(given: Settings) -> Iterator[Fault]:
     for what, one, named in (("strata", "stratum", given.strata), ("slices", "slice", given.slices)):
         if isinstance(named, Mapping):
             features += [(f"{one} {name!r}", feature) for name, feature in named.items()]
+            for name in named:
+                if not can_be_written(name):
+                    yield Fault("SCR-NAME", "", f"a {one} is called {name!r}.", "Give it a name, as text.")
         else:
             yield _not_a_mapping(what, named)
     for where, feature in features:

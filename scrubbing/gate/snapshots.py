@@ -40,13 +40,17 @@ def place(folder: Path, hypothesis: str, dtype: str, device: str) -> Path:
     that release 0.1 took stays where it is.
 
     Raises:
-        UsageError: SCR-NAME, the name is too long for a file. FileError: SCR-FILE, a snapshot of 0.1 is damaged.
+        UsageError: SCR-NAME, the name is too long for a file, or 0.1 kept the snapshot of another hypothesis there.
+        FileError: SCR-FILE, a snapshot of 0.1 is damaged.
     """
     names.check([hypothesis])
     kind = "" if (dtype, device) == ("float32", "cpu") else f"{dtype}-{device}"
     path, old = names.place(folder, hypothesis, kind), names.before(folder, hypothesis, kind)
     if old != path and old.exists() and not path.exists() and load(old).hypothesis == hypothesis:
         return old
+    if path.exists() and (other := load(path).hypothesis) != hypothesis:
+        problem = f"the snapshot of {other} is there, where release 0.1 kept it."
+        fail(UsageError, "SCR-NAME", problem, f"Rename it to {names.place(folder, other, kind).name}.", str(path))
     return path
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scrubbing.errors import Fault, IllegalHypothesis, UsageError, fail, located
 from scrubbing.storable import named
+from scrubbing.user_code import running
 
 PositionsLike = int | slice | str | Iterable[int] | Callable[[Any], NDArray[Any]]
 """What `at` takes: an index, a slice, `"last"`, indices, or a function dataset -> bool [n, positions]."""
@@ -98,7 +99,8 @@ class Positions:
             return np.arange(length)[None] == last[:, None]
         assert self.chosen_by is not None
         with located(f"positions {self}"):
-            chosen = np.array(self.chosen_by(data))  # a feature gives out arrays that may not be written to
+            with running(f"positions {self}"):
+                chosen = np.array(self.chosen_by(data))  # a feature gives out arrays that may not be written to
             if chosen.shape != (len(data), length) or chosen.dtype.kind != "b":
                 problem = f"the function returned {chosen.dtype} of shape {list(chosen.shape)} for {len(data)} inputs."
                 fail(IllegalHypothesis, "SCR-POSITION", problem, f"Return booleans of shape [{len(data)}, {length}].")

@@ -12,6 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from scrubbing.errors import UsageError, fail, nearest
+from scrubbing.user_code import running
 
 
 def reference(thing: Any, what: str) -> str:
@@ -44,7 +45,9 @@ def resolve(address: str) -> Any:
     place, name = split(address)
     found: Any = module_at(place)
     for step in name.split("."):
-        if not hasattr(found, step):
+        with running(place):  # a module may compute what it is asked for
+            there = hasattr(found, step)
+        if not there:
             known = [word for word in vars(found) if _is_own(found, word)] if hasattr(found, "__dict__") else []
             remedy = f"Did you mean: {nearest(step, known)}?" if known else "It defines no name."
             fail(UsageError, "SCR-ADDRESS", f"{place} has no {name!r}.", remedy)
@@ -83,11 +86,24 @@ def module_at(place: str) -> ModuleType:
     return load_file(place) if place.endswith(".py") else _import(place)
 
 
+def is_installed(place: str) -> bool:
+    """Whether a module is imported already, or somebody installed it; a file in the current folder, which anybody may
+    have put there, is not installed. Nothing is imported.
+    """
+    if place in sys.modules or place.endswith(".py"):
+        return place in sys.modules
+    top, here = place.partition(".")[0], Path.cwd().resolve()
+    # A package that is installed to be edited has its folder in the path behind those of all others.
+    behind = next((at for at, one in enumerate(sys.path) if one.endswith(("site-packages", "dist-packages"))), 0)
+    places = [one for at, one in enumerate(sys.path) if one and (at > behind or Path(one).resolve() != here)]
+    return top in sys.modules or any(finder.find_spec(top, places) for finder in sys.meta_path)
+
+
 def load_file(path: str | Path) -> ModuleType:
     """Run a Python file as a module, once; its name is the path as written, so that addresses stay valid.
 
     Raises:
-        UsageError: SCR-ADDRESS, the file does not exist.
+        UsageError: SCR-ADDRESS, the file does not exist; SCR-CODE, it raises an exception.
     """
     name = str(path)
     if name in sys.modules:
@@ -100,7 +116,8 @@ def load_file(path: str | Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with running(name):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
@@ -108,14 +125,17 @@ def load_file(path: str | Path) -> ModuleType:
 
 
 def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise  # the module exists and fails inside: its own traceback says more
-        fail(
-            UsageError, "SCR-ADDRESS", f"there is no module {name!r}.", "Check the name, or give a path ending in .py."
-        )
+    if not all(step.isidentifier() for step in name.split(".")):
+        problem = f"{name!r} is neither a module nor a file."
+        fail(UsageError, "SCR-ADDRESS", problem, "Write FILE.py::name or module:name.")
+    with running(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise  # the module exists and fails inside
+            remedy = "Check the name, or give a path ending in .py."
+            fail(UsageError, "SCR-ADDRESS", f"there is no module {name!r}.", remedy)
 
 
 def defined(address: str, name: str) -> tuple[str | None, int | None]:
@@ -146,7 +166,11 @@ def _line(text: str, bound: str | None, name: str) -> int | None:
     names = (name, name.rpartition("/")[2])
     if bound is None and not any(f'"{one}"' in text for one in names):
         return None
-    for step in ast.walk(ast.parse(text)):
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None  # it changed since it was imported
+    for step in ast.walk(tree):
         if bound is None:
             if _names_something(step, names):
                 return getattr(step, "lineno", None)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from scrubbing.errors import Fault, UsageError, fail, nearest
-from scrubbing.hypothesis.addresses import reference, resolve
+from scrubbing.hypothesis.addresses import is_installed, reference, resolve, split
 from scrubbing.storable import Storable, kinds
 
 Json = Any
@@ -78,19 +78,34 @@ def decode(stored: Json, special: Special = lambda stored: None) -> Any:
     return made.restored(inner) if hasattr(made, "restored") else made(**inner)  # pyright: ignore
 
 
-def check(stored: Json) -> None:
-    """Refuse JSON that names a class which is neither ours nor an address. Nothing is imported, nothing is built.
+def check(stored: Json, run_files: bool = True) -> None:
+    """Refuse JSON that names a class which is neither ours nor an address, or code that may not run. Nothing is
+    imported, nothing is built.
+
+    Args:
+        stored: what is to be decoded.
+        run_files: whether code that is neither installed nor imported may run.
 
     Raises:
         UsageError: SCR-JSON, with every such name.
     """
-    unknown = dict.fromkeys(name for name in _classes(stored) if not _is_known(name))
-    if unknown:
-        remedy = "Did you mean: {}? A class of your own is stored by its address, module:Name."
-        raise UsageError(
-            Fault("SCR-JSON", "", f"there is no {name!r} in the hypothesis language.", remedy.format(_like(name)))
-            for name in unknown
-        )
+    remedy = "Did you mean: {}? A class of your own is stored by its address, module:Name."
+    classes = dict.fromkeys(_named(stored, "class"))
+    found = [
+        Fault("SCR-JSON", "", f"there is no {name!r} in the hypothesis language.", remedy.format(_like(name)))
+        for name in classes
+        if not _is_known(name)
+    ]
+    if not found and not run_files:
+        own = [name for name in [*classes, *_named(stored, "at")] if name not in kinds]
+        remedy = "Import it first, or pass run_files=True if you trust its code."
+        found = [
+            Fault("SCR-JSON", "", f"it names {place}, which is neither installed nor imported.", remedy)
+            for place in dict.fromkeys(split(name)[0] for name in own)
+            if not is_installed(place)
+        ]
+    if found:
+        raise UsageError(found)
 
 
 def name_of(kind: type) -> str:
@@ -136,15 +151,15 @@ def _is_default(field: Field[Any], value: Any) -> bool:
     return field.default_factory is not MISSING and field.default_factory() == value
 
 
-def _classes(stored: Json) -> Iterator[Any]:
+def _named(stored: Json, field: str) -> Iterator[Any]:
     if isinstance(stored, dict):
-        if "class" in stored:
-            yield stored["class"]
+        if field in stored:
+            yield stored[field]
         for inner in stored.values():
-            yield from _classes(inner)
+            yield from _named(inner, field)
     elif isinstance(stored, list):
         for inner in stored:
-            yield from _classes(inner)
+            yield from _named(inner, field)
 
 
 def _is_known(name: Any) -> bool:

@@ -68,14 +68,20 @@ class Hypothesis(Statement):
         return dump(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Hypothesis:
+    def from_json(cls, value: dict[str, Any], *, run_files: bool = False) -> Hypothesis:
         """The inverse of `to_json`. Modules named in it are imported, which runs their code.
 
+        Args:
+            value: what `to_json` gave, in this release or an earlier one.
+            run_files: whether code that is not installed may run: files, and modules in the current folder. Without
+                it, only modules that are installed or already imported are used.
+
         Raises:
-            UsageError: SCR-JSON, it is not a hypothesis, or names a class of no kind known, which is found out before
-                anything is imported; SCR-ADDRESS, a function cannot be found any more.
+            UsageError: SCR-JSON, it is not a hypothesis, names a class of no kind known, or code that may not run,
+                which is found out before anything is imported; SCR-ADDRESS, a function cannot be found any more;
+                SCR-CODE, a module raises an exception.
         """
-        return cls(**load(value))
+        return cls(**load(value, run_files))
 
     @cached_property
     def hash(self) -> str:

@@ -30,7 +30,7 @@ def dump(hypothesis: Statement) -> Json:
     return stored if hypothesis.unclaimed == TOGETHER else stored | {"unclaimed": encode(hypothesis.unclaimed)}
 
 
-def load(value: Json) -> Json:
+def load(value: Json, run_files: bool = False) -> Json:
     """The fields of a stored hypothesis; see `Hypothesis.from_json`."""
     found = value.get("format") if isinstance(value, dict) else type(value).__name__
     if found not in (FORMAT, _FIRST):
@@ -38,7 +38,7 @@ def load(value: Json) -> Json:
         fail(UsageError, "SCR-JSON", problem, f"Give what Hypothesis.to_json() returned, of format {FORMAT!r}.")
     try:
         stored = upgraded(value) if found == _FIRST else value
-        check(stored)
+        check(stored, run_files)
         variables = _variables(stored["variables"])
 
         def by_name(one: Json) -> Variable | None:

@@ -13,6 +13,7 @@ from scrubbing.data.features import Feature
 from scrubbing.errors import IllegalHypothesis, UsageError, counted, fail
 from scrubbing.hypothesis.claims import Claim
 from scrubbing.hypothesis.variables import Interpretation
+from scrubbing.printable import can_be_written
 from scrubbing.samplers import Sampler, Unclaimed
 
 TOGETHER = Unclaimed()
@@ -34,11 +35,13 @@ class Statement:
     """What flows in where nothing is claimed, below all claims that do not say so themselves."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip():
+        if not can_be_written(self.name) or not self.name.strip():
             problem = f"a hypothesis is called {self.name!r}."
             fail(UsageError, "SCR-NAME", problem, "Give it a name, such as parens/signs.")
-        if not isinstance(self.sentence, str):
-            problem = f"what it claims is of type {type(self.sentence).__name__}, not a sentence."
+        if not can_be_written(self.sentence):
+            told = f"{self.sentence!r}, which no file can hold"
+            told = told if isinstance(self.sentence, str) else f"of type {type(self.sentence).__name__}, not a sentence"
+            problem = f"what it claims is {told}."
             fail(UsageError, "SCR-CLAIM", problem, "Write Hypothesis(name, sentence, correspondence).", self.name)
         if not isinstance(self.correspondence, Claim):
             problem = f"its correspondence is of type {type(self.correspondence).__name__}, not a claim."

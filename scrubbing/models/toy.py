@@ -17,6 +17,7 @@ from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.protocol import Model, ModelInputs
 from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
+from scrubbing.user_code import running
 
 Compute = Callable[..., Tensor]
 
@@ -149,7 +150,8 @@ class ToyModel(Model):
         return values[self._graph.output].reshape(n, positions, -1)
 
     def _computed(self, node: Node, read: Mapping[str, Tensor]) -> Tensor:
-        result = self.functions[node](**read)
+        with running(f"node {node}"):
+            result = self.functions[node](**read)
         tokens = len(next(iter(read.values())))
         if not isinstance(result, Tensor) or result.ndim != 2 or len(result) != tokens:
             told = f"shape {list(result.shape)}" if isinstance(result, Tensor) else type(result).__name__

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scrubbing.errors import UsageError, brief, fail, located
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.storable import Complaint, named
+from scrubbing.user_code import running
 
 
 @named("vectors")
@@ -79,7 +80,8 @@ class Direction:
 
     def vectors(self, model: Any) -> Vectors:
         """The vectors in this model."""
-        found = self.compute(model)
+        with running(f"direction {self.name}"):
+            found = self.compute(model)
         with located(f"direction {self.name}"):
             return Vectors.of(found.detach().cpu() if hasattr(found, "detach") else found)  # pyright: ignore
 

@@ -13,7 +13,8 @@ from scrubbing.errors import Fault, UsageError
 LONGEST = 180
 """Characters of a file name without its ending; with what is added to it, file systems take 255 bytes."""
 
-_PLAIN = re.compile(r"[a-z0-9_-]")
+_WRITTEN = re.compile(r"/|(?<=[-/])-|-(?=[-/])|[^a-z0-9_-]")
+"""What does not stand for itself."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9])", re.ASCII)
 """Names of devices on Windows, with any ending."""
 
@@ -22,19 +23,18 @@ def stem(name: str) -> str:
     """A hypothesis's name as the name of a file, without its ending.
 
     Different names give different files, also where a file system takes capitals for small letters or writes accents
-    in its own way, and `name_of` gives the name back. Small letters, digits, `_` and `-` stand for themselves, the
-    first `/` becomes `-`, a capital has `+` before it, and every other character is `%` and its bytes in hexadecimal:
-    `parens/one-number` is `parens-one-number`, and `parens one-number` is `parens%20one%2dnumber`.
+    in its own way, and `name_of` gives the name back. Small letters, digits, `_` and `-` stand for themselves, `/`
+    becomes `--`, a capital has `+` before it, and every other character is `%` and its bytes in hexadecimal:
+    `two-heads` is `two-heads`, `parens/one-number` is `parens--one-number`, and `My claim` is `+my%20claim`. A `-`
+    beside another, or beside a `/`, is `%2d`: it would be taken for a half of one.
     """
-    task, slash, rest = name.partition("/")
-    # The first - of a file name stands for the first /, so one that comes before it, or where there is none, cannot.
-    made = _written(task).replace("-", "%2d") + ("-" if slash else "") + _written(rest)
+    made = _WRITTEN.sub(_written, name)
     return f"%{ord(made[0]):02x}{made[1:]}" if _RESERVED.fullmatch(made) else made
 
 
 def name_of(file: str) -> str:
     """The name whose `stem` this is."""
-    plain = re.sub(r"\+([a-z])", lambda found: found[1].upper(), file.replace("-", "/", 1))
+    plain = re.sub(r"\+([a-z])", lambda found: found[1].upper(), file.replace("--", "/"))
     return unquote_to_bytes(plain).decode(errors="surrogatepass")
 
 
@@ -85,13 +85,10 @@ def check(names: Iterable[str]) -> None:
         raise UsageError(faults)
 
 
-def _written(text: str) -> str:
-    return "".join(_character(one) for one in text)
-
-
-def _character(one: str) -> str:
-    if _PLAIN.fullmatch(one):
-        return one
+def _written(found: re.Match[str]) -> str:
+    one = found[0]
+    if one == "/":
+        return "--"
     if "A" <= one <= "Z":
         return "+" + one.lower()
     return "".join(f"%{byte:02x}" for byte in one.encode(errors="surrogatepass"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from scrubbing.errors import FileError, fail
+from scrubbing.errors import FileError, brief, fail
 from scrubbing.records.files import folder, write
 from scrubbing.records.inputs import InputTable, digest
 from scrubbing.records.names import is_table, table
@@ -80,7 +80,13 @@ def load_inputs(record: RunRecord, path: str | Path) -> InputTable | None:
     if digest(content) != record.inputs.digest:
         problem = f"it is not the table that {Path(path).name} was written with: truncated or changed since."
         fail(FileError, "SCR-FILE", problem, "Run the hypothesis again.", str(place))
-    return replace(InputTable.from_parquet(content), bound=record.choices.bound)
+    try:
+        return replace(InputTable.from_parquet(content), bound=record.choices.bound)
+    except FileError:
+        raise
+    except Exception as error:  # whatever the library that reads it lets through
+        problem = f"it is no table of values per input ({brief(error)})."
+        fail(FileError, "SCR-FILE", problem, "Run the hypothesis again.", str(place))
 
 
 def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:

@@ -16,6 +16,7 @@ from scrubbing.data.features import Feature
 from scrubbing.data.real import RealDraws
 from scrubbing.errors import IllegalHypothesis, NothingToDraw, fail, located
 from scrubbing.storable import Complaint, Storable
+from scrubbing.user_code import running
 
 Rows = NDArray[np.int64]
 Uniform = Callable[[int], NDArray[np.float64]]
@@ -179,7 +180,8 @@ class Among(Sampler):
         return Drawn(rows, agreed=agreed)
 
     def _checked(self, held: Held) -> NDArray[np.bool_]:
-        allowed = np.asarray(self.allowed(held))
+        with running(str(self)):
+            allowed = np.asarray(self.allowed(held))
         if allowed.shape != (len(held.data),) or allowed.dtype.kind != "b":
             problem = f"allowed(held) gave {allowed.dtype} of shape {list(allowed.shape)}."
             remedy = f"Return one boolean per input to draw from: [{len(held.data)}]."
@@ -231,7 +233,9 @@ class Generator(Sampler):
             given = source.like({name: source[name][held] for name in source})
         name = f"inputs generated for {asked.told}"
         with located(name):
-            made = asked.data.like(self.columns(given, asked.uniform), name)
+            with running(name):
+                columns = self.columns(given, asked.uniform)
+            made = asked.data.like(columns, name)
             _check_shapes(made, given)
             differ = disagree(asked.feature, given, made)
         if differ.any():

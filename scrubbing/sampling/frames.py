@@ -13,6 +13,7 @@ from scrubbing.data.real import RealDraws
 from scrubbing.rng import stream_key, uniform
 from scrubbing.samplers import Asked
 from scrubbing.sampling.contexts import REFERENCE, Context
+from scrubbing.user_code import running
 
 Rows = NDArray[np.int64]
 
@@ -125,12 +126,12 @@ class Frame:
             return np.stack([uniform(key, self.ids, self.draw, self.counter) for key in keys], axis=1)
 
         needed = None if self.real is None else self.real.needed(self.data)[self.source(REFERENCE)[1]]
-        drawn = context.sampler.draw(
-            Asked(
-                self.data, context.feature, data, held, place, context.exclude_self, random, self.ids, self.draw,
-                context.path, self.real, needed,
-            )
+        asked = Asked(
+            self.data, context.feature, data, held, place, context.exclude_self, random, self.ids, self.draw,
+            context.path, self.real, needed,
         )  # fmt: skip
+        with running(f"sampler {context.sampler} of {context.path}"):
+            drawn = context.sampler.draw(asked)
         if self.real is not None and needed is not None:
             self.real.check(drawn.made or self.data, drawn.rows, needed, self.ids, context.path)
         if drawn.made is not None:

@@ -62,7 +62,7 @@ def test_run_writes_what_bench_measures_and_show_prints_it(records, tmp_path):
     """One rung alone: the same numbers as in the ladder."""
     done = scrub("run", "parens/signs", "--references", "300", "--draws", "2", "--out", str(tmp_path), COLUMNS="100")
     assert done.returncode == 0, done.stderr
-    path = tmp_path / "parens-signs.json"
+    path = tmp_path / "parens--signs.json"
     assert f"scrub show {path}" in " ".join(done.stderr.split())
     record = load(path)
     there = records["parens/signs"]["losses"]

@@ -100,7 +100,7 @@ def accepted(tmp_path_factory):
     (project / "claims.py").write_text(CLAIMS)
     (project / "pyproject.toml").write_text(POLICY)
     taken = scrub(project, "gate", "--update-new")
-    assert (taken.returncode, taken.stdout) == (0, "took  claims.py::four_heads: snapshots/ours-four-heads.json\n")
+    assert (taken.returncode, taken.stdout) == (0, "took  claims.py::four_heads: snapshots/ours--four-heads.json\n")
     return project
 
 
@@ -127,7 +127,7 @@ def test_an_unchanged_tree_passes(project):
     assert found.stdout.endswith("1 pass; chance of any false alarm at most 0.05\n")
     assert "The weights changed" not in found.stdout
     written = sorted(path.name for path in (project / "found").iterdir() if path.suffix != ".parquet")
-    assert written == ["junit.xml", "ours-four-heads.json", "page.html", "summary.md"]
+    assert written == ["junit.xml", "ours--four-heads.json", "page.html", "summary.md"]
     (case,) = ElementTree.parse(project / "found" / "junit.xml").getroot().iter("testcase")
     assert case.find("failure") is None
     assert {p.get("name"): p.get("value") for p in case.iter("property")}["scrub.verdict"] == "pass"
@@ -165,7 +165,7 @@ def test_another_feature_is_another_hypothesis_without_a_snapshot(project):
     accepting = scrub(project, "gate", "--update", "--reason", "the feature moved to another module")
     assert accepting.returncode == 0
     assert scrub(project, "gate").returncode == 0
-    stored = json.loads((project / "snapshots" / "ours-four-heads.json").read_text())
+    stored = json.loads((project / "snapshots" / "ours--four-heads.json").read_text())
     assert stored["accepted"]["reason"] == "the feature moved to another module"
 
 
@@ -233,11 +233,11 @@ def test_without_a_snapshot_it_fails_and_says_how_to_take_one(project):
 
 
 def test_a_damaged_snapshot_is_named(project):
-    path = project / "snapshots" / "ours-four-heads.json"
+    path = project / "snapshots" / "ours--four-heads.json"
     path.write_text(path.read_text()[:500])
     found = scrub(project, "gate")
     assert (found.returncode, found.stdout) == (2, "1 not judged; chance of any false alarm at most 0.05\n")
-    assert found.stderr.startswith("[SCR-FILE] snapshots/ours-four-heads.json: it is not a run record")
+    assert found.stderr.startswith("[SCR-FILE] snapshots/ours--four-heads.json: it is not a run record")
 
 
 def test_an_illegal_hypothesis_is_neither_pass_nor_fail(project):

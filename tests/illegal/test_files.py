@@ -205,6 +205,16 @@ STORED = {
         "SCR-JSON SCR-JSON",
         lambda w: Hypothesis.from_json(with_target(w, sampler={"class": "gibbs"}, route={"class": "shortest"})),
     ),
+    "code that is not installed": (
+        "SCR-JSON SCR-JSON",
+        lambda w: Hypothesis.from_json(
+            with_target(
+                w,
+                only={"class": "activation", "compute": {"at": "elsewhere/mine.py:f"}},
+                sampler={"class": "not_installed:Sampler"},
+            )
+        ),
+    ),
     "a class that is no name": ("SCR-JSON", lambda w: Hypothesis.from_json(with_target(w, only={"class": 7}))),
     "kinds of the first form": ("SCR-JSON SCR-JSON SCR-JSON", lambda w: Hypothesis.from_json(first_form())),
     "a class that is no word of the language": (

@@ -128,21 +128,44 @@ def test_run_as_json_is_one_record(scrub):
 def test_records_are_written_and_shown(scrub, tmp_path):
     ran = scrub("run", "toy.py::half", "--references", "30", "--out", "runs/today")
     assert ran.exit_code == 0, ran.output
-    assert "scrub show runs/today/toy-half.json" in ran.stderr
-    record = load(tmp_path / "runs" / "today" / "toy-half.json")
-    shown = scrub("show", "runs/today/toy-half.json")
+    assert "scrub show runs/today/toy--half.json" in ran.stderr
+    record = load(tmp_path / "runs" / "today" / "toy--half.json")
+    shown = scrub("show", "runs/today/toy--half.json")
     assert shown.stdout == ran.stdout
-    assert json.loads(scrub("show", "runs/today/toy-half.json", "--json").stdout) == record.model_dump(mode="json")
+    assert json.loads(scrub("show", "runs/today/toy--half.json", "--json").stdout) == record.model_dump(mode="json")
 
 
 def test_bench_writes_a_record_per_rung(scrub, tmp_path):
     scrub("bench", "toy", "--references", "5", "--out", "runs")
     assert sorted(path.name for path in (tmp_path / "runs").glob("*.json")) == [
-        "toy-by%20function.json",
-        "toy-half.json",
+        "toy--by%20function.json",
+        "toy--half.json",
     ]
-    assert len(list((tmp_path / "runs").glob("toy-half-*.parquet"))) == 1
+    assert len(list((tmp_path / "runs").glob("toy--half-*.parquet"))) == 1
     assert not list((tmp_path / "runs").glob(".scrub-*"))  # what a stopped run would go on from
+
+
+@pytest.mark.parametrize(
+    ("out", "told"), [((), "Nothing was kept; with --out"), (("--out", "runs"), "The same command goes on")]
+)
+def test_ctrl_c_says_whether_the_same_command_goes_on(scrub, monkeypatch, out, told):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scrubbing.experiment.in_process.InProcess._measured", interrupt)
+    found = scrub("run", "toy.py::half", "--references", "30", *out)
+    assert (found.exit_code, found.stdout) == (130, "")
+    assert told in found.stderr and "Traceback" not in found.stderr
+
+
+def test_the_whole_traceback_for_who_asks(scrub, tmp_path, monkeypatch):
+    (tmp_path / "toy.py").write_text("x = 1 / 0")
+    plain = scrub("check", "toy.py::half")
+    monkeypatch.setenv("SCRUBBING_TRACEBACK", "1")
+    whole = scrub("check", "toy.py::half")
+    assert plain.exit_code == whole.exit_code == 2
+    assert "[SCR-CODE] toy.py: it raised ZeroDivisionError" in plain.stderr and "Traceback" not in plain.stderr
+    assert "Traceback" in whole.stderr and whole.stderr.endswith(plain.stderr)
 
 
 def test_check(scrub):

@@ -313,7 +313,7 @@ def test_what_cannot_be_paired_is_not_compared_input_by_input():
 
 def test_a_snapshot_is_read_as_it_was_written(tmp_path):
     path = place(tmp_path, "h/one", "float32", "cpu")
-    assert (path.name, read(path)) == ("h-one.json", None)
+    assert (path.name, read(path)) == ("h--one.json", None)
     write(path, record(), inputs(), "first")
     found = read(path)
     assert found.record.accepted.reason == "first"
@@ -324,7 +324,7 @@ def test_a_snapshot_is_read_as_it_was_written(tmp_path):
 def test_snapshots_of_devices_and_precisions_are_kept_apart(tmp_path):
     kinds = [("float32", "cpu"), ("float32", "cuda"), ("bfloat16", "cpu")]
     names = [place(tmp_path, "h/one", *kind).name for kind in kinds]
-    assert names == ["h-one.json", "h-one.float32-cuda.json", "h-one.bfloat16-cpu.json"]
+    assert names == ["h--one.json", "h--one.float32-cuda.json", "h--one.bfloat16-cpu.json"]
 
 
 def test_annotations_are_for_github_and_for_what_did_not_pass(monkeypatch, capsys):

@@ -45,7 +45,7 @@ def test_rules_share_what_they_can_and_each_gets_its_baselines(runner, monkeypat
 
 def test_snapshots_beside_the_policy(runner, tmp_path):
     path = runner.update(runner.policy.rules[0], "first", only_new=True)
-    assert path == Path(tmp_path) / "snapshots" / "parens-signs.json"
+    assert path == Path(tmp_path) / "snapshots" / "parens--signs.json"
     assert runner.update(runner.policy.rules[0], "again", only_new=True) is None
     assert runner.gate(runner.policy.rules[0]).snapshot.record.choices.references == 30
 

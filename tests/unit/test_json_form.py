@@ -123,8 +123,28 @@ def test_nothing_is_imported_for_a_hypothesis_of_unknown_kind(tmp_path, monkeypa
         with pytest.raises(UsageError, match="there is no 'gibbs'"):
             Hypothesis.from_json(stored)
         del claim["sampler"]
-        with pytest.raises(SystemExit, match="it ran"):  # had it been known
+        with pytest.raises(UsageError, match="it ran"):  # had it been known
             Hypothesis.from_json(stored)
+
+
+@pytest.mark.parametrize("at", ["downloaded.py:f", "downloaded:f", "sub.downloaded:f", "/tmp/downloaded.py:f"])
+def test_what_is_not_installed_runs_only_if_told(at, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("", str(tmp_path)):
+        monkeypatch.syspath_prepend(path)
+    monkeypatch.setattr(sys, "path", [*sys.path, ""])
+    (tmp_path / "sub").mkdir()
+    for folder in (tmp_path, tmp_path / "sub"):
+        (folder / "downloaded.py").write_text("raise ValueError('it ran')")
+    at = at.replace("/tmp", str(tmp_path))
+    stored = Hypothesis("h", "c", OUTPUT.carries(A, mlp(0).direct().carries(B))).to_json()
+    stored["correspondence"]["children"][0]["targets"][0]["only"] = {"class": "activation", "compute": {"at": at}}
+    with pytest.raises(UsageError, match="neither installed nor imported"):
+        Hypothesis.from_json(stored)
+    with pytest.raises(UsageError, match="it ran"):
+        Hypothesis.from_json(stored, run_files=True)
+    for name in ("sub", "sub.downloaded", "downloaded"):
+        sys.modules.pop(name, None)
 
 
 def test_the_original_ladder_comes_back():

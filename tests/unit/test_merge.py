@@ -130,4 +130,4 @@ def test_a_thousand_records_are_listed_at_once(folder):
 
 
 def test_the_file_of_a_record(whole, tmp_path):
-    assert place(tmp_path, whole.record().hypothesis).name == "parens-two-tests.json"
+    assert place(tmp_path, whole.record().hypothesis).name == "parens--two-tests.json"

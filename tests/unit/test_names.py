@@ -14,7 +14,7 @@ from scrubbing.records.names import LONGEST, check, is_table, name_of, place, st
 from scrubbing.records.schema import PerInput
 from scrubbing.records.store import load, load_inputs, save
 
-ALIKE = ["a/b", "a b", "a-b", "a_b", "A/b", "a/B", "a.b", "a*", "a?", "a[b]", "*", "?" * 16, "a/b/c", "a-b/c", "a/b-c"]
+ALIKE = ["a/b", "a b", "a-b", "a_b", "A/b", "a/B", "a.b", "a*", "a?", "a[b]", "*", "?" * 16, "a/b/c", "a-b/c", "a/b-c", "a--b", "a-/b", "a/-b", "a//b", "-", "--", "a-"]
 RESERVED = ["con", "NUL", "com1", ".", "..", ".hidden", "-o", "a\x00b", "a\nb", "\x1b[31m", "é", "e\u0301", "/", "//"]
 
 
@@ -46,9 +46,14 @@ def test_names_do_not_meet(names):
     assert len({stem(name).casefold() for name in names}) == len(names)
 
 
+@given(st.from_regex(r"[a-z0-9_]+(-[a-z0-9_]+)*", fullmatch=True).filter(lambda name: len(name) > 4))
+def test_plain_names_are_the_names_of_their_files(name):
+    assert stem(name) == name
+
+
 def test_plain_names_stay_readable():
     found = {name: stem(name) for name in ("parens/one-number", "induction/refined", "a b", "Parens/MLP")}
-    assert list(found.values()) == ["parens-one-number", "induction-refined", "a%20b", "+parens-+m+l+p"]
+    assert list(found.values()) == ["parens--one-number", "induction--refined", "a%20b", "+parens--+m+l+p"]
 
 
 @pytest.mark.parametrize("name", RESERVED)
@@ -121,6 +126,7 @@ def test_a_hypothesis_has_a_name(name, toy):
 def test_snapshots_of_0_1_stay_where_they_are(tmp_path, record):
     old = save(record.model_copy(update={"hypothesis": "my claim"}), tmp_path / "my-claim.json")
     assert snapshots.place(tmp_path, "my claim", "float32", "cpu") == old
-    assert snapshots.place(tmp_path, "my/claim", "float32", "cpu") == old  # the place of this one, which 0.1 wrote over
+    with pytest.raises(UsageError, match="SCR-NAME.*\n.*my%20claim.json"):
+        snapshots.place(tmp_path, "my-claim", "float32", "cpu")
     assert snapshots.place(tmp_path, "my claim", "float64", "cpu").name == "my%20claim.float64-cpu.json"
     assert snapshots.place(tmp_path, "My claim", "float32", "cpu").name == "+my%20claim.json"

@@ -76,14 +76,27 @@ def test_the_marker_selects_and_workers_agree(project):
     assert "1 failed, 1 passed" in found.stdout, found.stdout
 
 
-def test_inconclusive_may_be_skipped(project):
+def test_inconclusive_fails_unless_told_otherwise_and_is_never_silent(project):
     test = 'def test_few(scrub):\n    scrub("claims.py::signs", references=3, floor=0.9999999)\n'
     (project / "test_few.py").write_text(test)
-    assert "1 failed" in run(project, "test_few.py").stdout
-    found = run(project, "test_few.py", "-o", "scrub_inconclusive=skip", "-rs")
+    failed = run(project, "test_few.py")
+    others = {one: run(project, "test_few.py", "-o", f"scrub_inconclusive={one}") for one in ("skip", "xfail")}
+    by_worker = run(project, "test_few.py", "-o", "scrub_inconclusive=skip", "-n", "1")
     (project / "test_few.py").unlink()
-    assert "1 skipped" in found.stdout, found.stdout
-    assert "inconclusive" in found.stdout
+    assert "1 failed" in failed.stdout and failed.returncode == 1, failed.stdout
+    for found in (failed, *others.values(), by_worker):
+        assert "To decide: accept what is held now" in found.stdout, found.stdout
+        assert "give it references=" in found.stdout
+        assert "the limit is between the bounds" in found.stdout
+    assert "1 skipped" in others["skip"].stdout and "1 xfailed" in others["xfail"].stdout
+    assert "neither confirmed nor refuted" in others["skip"].stdout
+
+
+@pytest.mark.parametrize("setting", ["scrub_inconclusive=skp", "scrub_alpha=five", "scrub_alpha=nan", "scrub_alpha=0.5"])
+def test_settings_that_mean_nothing_are_refused(project, setting):
+    found = run(project, "test_claims.py", "-o", setting)
+    assert found.returncode == 4, found.stdout
+    assert f"ERROR: {setting.split('=')[0]} is " in found.stderr and "Traceback" not in found.stderr
 
 
 def test_settings_of_the_policy_are_the_default(project):

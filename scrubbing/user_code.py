@@ -1,0 +1,68 @@
+"""Mistakes in other people's code: an exception there becomes an error that shows the line it is from."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scrubbing.errors import Fault, ScrubbingError, UsageError, brief
+
+_NOT_THEIRS = (str(Path(__file__).parent), str(Path(os.__file__).parent), "site-packages", "dist-packages", "<")
+
+
+@contextmanager
+def running(what: str) -> Iterator[None]:
+    """What is run here was written by a user: a file, or a function.
+
+    Raises:
+        UsageError: SCR-CODE, it raised an exception; SCR-EXIT, it asked Python to exit. Our own errors pass.
+    """
+    try:
+        yield
+    except ScrubbingError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(fault(error, what)) from error
+
+
+def fault(error: BaseException, what: str = "") -> Fault:
+    """An exception that user code let through, with its line."""
+    place = line_of(error)
+    if isinstance(error, SystemExit):
+        problem = f"its code asked Python to exit (with {error.code!r}){place}."
+        return Fault("SCR-EXIT", what, problem, "Remove the call of sys.exit, exit or quit from what is imported.")
+    if place or what:
+        told = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else brief(error)
+        remedy = "Correct this line, or what it was given." if place else "Correct it, or what it was given."
+        return Fault("SCR-CODE", what, f"it raised {told}{place}.", remedy)
+    *_, last = traceback.extract_tb(error.__traceback__)
+    problem = f"scrubbing itself raised {brief(error)}, in {Path(last.filename).name}, line {last.lineno}."
+    remedy = "This is a fault of scrubbing: please report it, with the traceback that SCRUBBING_TRACEBACK=1 prints."
+    return Fault("SCR-CODE", "", problem, remedy)
+
+
+def line_of(error: BaseException) -> str:
+    """`, in FILE, line 3: `x = y``: the last line on the way to an exception that is neither ours nor a library's."""
+    if isinstance(error, SyntaxError) and error.filename is not None and error.lineno is not None:
+        return _told(error.filename, error.lineno)
+    found = [(step.filename, step.lineno) for step in traceback.extract_tb(error.__traceback__)]
+    own = [(file, line) for file, line in found if line and not any(one in file for one in _NOT_THEIRS)]
+    return _told(*own[-1]) if own else ""
+
+
+def _told(file: str, line: int) -> str:
+    path, here = Path(file), Path.cwd()
+    shown = path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
+    code = linecache.getline(file, line).strip()
+    return f", in {shown}, line {line}" + (f": `{code}`" if code else "")
+
+
+def show_whole(error: BaseException) -> None:
+    """Print a traceback in full, if the environment asks for it."""
+    if os.environ.get("SCRUBBING_TRACEBACK", "0") not in ("", "0"):
+        traceback.print_exception(error, file=sys.stderr)
