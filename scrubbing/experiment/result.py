@@ -44,7 +44,7 @@ from scrubbing.records.schema import (
     Size,
 )
 from scrubbing.records.summary import means, summarise
-from scrubbing.records.tested import Tested
+from scrubbing.records.tested import VerdictRecord
 from scrubbing.stats.intervals import METHOD, Estimate, Means, per_input
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Result:
     equivalent: Equivalent | None
     """None without a series."""
     controls: tuple[ControlValue, ...]
-    tested: Tested | None = None
+    tested: VerdictRecord | None = None
     """The verdict, where it was asked for."""
 
     @property

@@ -17,7 +17,7 @@ from scrubbing.numbers import CHANGE, PLAIN, Form
 from scrubbing.records.compare import differences, measure_alike
 from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
-from scrubbing.records.tested import Tested
+from scrubbing.records.tested import VerdictRecord
 from scrubbing.report.view import verdict_sentence
 from scrubbing.stats.critical import Critical
 from scrubbing.stats.influence import Influence, Losses, mean_loss
@@ -131,7 +131,7 @@ def _tested(record: RunRecord) -> Iterator[Check]:
         yield Check("tested", "fail", f"Nothing could make it fail ({', '.join(codes)}), so it is held to nothing.")
 
 
-def _verdict(wanted: Literal["supported", "tight"], found: Tested) -> Check:
+def _verdict(wanted: Literal["supported", "tight"], found: VerdictRecord) -> Check:
     """What the tests of the hypothesis came to, held against what they must."""
     good = {"tight"} if wanted == "tight" else {"tight", "wider or finer than needed"}
     outcome: Outcome = "pass" if found.word in good else "fail"

@@ -7,4 +7,4 @@ from .store import load as load
 from .store import load_inputs as load_inputs
 from .store import records_in as records_in
 from .store import save as save
-from .tested import Tested as Tested
+from .tested import VerdictRecord as VerdictRecord

@@ -25,7 +25,7 @@ from scrubbing.records.measured import (
     Strict,
     WorstInput,
 )
-from scrubbing.records.tested import Tested
+from scrubbing.records.tested import VerdictRecord
 from scrubbing.renamed import deprecated
 
 VERSION = 3
@@ -267,7 +267,7 @@ class RunRecord(Strict):
     """The table of values per input; None where only the record was kept."""
     claim_costs: list[ClaimCost] = Field(default=[])
     """What each exchange alone costs; measured for snapshots, and where a gate failed."""
-    tested: Tested | None = None
+    tested: VerdictRecord | None = None
     """The verdict; None where no tests were asked for, and in older records."""
     accepted: Accepted | None = None
     """Why it was accepted as a snapshot; None where it is none."""

@@ -45,7 +45,7 @@ class CoarserFeature(Strict):
     """Rise of the loss where values of one class stand in for one another, as a share of the gap."""
 
 
-class TestedClaim(Strict):
+class ClaimVerdict(Strict):
     """What was found out about one claim, or about claims of one group."""
 
     what: str
@@ -113,7 +113,7 @@ class RunInterpretation(Strict):
     """Variables whose values or equations are not the model's."""
 
 
-class Tested(Strict):
+class VerdictRecord(Strict):
     """The verdict on a hypothesis, and the number behind each word."""
 
     word: Word
@@ -137,7 +137,7 @@ class Tested(Strict):
     interpretation: RunInterpretation | None = None
     """None where variables have no value functions, so that it cannot be run."""
     wrong: list[WrongValue] = Field(default=[])
-    claims: list[TestedClaim] = Field(default=[])
+    claims: list[ClaimVerdict] = Field(default=[])
     idle_together: GivenUp | None = None
     """All that is idle alone, given up at once."""
     given_up: GivenUp | None = None

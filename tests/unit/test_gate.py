@@ -26,6 +26,7 @@ from scrubbing.records.schema import (
     Source,
     VariableNode,
 )
+from scrubbing.records.tested import VerdictRecord
 from scrubbing.report.view import sentence
 from scrubbing.stats.critical import AlwaysValid, fixed_size
 
@@ -135,6 +136,29 @@ def test_one_changed_input_of_many_is_not_the_same_run():
     gate = judged(InputTable(moved), Rule(hypothesis="h.py::one", margin=0.0))
     assert outcomes(gate)["change"] == "inconclusive"
     assert "rests on about 1.0 of 3,000 references" in gate.reason
+
+
+@pytest.mark.parametrize(
+    ("word", "reasons", "supported", "tight"),
+    [
+        ("tight", [], "pass", "pass"),
+        ("wider or finer than needed", ["idle"], "pass", "fail"),
+        ("undecided", ["fineness?"], "pass", "inconclusive"),
+        ("undecided", ["loses?"], "inconclusive", "inconclusive"),
+        ("redundant", ["redundant"], "fail", "fail"),
+        ("wrong values", ["wrong values"], "fail", "fail"),
+        ("insufficient", ["apart"], "fail", "fail"),
+        ("vacuous", ["no-claim"], "fail", "fail"),
+        ("nothing to explain", ["no-gap"], "fail", "fail"),
+    ],
+)
+def test_a_verdict_that_is_asked_for(word, reasons, supported, tight):
+    found = VerdictRecord(word=word, reasons=reasons, margin=0.01, alpha=0.05, references=400, draws=4)
+    for wanted, outcome in (("supported", supported), ("tight", tight)):
+        gate = judged(inputs(), Rule(hypothesis="h.py::one", verdict=wanted), this=record(tested=found))
+        assert outcomes(gate)["verdict"] == outcome
+        assert f"Asked for: {wanted}." in gate.checks[-1].text
+    assert "verdict" not in outcomes(judged(inputs(), this=record(tested=found)))
 
 
 def test_better_is_a_pass():

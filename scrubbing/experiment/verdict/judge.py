@@ -12,7 +12,7 @@ from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.claims import Unit, units
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
-from scrubbing.experiment.verdict.needed import ALPHA, Needs, Tested, judged, moves
+from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, moves
 from scrubbing.experiment.verdict.runs import Rise, Runs
 from scrubbing.experiment.verdict.sufficient import Wrong, apart, cancelled, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
@@ -35,13 +35,13 @@ class ClaimFound:
     """What was found out about one claim."""
 
     unit: Unit
-    tested: Tested
+    tested: Removal
     finer: Finer | None = None
     not_tested: str = ""
     """Why it is not known whether it is finer than needed."""
     free: tuple[int, ...] = ()
     """Positions that can be given up together."""
-    members: tuple[tuple[Member, Tested], ...] = ()
+    members: tuple[tuple[Member, Removal], ...] = ()
 
     @property
     def unneeded(self) -> float:
@@ -73,9 +73,9 @@ class Found:
     """How far outputs are from the model's own, its gap being how far they are in the null."""
     wrong: list[Wrong] = field(default_factory=list)
     claims: list[ClaimFound] = field(default_factory=list)
-    idle_together: Tested | None = None
+    idle_together: Removal | None = None
     """All that is idle alone, given up at once."""
-    given_up: Tested | None = None
+    given_up: Removal | None = None
     """All that is not needed, given up at once."""
     tight: Hypothesis | None = None
     examples: int = 0
@@ -159,8 +159,8 @@ def _apart(found: Found, runs: Runs, gap: float) -> None:
 
 def _claim(
     unit: Unit,
-    tested: Tested,
-    members: Sequence[tuple[int, Member, Tested]],
+    tested: Removal,
+    members: Sequence[tuple[int, Member, Removal]],
     needs: Needs,
     fine: Fineness,
     sufficient: bool,

@@ -27,7 +27,7 @@ MORE = 4
 
 
 @dataclass(frozen=True)
-class Tested:
+class Removal:
     """One thing that was given up, and what that cost."""
 
     words: str
@@ -63,14 +63,14 @@ class Needs:
     gap: float
     alpha: float = ALPHA
 
-    def claims(self, units: Sequence[Unit]) -> dict[Unit, Tested]:
+    def claims(self, units: Sequence[Unit]) -> dict[Unit, Removal]:
         """Each claim crossed, alone, on references spread over its values."""
         mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
         asked = [(one, one.words, one.crossed(mode, tree, **how)) for one in units for how in one.ways]
         tested = iter(self._tested(asked))
         return {one: _gravest([next(tested) for _ in one.ways]) for one in units}
 
-    def members(self) -> list[tuple[int, Member, Tested]]:
+    def members(self) -> list[tuple[int, Member, Removal]]:
         """Each member of a claim freed, alone. Members of what any input may stand in for are not asked about."""
         mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
         found = [one for one in members(tree) if tree.regions[one[0]].claim.variable.agrees_on().op != "constant"]
@@ -78,18 +78,18 @@ class Needs:
         tested = self._tested(asked)
         return [(index, next(iter(freed)), one) for (index, _, freed), one in zip(found, tested, strict=True)]
 
-    def together(self, modes: Sequence[Mode], words: str) -> Tested:
+    def together(self, modes: Sequence[Mode], words: str) -> Removal:
         """Everything given up at once, in each of several ways."""
         return _gravest(self._tested([(None, words, mode) for mode in modes]))
 
-    def _tested(self, asked: Sequence[tuple[Unit | None, str, Mode]]) -> list[Tested]:
-        alpha, found = self.alpha / 2, dict[int, Tested]()
+    def _tested(self, asked: Sequence[tuple[Unit | None, str, Mode]]) -> list[Removal]:
+        alpha, found = self.alpha / 2, dict[int, Removal]()
         open_ = list(range(len(asked)))
         for seed, times in ((1, 1), (2, MORE)):
             samples = [self._sample(asked[i][0], seed, times) for i in open_]
             rises = self.runs.differences([(one, asked[i][2]) for one, i in zip(samples, open_, strict=True)], self.gap)
             for i, rise in zip(open_, rises, strict=True):
-                found[i] = Tested(asked[i][1], rise, judged(rise, alpha))
+                found[i] = Removal(asked[i][1], rise, judged(rise, alpha))
             open_ = [i for i in open_ if found[i].outcome == "undecided"]
         return [found[i] for i in range(len(asked))]
 
@@ -124,7 +124,7 @@ class Needs:
         return (), None
 
 
-def _gravest(found: Sequence[Tested]) -> Tested:
+def _gravest(found: Sequence[Removal]) -> Removal:
     """Of one thing, given up in several ways."""
     order: list[Outcome] = ["idle", "undecided", "needed"]
     return max(found, key=lambda one: (order.index(one.outcome), one.rise.mean))

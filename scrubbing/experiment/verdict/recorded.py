@@ -12,20 +12,19 @@ from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.fineness import Finer
 from scrubbing.experiment.verdict.interchange import Interchange
 from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES, ClaimFound, Found, judge
-from scrubbing.experiment.verdict.needed import ALPHA, MARGIN
-from scrubbing.experiment.verdict.needed import Tested as GivenUpRun
+from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, Removal
 from scrubbing.experiment.verdict.runs import Rise
 from scrubbing.experiment.verdict.sufficient import Wrong
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.records.measured import Number
 from scrubbing.records.tested import (
+    ClaimVerdict,
     CoarserFeature,
     GivenUp,
     ReadNode,
     RunInterpretation,
     SetVariable,
-    Tested,
-    TestedClaim,
+    VerdictRecord,
     WrongValue,
 )
 
@@ -35,9 +34,9 @@ def tested(result: Result, executor: Executor) -> Result:
     return replace(result, tested=recorded(judge(result, executor, REFERENCES, DRAWS), REFERENCES, DRAWS))
 
 
-def recorded(found: Found, references: int, draws: int) -> Tested:
+def recorded(found: Found, references: int, draws: int) -> VerdictRecord:
     """For the record."""
-    return Tested(
+    return VerdictRecord(
         word=found.word,
         reasons=found.reasons,
         margin=MARGIN,
@@ -77,13 +76,13 @@ def _number(value: float, se: float, low: float, high: float) -> Number:
     return Number(value=value, **{name: one if np.isfinite(one) else None for name, one in known.items()})
 
 
-def _given_up(one: GivenUpRun) -> GivenUp:
+def _given_up(one: Removal) -> GivenUp:
     return GivenUp(what=one.words, outcome=one.outcome, cost=_share(one.rise))
 
 
-def _claim(one: ClaimFound) -> TestedClaim:
+def _claim(one: ClaimFound) -> ClaimVerdict:
     unit = one.unit
-    return TestedClaim(
+    return ClaimVerdict(
         what=unit.words,
         variable=unit.variable,
         feature=unit.feature.name,

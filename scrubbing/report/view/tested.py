@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from scrubbing.numbers import SHARE, SHORT, Form, many
 from scrubbing.records.schema import Number
-from scrubbing.records.tested import CoarserFeature, GivenUp, RunInterpretation, Tested, TestedClaim
+from scrubbing.records.tested import ClaimVerdict, CoarserFeature, GivenUp, RunInterpretation, VerdictRecord
 from scrubbing.report.pictures import shortened
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Source, Table
 from scrubbing.report.view.entry import Entry
@@ -34,16 +34,16 @@ def tested(entry: Entry) -> Section | None:
     return Section("tested", "Verdict", blocks)
 
 
-def verdict_sentence(found: Tested) -> str:
+def verdict_sentence(found: VerdictRecord) -> str:
     """The verdict in one sentence."""
     return _SENTENCES[found.word](found)
 
 
-def _nothing(found: Tested) -> str:
+def _nothing(found: VerdictRecord) -> str:
     return "Nothing to explain: the model is no better than the null or the constant by more than sampling error."
 
 
-def _vacuous(found: Tested) -> str:
+def _vacuous(found: VerdictRecord) -> str:
     why = {
         "nothing-exchanged": "nothing is exchanged",
         "output-by-own-value": "all that the output reads is claimed to carry the model's own prediction",
@@ -54,7 +54,7 @@ def _vacuous(found: Tested) -> str:
     return f"Vacuous: {told}, so it cannot fail."
 
 
-def _insufficient(found: Tested) -> str:
+def _insufficient(found: VerdictRecord) -> str:
     reason = next((one for one in found.reasons if one in ("loses", "cancels", "outputs", "apart", "values")), "loses")
     start = f"Insufficient: {_recovered(found)} is recovered"
     if reason == "cancels" and found.cancelled is not None:
@@ -82,7 +82,7 @@ def _insufficient(found: Tested) -> str:
     return f"{start}, less than {SHARE.one(1 - found.margin)} for sure."
 
 
-def _values(found: Tested) -> str:
+def _values(found: VerdictRecord) -> str:
     run, told = found.interpretation, list[str]()
     if run is None:
         return f"Wrong values: {_recovered(found)} is recovered, but the interpretation computes something else."
@@ -104,7 +104,7 @@ def _values(found: Tested) -> str:
     return f"Wrong values: {_recovered(found)} is recovered, but {_listed(told)}."
 
 
-def _redundant(found: Tested) -> str:
+def _redundant(found: VerdictRecord) -> str:
     lost = "" if found.idle_together is None else f", {_cost(found.idle_together.cost)} of the gap is lost"
     return (
         f"Redundant: {_recovered(found)} is recovered, and each of {_listed(_idle(found))} can be given up alone, but "
@@ -112,18 +112,18 @@ def _redundant(found: Tested) -> str:
     )
 
 
-def _wider(found: Tested) -> str:
+def _wider(found: VerdictRecord) -> str:
     told = f"{SHORT.one(found.unneeded)} of {SHORT.one(found.bits)} bits claimed are not needed"
     return (
         f"Supported, wider or finer than needed: {_recovered(found)} is recovered, and {told}: {_listed(_less(found))}."
     )
 
 
-def _undecided(found: Tested) -> str:
+def _undecided(found: VerdictRecord) -> str:
     return f"Undecided: {_recovered(found)} is recovered; {_listed(list(_open(found)))}."
 
 
-def _tight(found: Tested) -> str:
+def _tight(found: VerdictRecord) -> str:
     return (
         f"Supported and tight: {_recovered(found)} is recovered, and every claim, member and value of the "
         f"{SHORT.one(found.bits)} bits claimed is needed."
@@ -142,7 +142,7 @@ _SENTENCES = {
 }
 
 
-def further(found: Tested) -> Iterator[str]:
+def further(found: VerdictRecord) -> Iterator[str]:
     """What else was found, beside what the word rests on."""
     for one in found.wrong[: _MOST + 1]:
         at = "" if one.position is None else f" at position {one.position}"
@@ -159,7 +159,7 @@ def further(found: Tested) -> Iterator[str]:
         )
 
 
-def _idle(found: Tested) -> list[str]:
+def _idle(found: VerdictRecord) -> list[str]:
     claims = [claim(one.what, one.variable) for one in found.claims if one.crossed.outcome == "idle"]
     members = [
         m.what for one in found.claims if one.crossed.outcome != "idle" for m in one.members if m.outcome == "idle"
@@ -167,7 +167,7 @@ def _idle(found: Tested) -> list[str]:
     return claims + members
 
 
-def _less(found: Tested) -> list[str]:
+def _less(found: VerdictRecord) -> list[str]:
     """What is not needed, in words."""
     told = [f"{what} is idle" for what in _idle(found)]
     for one in found.claims:
@@ -180,7 +180,7 @@ def _less(found: Tested) -> list[str]:
     return told
 
 
-def _enough(one: TestedClaim, coarser: CoarserFeature) -> str:
+def _enough(one: ClaimVerdict, coarser: CoarserFeature) -> str:
     """What a claim can do without."""
     if not coarser.classes:
         return f"needs to carry only {coarser.feature}, not {one.feature}"
@@ -191,7 +191,7 @@ def _alike(coarser: CoarserFeature) -> str:
     return "; ".join(" from ".join(values) for values in coarser.classes)
 
 
-def _open(found: Tested) -> Iterator[str]:
+def _open(found: VerdictRecord) -> Iterator[str]:
     """What is undecided, and what would decide it."""
     if "loses?" in found.reasons:
         yield f"whether that is {SHARE.one(1 - found.margin)} or more takes more references"
@@ -212,7 +212,7 @@ def _listed(words: Sequence[str]) -> str:
     return "; ".join(words[:_MOST]) + more
 
 
-def _recovered(found: Tested) -> str:
+def _recovered(found: VerdictRecord) -> str:
     one = found.together
     return "what is claimed" if one is None else SHARE.interval(one.value, one.low, one.high)
 
@@ -221,7 +221,7 @@ def _cost(number: Number) -> str:
     return SHARE.interval(number.value, number.low, number.high)
 
 
-def _facts(found: Tested) -> Iterator[Fact]:
+def _facts(found: VerdictRecord) -> Iterator[Fact]:
     yield Fact.of("together", found.together, SHARE, "recovered of the null", name="verdict.together")
     words = "lost on top where each unclaimed node draws an input of its own, of the gap"
     yield Fact.of("apart", found.apart, _COST, words, name="verdict.apart")
@@ -246,7 +246,7 @@ def _facts(found: Tested) -> Iterator[Fact]:
     yield Fact("word", "", name="verdict", value=found.word)  # said above
 
 
-def _table(found: Tested) -> Table:
+def _table(found: VerdictRecord) -> Table:
     heads = ["claim", "bits", "cost", "outcome", "finer than needed"]
     rows: list[list[Fact]] = []
     for one in found.claims:
@@ -292,7 +292,7 @@ def _row(what: str, bits: str, given_up: GivenUp, words: str) -> list[Fact]:
     ]
 
 
-def _coarser(one: TestedClaim) -> str:
+def _coarser(one: ClaimVerdict) -> str:
     told = [one.not_tested] if one.not_tested else []
     if one.coarser is not None:
         alike = "; ".join(map(" = ".join, one.coarser.classes)) or one.coarser.feature
