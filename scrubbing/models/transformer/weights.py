@@ -162,7 +162,7 @@ class Weights:
         digest = hashlib.blake2b(repr(spec or "").encode(), digest_size=16)
         for name, tensor in self.tensors():
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
 

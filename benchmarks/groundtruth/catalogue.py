@@ -1,0 +1,31 @@
+"""The programs by name, and which of them thresholds may be chosen on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from benchmarks.groundtruth import counting, deciding, looking_up
+from benchmarks.groundtruth.truth import Truth
+
+PROGRAMS: dict[str, Callable[[int], Truth]] = {
+    "majority": counting.majority,
+    "total": counting.total,
+    "offset": counting.offset,
+    "brackets": counting.brackets,
+    "trigger": counting.trigger,
+    "largest": looking_up.largest,
+    "two-hops": looking_up.two_hops,
+    "marker": looking_up.marker,
+    "compare": deciding.compare,
+    "copies": deciding.copies,
+    "any-copy": deciding.any_copy,
+    "masked": deciding.masked,
+}
+"""From a seed, the model and what is true of it. The seed draws sizes, the order of tokens, heads and neurons, and data."""
+
+
+@cache
+def truth(program: str, seed: int) -> Truth:
+    """The model that this program makes from a seed."""
+    return PROGRAMS[program](seed)
