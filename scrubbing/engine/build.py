@@ -158,9 +158,11 @@ class Compiler:
         everywhere = Where(tuple(range(self.tree.graph.positions)))
         return self.builder.intern(v.Sum, ((everywhere, tuple(terms)),), self.contexts.of(index), node, OUTPUT_OF)
 
-    def _claimed(self, region: int, hit: Hit, node: Node) -> v.Value:
-        """What a claim met below a region says of a node: its value, or the claimed part of it."""
-        freed = self.contexts.freed(region, hit.target)
+    def _claimed(self, region: int, hit: Hit, node: Node, slot: str | None = None) -> v.Value:
+        """What a claim met below a region says of a node: its value, or the claimed part of it. Where it is met directly
+        below, `slot` is where.
+        """
+        freed = self.contexts.freed(region, hit.target, slot)
         if freed is not None:
             return self._part(hit.part, self.builder.output(node, freed), freed)
         return self._part(hit.part, self._region(hit.region, node), self.contexts.of(hit.region))
@@ -215,7 +217,8 @@ class Compiler:
             if cell.reader is not None:
                 cells.append((cell.where, ((1, self._reader(copy.region, cell.readers[0], copy.node, slot)),)))
             else:
-                terms = tuple(term for entry in cell.entries for term in self._terms(copy.region, entry))
+                below = slot if copy == self.tree.start(copy.region, copy.node) else None
+                terms = tuple(term for entry in cell.entries for term in self._terms(copy.region, entry, below))
                 cells.append((cell.where, terms))
         return self.builder.assembler.sum(cells, copy.node, slot, self.contexts.of(copy.region))
 
@@ -228,18 +231,18 @@ class Compiler:
             return self._enter(index, self.builder.input(node, slot, self.contexts.of(index)))
         return self._enter(index, self._slot(self.tree.start(index, node), slot))
 
-    def _terms(self, region: int, entry: Contribution) -> list[v.Term]:
+    def _terms(self, region: int, entry: Contribution, slot: str | None) -> list[v.Term]:
         """One writer's contribution to a cell."""
         if entry.mixed is not None:
             return [(1, self._run(entry.mixed))]
         whole = [hit for hit in entry.claimed if hit.part is None]
         if whole:
-            return [(1, self._claimed(region, whole[0], entry.parent))]
+            return [(1, self._claimed(region, whole[0], entry.parent, slot))]
         unclaimed = self.contexts.unclaimed(region, entry.parent)
         rest = self.builder.output(entry.parent, unclaimed)
         terms: list[v.Term] = [(1, rest)]
         for hit in entry.claimed:
-            terms.append((1, self._claimed(region, hit, entry.parent)))
+            terms.append((1, self._claimed(region, hit, entry.parent, slot)))
             terms.append((-1, self._part(hit.part, rest, unclaimed)))
         return terms
 

@@ -53,7 +53,7 @@ REFERENCE = Context("reference", ROOT, None)
 
 
 class Member(NamedTuple):
-    """One target of a claim, or one slot of those that it reads."""
+    """One target of a claim, or one slot of those that it reads, or through which it enters the claim above."""
 
     parent: int
     """Region of the claim above."""

@@ -18,6 +18,7 @@ from scrubbing.experiment.verdict.held import codes, enclosing
 from scrubbing.graph.nodes import MASK
 from scrubbing.hypothesis.claims import WHOLE_INPUT
 from scrubbing.hypothesis.treeify import Tree
+from scrubbing.routes import Direct
 from scrubbing.samplers import Agree, Cross, Sampler
 from scrubbing.sampling.contexts import Member, Mode
 
@@ -133,15 +134,19 @@ def members(tree: Tree) -> Iterator[tuple[int, str, frozenset[Member]]]:
                     yield child, str(target), frozenset({Member(region.index, i)})
                 slots = _slots(tree, region.index, i)
                 for slot in slots if len(slots) > 1 else ():
-                    node = targets[i][2]
-                    yield child, f"{node} {slot}", frozenset({Member(region.index, i, slot)})
+                    into = "" if target.read_slots else "into "
+                    yield child, f"{targets[i][2]} {into}{slot}", frozenset({Member(region.index, i, slot)})
 
 
 def _slots(tree: Tree, parent: int, number: int) -> list[str]:
-    """The slots at which a target that is read was met."""
+    """The slots that a target reads, or those through which it enters the claim above, if directly."""
     _, target, node = tree.targets(parent)[number]
     if not target.read_slots:
-        return []
+        if not isinstance(target.route, Direct):
+            return []
+        slots = [tree.graph.slots.get(above, {}) for above in tree.regions[parent].nodes]
+        met = dict.fromkeys(name for one in slots for name, slot in one.items() if node in slot.parents)
+        return [name for name in met if not target.into_slots or name in target.into_slots]
     wanted = [slot for slot in tree.graph.slots[node] if target.claims_slot(slot)]
     assert target.read_slots == WHOLE_INPUT or set(wanted) <= set(target.read_slots)
     return wanted

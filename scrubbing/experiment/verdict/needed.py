@@ -134,10 +134,12 @@ def crossings(runs: Runs, sample: Sample, unit: Unit, mode: Mode, gap: float) ->
     """What single crossings cost, of all rows in which there was just one.
 
     Returns:
-        Position of each (0 where a claim draws one input), numbers of the held and of the drawn value, and how much
-        more was lost, in the loss's unit, each `[crossings]`.
+        Position of each (0 where a claim draws one input), numbers of the held and of the drawn value, and what that
+        cost, in the loss's unit, each `[crossings]`.
     """
-    base, after = runs.losses_of([(sample, runs.scrub.mode), (sample, mode)])
+    (base, away), (after, further) = runs.measured([(sample, runs.scrub.mode), (sample, mode)])
+    # What moves the output counts too, such that its limit and that of losses are one.
+    cost = after - base + (further - away) * (MARGIN * gap) / (MOVED * max(runs.spread, 1e-300))
     region = unit.regions[0]
     ours, own = held(runs.job(sample, runs.scrub.mode), region)
     theirs, drawn = held(runs.job(sample, mode), region)
@@ -146,7 +148,7 @@ def crossings(runs: Runs, sample: Sample, unit: Unit, mode: Mode, gap: float) ->
     one = differ.sum(axis=-1) == 1
     at = differ.argmax(axis=-1)[one]
     picked = np.arange(len(at)), at
-    return at, before[one][picked], then[one][picked], (after - base)[one]
+    return at, before[one][picked], then[one][picked], cost[one]
 
 
 def _at_positions(unit: Unit, data: object, rows: Ints) -> Ints:

@@ -62,7 +62,11 @@ def _targets(tree: Tree, region: int, freed: Collection[Member]) -> tuple[Target
         if child != region or Member(parent, number) in freed:
             continue
         gone = {member.slot for member in freed if (member.parent, member.target) == (parent, number)}
-        if gone:
+        if gone and not target.read_slots:
+            met = [slot for above in tree.regions[parent].nodes for slot in tree.graph.slots.get(above, {})]
+            allowed = target.into_slots or tuple(dict.fromkeys(met))
+            target = replace(target, into_slots=tuple(slot for slot in allowed if slot not in gone and slot != "mask"))
+        elif gone:
             slots = [slot for slot in tree.graph.slots[node] if target.claims_slot(slot) and slot not in gone]
             assert target.read_slots == WHOLE_INPUT or set(slots) <= set(target.read_slots)
             target = replace(target, read_slots=tuple(slots))
