@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from scrubbing.user_code import running
 
 PositionsLike = int | slice | str | Iterable[int] | Callable[[Any], NDArray[Any]]
 """What `at` takes: an index, a slice, `"last"`, indices, or a function dataset -> bool [n, positions]."""
+_MOST = 2**20
+"""Indices of one claim; an iterable may be endless."""
 
 
 @named("positions")
@@ -45,8 +48,9 @@ class Positions:
         elif callable(written):
             return cls(chosen_by=written)
         else:
-            indices = tuple(written) if isinstance(written, Iterable) else (written,)
-            if all(_is_index(index) for index in indices):
+            some = isinstance(written, Iterable) and getattr(written, "ndim", 1)
+            indices = tuple(islice(written, _MOST + 1)) if some else (written,)  # pyright: ignore
+            if len(indices) <= _MOST and all(_is_index(index) for index in indices):
                 return cls(tuple(int(index) for index in indices))
         fail(
             UsageError,
