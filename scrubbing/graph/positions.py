@@ -31,6 +31,10 @@ class Positions:
     chosen_by: Callable[[Any], NDArray[Any]] | None = None
     """`dataset -> bool [n, positions]`."""
 
+    def __post_init__(self) -> None:
+        if not all(index is None or _is_index(index) for index in self.fixed):
+            fail(UsageError, "SCR-POSITION", f"{self.fixed!r} are no indices of positions.", "Give integers.")
+
     @classmethod
     def of(cls, written: PositionsLike) -> Positions:
         """Read what the user wrote: an index, a list of them, a slice, `"last"`, or a function of the dataset.

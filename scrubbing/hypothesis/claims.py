@@ -51,6 +51,9 @@ class Target:
         if self.route is not None and not isinstance(self.route, Route):
             problem = f"a route was expected, and this is of type {type(self.route).__name__}."
             fail(UsageError, "SCR-ROUTE", problem, "Write .direct(), .any_path(), .via(...), or .by(a Route).")
+        if self.positions is not None and not isinstance(self.positions, Positions):
+            problem = f"positions were expected, and this is of type {type(self.positions).__name__}."
+            fail(UsageError, "SCR-POSITION", problem, "Write .at(...), with an index, indices, a slice or a function.")
         if self.only is not None and not isinstance(self.only, Part):
             problem = f"a part was expected, and this is of type {type(self.only).__name__}."
             fail(UsageError, "SCR-PART", problem, "Write project(v), neurons([...]), function(f) or activation(f).")
@@ -243,7 +246,7 @@ class Claim:
     freeze_norm: bool = False
 
     def __post_init__(self) -> None:
-        for target in self.targets:
+        for target in self.targets or (None,):
             if not isinstance(target, Target):
                 problem = f"what carries a variable is of type {type(target).__name__}, not a node with its paths."
                 fail(UsageError, "SCR-CLAIM", problem, "Write (head(1, 0).direct() | mlp(1).direct()).carries(variable).")

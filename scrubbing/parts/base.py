@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scrubbing.errors import UsageError, brief, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node
 from scrubbing.storable import Complaint, Storable
@@ -142,19 +141,6 @@ class AttentionPart(InnerPart):
         if not isinstance(other, AttentionPart) or self.as_if or other.as_if:
             return self == other
         return bool((self.between(graph.positions) & other.between(graph.positions)).any())
-
-
-def array_of(written: Any, code: str, remedy: str) -> NDArray[Any]:
-    """What a user wrote as an array.
-
-    Raises:
-        UsageError: with this code, it is none.
-    """
-    plain = written.detach().cpu() if hasattr(written, "detach") else written
-    try:
-        return np.asarray(plain)
-    except (TypeError, ValueError, OverflowError, MemoryError, RuntimeError) as error:
-        fail(UsageError, code, f"this cannot be made an array ({brief(error)}).", remedy)
 
 
 def diagonals(distances: tuple[int, ...], length: int) -> NDArray[np.bool_]:

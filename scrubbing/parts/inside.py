@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from scrubbing.errors import UsageError, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node
-from scrubbing.parts.base import AttentionPart, NeuronPart, array_of, diagonals
+from scrubbing.parts.base import AttentionPart, NeuronPart, diagonals
 from scrubbing.storable import Complaint, named
+from scrubbing.user_code import array_of
 
 
 @named("neurons")

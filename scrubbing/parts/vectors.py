@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from scrubbing.errors import UsageError, fail, located
 from scrubbing.graph.model_graph import ModelGraph
-from scrubbing.parts.base import array_of
 from scrubbing.storable import Complaint, named
-from scrubbing.user_code import running
+from scrubbing.user_code import array_of, running
 
 
 @named("vectors")

@@ -7,11 +7,13 @@ given; a loss or setting if the losses are those of the plain one, worked out he
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from scrubbing import (
     EMBED,
@@ -39,6 +41,7 @@ from scrubbing import (
     samplers,
     transformer_graph,
 )
+from scrubbing.models.transformer.checkpoint import to_file
 from scrubbing.models.transformer_lens.tiny import NATIVE, NATIVE_SIZES
 from scrubbing.testing.conformance import check_hypothesis
 
@@ -219,7 +222,7 @@ LOSSES: dict[str, Callable[[Any], Any]] = {
 def test_losses(argument, held, tiny_model):
     model = tiny_model("native classifier")
     output = model.forward(torch.from_numpy(TOKENS), None).double()
-    label = torch.from_numpy(DATA["label"])
+    label = torch.tensor(DATA["label"])
     crossed = torch.stack([torch.nn.functional.cross_entropy(at, label, reduction="none") for at in output.unbind(1)])
 
     def right(loss: Any) -> bool:
@@ -267,6 +270,13 @@ def test_what_is_scrubbed_and_asked(argument, held):
         ).run(x_matters),
     }
     held("settings", with_each(asked[argument]), lambda found: exact(data, found))
+
+
+def native(model: Any) -> dict[str, torch.Tensor]:
+    """The tensors of a model, by their names in a file."""
+    with TemporaryDirectory() as folder:
+        to_file(model, f"{folder}/m.safetensors")
+        return load_file(f"{folder}/m.safetensors")
 
 
 FIELDS = ["n_layers", "d_model", "n_heads", "d_head", "n_ctx", "d_vocab", "act_fn", "normalization_type", "d_mlp", "eps",
