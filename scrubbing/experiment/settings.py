@@ -303,9 +303,11 @@ def _baseline_faults(given: Settings) -> Iterator[Fault]:
         yield _not_a_mapping("extra_baselines", extra)
         return
     for name, one in extra.items():
-        if not can_be_written(name) or name in (*baselines, "model", "scrubbed"):
+        if not can_be_written(name):
+            yield Fault("SCR-NAME", "", f"a further baseline is called {name!r}.", "Give it a name, as text.")
+        elif name in (*baselines, "model", "scrubbed"):
             problem = f"a further baseline is called {name!r}."
-            yield Fault("SCR-BASELINE", "", problem, "That name is taken, or no text: choose another.")
+            yield Fault("SCR-BASELINE", "", problem, "That name is taken: choose another.")
         if not isinstance(one, Baseline):
             problem = f"it is of type {type(one).__name__}."
             yield Fault("SCR-BASELINE", f"baseline {name!r}", problem, "Write Baseline(meaning, ...).")
