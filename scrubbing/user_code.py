@@ -1,7 +1,8 @@
-"""What users hand in: code whose exceptions become errors that show the line they are from, and values for arrays."""
+"""What users hand in: code whose exceptions become errors that show the line they are from, values for arrays, and files."""
 
 from __future__ import annotations
 
+import errno
 import linecache
 import os
 import sys
@@ -78,6 +79,21 @@ def array_of(written: Any, code: str, remedy: str, kind: type[ScrubbingError] = 
         return np.asarray(written.detach().cpu() if hasattr(written, "detach") else written)
     except (TypeError, ValueError, OverflowError, MemoryError, RuntimeError) as error:
         fail(kind, code, f"this cannot be made an array ({brief(error)}).", remedy)
+
+
+def content_of(path: str | Path) -> bytes:
+    """The bytes of a file that a user named.
+
+    Raises:
+        OSError: it cannot be read, or is no file: a device or a pipe may never come to an end.
+    """
+    try:
+        found = Path(path)
+        if found.exists() and not found.is_file() and not found.is_dir():
+            raise OSError(errno.EINVAL, "It is no file")
+        return found.read_bytes()
+    except ValueError as error:  # a name that no file can have
+        raise OSError(errno.EINVAL, brief(error)) from error
 
 
 def show_whole(error: BaseException) -> None:

@@ -31,8 +31,9 @@ def read_text(path: str | Path) -> list[str]:
     try:
         with Path(path).open("rb") as file:
             raw = file.read(4 * MOST)
-    except OSError as error:
-        fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
+    except (OSError, ValueError) as error:
+        told = getattr(error, "strerror", error)
+        fail(FileError, "SCR-FILE", f"it cannot be read ({told}).", "Check the path.", str(path))
     try:
         # A cut in the middle of a character is ours, and no fault of the file.
         text = raw.decode("utf-8", errors="strict" if len(raw) < 4 * MOST else "ignore")

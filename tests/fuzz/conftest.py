@@ -6,10 +6,12 @@ import re
 import signal
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from types import FrameType
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -17,6 +19,8 @@ from scrubbing import ScrubbingError
 
 LONGEST = 20
 """Seconds that anything may take."""
+PARTS = 3
+"""Into which the calls of a test are divided."""
 COUNTS = "hostile inputs"
 """Property of a test: how often which outcome."""
 
@@ -61,14 +65,18 @@ def outcome(call: Callable[[], Any], right: Callable[[Any], bool]) -> str:
         return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:150]}{where}"
 
 
-@pytest.fixture
-def held(record_property: Callable[[str, Any], None]) -> Callable[..., None]:
-    """Hold calls to the rule: a coded error, or a right result, and no long wait. All that break it are told at once."""
+@pytest.fixture(params=[0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))])
+def held(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Callable[..., None]:
+    """Hold calls to the rule: a coded error, or a right result, and no long wait. All that break it are told at once.
 
-    def check(surface: str, calls: Calls | Mapping[str, Callable[[], Any]], right: Callable[[Any], bool]) -> None:
+    A third of the calls is made by default, another one in every test; the others are slow tests.
+    """
+    part = (request.param + crc32(request.node.originalname.encode() + str(request.node.callspec.indices).encode())) % PARTS
+
+    def check(surface: str, calls: Calls, right: Callable[[Any], bool]) -> None:
         counts: Counter[str] = Counter()
         wrong: dict[str, list[str]] = {}
-        for told, call in calls.items() if isinstance(calls, Mapping) else calls:
+        for told, call in islice(calls, part, None, PARTS):
             found = outcome(call, right)
             counts[found if found in ("refused", "right") else "wrong"] += 1
             if found not in ("refused", "right"):

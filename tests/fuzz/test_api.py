@@ -322,5 +322,5 @@ def test_stored_hypotheses(held):
         found.check(graph, DATA)
         return found
 
-    calls = ((told, lambda made=made: call(made)) for told, made in altered(value, 250))
+    calls = ((told, lambda made=made: call(made)) for told, made in altered(value, 600))
     held("files", calls, lambda found: Hypothesis.from_json(found.to_json()) == found)
