@@ -1,4 +1,4 @@
-"""What users hand in: code whose exceptions become errors that show the line they are from, values for arrays, and files."""
+"""What users hand in: code whose exceptions become errors that show their line, values for arrays, and files."""
 
 from __future__ import annotations
 

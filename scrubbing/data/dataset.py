@@ -271,7 +271,13 @@ def _arrays(columns: Mapping[str, ArrayLike], name: str) -> tuple[dict[str, NDAr
             arrays[key] = _frozen(values)
         except _Unusable as error:
             faults.append(Fault("SCR-DATA", name, f"column {key!r} {error}.", error.remedy))
-        except (TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as error:  # ragged lists; tensors elsewhere or with gradients
+        except (
+            TypeError,
+            ValueError,
+            RuntimeError,
+            OverflowError,
+            MemoryError,
+        ) as error:  # ragged lists; tensors elsewhere or with gradients
             problem = f"column {key!r} cannot be made an array ({brief(error)})."
             remedy = "Give all inputs entries of one shape, padded and with a `mask` column if they differ in length."
             faults.append(Fault("SCR-DATA", name, problem, remedy))

@@ -292,7 +292,9 @@ def feature(
         fail(UsageError, "SCR-FEATURE", problem, 'Write per="input" or per="position".')
 
     def wrap(function: Callable[[Dataset], ArrayLike]) -> Feature:
-        called = getattr(function, "__name__", "feature") if name is None or (isinstance(name, str) and not name) else name
+        called = (
+            getattr(function, "__name__", "feature") if name is None or (isinstance(name, str) and not name) else name
+        )
         return Feature(called, compute=function, per=per)
 
     return wrap(compute) if compute is not None else wrap

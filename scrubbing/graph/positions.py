@@ -52,8 +52,8 @@ class Positions:
         elif callable(written):
             return cls(chosen_by=written)
         else:
-            some = isinstance(written, Iterable) and getattr(written, "ndim", 1)
-            indices = tuple(islice(written, _MOST + 1)) if some else (written,)  # pyright: ignore
+            some: Any = written if isinstance(written, Iterable) and getattr(written, "ndim", 1) else (written,)
+            indices: tuple[Any, ...] = tuple(islice(some, _MOST + 1))
             if len(indices) <= _MOST and all(_is_index(index) for index in indices):
                 return cls(tuple(int(index) for index in indices))
         fail(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Target:
             IllegalHypothesis: SCR-NODE, what is avoided is not a component.
         """
         several = isinstance(avoid, Iterable) and not isinstance(avoid, str) and getattr(avoid, "ndim", 1)
-        targets = avoid if several else (avoid,)
+        targets: Any = avoid if several else (avoid,)
         return replace(self, route=AnyPath(frozenset(_node(target) for target in targets)))
 
     def via(self, *through: Target | Node | str) -> Target:
@@ -248,8 +248,9 @@ class Claim:
     def __post_init__(self) -> None:
         for target in self.targets or (None,):
             if not isinstance(target, Target):
+                remedy = "Write (head(1, 0).direct() | mlp(1).direct()).carries(variable)."
                 problem = f"what carries a variable is of type {type(target).__name__}, not a node with its paths."
-                fail(UsageError, "SCR-CLAIM", problem, "Write (head(1, 0).direct() | mlp(1).direct()).carries(variable).")
+                fail(UsageError, "SCR-CLAIM", problem, remedy)
         where = " | ".join(map(str, self.targets))
         if not isinstance(self.variable, Variable):
             problem = f"what it carries is of type {type(self.variable).__name__}, not a variable."

@@ -41,17 +41,39 @@ def values() -> dict[str, Any]:
 
 
 WORDS = [
-    "", " ", "-", "--", "-1", "0", "1", "2", "1e9", "1.5", "nan", "inf", "-inf", "١٢", "²", "0x10", "1_000", "99999999999999999999",
-    "2147483648", "9223372036854775808", "true", "None", "null", "[]", "{}", "*", "?", "~", ".", "..", "/", "//", "a/b", "../x",
-    "/dev/null", "/dev/full", "/proc/self/mem", "con", "x" * 300, "x" * 5000, "\x1b[2J", "\x07", "a\nb", "\r", "\u202e", "é", "e\u0301",
-    "\udcff", "[/INST]", ":smile:", "::error::x", "%s", "$(id)", "`id`", "';--", "1/0", "0/1", "1/2", "2/1", "1/1/1", "a=b", "::", ":x",
-    "x:", "toy.py::", "::half", "toy.py::half", "toy.py::model", "toy.py::__doc__", "toy.py::half.nothing", "toy.py::half\n", "toy/half",
-    "toy/", "/half", "toy.py/half", "json:loads", "os:system", "sys:exit", "builtins:exit", "sys:modules", "this.is.no:module", "..os:x",
-    "a b:c", "broken.py::x", "leaves.py::x", "raises.py::x", "empty.py::x", "binary.py::x", "folder.py::x", "missing.py::x", "secret.txt",
+    "", " ", "-", "--", "-1", "0", "1", "2", "1e9", "1.5", "nan", "inf", "-inf", "١٢", "²", "0x10", "1_000",
+    "99999999999999999999",
+    "2147483648", "9223372036854775808", "true", "None", "null", "[]", "{}", "*", "?", "~", ".", "..", "/", "//",
+    "a/b", "../x",
+    "/dev/null", "/dev/full", "/proc/self/mem", "con", "x" * 300, "x" * 5000, "\x1b[2J", "\x07", "a\nb", "\r",
+    "\u202e", "é", "e\u0301",
+    "\udcff", "[/INST]", ":smile:", "::error::x", "%s", "$(id)", "`id`", "';--", "1/0", "0/1", "1/2", "2/1", "1/1/1",
+    "a=b", "::", ":x",
+    "x:", "toy.py::", "::half", "toy.py::half", "toy.py::model", "toy.py::__doc__", "toy.py::half.nothing",
+    "toy.py::half\n", "toy/half",
+    "toy/", "/half", "toy.py/half", "json:loads", "os:system", "sys:exit", "builtins:exit", "sys:modules",
+    "this.is.no:module", "..os:x",
+    "a b:c", "broken.py::x", "leaves.py::x", "raises.py::x", "empty.py::x", "binary.py::x", "folder.py::x",
+    "missing.py::x", "secret.txt",
 ]  # fmt: skip
 """For every place on a command line where a word can stand."""
 
-_LEAVES: list[Any] = [None, True, -1, 0, 10**30, 1e308, float("nan"), "", "x\x1b[2J", "\ud800", [], [[]], {}, {"x": {"y": []}}]
+_LEAVES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    10**30,
+    1e308,
+    float("nan"),
+    "",
+    "x\x1b[2J",
+    "\ud800",
+    [],
+    [[]],
+    {},
+    {"x": {"y": []}},
+]
 
 
 def damaged(content: bytes, n: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:

@@ -26,7 +26,6 @@ from scrubbing import (
     NextToken,
     Settings,
     SquaredError,
-
     ToyModel,
     Variable,
     everything,
@@ -279,8 +278,10 @@ def native(model: Any) -> dict[str, torch.Tensor]:
         return load_file(f"{folder}/m.safetensors")
 
 
-FIELDS = ["n_layers", "d_model", "n_heads", "d_head", "n_ctx", "d_vocab", "act_fn", "normalization_type", "d_mlp", "eps",
-          "attention_dir", "positional_embedding_type", "attn_only", "gated_mlp", "final_rms", "rotary_base", "nonsense",
+FIELDS = ["n_layers", "d_model", "n_heads", "d_head", "n_ctx", "d_vocab", "act_fn", "normalization_type", "d_mlp",
+"eps",
+          "attention_dir", "positional_embedding_type", "attn_only", "gated_mlp", "final_rms", "rotary_base",
+          "nonsense",
           "n_key_value_heads", "use_attn_scale", "attn_scale", "d_vocab_out", "window_size", "dtype"]  # fmt: skip
 
 
@@ -313,7 +314,9 @@ def stored(data: Dataset) -> Any:
 
 
 def test_stored_hypotheses(held):
-    claim = TARGET.at(1).part(parts.neurons([1])).carries(Variable("v", stored), group="g", sampler=samplers.agree(stored))
+    claim = (
+        TARGET.at(1).part(parts.neurons([1])).carries(Variable("v", stored), group="g", sampler=samplers.agree(stored))
+    )
     value = Hypothesis("h", "A claim.", OUTPUT.carries(B, claim, mlp(0).any_path(avoid="a0.h0").carries(B))).to_json()
     graph = transformer_graph(2, 2, d_model=8, d_mlp=6, positions=6, causal=True, padded=False)
 

@@ -33,7 +33,8 @@ def x_bit(data):
     return data["x"] == 1
 
 
-half = Hypothesis("toy/half", "A claim.", OUTPUT.carries(Variable("output", everything), node("x").direct().carries(Variable("x", x_bit))))
+x_carries = node("x").direct().carries(Variable("x", x_bit))
+half = Hypothesis("toy/half", "A claim.", OUTPUT.carries(Variable("output", everything), x_carries))
 
 
 def model():
@@ -53,11 +54,13 @@ def loss():
     return SquaredError()
 
 
-task = Task("toy", lambda: model().graph(data()), data, model, loss, ladder=lambda: [half], settings=Settings(baselines=False, draws=1))
+settings = Settings(baselines=False, draws=1)
+task = Task("toy", lambda: model().graph(data()), data, model, loss, ladder=lambda: [half], settings=settings)
 '''
 HOSTILE = {
     "broken.py": "def (:\n", "leaves.py": "import sys; sys.exit(0)\n", "raises.py": "x = 1 / 0\n", "empty.py": "",
-    "binary.py": "\0\xff", "missing.py": "import not_there\n", "secret.txt": "secret", "torch.py": "raise SystemExit('hijacked')\n",
+    "binary.py": "\0\xff", "missing.py": "import not_there\n", "secret.txt": "secret",
+    "torch.py": "raise SystemExit('hijacked')\n",
     "gate.toml": '[[rules]]\nhypothesis = "toy.py::half"\nreferences = 12\nbudget = 12\n',
 }  # fmt: skip
 PLACES = {
@@ -141,6 +144,7 @@ def called(arguments: list[str]) -> Any:
 def test_words(place, held, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
+
     def call(word: str) -> Any:
         return called([word if one == "@" else one for one in PLACES[place]])
 
@@ -151,6 +155,8 @@ def test_words(place, held, folder, monkeypatch):
             return "0.000" in found.stdout  # the loss of the model itself
         return True
 
-    elsewhere = {"/", "//", "..", "../x", "~"} if place in ("ls", "report --history") else set()  # all of a disk is read
+    elsewhere = (
+        {"/", "//", "..", "../x", "~"} if place in ("ls", "report --history") else set()
+    )  # all of a disk is read
     words = [word for word in WORDS if word not in elsewhere]
     held("command line", ((repr(word)[:40], lambda word=word: call(word)) for word in words), right)

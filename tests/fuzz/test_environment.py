@@ -17,11 +17,14 @@ from .test_command_line import called
 from .test_command_line import folder as folder
 
 VARIABLES = [
-    "GITHUB_ACTIONS", "GITHUB_WORKSPACE", "GITHUB_STEP_SUMMARY", "SCRUBBING_TRACEBACK", "HF_HUB_ETAG_TIMEOUT", "GIT_CONFIG_COUNT",
-    "GIT_DIR", "HOME", "TMPDIR", "COLUMNS", "LINES", "TERM", "NO_COLOR", "FORCE_COLOR", "LANG", "LC_ALL", "TZ", "PYTHONHASHSEED",
+    "GITHUB_ACTIONS", "GITHUB_WORKSPACE", "GITHUB_STEP_SUMMARY", "SCRUBBING_TRACEBACK", "HF_HUB_ETAG_TIMEOUT",
+    "GIT_CONFIG_COUNT",
+    "GIT_DIR", "HOME", "TMPDIR", "COLUMNS", "LINES", "TERM", "NO_COLOR", "FORCE_COLOR", "LANG", "LC_ALL", "TZ",
+    "PYTHONHASHSEED",
     "OMP_NUM_THREADS", "HF_HOME", "MPLBACKEND", "PYTHONPATH", "XDG_CACHE_HOME", "USER",
 ]  # fmt: skip
-VALUES = ["", " ", "true", "0", "-1", "x", "99999999999999999999", "nan", "/dev/null", "/dev/full", "/proc", "../..", "\x1b[2J", "é\u202e",
+VALUES = ["", " ", "true", "0", "-1", "x", "99999999999999999999", "nan", "/dev/null", "/dev/full", "/proc", "../..",
+"\x1b[2J", "é\u202e",
           "::error::x", "a=b:c;d", "x" * 4000]  # fmt: skip
 RUN = ["run", "toy.py::half"]
 GATE = ["gate", "--policy", "gate.toml", "--out", "gated"]
@@ -73,16 +76,19 @@ def files(folder: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Files that stand in the way, each taken away again."""
     bad = "raise SystemExit('hijacked')\n"
     cases: dict[str, str | bytes] = {f"{name}.py": bad for name in (
-        "torch", "numpy", "scrubbing", "benchmarks", "hypotheses", "typer", "rich", "json", "random", "pyarrow", "pydantic", "scipy",
+        "torch", "numpy", "scrubbing", "benchmarks", "hypotheses", "typer", "rich", "json", "random", "pyarrow",
+        "pydantic", "scipy",
         "sitecustomize", "conftest", "toy_", "pandas", "matplotlib", "filelock", "networkx", "safetensors",
     )}  # fmt: skip
-    cases |= {"pyproject.toml": text for text in ("x",)}
     cases |= {
         "evil-1.dist-info/entry_points.txt": "[scrubbing.tasks]\nparens = torch:x\n",
         "evil-1.dist-info/METADATA": "Name: evil\nVersion: 1\n",
         "evil.egg-info/entry_points.txt": "[scrubbing.measures]\naccuracy = torch:x\n",
-        ".git": "gitdir: /dev/full\n", ".git/config": '[core]\n\tfsmonitor = "touch hijacked"\n', ".git/HEAD": b"\xff\0",
-        "scrubbing/__init__.py": bad, "torch/__init__.py": bad, "__init__.py": bad, "__pycache__/toy.pyc": b"\0", "setup.cfg": "[",
+        "pyproject.toml": "x",
+        ".git": "gitdir: /dev/full\n", ".git/config": '[core]\n\tfsmonitor = "touch hijacked"\n',
+        ".git/HEAD": b"\xff\0",
+        "scrubbing/__init__.py": bad, "torch/__init__.py": bad, "__init__.py": bad, "__pycache__/toy.pyc": b"\0",
+        "setup.cfg": "[",
     }  # fmt: skip
     for name, content in cases.items():
         yield name, lambda name=name, content=content: among(folder, name, content)
@@ -114,16 +120,36 @@ def test_files_in_the_way(held, here):
 def test_places_to_write_to(held, here):
     """Without room, not allowed, not a folder, gone: nothing that was there is lost."""
     kept = (here / "r.json").read_bytes()
-    places = ["/dev/null", "/dev/full", "/dev/null/x", "/proc/x", "/sys/x", "r.json", "r.json/x", "a\0b", "x" * 300, "\udcff", "é/é", "."]
+    places = [
+        "/dev/null",
+        "/dev/full",
+        "/dev/null/x",
+        "/proc/x",
+        "/sys/x",
+        "r.json",
+        "r.json/x",
+        "a\0b",
+        "x" * 300,
+        "\udcff",
+        "é/é",
+        ".",
+    ]
 
     def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
         for place in places:
             yield f"run --out {place!r}"[:50], lambda place=place: called([*RUN, "--out", place])
             yield f"gate --out {place!r}"[:50], lambda place=place: called([*GATE[:3], "--out", place])
-            yield f"report --out {place!r}"[:50], lambda place=place: called(["report", "r.json", "--out", f"{place}/p.html"])
-            yield f"plot --out {place!r}"[:50], lambda place=place: called(["plot", "r.json", "--out", f"{place}/p.svg"])
-            yield f"merge --out {place!r}"[:50], lambda place=place: called(
-                ["merge", "records/toy--half.json", "--out", f"{place}/m.json"]
+            yield (
+                f"report --out {place!r}"[:50],
+                lambda place=place: called(["report", "r.json", "--out", f"{place}/p.html"]),
+            )
+            yield (
+                f"plot --out {place!r}"[:50],
+                lambda place=place: called(["plot", "r.json", "--out", f"{place}/p.svg"]),
+            )
+            yield (
+                f"merge --out {place!r}"[:50],
+                lambda place=place: called(["merge", "records/toy--half.json", "--out", f"{place}/m.json"]),
             )
 
     held("environment", calls(), lambda found: (here / "r.json").read_bytes() == kept and os.path.exists("/dev/null"))

@@ -139,7 +139,21 @@ floor = 0.9
 baseline = "null"
 beats = ["constant"]
 """
-VALUES = ["nan", "inf", "-1", "0", "1e400", "true", '""', '"\\u202e"', "[]", "{}", "[[]]", "1979-05-27", "99999999999999999999"]
+VALUES = [
+    "nan",
+    "inf",
+    "-1",
+    "0",
+    "1e400",
+    "true",
+    '""',
+    '"\\u202e"',
+    "[]",
+    "{}",
+    "[[]]",
+    "1979-05-27",
+    "99999999999999999999",
+]
 
 
 def policies() -> Cases:
@@ -171,7 +185,7 @@ def weights(tiny_model, tmp_path) -> tuple[Path, Any]:
 
 
 def test_weights(held, weights):
-    path, model = weights
+    path, _ = weights
     content = path.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")
     plain = load_model(path)
@@ -191,7 +205,7 @@ def test_configs(held, weights, tmp_path):
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 
-    path, model = weights
+    path, _ = weights
     with safe_open(str(path), "pt") as file:
         config = json.loads(file.metadata()["config"])
     plain = tmp_path / "plain.safetensors"
@@ -206,7 +220,7 @@ def test_configs(held, weights, tmp_path):
     held("files", read(place, iter(cases), lambda: load_model(plain, place)), right)
 
 
-WORDS = "a b c d e f g h".split()
+WORDS = ["a", "b", "c", "d", "e", "f", "g", "h"]
 
 
 def tokenizer() -> Any:

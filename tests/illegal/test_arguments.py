@@ -5,9 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scrubbing import BadData, Classification, Dataset, Experiment, IllegalHypothesis, Settings, UsageError, Variable, head, mlp, node, reads
+from scrubbing import (
+    BadData,
+    Classification,
+    Dataset,
+    Experiment,
+    IllegalHypothesis,
+    Settings,
+    UsageError,
+    Variable,
+    head,
+    mlp,
+    node,
+    reads,
+)
 from scrubbing.parts import neurons, pairs, project
 from scrubbing.samplers import fixed
+
+
+def experiment_on_words(w):
+    return Experiment(w.models("native classifier"), w.data, Classification()).run("parens/signs")
+
 
 REFUSED = {
     "a layer that is a list": (IllegalHypothesis, "SCR-NAME", lambda w: head([1], 0)),
@@ -18,8 +36,8 @@ REFUSED = {
     "nothing to avoid": (IllegalHypothesis, "SCR-NODE", lambda w: mlp(0).any_path(avoid=None)),
     "a target that is none": (UsageError, "SCR-CLAIM", lambda w: (head(1, 0).direct() | 3).carries(w.parity)),
     "a group that is no text": (UsageError, "SCR-GROUP", lambda w: head(1, 0).direct().carries(w.parity, group=1)),
-    "a flag that is none": (UsageError, "SCR-CLAIM", lambda w: head(1, 0).direct().carries(w.parity, exclude_self=1)),
-    "a value function that is none": (UsageError, "SCR-VARIABLE", lambda w: Variable("v", None, (w.parity,), value=[1])),
+    "a flag": (UsageError, "SCR-CLAIM", lambda w: mlp(1).direct().carries(w.parity, exclude_self=1)),
+    "a value function": (UsageError, "SCR-VARIABLE", lambda w: Variable("v", None, (w.parity,), value=[1])),
     "a threshold that is not a number": (UsageError, "SCR-FLOAT", lambda w: w.never().at_most(float("nan"), 0.1)),
     "steps that are text": (UsageError, "SCR-FLOAT", lambda w: w.never().rounded("x")),
     "ragged neurons": (UsageError, "SCR-PART", lambda w: neurons([[1], [2, 3]])),
@@ -39,11 +57,11 @@ REFUSED = {
         UsageError,
         "SCR-ABLATION SCR-SETTING SCR-SETTING SCR-SETTING SCR-SETTING SCR-SETTING SCR-SETTING SCR-BASELINE",
         lambda w: Settings(
-            ablation=np.arange(3), store=None, task=3, spill=3, baselines=None, measures=range(2**62), controls="shuffled",
-            zero_baseline=np.arange(3),
+            ablation=np.arange(3), store=None, task=3, spill=3, baselines=None, measures=range(2**62),
+            controls="shuffled", zero_baseline=np.arange(3),
         ),
     ),
-    "no hypothesis": (UsageError, "SCR-CLAIM", lambda w: Experiment(w.models("native classifier"), w.data, Classification()).run("parens/signs")),
+    "no hypothesis": (UsageError, "SCR-CLAIM", experiment_on_words),
     "a loss that is no name": (UsageError, "SCR-BASELINE", lambda w: w.scrub(references=[0, 1]).loss([])),
 }  # fmt: skip
 
@@ -62,5 +80,5 @@ def test_options(option):
 
     found = CliRunner().invoke(app, ["bench", "parens", *option.split()])
     assert (found.exit_code, found.stdout) == (2, "")
-    assert found.stderr.startswith("[SCR-SETTING] scrub bench: ")
+    assert found.stderr.startswith("[SCR-SETTING] scrub")
     assert option.split()[0] in found.stderr
