@@ -164,7 +164,7 @@ class Target:
             freeze_norm: keep the norm scale of the claim's own input instead of recomputing it on the mixture.
 
         Raises:
-            UsageError: SCR-VARIABLE, SCR-CLAIM, SCR-SAMPLER or SCR-GROUP, something else was given where these are expected.
+            UsageError: SCR-VARIABLE, SCR-CLAIM, SCR-SAMPLER or SCR-GROUP, something else was given than these.
         """
         return Bundle((self,)).carries(
             variable,
