@@ -1,7 +1,8 @@
-"""Mistakes in other people's code: an exception there becomes an error that shows the line it is from."""
+"""What users hand in: code whose exceptions become errors that show their line, values for arrays, and files."""
 
 from __future__ import annotations
 
+import errno
 import linecache
 import os
 import sys
@@ -9,8 +10,12 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from scrubbing.errors import Fault, ScrubbingError, UsageError, brief
+from scrubbing.errors import Fault, ScrubbingError, UsageError, brief, fail
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _NOT_THEIRS = (str(Path(__file__).parent), str(Path(os.__file__).parent), "site-packages", "dist-packages", "<")
 
@@ -60,6 +65,35 @@ def _told(file: str, line: int) -> str:
     shown = path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
     code = linecache.getline(file, line).strip()
     return f", in {shown}, line {line}" + (f": `{code}`" if code else "")
+
+
+def array_of(written: Any, code: str, remedy: str, kind: type[ScrubbingError] = UsageError) -> NDArray[Any]:
+    """What a user wrote as an array.
+
+    Raises:
+        ScrubbingError: of this kind, with this code: it is none.
+    """
+    import numpy as np  # not before it is needed: the command line is to start at once
+
+    try:
+        return np.asarray(written.detach().cpu() if hasattr(written, "detach") else written)
+    except (TypeError, ValueError, OverflowError, MemoryError, RuntimeError) as error:
+        fail(kind, code, f"this cannot be made an array ({brief(error)}).", remedy)
+
+
+def content_of(path: str | Path) -> bytes:
+    """The bytes of a file that a user named.
+
+    Raises:
+        OSError: it cannot be read, or is no file: a device or a pipe may never come to an end.
+    """
+    try:
+        found = Path(path)
+        if found.exists() and not found.is_file() and not found.is_dir():
+            raise OSError(errno.EINVAL, "It is no file")
+        return found.read_bytes()
+    except ValueError as error:  # a name that no file can have
+        raise OSError(errno.EINVAL, brief(error)) from error
 
 
 def show_whole(error: BaseException) -> None:

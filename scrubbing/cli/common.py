@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn, Optional, cast
 
 import typer
+from typer.core import TyperGroup
 
-from scrubbing.errors import ScrubbingError, UsageError
+from scrubbing.errors import Fault, ScrubbingError, UsageError
 from scrubbing.printable import unheard, visible
 from scrubbing.user_code import fault, show_whole
 
@@ -20,7 +22,36 @@ if TYPE_CHECKING:
 
     from scrubbing.records.schema import RunRecord
 
+_Wrong: Any = typer.BadParameter.__bases__[0]
+"""`UsageError` of the click that this typer goes with, which may be one of its own."""
+
+
+class _Commands(TyperGroup):
+    """Commands whose wrong options and arguments are errors like any other."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        with _told():
+            return super().make_context(*arguments, **named)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except _Wrong as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise  # which prints the help
+        command = "scrub" if error.ctx is None or error.ctx.parent is None else f"scrub {error.ctx.info_name}"
+        problem = error.format_message().rstrip(".") + "."
+        _leave(UsageError(Fault("SCR-SETTING", command, problem, f"See {command} --help.")))
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Causal scrubbing: state how a model computes something, and let a machine try to break it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from scrubbing.cli.common import Threads, app, complain, console, prints_our_errors, say
-from scrubbing.errors import ScrubbingError, UsageError
+from scrubbing.errors import Fault, FileError, ScrubbingError, UsageError
 from scrubbing.printable import visible
 from scrubbing.user_code import fault, show_whole
 
@@ -146,5 +146,9 @@ def _page(gates: list[Gate], out: Path) -> None:
     summary = markdown(shown)
     write(out / "summary.md", summary.encode(), "the summary")
     if file := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(file).open("a", encoding="utf-8") as appended:
-            appended.write(summary)
+        try:
+            with Path(file).open("a", encoding="utf-8") as appended:
+                appended.write(summary)
+        except (OSError, ValueError) as error:  # the verdict stands, whether or not it can be told here as well
+            problem = f"the job summary cannot be written ({error})."
+            complain(FileError(Fault("SCR-FILE", file, problem, "Set GITHUB_STEP_SUMMARY to a file, or not at all.")))

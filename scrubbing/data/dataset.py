@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from scrubbing.data.padding import ATTENTION_MASK, MASK, padded
 from scrubbing.errors import BadData, Fault, ScrubbingError, brief, counted, fail
-from scrubbing.user_code import running
+from scrubbing.printable import can_be_written
+from scrubbing.user_code import array_of, running
 
 
 class Dataset:
@@ -47,6 +48,8 @@ class Dataset:
         show: Callable[[Dataset, int], str] | None = None,
         pad: int = 0,
     ) -> None:
+        if not can_be_written(name):
+            fail(BadData, "SCR-DATA", f"a dataset is called {name!r}.", "Give it a name, as text.")
         self.name = name
         self._columns, faults = _arrays(columns, name)
         self._show = show
@@ -58,7 +61,7 @@ class Dataset:
         self.ids: NDArray[np.int64] = np.empty(0, np.int64)
         try:
             self.ids = _frozen(np.arange(n) if ids is None else ids)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as error:
             told = str(error) if isinstance(error, _Unusable) else f"cannot be made an array ({brief(error)})"
             faults.append(Fault("SCR-DATA", name, f"what was passed as ids {told}.", "Pass integers."))
         if not faults:
@@ -96,8 +99,18 @@ class Dataset:
         return f"Dataset({self.name!r}, {len(self)} inputs, columns {', '.join(self._columns)})"
 
     def take(self, rows: ArrayLike) -> Dataset:
-        """The inputs in these rows (indices or a bool per input), keeping their ids."""
-        chosen = np.asarray(rows)
+        """The inputs in these rows (indices or a bool per input), keeping their ids.
+
+        Raises:
+            BadData: SCR-DATA, they are no such rows, or there are none.
+        """
+        remedy = f"Give indices of 0 to {len(self) - 1}, or a boolean per input."
+        chosen = array_of(rows, "SCR-DATA", remedy, BadData)
+        flags = chosen.dtype.kind == "b" and chosen.shape == (len(self),)
+        indices = chosen.dtype.kind in "iu" and chosen.ndim == 1 and bool((chosen < len(self)).all())
+        if not flags and not (indices and bool((chosen.astype(np.int64) >= -len(self)).all())):
+            problem = f"rows of {len(self)} inputs were expected, and these are {chosen.dtype} {list(chosen.shape)}."
+            fail(BadData, "SCR-DATA", problem, remedy, self.name)
         columns = {key: values[chosen] for key, values in self._columns.items()}
         return Dataset(columns, ids=self.ids[chosen], name=self.name, show=self._show, pad=self.pad)
 
@@ -181,7 +194,7 @@ class Dataset:
             yield Fault("SCR-DATA", self.name, "it has no inputs.", "Give its columns at least one entry.")
         for key, values in self._columns.items():
             unknown = np.isnan if values.dtype.kind == "f" else np.isnat
-            if values.dtype.kind in "fMm" and unknown(values).any():
+            if values.ndim and values.dtype.kind in "fMm" and unknown(values).any():
                 rows = np.unique(np.argwhere(unknown(values))[:, 0])
                 what = "NaN" if values.dtype.kind == "f" else "NaT"
                 problem = f"column {key!r} has {what} in {counted(len(rows), 'input')}, first in row {rows[0]}."
@@ -214,7 +227,7 @@ def choose(data: Dataset, n: int | Sequence[int] | None, seed: int) -> NDArray[n
 
     if n is None:
         return np.arange(len(data))
-    wanted = np.asarray(n)
+    wanted = array_of(n, "SCR-REFERENCES", "Give a whole number, or ids.", BadData)
     if wanted.size and (wanted.dtype.kind not in "iu" or wanted.ndim > 1):
         problem = f"references={n!r} is neither a number of inputs nor a list of their ids."
         fail(BadData, "SCR-REFERENCES", problem, "Give a whole number, or ids.")
@@ -251,14 +264,20 @@ def _arrays(columns: Mapping[str, ArrayLike], name: str) -> tuple[dict[str, NDAr
     arrays: dict[str, NDArray[Any]] = {}
     faults: list[Fault] = []
     for key, values in columns.items():
-        if not isinstance(key, str) or not key:
+        if not can_be_written(key) or not key:
             faults.append(Fault("SCR-DATA", name, f"a column is called {key!r}.", "Name columns by text."))
             continue
         try:
             arrays[key] = _frozen(values)
         except _Unusable as error:
             faults.append(Fault("SCR-DATA", name, f"column {key!r} {error}.", error.remedy))
-        except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors elsewhere or with gradients
+        except (
+            TypeError,
+            ValueError,
+            RuntimeError,
+            OverflowError,
+            MemoryError,
+        ) as error:  # ragged lists; tensors elsewhere or with gradients
             problem = f"column {key!r} cannot be made an array ({brief(error)})."
             remedy = "Give all inputs entries of one shape, padded and with a `mask` column if they differ in length."
             faults.append(Fault("SCR-DATA", name, problem, remedy))

@@ -73,10 +73,10 @@ class Feature:
         """This float feature as the integer number of nearest steps.
 
         Raises:
-            UsageError: SCR-FLOAT, the step is not positive.
+            UsageError: SCR-FLOAT, the step is not a positive number.
         """
-        if not step > 0:
-            problem = f"{self.name} cannot be rounded to steps of {step:g}."
+        if not _is_number(step) or not step > 0:
+            problem = f"{self.name} cannot be rounded to steps of {step!r}."
             fail(UsageError, "SCR-FLOAT", problem, "Give a positive step, such as 1e-6.")
         return Feature(f"{self.name}.rounded({step:g})", "rounded", of=(self,), numbers=(step,), per=self.per)
 
@@ -87,10 +87,13 @@ class Feature:
         inputs to such a tie. Values just outside the tolerance are counted and reported.
 
         Raises:
-            UsageError: SCR-FLOAT, the tolerance is negative.
+            UsageError: SCR-FLOAT, the threshold is no number, or the tolerance is negative.
         """
-        if not tolerance >= 0:
-            problem = f"{self.name} cannot be compared with a tolerance of {tolerance:g}."
+        if not _is_number(threshold):
+            problem = f"{self.name} cannot be compared with {threshold!r}."
+            fail(UsageError, "SCR-FLOAT", problem, "Give a number.")
+        if not _is_number(tolerance) or not tolerance >= 0:
+            problem = f"{self.name} cannot be compared with a tolerance of {tolerance!r}."
             fail(UsageError, "SCR-FLOAT", problem, "Give a tolerance of 0 or more, such as 1e-6.")
         name = f"{self.name}.at_most({threshold:g}, tolerance={tolerance:g})"
         return Feature(name, "at_most", of=(self,), numbers=(threshold, tolerance), per=self.per)
@@ -328,12 +331,15 @@ def feature(
     Raises:
         UsageError: SCR-FEATURE, `per` is neither.
     """
-    if per not in ("input", "position"):
+    if not isinstance(per, str) or per not in ("input", "position"):
         problem = f"per={per!r} was asked for; a feature has a value per input or per position."
         fail(UsageError, "SCR-FEATURE", problem, 'Write per="input" or per="position".')
 
     def wrap(function: Callable[[Dataset], ArrayLike]) -> Feature:
-        return Feature(name or getattr(function, "__name__", "feature"), compute=function, per=per)
+        called = (
+            getattr(function, "__name__", "feature") if name is None or (isinstance(name, str) and not name) else name
+        )
+        return Feature(called, compute=function, per=per)
 
     return wrap(compute) if compute is not None else wrap
 
@@ -363,6 +369,14 @@ def as_feature(written: Feature | tuple[Feature, ...]) -> Feature:
         problem = f"a feature was expected, and {shown} is of type {type(written).__name__}."
         fail(UsageError, "SCR-FEATURE", problem, "Decorate a function of the dataset with @feature.")
     return written
+
+
+def _is_number(written: Any) -> bool:
+    """Whether something is a finite real number."""
+    try:
+        return isinstance(written, (int, float, np.integer, np.floating)) and bool(np.isfinite(float(written)))
+    except OverflowError:
+        return False
 
 
 def _combine(op: str, form: str, *written: Feature | tuple[Feature, ...]) -> Feature:

@@ -169,6 +169,7 @@ def _tokenizer_of(folder: Path, name: str) -> str | None:
     try:
         config = json.loads((folder / "config.json").read_bytes())
         named = config.get("tokenizer_name")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         named = None
+    named = named if isinstance(named, str) else None
     return _TOKENIZERS.get(name) or _TOKENIZERS.get(str(named), named)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scrubbing.data.hub import answers, library
 from scrubbing.errors import BadData, FileError, brief, fail
+from scrubbing.user_code import content_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,8 +32,9 @@ def read_text(path: str | Path) -> list[str]:
     try:
         with Path(path).open("rb") as file:
             raw = file.read(4 * MOST)
-    except OSError as error:
-        fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
+    except (OSError, ValueError) as error:
+        told = getattr(error, "strerror", error)
+        fail(FileError, "SCR-FILE", f"it cannot be read ({told}).", "Check the path.", str(path))
     try:
         # A cut in the middle of a character is ours, and no fault of the file.
         text = raw.decode("utf-8", errors="strict" if len(raw) < 4 * MOST else "ignore")
@@ -133,13 +135,15 @@ def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
     """The token that a model expects at the start of a text: what its config files say, or a customary one."""
     for file in ("tokenizer_config.json", "config.json"):
         try:
-            stored = json.loads((folder / file).read_bytes())
-        except (OSError, ValueError):
+            stored = json.loads(content_of(folder / file))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if not isinstance(stored, dict):
             continue
         token = stored.get("bos_token")
         token = token.get("content") if isinstance(token, dict) else token
-        found = stored.get("bos_token_id") if token is None else tokenizer.token_to_id(token)
-        if isinstance(found, int):
+        found = tokenizer.token_to_id(token) if isinstance(token, str) else stored.get("bos_token_id")
+        if type(found) is int and 0 <= found < tokenizer.get_vocab_size():
             return found
     return next((found for one in _BEGINS if (found := tokenizer.token_to_id(one)) is not None), None)
 

@@ -21,6 +21,7 @@ from scrubbing.metrics.slices import MAIN
 from scrubbing.records.inputs import LOSS
 from scrubbing.records.schema import ClaimCost, ControlValue, Equivalent, Number
 from scrubbing.records.summary import estimates, means
+from scrubbing.user_code import running
 
 Floats = NDArray[np.float64]
 BySlice = dict[str, dict[str, Floats]]
@@ -88,7 +89,10 @@ def _worth(reference: Reference, by_slice: BySlice, settings: Settings) -> Equiv
         return None
 
     def evaluated() -> tuple[object, Series, list[float | Floats]]:
-        series = given() if callable(given) else given
+        with running("series="):
+            series = given() if callable(given) else given
+            if not isinstance(series, Series):
+                raise TypeError(f"a Series was expected, not {type(series).__name__}")
         return given, series, _points(series, reference)  # what was given is kept, so that its id stays its own
 
     _, series, points = reference.data.remember(("series", id(given), reference), evaluated)

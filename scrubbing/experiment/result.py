@@ -138,10 +138,10 @@ class Result:
             UsageError: SCR-MEASURE, it was not taken, or is not defined for this loss.
         """
         taken = {one.name: one for one in self.job.measures}
-        if name not in taken:
+        if not isinstance(name, str) or name not in taken:
             problem = f"there is no measure {name!r} in this result."
             remedy = f"There are: {', '.join(taken) or 'none'}. Ask for others with measures=[...]."
-            if name in self.settings.all_measures():
+            if isinstance(name, str) and name in self.settings.all_measures():
                 remedy = f"It is not defined for {self.job.subject.loss.name}. There are: {', '.join(taken) or 'none'}."
             fail(UsageError, "SCR-MEASURE", problem, remedy, self.hypothesis.name)
         return self.measured.values[f"{MEASURE}{name}"]
@@ -246,10 +246,10 @@ class Result:
         return replace(table, columns={"id": table["id"], "text": text} | dict(table.columns) | more)
 
     def _check_name(self, name: str) -> None:
-        if name not in self.by_slice:
+        if not isinstance(name, str) or name not in self.by_slice:
             problem = f"there is no loss {name!r} in this result."
             remedy = f"There are: {', '.join(self.by_slice)}."
-            if name in baselines:
+            if isinstance(name, str) and name in baselines:
                 remedy += " This one needs baselines=True, and a hypothesis with claims."
             fail(UsageError, "SCR-BASELINE", problem, remedy, self.hypothesis.name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack, get_args
@@ -216,6 +216,7 @@ def _unknown(name: str, known: set[str]) -> Fault:
 def _faults(given: Settings) -> Iterator[Fault]:
     """Everything wrong with settings that can be seen without a model and data."""
     yield from _number_faults(given)
+    yield from _word_faults(given)
     yield from _feature_faults(given)
     yield from _baseline_faults(given)
     for what, kind, registry, chosen in (
@@ -241,7 +242,7 @@ def _number_faults(given: Settings) -> Iterator[Fault]:
         yield Fault("SCR-SETTING", "", problem, "Give a number of bytes, such as 2**30.")
     if not isinstance(given.verdict, bool):
         yield Fault("SCR-SETTING", "", f"verdict={given.verdict!r} was asked for.", "Write True or False.")
-    if given.ablation not in (None, *get_args(Ablation)):
+    if given.ablation is not None and not _is_one_of(given.ablation, get_args(Ablation)):
         remedy = "Write mean, zero or noise, or leave it out to resample what is unclaimed."
         yield Fault("SCR-ABLATION", "", f"ablation={given.ablation!r} was asked for.", remedy)
     if given.shard is not None:
@@ -249,6 +250,29 @@ def _number_faults(given: Settings) -> Iterator[Fault]:
         if len(part) != 2 or not all(_whole(one, 1) for one in part) or part[0] > part[1]:
             problem = f"shard={given.shard!r} was asked for."
             yield Fault("SCR-REFERENCES", "", problem, "Give (k, n), the k-th of n parts, with 1 <= k <= n.")
+
+
+def _word_faults(given: Settings) -> Iterator[Fault]:
+    lists = {"baselines": given.baselines, "measures": given.measures, "controls": given.controls}
+    for name, value in lists.items():
+        if not _is_list(value) and not (name == "baselines" and isinstance(value, bool)):
+            yield Fault("SCR-SETTING", "", f"{name} is of type {type(value).__name__}.", "Give a list of names.")
+    if not isinstance(given.store, bool):
+        problem = f"store is of type {type(given.store).__name__}."
+        yield Fault("SCR-SETTING", "", problem, "Write store=True or store=False.")
+    if given.task is not None and not can_be_written(given.task):
+        yield Fault("SCR-SETTING", "", f"the task is called {given.task!r}.", "Give its name, as text.")
+    if given.spill is not None and not isinstance(given.spill, (str, Path)):
+        problem = f"spill is of type {type(given.spill).__name__}."
+        yield Fault("SCR-SETTING", "", problem, "Give the path of a folder.")
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes, range))
+
+
+def _is_one_of(value: object, known: Iterable[str]) -> bool:
+    return isinstance(value, str) and value in known
 
 
 def _feature_faults(given: Settings) -> Iterator[Fault]:
@@ -274,29 +298,32 @@ def _feature_faults(given: Settings) -> Iterator[Fault]:
 
 
 def _baseline_faults(given: Settings) -> Iterator[Fault]:
-    names, extra = given.baseline_names, given.extra_baselines
+    listed = isinstance(given.baselines, bool) or _is_list(given.baselines)
+    names, extra = given.baseline_names if listed else (), given.extra_baselines
     for name in names:
-        if name not in baselines:
+        if not _is_one_of(name, baselines):
             remedy = f"There are: {', '.join(baselines)}."
             yield Fault("SCR-BASELINE", "", f"there is no baseline {name!r}.", remedy)
     if not isinstance(extra, Mapping):
         yield _not_a_mapping("extra_baselines", extra)
         return
     for name, one in extra.items():
-        if name in (*baselines, "model", "scrubbed"):
+        if not can_be_written(name):
+            yield Fault("SCR-NAME", "", f"a further baseline is called {name!r}.", "Give it a name, as text.")
+        elif name in (*baselines, "model", "scrubbed"):
             problem = f"a further baseline is called {name!r}."
             yield Fault("SCR-BASELINE", "", problem, "That name is taken: choose another.")
         if not isinstance(one, Baseline):
             problem = f"it is of type {type(one).__name__}."
             yield Fault("SCR-BASELINE", f"baseline {name!r}", problem, "Write Baseline(meaning, ...).")
-    known = {**{name: baselines[name] for name in names if name in baselines}, **extra}
-    zero = known.get(given.zero_baseline)
+    known = {**{name: baselines[name] for name in names if isinstance(name, str) and name in baselines}, **extra}
+    zero = known.get(given.zero_baseline) if isinstance(given.zero_baseline, str) else None
     if isinstance(zero, Baseline) and not zero.scale:
         problem = f"no fraction is taken of zero_baseline={given.zero_baseline!r}, whose loss is only shown."
         yield Fault("SCR-BASELINE", "", problem, "Choose another, such as null or constant.")
-    if given.zero_baseline not in (*names, *extra):
+    if not _is_one_of(given.zero_baseline, (*names, *extra)):
         problem = f"zero_baseline={given.zero_baseline!r} is not among the baselines to compute."
-        yield Fault("SCR-BASELINE", "", problem, f"They are: {', '.join([*names, *extra]) or 'none'}.")
+        yield Fault("SCR-BASELINE", "", problem, f"They are: {', '.join(map(str, [*names, *extra])) or 'none'}.")
 
 
 def _not_a_mapping(what: str, given: object) -> Fault:
@@ -306,7 +333,7 @@ def _not_a_mapping(what: str, given: object) -> Fault:
 
 def _plugin_faults(what: str, kind: Any, registry: Registry[Any], chosen: Sequence[Any]) -> Iterator[Fault]:
     """Names that are not registered, things of another kind, and two things of one name."""
-    for one in chosen:
+    for one in chosen if _is_list(chosen) else ():
         if isinstance(one, str):
             if one not in registry:
                 remedy = f"There are: {', '.join(registry)}."

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scrubbing.errors import Fault, FileError, UsageError, fail, nearest
+from scrubbing.user_code import content_of
 
 TABLE = "tool.scrubbing.gate"
 
@@ -71,7 +72,7 @@ def load_policy(path: Path | None = None) -> Policy:
     if path is None:
         path = _nearest()
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(content_of(path).decode())
     except OSError as error:
         fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

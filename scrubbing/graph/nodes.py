@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from scrubbing.errors import IllegalHypothesis, fail
@@ -11,6 +12,7 @@ from scrubbing.storable import named
 
 _TRANSFORMER_NAME = re.compile(r"(?:a(?P<attn>\d+)(?:\.h(?P<head>\d+))?|m(?P<mlp>\d+))")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_NAMES = "Write a1.h0 for a head, m2 for an MLP, embed, pos, mask or logits."
 
 
 @named("node")
@@ -62,6 +64,8 @@ class Node:
         Raises:
             IllegalHypothesis: SCR-NAME, the text is not a node name.
         """
+        if not isinstance(name, str):
+            fail(IllegalHypothesis, "SCR-NAME", f"a node's name was expected, not {type(name).__name__}.", _NAMES)
         if found := _TRANSFORMER_NAME.fullmatch(name):
             if found["mlp"] is not None:
                 return cls("mlp", int(found["mlp"]))
@@ -70,12 +74,7 @@ class Node:
             return cls("attn", int(found["attn"]))
         if _PLAIN_NAME.fullmatch(name) and name not in ("head", "mlp", "attn"):
             return cls(name)
-        fail(
-            IllegalHypothesis,
-            "SCR-NAME",
-            f"{name!r} is not a node name.",
-            "Write a1.h0 for a head, m2 for an MLP, embed, pos, mask or logits.",
-        )
+        fail(IllegalHypothesis, "SCR-NAME", f"{name!r} is not a node name.", _NAMES)
 
 
 EMBED = Node("embed")
@@ -90,14 +89,21 @@ LOGITS = Node("logits")
 
 def head_node(layer: int, head: int) -> Node:
     """Head `head` of attention layer `layer`."""
-    return Node("head", layer, head)
+    return Node("head", _index(layer), _index(head))
 
 
 def mlp_node(layer: int) -> Node:
     """The MLP of layer `layer`."""
-    return Node("mlp", layer)
+    return Node("mlp", _index(layer))
 
 
 def attn_node(layer: int) -> Node:
     """The post-norm of attention layer `layer`, in families that have one."""
     return Node("attn", layer)
+
+
+def _index(written: int) -> int:
+    if not isinstance(written, Integral):
+        problem = f"layers and heads are counted by integers, and {written!r} is of type {type(written).__name__}."
+        fail(IllegalHypothesis, "SCR-NAME", problem, "Write head(1, 0) or mlp(2), counted from 0.")
+    return int(written)

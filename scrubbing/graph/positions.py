@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from scrubbing.user_code import running
 
 PositionsLike = int | slice | str | Iterable[int] | Callable[[Any], NDArray[Any]]
 """What `at` takes: an index, a slice, `"last"`, indices, or a function dataset -> bool [n, positions]."""
+_MOST = 2**20
+"""Indices of one claim; an iterable may be endless."""
 
 
 @named("positions")
@@ -27,6 +30,10 @@ class Positions:
     last: bool = False
     chosen_by: Callable[[Any], NDArray[Any]] | None = None
     """`dataset -> bool [n, positions]`."""
+
+    def __post_init__(self) -> None:
+        if not all(index is None or _is_index(index) for index in self.fixed):
+            fail(UsageError, "SCR-POSITION", f"{self.fixed!r} are no indices of positions.", "Give integers.")
 
     @classmethod
     def of(cls, written: PositionsLike) -> Positions:
@@ -45,8 +52,9 @@ class Positions:
         elif callable(written):
             return cls(chosen_by=written)
         else:
-            indices = tuple(written) if isinstance(written, Iterable) else (written,)
-            if all(_is_index(index) for index in indices):
+            some: Any = written if isinstance(written, Iterable) and getattr(written, "ndim", 1) else (written,)
+            indices: tuple[Any, ...] = tuple(islice(some, _MOST + 1))
+            if len(indices) <= _MOST and all(_is_index(index) for index in indices):
                 return cls(tuple(int(index) for index in indices))
         fail(
             UsageError,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from scrubbing.errors import IllegalHypothesis, UsageError, fail
 from scrubbing.graph.nodes import EMBED as EMBED_NODE
@@ -14,6 +16,7 @@ from scrubbing.graph.nodes import POS as POS_NODE
 from scrubbing.graph.positions import Positions
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.parts import Part
+from scrubbing.printable import can_be_written
 from scrubbing.routes import AnyPath, Direct, Route, Via
 from scrubbing.samplers import Sampler, Unclaimed
 from scrubbing.storable import named
@@ -48,9 +51,16 @@ class Target:
         if self.route is not None and not isinstance(self.route, Route):
             problem = f"a route was expected, and this is of type {type(self.route).__name__}."
             fail(UsageError, "SCR-ROUTE", problem, "Write .direct(), .any_path(), .via(...), or .by(a Route).")
+        if self.positions is not None and not isinstance(self.positions, Positions):
+            problem = f"positions were expected, and this is of type {type(self.positions).__name__}."
+            fail(UsageError, "SCR-POSITION", problem, "Write .at(...), with an index, indices, a slice or a function.")
         if self.only is not None and not isinstance(self.only, Part):
             problem = f"a part was expected, and this is of type {type(self.only).__name__}."
             fail(UsageError, "SCR-PART", problem, "Write project(v), neurons([...]), function(f) or activation(f).")
+        if wrong := [slot for slot in (*self.into_slots, *self.read_slots) if not isinstance(slot, str)]:
+            problem = f"{wrong[0]!r} is not the name of a slot."
+            remedy = 'Slots are called "q", "k", "v", "x" or "mask"; positions go into reads(at=...).'
+            fail(UsageError, "SCR-SLOT", problem, remedy)
 
     def direct(self) -> Target:
         """Through the residual stream only, with no other component in between."""
@@ -62,7 +72,8 @@ class Target:
         Raises:
             IllegalHypothesis: SCR-NODE, what is avoided is not a component.
         """
-        targets = (avoid,) if isinstance(avoid, (Target, Node, str)) else avoid
+        several = isinstance(avoid, Iterable) and not isinstance(avoid, str) and getattr(avoid, "ndim", 1)
+        targets: Any = avoid if several else (avoid,)
         return replace(self, route=AnyPath(frozenset(_node(target) for target in targets)))
 
     def via(self, *through: Target | Node | str) -> Target:
@@ -85,7 +96,11 @@ class Target:
         return replace(self, route=route)
 
     def into(self, *slots: str) -> Target:
-        """Only where the paths enter the parent claim's node by these slots (`q`, `k`, `v`)."""
+        """Only where the paths enter the parent claim's node by these slots (`q`, `k`, `v`).
+
+        Raises:
+            UsageError: SCR-SLOT, a slot is not a name.
+        """
         return replace(self, into_slots=slots)
 
     def reads(self, *slots: str, at: PositionsLike | None = None, each: bool = False) -> Target:
@@ -99,11 +114,6 @@ class Target:
         Raises:
             UsageError: SCR-SLOT, a slot is not a name; SCR-POSITION, `at` does not name positions.
         """
-        wrong = next((slot for slot in slots if not isinstance(slot, str)), None)
-        if wrong is not None:
-            problem = f"{wrong!r} is not the name of a slot."
-            remedy = 'Slots are called "q", "k", "v", "x" or "mask"; positions go into reads(at=...).'
-            fail(UsageError, "SCR-SLOT", problem, remedy)
         target = replace(self, read_slots=slots or WHOLE_INPUT, each_position=each)
         return target if at is None else target.at(at)
 
@@ -154,7 +164,7 @@ class Target:
             freeze_norm: keep the norm scale of the claim's own input instead of recomputing it on the mixture.
 
         Raises:
-            UsageError: SCR-VARIABLE, SCR-CLAIM or SCR-SAMPLER, something else was given where these are expected.
+            UsageError: SCR-VARIABLE, SCR-CLAIM, SCR-SAMPLER or SCR-GROUP, something else was given than these.
         """
         return Bundle((self,)).carries(
             variable,
@@ -236,6 +246,11 @@ class Claim:
     freeze_norm: bool = False
 
     def __post_init__(self) -> None:
+        for target in self.targets or (None,):
+            if not isinstance(target, Target):
+                remedy = "Write (head(1, 0).direct() | mlp(1).direct()).carries(variable)."
+                problem = f"what carries a variable is of type {type(target).__name__}, not a node with its paths."
+                fail(UsageError, "SCR-CLAIM", problem, remedy)
         where = " | ".join(map(str, self.targets))
         if not isinstance(self.variable, Variable):
             problem = f"what it carries is of type {type(self.variable).__name__}, not a variable."
@@ -249,6 +264,13 @@ class Claim:
             problem = f"its sampler is of type {type(self.sampler).__name__}."
             remedy = "Use uniform, exact, agree(feature), fixed(id) or generated(function)."
             fail(UsageError, "SCR-SAMPLER", problem, remedy, where)
+        if self.group is not None and not can_be_written(self.group):
+            problem = f"its group is {self.group!r}."
+            fail(UsageError, "SCR-GROUP", problem, "Give the group a name, as text.", where)
+        for name in ("exclude_self", "freeze_norm"):
+            if not isinstance(given := getattr(self, name), (bool, np.bool_)):
+                problem = f"{name} is of type {type(given).__name__}."
+                fail(UsageError, "SCR-CLAIM", problem, f"Write {name}=True or {name}=False.", where)
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, anything
-from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, nearest
+from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, UsageError, fail, nearest
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import LOGITS, MASK, Node
 from scrubbing.graph.positions import Where
@@ -37,6 +37,9 @@ def legal(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None,
     Raises:
         IllegalHypothesis: with every fault found.
     """
+    if not isinstance(hypothesis, Statement):
+        problem = f"a hypothesis was expected, and this is of type {type(hypothesis).__name__}."
+        fail(UsageError, "SCR-CLAIM", problem, "Write Hypothesis(name, sentence, correspondence).")
     tree, found = _examined(hypothesis, graph, data, read)
     if found:
         raise IllegalHypothesis(found, f'"{hypothesis.name}" cannot be tested as written')

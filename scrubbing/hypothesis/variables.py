@@ -43,6 +43,9 @@ class Variable:
         with located(where):
             if self.feature is not None:
                 as_feature(self.feature)
+        if self.value is not None and not callable(self.value):
+            problem = f"its value= is of type {type(self.value).__name__}."
+            fail(UsageError, "SCR-VARIABLE", problem, "Give a function of the parents' values.", where)
         if not isinstance(self.parents, tuple) or not all(isinstance(parent, Variable) for parent in self.parents):
             problem = "its parents are not a tuple of variables."
             fail(UsageError, "SCR-VARIABLE", problem, "Write parents=(a, b), or parents=(a,) for a single one.", where)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -150,6 +151,10 @@ def places(written: Sequence[Place], data: Dataset, length: int, where: str) -> 
     return found
 
 
+_MOST = 2**20
+"""Positions of one loss; an iterable may be endless."""
+
+
 @dataclass(frozen=True)
 class _AtPositions(Loss):
     """What losses of labelled positions share."""
@@ -166,9 +171,11 @@ class _AtPositions(Loss):
 
     def __post_init__(self) -> None:
         several = self.positions is not None
-        written = tuple(self.positions) if self.positions is not None else (self.position,)
+        listed = isinstance(self.positions, Iterable) and getattr(self.positions, "ndim", 1)
+        given: Any = self.positions if listed else (self.positions if several else self.position,)
+        written = tuple(islice(given, _MOST))
         problem = "the loss was given no position to read the output at."
-        if wrong := [one for one in written if one != "last" and not _is_index(one)]:
+        if wrong := [one for one in written if not (isinstance(one, str) and one == "last") and not _is_index(one)]:
             problem = f"{wrong[0]!r} is no position to read the output at."
         elif several and self.position != 0:
             problem = "the loss was given both position= and positions=."

@@ -14,6 +14,7 @@ from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node
 from scrubbing.parts.base import AttentionPart, NeuronPart, diagonals
 from scrubbing.storable import Complaint, named
+from scrubbing.user_code import array_of
 
 
 @named("neurons")
@@ -101,10 +102,11 @@ def neurons(indices: ArrayLike) -> Neurons:
     Raises:
         UsageError: SCR-PART, the indices are not integers, or there are none.
     """
-    array = np.ravel(np.asarray(indices))
+    remedy = "Give at least one integer; of a mask, np.flatnonzero(mask)."
+    array = np.ravel(array_of(indices, "SCR-PART", remedy))
     if array.dtype.kind not in "iu" or not array.size:
         problem = f"neurons are chosen by indices, not by {array.dtype}." if array.size else "no neuron is chosen."
-        fail(UsageError, "SCR-PART", problem, "Give at least one integer; of a mask, np.flatnonzero(mask).")
+        fail(UsageError, "SCR-PART", problem, remedy)
     return Neurons(tuple(sorted({int(index) for index in array})))
 
 
@@ -125,12 +127,13 @@ def pairs(mask: ArrayLike) -> Pairs:
     Raises:
         UsageError: SCR-PART, the mask is not square and boolean, or nothing is chosen.
     """
-    array = np.asarray(mask)
+    remedy = "Give booleans [positions, positions], true for at least one pair."
+    array = array_of(mask, "SCR-PART", remedy)
     if array.ndim != 2 or array.shape[0] != array.shape[1] or array.dtype.kind != "b" or not array.any():
         problem = f"the pairs are {array.dtype} of shape {list(array.shape)}" + (
             "." if array.any() else ", none chosen."
         )
-        fail(UsageError, "SCR-PART", problem, "Give booleans [positions, positions], true for at least one pair.")
+        fail(UsageError, "SCR-PART", problem, remedy)
     return Pairs(tuple(tuple(np.flatnonzero(row).tolist()) for row in array))
 
 

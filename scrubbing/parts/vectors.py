@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scrubbing.errors import UsageError, brief, fail, located
+from scrubbing.errors import UsageError, fail, located
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.storable import Complaint, named
-from scrubbing.user_code import running
+from scrubbing.user_code import array_of, running
 
 
 @named("vectors")
@@ -31,11 +31,10 @@ class Vectors:
             UsageError: SCR-VECTORS, another shape, or a value that is not finite, or a zero vector.
         """
         remedy = "Give one vector [d] or several [k, d]."
-        plain: Any = written.detach() if hasattr(written, "detach") else written  # pyright: ignore
-        try:
-            array = np.asarray(plain, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            fail(UsageError, "SCR-VECTORS", f"these are not vectors of numbers ({brief(error)}).", remedy)
+        array = array_of(written, "SCR-VECTORS", remedy)
+        if array.dtype.kind not in "biuf":
+            fail(UsageError, "SCR-VECTORS", f"these are not vectors of real numbers, but of {array.dtype}.", remedy)
+        array = array.astype(np.float64)
         if array.ndim not in (1, 2) or not array.size:
             fail(UsageError, "SCR-VECTORS", f"vectors were expected, and the shape is {list(array.shape)}.", remedy)
         array = np.atleast_2d(array)
@@ -83,7 +82,7 @@ class Direction:
         with running(f"direction {self.name}"):
             found = self.compute(model)
         with located(f"direction {self.name}"):
-            return Vectors.of(found.detach().cpu() if hasattr(found, "detach") else found)  # pyright: ignore
+            return Vectors.of(found)
 
     def faults(self, graph: ModelGraph) -> Iterator[Complaint]:
         """None: the width is known once there is a model."""

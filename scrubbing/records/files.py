@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ def write(path: Path, content: bytes, what: str = "the file") -> Path:
     """
     temporary = None
     try:
+        if path.exists() and not path.is_file():  # a device would be replaced by a file
+            raise OSError(errno.EINVAL, "It is no file")
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -28,11 +31,11 @@ def write(path: Path, content: bytes, what: str = "the file") -> Path:
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)  # mkstemp's own 0600 would keep colleagues from reading
         Path(temporary).replace(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         remedy = "Choose a folder you can write, with room; what was there before is unchanged."
-        fail(FileError, "SCR-FILE", f"{what} cannot be written ({error.strerror}).", remedy, str(path))
+        fail(FileError, "SCR-FILE", f"{what} cannot be written ({_told(error)}).", remedy, str(path))
     return path
 
 
@@ -48,8 +51,8 @@ def folder(path: str | Path) -> Path:
         problem = "written to"
         with tempfile.TemporaryFile(dir=path):
             pass
-    except OSError as error:
-        told = f"this folder cannot be {problem} ({error.strerror})."
+    except (OSError, ValueError) as error:
+        told = f"this folder cannot be {problem} ({_told(error)})."
         fail(FileError, "SCR-FILE", told, "Choose a folder you can write.", str(path))
     return Path(path)
 
@@ -76,3 +79,7 @@ def alone(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _told(error: OSError | ValueError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

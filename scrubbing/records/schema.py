@@ -28,6 +28,8 @@ from scrubbing.records.measured import (
 from scrubbing.records.tested import VerdictRecord
 from scrubbing.renamed import deprecated
 
+MOST_LAYERS = 9_999
+"""Of a model that a record draws; a damaged one may ask for more than anybody can draw."""
 VERSION = 3
 NUMERICS = 2
 """Version of draws and evaluation: raised where the same seed gives other draws, or the same draws other numbers."""
@@ -90,7 +92,7 @@ class ModelNode(Strict):
     """What the hypothesis says of one node of the model."""
 
     name: str
-    layer: int
+    layer: int = Field(ge=-1, le=MOST_LAYERS)
     """-1 for nodes before the first layer and for the output."""
     state: Literal["claimed", "mixed", "behind", "unclaimed"]
     """`claimed`: a claim names it or a part of it. `mixed`: recomputed on a mixture of inputs, on the way between two

@@ -14,6 +14,7 @@ from scrubbing.records.inputs import InputTable, digest
 from scrubbing.records.names import is_table, table
 from scrubbing.records.schema import VERSION, PerInput, RunRecord
 from scrubbing.renamed import old_names
+from scrubbing.user_code import content_of
 
 
 def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) -> Path:
@@ -46,7 +47,7 @@ def load(path: str | Path) -> RunRecord:
         FileError: SCR-FILE, missing, truncated, or not a record.
     """
     try:
-        return RunRecord.model_validate_json(Path(path).read_bytes())
+        return RunRecord.model_validate_json(content_of(path))
     except OSError as error:
         fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
     except ValidationError as error:
@@ -73,7 +74,7 @@ def load_inputs(record: RunRecord, path: str | Path) -> InputTable | None:
         fail(FileError, "SCR-FILE", problem, "Run the hypothesis again.", str(path))
     place = Path(path).with_name(record.inputs.file)
     try:
-        content = place.read_bytes()
+        content = content_of(place)
     except OSError as error:
         problem = f"the values per input of {Path(path).name} cannot be read ({error.strerror})."
         fail(FileError, "SCR-FILE", problem, "Keep it beside the record, or run the hypothesis again.", str(place))
@@ -96,7 +97,11 @@ def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]
         FileError: SCR-FILE, there is no such folder.
     """
     root = Path(where)
-    if not root.is_dir():
+    try:
+        there = root.is_dir()
+    except OSError:  # a name that no folder can have
+        there = False
+    if not there:
         fail(FileError, "SCR-FILE", "there is no such folder.", "Check the path.", str(root))
     for path in sorted(root.rglob("*.json")):
         if any(part.startswith(".") for part in path.relative_to(root).parts):

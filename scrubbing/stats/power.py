@@ -70,9 +70,9 @@ def references_needed(
     Arguments are those of `power`.
 
     Raises:
-        UsageError: SCR-POWER, the change is at the margin, or the power is not between alpha and 1.
+        UsageError: SCR-POWER, the change is at the margin or not finite, or the power is not between alpha and 1.
     """
-    _check(wanted, alpha)
+    _check(wanted, alpha, change, margin)
     found = first(lambda n: power(n, sd, change, margin, alpha, critical, reach) >= wanted, 2)
     if found is None:
         problem = f"a change of {change:g} cannot be told from a margin of {margin:g} with any number of references."
@@ -93,11 +93,11 @@ def smallest_change(
     infinite where `n` is too small for any verdict. Arguments are those of `power`.
 
     Raises:
-        UsageError: SCR-POWER, the power is not between alpha and 1.
+        UsageError: SCR-POWER, the margin is not finite, or the power is not between alpha and 1.
     """
     from scipy import optimize
 
-    _check(wanted, alpha)
+    _check(wanted, alpha, margin)
     if np.isinf(critical(n, alpha)):
         return np.inf
     if sd == 0 and reach == 0:
@@ -113,7 +113,10 @@ def smallest_change(
     return margin + float(optimize.brentq(missing, 0.0, most)) * unit  # pyright: ignore
 
 
-def _check(wanted: float, alpha: float) -> None:
+def _check(wanted: float, alpha: float, *losses: float) -> None:
+    if not np.isfinite(losses).all():
+        problem = f"changes and margins are numbers, and {', '.join(map(str, losses))} was given."
+        fail(UsageError, "SCR-POWER", problem, "Give finite ones.", "power")
     if not 0 < alpha < wanted < 1:
         problem = f"power is {wanted:g} and alpha {alpha:g}."
         fail(UsageError, "SCR-POWER", problem, "Choose 0 < alpha < power < 1, such as 0.05 and 0.8.", "power")

@@ -14,7 +14,30 @@ from scrubbing.records.names import LONGEST, check, is_table, name_of, place, st
 from scrubbing.records.schema import PerInput
 from scrubbing.records.store import load, load_inputs, save
 
-ALIKE = ["a/b", "a b", "a-b", "a_b", "A/b", "a/B", "a.b", "a*", "a?", "a[b]", "*", "?" * 16, "a/b/c", "a-b/c", "a/b-c", "a--b", "a-/b", "a/-b", "a//b", "-", "--", "a-"]
+ALIKE = [
+    "a/b",
+    "a b",
+    "a-b",
+    "a_b",
+    "A/b",
+    "a/B",
+    "a.b",
+    "a*",
+    "a?",
+    "a[b]",
+    "*",
+    "?" * 16,
+    "a/b/c",
+    "a-b/c",
+    "a/b-c",
+    "a--b",
+    "a-/b",
+    "a/-b",
+    "a//b",
+    "-",
+    "--",
+    "a-",
+]
 RESERVED = ["con", "NUL", "com1", ".", "..", ".hidden", "-o", "a\x00b", "a\nb", "\x1b[31m", "é", "e\u0301", "/", "//"]
 
 
@@ -126,7 +149,7 @@ def test_a_hypothesis_has_a_name(name, toy):
 def test_snapshots_of_0_1_stay_where_they_are(tmp_path, record):
     old = save(record.model_copy(update={"hypothesis": "my claim"}), tmp_path / "my-claim.json")
     assert snapshots.place(tmp_path, "my claim", "float32", "cpu") == old
-    with pytest.raises(UsageError, match="SCR-NAME.*\n.*my%20claim.json"):
+    with pytest.raises(UsageError, match=r"SCR-NAME.*\n.*my%20claim\.json"):
         snapshots.place(tmp_path, "my-claim", "float32", "cpu")
     assert snapshots.place(tmp_path, "my claim", "float64", "cpu").name == "my%20claim.float64-cpu.json"
     assert snapshots.place(tmp_path, "My claim", "float32", "cpu").name == "+my%20claim.json"

@@ -103,6 +103,8 @@ def read_fields(fields: Mapping[str, Any], where: str, *, legacy: bool = False) 
         ModelMismatch: SCR-CONFIG, a size is missing, or a field asks for what is not supported; all of them at once.
     """
     given = {SYNONYMS.get(key, key): value for key, value in fields.items()}
+    if faults := _kinds(given, where):
+        raise ModelMismatch(faults)
     faults = [*_sizes(given, where), *_choices(given, where), *_numbers(given, where)]
     if legacy:
         faults += _changed_meaning(given, where)
@@ -165,6 +167,24 @@ def _positions_of(given: Mapping[str, Any]) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def _kinds(given: Mapping[str, Any], where: str) -> list[Fault]:
+    """Values of another kind than a config holds, of which it cannot even be asked whether they are off."""
+    flags = ("attn_only", "gated_mlp", "final_rms", "use_attn_scale", "shortformer")
+    words = ("act_fn", "positional_embedding_type")
+    told: list[tuple[str, str]] = []
+    for key in sorted(set(given) - _HARMLESS):
+        value = given[key]
+        if key in flags and not (value is None or isinstance(value, bool) or (_whole(value) and value in (0, 1))):
+            told.append((f"{key} is {value!r}.", "Write true or false."))
+        elif key in words and not (value is None or isinstance(value, str)):
+            told.append((f"{key} is {value!r}.", "Give its name, as text."))
+        elif key == "d_vocab_out" and not (value is None or _whole(value)):
+            told.append((f"{key} is {value!r}.", "Give an integer, or leave it out."))
+        elif not (value is None or isinstance(value, (Real, str, list, tuple, dict))):
+            told.append((f"{key} is of type {type(value).__name__}.", "Give what JSON can hold."))
+    return [Fault("SCR-CONFIG", where, problem, remedy) for problem, remedy in told]
+
+
 def _sizes(given: Mapping[str, Any], where: str) -> list[Fault]:
     faults = [
         Fault("SCR-CONFIG", where, f"its config has no {key}, or not a positive integer.", "Add it.")
@@ -195,7 +215,7 @@ def _choices(given: Mapping[str, Any], where: str) -> list[Fault]:
             remedy = f"Supported: {', '.join(map(repr, known))}. Load other models as a bridge, with from_bridge."
             faults.append(Fault("SCR-CONFIG", where, f"{key} is {value!r}.", remedy))
     biases = given.get("biases")
-    if biases is not None and not (isinstance(biases, (list, tuple)) and set(biases) <= set(_BIASES)):
+    if biases is not None and not (isinstance(biases, (list, tuple)) and all(one in _BIASES for one in biases)):
         remedy = f"Give a list of names among {', '.join(_BIASES)}."
         faults.append(Fault("SCR-CONFIG", where, f"biases is {biases!r}.", remedy))
     return faults
@@ -208,8 +228,6 @@ def _numbers(given: Mapping[str, Any], where: str) -> list[Fault]:
         fine = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
         if not fine or (key == "eps" and value < 0):
             told.append((f"{key} is {value!r}.", "Give a finite number; eps is not negative."))
-    if not _whole(given.get("d_vocab_out") or -1):
-        told.append((f"d_vocab_out is {given['d_vocab_out']!r}.", "Give an integer, or leave it out."))
     if _positions_of(given) == "rotary" and _whole(given.get("d_head")):
         width, base = given.get("rotary_dim"), given.get("rotary_base", 10000)
         width = given["d_head"] if width is None else width
@@ -238,7 +256,7 @@ def _unknown(given: Mapping[str, Any], where: str) -> list[Fault]:
     """Fields that might mean something: unknown, and neither off nor at a default that means off."""
     faults: list[Fault] = []
     for key in sorted(set(given) - set(_SIZES) - set(_OTHERS) - _HARMLESS):
-        value = given[key]
+        value = given[key].item() if hasattr(given[key], "item") else given[key]
         if key == "uses_rms_norm" and _norm_of(given) in ("RMS", "RMSPre"):
             continue
         if value not in (None, False, 0, -1, "", [], {}):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from scrubbing.errors import FileError, ModelMismatch, brief, fail
 from scrubbing.models.transformer.config import SYNONYMS
+from scrubbing.user_code import content_of
 
 _POINTER = b"version https://git-lfs"
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
@@ -178,7 +179,7 @@ def read_json(path: Path) -> dict[str, Any]:
         FileError: SCR-FILE, it cannot be read, or is not a JSON object.
     """
     try:
-        text = path.read_bytes()
+        text = content_of(path)
     except OSError as error:
         fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
     return _mapping(text, path, "it")

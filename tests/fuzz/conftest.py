@@ -1,0 +1,108 @@
+"""The rule for hostile inputs, and the count of those to which it was held, printed when the tests have run."""
+
+from __future__ import annotations
+
+import re
+import signal
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from types import FrameType
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from scrubbing import ScrubbingError
+
+LONGEST = 20
+"""Seconds that anything may take."""
+PARTS = 6
+"""Into which the calls of a test are divided."""
+COUNTS = "hostile inputs"
+"""Property of a test: how often which outcome."""
+
+Calls = Iterable[tuple[str, Callable[[], Any]]]
+
+
+class Hang(BaseException):
+    """It took too long."""
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """Raise after so many seconds."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Hang(f"after {LONGEST} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def outcome(call: Callable[[], Any], right: Callable[[Any], bool]) -> str:
+    """`refused` with coded errors only, `right`, or what is wrong."""
+    try:
+        with limited(), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = call()
+            return "right" if right(found) else f"a wrong result: {str(found)[:200]}"
+    except ScrubbingError as error:
+        well = error.codes and all(re.fullmatch("SCR-[A-Z]+", code) for code in error.codes)
+        return "refused" if well and "scrubbing itself" not in str(error) else f"an error without a code: {error}"
+    except (Exception, Hang, SystemExit, KeyboardInterrupt) as error:
+        step = error.__traceback__
+        while step is not None and step.tb_next is not None:
+            step = step.tb_next
+        where = "" if step is None else f" ({step.tb_frame.f_code.co_filename}:{step.tb_lineno})"
+        return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:150]}{where}"
+
+
+@pytest.fixture(params=[0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))])
+def held(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Callable[..., None]:
+    """Hold calls to the rule: a coded error, or a right result, and no long wait. All that break it are told at once.
+
+    A sixth of the calls is made by default, another one in every test; the others are slow tests.
+    """
+    part = (
+        request.param + crc32(request.node.originalname.encode() + str(request.node.callspec.indices).encode())
+    ) % PARTS
+
+    def check(surface: str, calls: Calls, right: Callable[[Any], bool]) -> None:
+        counts: Counter[str] = Counter()
+        wrong: dict[str, list[str]] = {}
+        for told, call in islice(calls, part, None, PARTS):
+            found = outcome(call, right)
+            counts[found if found in ("refused", "right") else "wrong"] += 1
+            if found not in ("refused", "right"):
+                wrong.setdefault(found.rpartition(" (")[2], []).append(f"{told}: {found}")
+        record_property(COUNTS, (surface, dict(counts)))
+        lines = [f"{those[0]}" + f" (and {len(those) - 1} more)" * (len(those) > 1) for those in wrong.values()]
+        shown = "\n".join(lines).encode("utf-8", "backslashreplace").decode()
+        assert not wrong, f"{counts['wrong']} of {counts.total()} hostile inputs:\n{shown}"
+
+    return check
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many inputs each surface was given, and what became of them."""
+    found: dict[str, Counter[str]] = {}
+    for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == COUNTS:
+                found.setdefault(value[0], Counter()).update(value[1])
+    if not found:
+        return
+    terminalreporter.section("hostile inputs")
+    found["all"] = sum(found.values(), Counter())
+    terminalreporter.write_line(f"{'':14}{'inputs':>8}{'refused':>9}{'right':>8}{'wrong':>8}")
+    for surface, counts in found.items():
+        numbers = f"{counts.total():8,}{counts['refused']:9,}{counts['right']:8,}{counts['wrong']:8,}"
+        terminalreporter.write_line(f"{surface:14}{numbers}")
