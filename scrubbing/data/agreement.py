@@ -57,7 +57,7 @@ class Groups:
         if position is None:
             return _find(self.values[0], value)
         found = np.full(len(value), -1, dtype=np.int64)
-        for j in np.unique(position):
+        for j in map(int, np.unique(position)):
             here = position == j
             at = _find(self.values[j], value[here])
             found[here] = np.where(at < 0, -1, at + self.first[j])

@@ -257,8 +257,9 @@ def _frozen(values: ArrayLike) -> NDArray[Any]:
     Raises:
         ValueError: masked, or neither numbers nor text.
     """
-    if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
-        rows = np.unique(np.argwhere(np.ma.getmaskarray(values))[:, :1])
+    given: Any = values
+    if np.ma.isMaskedArray(given) and np.ma.is_masked(given):
+        rows = np.unique(np.argwhere(np.ma.getmaskarray(given))[:, :1])
         problem = f"has masked entries in {counted(len(rows), 'input')}" + (
             f", first in row {rows[0]}" if len(rows) else ""
         )

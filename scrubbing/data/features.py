@@ -194,7 +194,8 @@ class Feature:
                 return np.zeros(len(data), dtype=np.int8)
             case "joint":
                 return _joint(parts)
-        raise AssertionError(self.op)
+            case _:
+                raise AssertionError(self.op)
 
     def _operands(self, data: Dataset) -> list[NDArray[Any]]:
         """The values it is made of; a per-input value next to per-position ones holds at every position."""

@@ -141,7 +141,7 @@ def _downloaded(name: str) -> Path:
     files: list[str] = []
 
     def ask() -> None:
-        siblings = hub.HfApi().model_info(name).siblings or []
+        siblings: list[Any] = hub.HfApi().model_info(name).siblings or []
         files.extend(one.rfilename for one in siblings)
 
     answers(ask, name, _by_hand(name))

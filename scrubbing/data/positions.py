@@ -67,12 +67,13 @@ def _cut(
 
 
 @feature(per="position")
-def at_position(data: Dataset) -> Any:
+def at_position(data: Dataset) -> NDArray[np.bool_]:
     """The position that a (sequence, position) input is about."""
-    return np.arange(data["tokens"].shape[1]) == data["position"][:, None]
+    length: int = data["tokens"].shape[1]
+    return np.arange(length) == data["position"][:, None]
 
 
 @feature
-def same_position(data: Dataset) -> Any:
+def same_position(data: Dataset) -> NDArray[Any]:
     """Which position a (sequence, position) input is about."""
     return data["position"]

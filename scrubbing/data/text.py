@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scrubbing.data.hub import answers, library
 from scrubbing.errors import BadData, FileError, brief, fail
+from scrubbing.guards import is_dict
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -95,7 +96,7 @@ def _rows(name: str, split: str) -> Any:
             return datasets.load_dataset(_LOCAL.get(path.suffix, "text"), data_files=str(path), split="train")
         if path.is_dir() and any((path / one).is_file() for one in ("state.json", "dataset_dict.json")):
             found = datasets.load_from_disk(str(path))
-            return found[split] if isinstance(found, dict) else found
+            return found[split] if is_dict(found) else found
         # Whole corpora are large, and their beginning is enough; what was fetched before is read from where it is.
         return datasets.load_dataset(name, config or None, split=split, streaming=not offline)
     except Exception as error:  # the library lets through the errors of all its readers
@@ -137,7 +138,7 @@ def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
         except (OSError, ValueError):
             continue
         token = stored.get("bos_token")
-        token = token.get("content") if isinstance(token, dict) else token
+        token = token.get("content") if is_dict(token) else token
         found = stored.get("bos_token_id") if token is None else tokenizer.token_to_id(token)
         if isinstance(found, int):
             return found

@@ -41,7 +41,7 @@ class ModelGraph:
     output: Node
     positions: int = 1
     """Length of the position axis."""
-    widths: Mapping[Node, int] = field(default_factory=dict)
+    widths: Mapping[Node, int] = field(default_factory=dict[Node, int])
     """Number of neurons of each node that has neurons."""
     d_model: int = 0
     """Width of the residual stream; 0 where there is none."""
@@ -73,11 +73,11 @@ class ModelGraph:
                         yield Fault("SCR-GRAPH", f"node {node}", problem, f"Its nodes: {nearest(str(parent), known)}.")
 
     @cached_property
-    def digraph(self) -> nx.DiGraph:
+    def digraph(self) -> nx.DiGraph[Node]:
         """Edges from writer to reader."""
         import networkx as nx
 
-        graph: nx.DiGraph = nx.DiGraph()
+        graph: nx.DiGraph[Node] = nx.DiGraph()
         graph.add_nodes_from(self.slots)
         graph.add_edges_from(
             (parent, node) for node, slots in self.slots.items() for slot in slots.values() for parent in slot.parents

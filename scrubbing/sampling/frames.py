@@ -21,7 +21,7 @@ Rows = NDArray[np.int64]
 class DrawCounts:
     """What happened in the draws of one claim."""
 
-    agreed: list[NDArray[np.int64]] = field(default_factory=list)
+    agreed: list[NDArray[np.int64]] = field(default_factory=list[NDArray[np.int64]])
     """Per draw, how many inputs agreed with the held one."""
     returned_self: int = 0
     """Draws that returned the held input itself."""
@@ -51,9 +51,9 @@ class Frame:
     """Position of each row, in frames below the root."""
     above: Frame | None = None
     row_above: Rows | None = None
-    blocks: dict[Context, Dataset] = field(default_factory=dict)
+    blocks: dict[Context, Dataset] = field(default_factory=dict[Context, Dataset])
     """Generated inputs, by the context that holds them; rows then index the block."""
-    counts: dict[Context, DrawCounts] = field(default_factory=dict)
+    counts: dict[Context, DrawCounts] = field(default_factory=dict[Context, DrawCounts])
     everyone_holds_the_reference: bool = False
     """No draws: the check that a plan without swaps is the model."""
     real: RealDraws | None = None

@@ -143,7 +143,10 @@ class Influence:
         )
 
     def __neg__(self) -> Influence:
-        return replace(self, function=lambda means: -self.function(means))
+        def negated(means: Floats) -> float:
+            return -self.function(means)
+
+        return replace(self, function=negated)
 
 
 def tilt(values: Floats, further: float, z: float, times: float = 1.0) -> Floats:

@@ -64,8 +64,11 @@ def _tightest(alpha: float) -> float:
     """The v whose boundary is nearest."""
     from scipy import optimize
 
-    found = optimize.minimize_scalar(lambda log_v: _boundary(np.exp(log_v), alpha), bounds=(-5, 10), method="bounded")
-    return float(np.exp(found.x))  # pyright: ignore
+    def boundary(log_v: float) -> float:
+        return _boundary(float(np.exp(log_v)), alpha)
+
+    found = optimize.minimize_scalar(boundary, bounds=(-5, 10), method="bounded")
+    return float(np.exp(found.x))
 
 
 def per_gate(alpha: float, gates: int) -> float:

@@ -127,7 +127,8 @@ class Means:
 
     def value(self, name: str) -> float:
         """Mean of one column, without an interval."""
-        return float(np.mean(self.weights * self.columns[name]))
+        weighted: Floats = self.weights * self.columns[name]
+        return float(np.mean(weighted))
 
     def sums(self, name: str) -> Floats:
         """Weight times value of each unit, summed over its inputs and scaled to have the mean of the column, `[n]`."""

@@ -110,7 +110,7 @@ def smallest_change(
     most = 1.0
     while missing(most) < 0:
         most *= 2
-    return margin + float(optimize.brentq(missing, 0.0, most)) * unit  # pyright: ignore
+    return margin + float(optimize.brentq(missing, 0.0, most)) * unit
 
 
 def _check(wanted: float, alpha: float) -> None:
