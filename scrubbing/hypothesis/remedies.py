@@ -265,7 +265,8 @@ def written(route: Route) -> str:
         case Via(through=through):
             names = [f'"{node}"' for node in through]
             return f".via({', '.join(names)})"
-    return f".by({route!r})"
+        case _:
+            return f".by({route!r})"
 
 
 def _listed(names: list[str]) -> str:

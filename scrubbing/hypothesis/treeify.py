@@ -123,10 +123,14 @@ class Tree:
     data: Dataset | None
     """In scope; None where only the graph is known."""
     regions: list[PlacedClaim]
-    cells: dict[tuple[NodeCopy, str], tuple[PositionCell, ...]] = field(default_factory=dict)
-    matched: set[tuple[int, int]] = field(default_factory=set)
+    cells: dict[tuple[NodeCopy, str], tuple[PositionCell, ...]] = field(
+        default_factory=dict[tuple[NodeCopy, str], tuple[PositionCell, ...]]
+    )
+    matched: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
     """Region and target, of every target that was met."""
-    _targets: dict[int, list[tuple[int, Target, Node]]] = field(default_factory=dict)
+    _targets: dict[int, list[tuple[int, Target, Node]]] = field(
+        default_factory=dict[int, list[tuple[int, Target, Node]]]
+    )
 
     def start(self, region: int, node: Node) -> NodeCopy:
         """The claim's own copy of its node, where all its child targets set out."""

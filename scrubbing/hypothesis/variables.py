@@ -126,11 +126,11 @@ class Interpretation:
         return cls(tuple(found.values()), tuple(edges))
 
     @property
-    def digraph(self) -> nx.DiGraph:
+    def digraph(self) -> nx.DiGraph[str]:
         """Edges from what is computed first to what is computed from it."""
         import networkx as nx
 
-        graph: nx.DiGraph = nx.DiGraph()
+        graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(variable.name for variable in self.variables)
         graph.add_edges_from(self.edges)
         return graph
