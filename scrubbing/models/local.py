@@ -143,7 +143,8 @@ def _from_folder(path: Path, name: str, dtype: torch.dtype, positions: int) -> T
 
         load = _hugging_face(str(path))
         return load(read_folder(path), config, str(path), name, dtype, positions)
-    files = next((found for one in _WEIGHTS if (found := sorted(path.glob(one)))), [])
+    none: list[Path] = []
+    files = next((found for one in _WEIGHTS if (found := sorted(path.glob(one)))), none)
     if len(files) != 1:
         problem = f"it has no weights ({', '.join(_WEIGHTS)})."
         if files:

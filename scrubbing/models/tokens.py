@@ -60,7 +60,7 @@ class Tokens:
             around = chosen[:, columns]
             if int(around.sum()) >= _WORTH_A_RECTANGLE * around.numel():
                 needed = None if bool(around.all()) else around.reshape(-1)
-                return cls.rectangle(len(chosen), tuple(columns.tolist()), chosen.device, needed)
+                return cls.rectangle(len(chosen), tuple(columns.cpu().numpy().tolist()), chosen.device, needed)
         rows, positions = chosen.nonzero(as_tuple=True)
         return cls(rows, positions, len(chosen))
 

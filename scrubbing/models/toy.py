@@ -103,7 +103,7 @@ class ToyModel(Model):
                 problem = f"column {column!r}, which {self.name} reads, is {given.dtype} of shape {list(given.shape)}."
                 remedy = f"Give numbers [n], [n, {positions}] or [n, {positions}, width]."
                 fail(BadData, "SCR-DATA", problem, remedy, data.name)
-            values = torch.from_numpy(np.array(given)).to(self.dtype)
+            values = torch.as_tensor(np.array(given), dtype=self.dtype, device="cpu")
             if values.ndim == 1:
                 values = values[:, None].expand(-1, positions)
             columns[column] = values[..., None] if values.ndim == 2 else values

@@ -144,7 +144,8 @@ def _activated(name: str, x: Tensor) -> Tensor:
             return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
         case "silu":
             return x * torch.sigmoid(x)
-    return (wide(x) * F.softmax(wide(x), -1)).to(x.dtype)
+        case _:
+            return (wide(x) * F.softmax(wide(x), -1)).to(x.dtype)
 
 
 def norm(by: Norm, x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from scrubbing.parts import AttentionPart, InnerPart, NeuronPart
 
 Forward = Callable[[Tensor, Tensor | None], Tensor]
 """Tokens `[rows, positions]` and padding mask (true = real) or None, to logits `[rows, positions, outputs]`."""
+
+_NormKey = tuple[str, int, str]
+"""Kind of the reading node, its layer, and which of several norms there."""
 
 
 class Transformer(Model):
@@ -124,8 +127,8 @@ class Transformer(Model):
         if limit is not None and length > limit:
             problem = f"its inputs have {length} positions, and the model is prepared for {limit}."
             fail(BadData, "SCR-TOKENS", problem, "Cut the inputs, or load the model with positions=.", data.name)
-        visible = None if data.mask is None else torch.from_numpy(data.mask.copy()).to(self.device)
-        return ModelInputs({"tokens": torch.from_numpy(tokens.astype(np.int32)).to(self.device)}, visible)
+        visible = None if data.mask is None else torch.as_tensor(data.mask.copy(), device=self.device)
+        return ModelInputs({"tokens": torch.as_tensor(tokens.astype(np.int32), device=self.device)}, visible)
 
     def source(self, node: Node, inputs: ModelInputs, rows: Tensor, positions: Tensor) -> Tensor:
         """Token or position embeddings, `[tokens, d]`."""
@@ -157,7 +160,8 @@ class Transformer(Model):
     def prepare(self, norm_key: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
         """The norm, and the positions that shortformer models add after it."""
         normed = self._norm(norm_key)(x, scale)
-        if norm_key[2] == "shifted":  # pyright: ignore[reportIndexIssue]
+        _, _, which = cast(_NormKey, norm_key)
+        if which == "shifted":
             assert self.weights.W_pos is not None
             normed = normed + self.weights.W_pos.index_select(0, positions)
         return normed
@@ -167,7 +171,7 @@ class Transformer(Model):
         return self._norm(norm_key).scale(x)
 
     def _norm(self, norm_key: Hashable) -> Norm:
-        kind, layer, _ = norm_key  # pyright: ignore[reportGeneralTypeIssues]
+        kind, layer, _ = cast(_NormKey, norm_key)
         match kind:
             case "head":
                 return self.weights.attention[layer].norm
@@ -175,7 +179,8 @@ class Transformer(Model):
                 return self.weights.mlps[layer].norm
             case "logits":
                 return self.weights.final
-        return IDENTITY
+            case _:
+                return IDENTITY
 
     def run(
         self,
@@ -198,11 +203,15 @@ class Transformer(Model):
                 post = self.weights.attention[first.layer].post
                 assert post is not None
                 return [post(x)]
+            case _:
+                return [self._logits(x)]
+
+    def _logits(self, x: Tensor) -> Tensor:
         logits = x @ self.weights.W_U
         if self.weights.b_U is not None:
             logits += self.weights.b_U
         cap = self.spec.logit_cap
-        return [cap * torch.tanh(logits / cap) if cap else logits]
+        return cap * torch.tanh(logits / cap) if cap else logits
 
     def _heads(
         self,

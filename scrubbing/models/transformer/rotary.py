@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scrubbing.guards import is_mapping
+
 _NEEDED: dict[str, tuple[str, ...]] = {
     "": (),
     "default": (),
@@ -52,6 +54,8 @@ class Rotary:
                 speed = self._speeds(self.base * factor ** (self.width / (self.width - 2)))
             case "llama3":
                 speed = self._by_parts(speed, factor)
+            case _:
+                pass
         angle = torch.outer(place, speed)
         return angle.cos().repeat_interleave(2, dim=-1), angle.sin().repeat_interleave(2, dim=-1)
 
@@ -75,12 +79,12 @@ def scaling_fault(scaling: object, width: object) -> str | None:
     """What is wrong with a `rope_scaling` of so many dimensions; None if nothing is."""
     if scaling is None:
         return None
-    if not isinstance(scaling, Mapping):
+    if not is_mapping(scaling):
         return f"rope_scaling is {scaling!r}."
     kind = _kind(scaling)
     if kind not in _NEEDED:
         return f"rope_scaling is of type {kind!r}."
-    numbers = {name: scaling.get(name, _DEFAULTS[name]) for name in _NEEDED[kind]}
+    numbers: dict[str, Any] = {name: scaling.get(name, _DEFAULTS[name]) for name in _NEEDED[kind]}
     if kind == "llama3":
         numbers |= {name: scaling[name] for name in _LENGTHS if scaling.get(name)}
         if numbers["low_freq_factor"] == numbers["high_freq_factor"]:

@@ -116,10 +116,16 @@ def _forward(bridge: TransformerBridge, spec: Spec, dtype: torch.dtype) -> Forwa
 
 
 def _residuals(bridge: TransformerBridge, layers: int) -> Any:
+    whole: Any = bridge
+
     def residuals(tokens: Tensor, visible: Tensor | None) -> list[Tensor]:
         names = [f"blocks.{layer}.hook_out" for layer in range(layers)]
         options: Any = {} if visible is None else {"attention_mask": visible.long()}
-        _, cache = bridge.run_with_cache(tokens, names_filter=lambda hook: hook in names, **options)
+
+        def is_asked(hook: str) -> bool:
+            return hook in names
+
+        _, cache = whole.run_with_cache(tokens, names_filter=is_asked, **options)
         return [cache[name] for name in names]
 
     return residuals

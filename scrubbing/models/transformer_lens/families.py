@@ -127,13 +127,13 @@ def _mlp(block: Any) -> Mlp:
 def _weights(bridge: TransformerBridge, rotary: tuple[Tensor, Tensor] | None) -> Weights:
     blocks: list[Any] = list(bridge.blocks)
     embed = raw(bridge.embed)
-    W_E = embed.weight.detach().clone()
+    embedding = embed.weight.detach().clone()
     if hasattr(embed, "embed_scale"):
-        W_E *= embed.embed_scale.to(W_E.dtype)  # rounded first, as Gemma's own forward pass does
+        embedding *= embed.embed_scale.to(embedding.dtype)  # rounded first, as Gemma's own forward pass does
     W_U, b_U = _linear(bridge.unembed)
     pos = getattr(bridge, "pos_embed", None)
     return Weights(
-        W_E=W_E,
+        W_E=embedding,
         W_U=W_U,
         attention=tuple(_attention(block) for block in blocks),
         mlps=tuple(_mlp(block) for block in blocks if hasattr(block, "mlp")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import Fault, FileError, ModelMismatch, brief, fail
+from scrubbing.guards import is_sequence
 from scrubbing.models.check import random_inputs, self_check
 from scrubbing.models.transformer.fit import fit
 from scrubbing.models.transformer_lens.families import FAMILIES, unknown_family
@@ -80,8 +81,8 @@ def _kind(config: Mapping[str, Any], where: str) -> Any:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     family = config.get("model_type")
-    named = config.get("architectures") or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(family))]
-    name = str(named[0]) if isinstance(named, (list, tuple)) and len(named) == 1 else str(named)
+    named: Any = config.get("architectures") or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(family))]
+    name = str(named[0]) if is_sequence(named) and len(named) == 1 else str(named)
     kind = getattr(transformers, name, None) if name in FAMILIES else None
     if kind is None:
         unknown_family(name if named[0] else f"model_type {family!r}", where)
@@ -184,7 +185,7 @@ def _logits(module: Any, data: Dataset) -> Tensor:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Without its progress bars, and without warnings about a config that is not ours to change."""
     from transformers.utils import logging
 
