@@ -87,7 +87,7 @@ class Builder(Table):
         if run.node.kind != "head" or not getattr(self.model, "splits_attention", False):
             return None
         read = dict(run.slots)
-        contexts = set() if run.mask is None else {run.mask}
+        contexts: set[Context] = set() if run.mask is None else {run.mask}
         for name in ("q", "k"):
             prepared = read[name]
             assert isinstance(prepared, v.Normed)
@@ -186,7 +186,9 @@ class Compiler:
         mask = next((self._mask(copy, name) for name, slot in slots.items() if slot.parents == (MASK,)), None)
         read = {name: self._slot(copy, name) for name, slot in slots.items() if slot.parents != (MASK,)}
         held = {builder.clean_of.get(value) for value in read.values()}
-        contexts = {None if one is None else one[1] for one in held} | ({mask} if mask is not None else set())
+        contexts = {None if one is None else one[1] for one in held}
+        if mask is not None:
+            contexts.add(mask)
         only = next(iter(contexts))
         whole = {(v.Item("input", *builder.read(copy.node, name)), only) for name in read}
         frozen = self.contexts.of(copy.region) if self.tree.regions[copy.region].claim.freeze_norm else None

@@ -120,7 +120,8 @@ class _Counted:
             case v.Apply(part=part):
                 raw = None if value.of is None else v.written(value.of)
                 return tokens * (part.flops(int(d)) + (0.0 if raw is None else self.model.write_flops(*raw)))
-        return 0.0
+            case _:
+                return 0.0
 
     def _width(self, value: v.Value) -> float:
         raw = v.written(value)

@@ -219,7 +219,7 @@ class Engine:
             output = one.outputs["scrubbed"]
             if found is None:
                 found = output.new_empty(draws, len(references), len(self.positions.fixed), output.shape[1])
-            row = torch.from_numpy(one.index).to(output.device)[one.tokens.rows]
+            row = torch.as_tensor(one.index, device=output.device)[one.tokens.rows]
             found[one.draw, row, column[one.tokens.positions]] = output
         assert found is not None
         return found
@@ -273,7 +273,7 @@ class Engine:
             frame = Frame.root(compiled.data, rows, np.zeros_like(rows), 0, {})
             frame.everyone_holds_the_reference = True
             inputs = FrameRows(frame, self.model, self.graph.positions).inputs(REFERENCE)
-            own = self.model.own_output(inputs, torch.from_numpy(rows).to(device))
+            own = self.model.own_output(inputs, torch.as_tensor(rows, device=device))
             for outputs, tokens, _ in executor.pieces(frame, most):
                 found, wanted = outputs["scrubbed"], own[tokens.rows, tokens.positions]
                 check_finite(wanted, self.model.name)

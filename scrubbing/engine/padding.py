@@ -27,9 +27,9 @@ class PaddingReads:
     output counts.
     """
 
-    held: dict[Context, dict[Demand, None]] = field(default_factory=dict)
+    held: dict[Context, dict[Demand, None]] = field(default_factory=dict[Context, dict[Demand, None]])
     """Reads in this space, by whose input is read."""
-    below: dict[int, tuple[Demand, PaddingReads]] = field(default_factory=dict)
+    below: dict[int, tuple[Demand, PaddingReads]] = field(default_factory=dict[int, tuple[Demand, "PaddingReads"]])
     """Claims that draw per position: the tokens that become rows, and what is read in these."""
 
     @classmethod
@@ -107,4 +107,5 @@ def _visible(demand: Demand, context: Context) -> bool:
             return any(_visible(part, context) for part in demand.of)
         case "union" | "within":
             return all(_visible(part, context) for part in demand.of)
-    return False
+        case _:
+            return False

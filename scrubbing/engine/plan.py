@@ -18,12 +18,12 @@ class Space:
     """The part of a plan that is computed on one kind of row: references, or tokens of a per-position claim."""
 
     region: int
-    order: list[v.Value] = field(default_factory=list)
+    order: list[v.Value] = field(default_factory=list[v.Value])
     """Every value after its inputs."""
-    demand: dict[v.Value, Demand] = field(default_factory=dict)
-    below: dict[int, Space] = field(default_factory=dict)
+    demand: dict[v.Value, Demand] = field(default_factory=dict[v.Value, Demand])
+    below: dict[int, Space] = field(default_factory=dict[int, "Space"])
     """Per-position claims entered from here."""
-    entered: dict[int, Demand] = field(default_factory=dict)
+    entered: dict[int, Demand] = field(default_factory=dict[int, Demand])
     """Tokens of this space that become the rows of each space below."""
 
     def walk(self) -> Iterator[Space]:
@@ -44,7 +44,7 @@ class ScrubPlan:
     space: Space
     real: float
     """Mean number of real positions per input, for cost estimates."""
-    statistics: dict[v.Statistic, StatisticPlan] = field(default_factory=dict)
+    statistics: dict[v.Statistic, StatisticPlan] = field(default_factory=dict[v.Statistic, "StatisticPlan"])
     """What is evaluated over the dataset before the first batch."""
 
     def values(self) -> Iterator[v.Value]:

@@ -77,7 +77,7 @@ def equivalent(
     whole = Means({"scrubbed": scrubbed, **given}, weights=weights, clusters=clusters, ceiling=bound)
     logs = np.log(np.asarray(amounts, dtype=np.float64))
 
-    def amount(means: Mapping[str, Any]) -> Any:
+    def amount(means: Mapping[str, float]) -> float:
         points = np.minimum.accumulate([means[name] for name in names])
         # np.interp wants increasing abscissae: the losses from last to first.
         return float(np.exp(np.interp(means["scrubbed"], points[::-1], logs[::-1])))

@@ -16,6 +16,7 @@ from torch import Tensor
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import BadData, UsageError, fail
 from scrubbing.errors import counted as told_count
+from scrubbing.guards import is_array
 
 Costs = Callable[[NDArray[np.int64], int], NDArray[np.float64]]
 Place = int | Literal["last"]
@@ -117,9 +118,9 @@ def checked_array(loss: Loss, method: str, given: Any, what: str, kinds: str, sh
     Raises:
         UsageError: SCR-LOSS, it is no array of this shape, or not of one of these kinds of dtype.
     """
-    if isinstance(given, np.ndarray) and given.dtype.kind in kinds and given.shape == shape:
+    if is_array(given) and given.dtype.kind in kinds and given.shape == shape:
         return given
-    told = f"{given.dtype} of shape {list(given.shape)}" if isinstance(given, np.ndarray) else type(given).__name__
+    told = f"{given.dtype} of shape {list(given.shape)}" if is_array(given) else type(given).__name__
     problem = f"{type(loss).__name__}.{method} returned {told}."
     fail(UsageError, "SCR-LOSS", problem, f"Return {what}, an array of shape {list(shape)}.", loss.name)
 
@@ -278,7 +279,7 @@ class Classification(_AtPositions):
             problem = f"column {self.label!r} {told}; the model has {output.shape[1]} classes."
             fail(BadData, "SCR-LABEL", problem, "Give one class number per input and position, from 0.", data.name)
         chosen = labels[rows, self._which(data, rows, positions)]
-        return torch.from_numpy(chosen.astype(np.int64)).to(output.device)
+        return torch.as_tensor(chosen.astype(np.int64), device=output.device)
 
 
 @dataclass(frozen=True)
@@ -307,7 +308,7 @@ class SquaredError(_AtPositions):
             problem = f"column {self.label!r} {told}; the model's output has {told_count(output.shape[1], 'number')}."
             fail(BadData, "SCR-LABEL", problem, "Give each input as many numbers.", data.name)
         chosen = labels[rows, self._which(data, rows, positions)].reshape(len(output), -1).astype(np.float64)
-        return (output.double() - torch.from_numpy(chosen).to(output.device)).square().sum(1)
+        return (output.double() - torch.as_tensor(chosen, device=output.device)).square().sum(1)
 
     def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """Whether the output rounds to the target."""

@@ -86,7 +86,7 @@ class NextToken(Loss):
         if len(targets) and int(targets.max()) >= output.shape[1]:
             problem = f"column {self.tokens!r} holds token {int(targets.max())}; the model predicts {output.shape[1]}."
             fail(BadData, "SCR-LABEL", problem, "Tokenise with the model's own tokenizer.", data.name)
-        return torch.from_numpy(targets).to(output.device)
+        return torch.as_tensor(targets, device=output.device)
 
 
 def sliced(where: Feature | None, data: Dataset, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -148,7 +148,7 @@ class Bigram:
             return float(made.losses(held_out)[:, :-1][counted].mean())
 
         best = minimize_scalar(held, bounds=(-7.0, 9.0), method="bounded", options={"xatol": 0.05})
-        return cls(vocabulary, codes, counts, firsts, unigram, float(np.exp(best.x)))  # pyright: ignore
+        return cls(vocabulary, codes, counts, firsts, unigram, float(np.exp(best.x)))
 
     def losses(self, tokens: Sequences) -> NDArray[np.float64]:
         """Loss of every prediction, `[n, length]`; 0 at the last position, and where the next token is padding."""
