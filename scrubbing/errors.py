@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -84,7 +84,7 @@ def fail(kind: type[ScrubbingError], code: str, problem: str, remedy: str, where
 
 
 @contextmanager
-def located(where: str) -> Iterator[None]:
+def located(where: str) -> Generator[None]:
     """Faults raised inside that do not say where they are get this place."""
     try:
         yield

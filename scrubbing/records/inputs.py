@@ -16,6 +16,7 @@ from scrubbing.stats.influence import Losses
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow
 
 LOSS, MEASURE, STRATUM, SLICE = "loss.", "measure.", "stratum.", "slice."
 """Prefixes of column names."""
@@ -92,9 +93,8 @@ class InputTable:
         """As a pandas table indexed by `id`."""
         import pandas
 
-        return pandas.DataFrame({name: list(v) if v.ndim > 1 else v for name, v in self.columns.items()}).set_index(
-            "id"
-        )
+        columns = {name: list(v) if v.ndim > 1 else v for name, v in self.columns.items()}
+        return pandas.DataFrame(columns).set_index("id")  # pyright: ignore[reportUnknownMemberType]; half-typed
 
     def to_parquet(self) -> bytes:
         """As the bytes of a parquet file; equal tables give equal bytes."""
@@ -130,7 +130,7 @@ def digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
-def _is_text(table: Any, name: str) -> bool:
+def _is_text(table: pyarrow.Table, name: str) -> bool:
     return str(table.schema.field(name).type) in ("string", "large_string")
 
 

@@ -58,7 +58,8 @@ def merge(parts: Sequence[tuple[RunRecord, InputTable]]) -> tuple[RunRecord, Inp
 
 
 def _faults(parts: Sequence[tuple[RunRecord, InputTable]]) -> list[Fault]:
-    first, faults = parts[0][0], []
+    first = parts[0][0]
+    faults: list[Fault] = []
     remedy = "Merge runs of one hypothesis on parts of its references, as --shard writes them."
     for i, (record, inputs) in enumerate(parts[1:], start=2):
         told = [str(one) for one in differences(record, first, "merge")]

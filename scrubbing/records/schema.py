@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from scrubbing.guards import is_dict
 from scrubbing.records import older
 from scrubbing.records.measured import (
     Cancellation,
@@ -272,7 +273,7 @@ class RunRecord(Strict):
     @model_validator(mode="before")
     @classmethod
     def _of_any_version(cls, given: Any) -> Any:
-        return older.upgraded(given) if isinstance(given, dict) else given
+        return older.upgraded(given) if is_dict(given) else given
 
     @field_validator("losses")
     @classmethod

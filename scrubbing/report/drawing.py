@@ -72,7 +72,7 @@ class Scale:
     title: str
     axis: Axis
     marks: Sequence[Mark]
-    guides: Sequence[float] = field(default_factory=list)
+    guides: Sequence[float] = field(default_factory=list[float])
     """Places of dashed lines through all rows."""
 
 

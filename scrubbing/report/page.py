@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -90,6 +91,10 @@ def _facts(row: Sequence[Fact | str]) -> list[Fact]:
     return [Fact("", cell) if isinstance(cell, str) else cell for cell in row]
 
 
+def _kind(block: object) -> str:
+    return type(block).__name__
+
+
 @cache
 def _templates() -> jinja2.Environment:
     """The templates; everything they are given is escaped."""
@@ -100,10 +105,11 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    found.filters |= {
+    ours: dict[str, Callable[..., Any]] = {
         "shortened": shortened,
-        "kind": lambda block: type(block).__name__,
+        "kind": _kind,
         "grouped": _grouped,
         "as_facts": _facts,
     }
+    found.filters.update(ours)
     return found

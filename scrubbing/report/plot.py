@@ -83,7 +83,7 @@ def plot(
     except ImportError:
         missing("matplotlib")
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[target.suffix.lower()]
-    with rc_context(_RC):  # pyright: ignore[reportArgumentType]
+    with rc_context(_RC):
         figure = _figure([name for name, _ in drawn], [entry for _, entry in drawn], kind, WIDTHS[width])
         try:
             figure.savefig(target, metadata=dates, dpi=300)

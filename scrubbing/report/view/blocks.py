@@ -50,7 +50,9 @@ class Fact:
             return cls(label, MISSING, words, **more)  # pyright: ignore[reportArgumentType]
         text = form.interval(number.value, number.low, number.high)
         ends = {"value": number.value, "low": number.low, "high": number.high}
-        shown = {name: None if end is None else end + 0.0 for name, end in ends.items()}  # no minus zero
+        shown: dict[str, float | str | None] = {
+            name: None if end is None else end + 0.0 for name, end in ends.items()
+        }  # no minus zero
         shown["short"] = form.one(number.value)
         return cls(label, text, words, **{**shown, **more})  # pyright: ignore[reportArgumentType]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from scrubbing.registry import Registry
 from scrubbing.report.view import method, outcome
-from scrubbing.report.view.blocks import Facts, Section, Table
+from scrubbing.report.view.blocks import Fact, Facts, Section, Table
 from scrubbing.report.view.entry import Entry
 
 SectionOf = Callable[[Entry], Section | None]
@@ -53,7 +53,7 @@ def named(parts: Sequence[Section]) -> dict[str, object]:
     row: dict[str, object] = {}
     for section in parts:
         for block in section.blocks:
-            cells = block.facts if isinstance(block, Facts) else []
+            cells: Sequence[Fact] = block.facts if isinstance(block, Facts) else []
             if isinstance(block, Table):
                 cells = [cell for cells in block.rows for cell in cells if not isinstance(cell, str)]
             for fact in cells:
