@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -115,7 +115,7 @@ class Experiment:
             return list(results)
 
     @contextmanager
-    def results(self, hypotheses: Sequence[Hypothesis], out: str | Path | None = None) -> Iterator[Iterator[Result]]:
+    def results(self, hypotheses: Sequence[Hypothesis], out: str | Path | None = None) -> Generator[Iterator[Result]]:
         """As `run_all`, one result at a time, so that each can be written before the next is measured. What was kept in
         `out` is removed once the results are exhausted.
         """

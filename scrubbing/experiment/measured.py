@@ -101,9 +101,9 @@ class Measured:
     """
 
     values: dict[str, Floats]
-    kept: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    kept: dict[str, list[NDArray[Any]]] = field(default_factory=dict[str, list[NDArray[Any]]])
     """For recalibration, of some references: `logits` `[tokens, d_out]`, `targets` and `reference` `[tokens]`."""
-    counts: dict[int, DrawCounts] = field(default_factory=dict)
+    counts: dict[int, DrawCounts] = field(default_factory=dict[int, DrawCounts])
     """What was drawn, by the region of the claim that drew it."""
     exchanged: bool = True
     """Whether any activation comes from another input than the reference."""
@@ -238,9 +238,9 @@ class _Counting:
         chosen = np.flatnonzero(sampled[at] & self.counted[MAIN])
         if not len(chosen) or sampled.sum() < 2 * FEWEST:
             return
-        here = torch.from_numpy(chosen).to(output.device)
+        here = torch.as_tensor(chosen, device=output.device)
         found = {"logits": output[here].float(), "targets": targets[here]}
-        for name, values in {**found, "reference": torch.from_numpy(at[chosen])}.items():
+        for name, values in {**found, "reference": torch.as_tensor(at[chosen], device="cpu")}.items():
             self.into.kept.setdefault(name, []).append(values.cpu().numpy())
 
 

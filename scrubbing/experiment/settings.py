@@ -16,6 +16,7 @@ from scrubbing.errors import Fault, ScrubbingError, UsageError, nearest
 from scrubbing.experiment.baselines import BUILT_IN, OF_THE_DATA, Baseline, baselines
 from scrubbing.experiment.controls import Control, controls
 from scrubbing.experiment.executors import Executor, executors
+from scrubbing.guards import is_whole
 from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.measures import ALWAYS, Measure, measures
 from scrubbing.registry import Registry
@@ -53,16 +54,16 @@ class Settings:
     ablation: Ablation | None = None
     """Replace what is unclaimed by its `mean`, by `zero`, or by Gaussian `noise` of matching covariance, instead of
     resampling it. Recorded, and never mixed with resampled results."""
-    strata: Mapping[str, Feature] = field(default_factory=dict)
+    strata: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
     """Features by whose values losses are broken down."""
-    slices: Mapping[str, Feature] = field(default_factory=dict)
+    slices: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
     """Further sets of positions (features per position) to report losses on, beside the loss's own."""
     clusters: Feature | None = None
     """Feature by which references come in families (templates, documents); intervals then resample families."""
     baselines: bool | Sequence[str] = True
     """Names of those to compute; True is all four of this package, False those that need no run of their own for each
     hypothesis: `null` and `constant`."""
-    extra_baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    extra_baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
     """Further ones by name."""
     zero_baseline: str = "null"
     """The baseline that 0 % recovered stands for in tables."""
@@ -303,4 +304,4 @@ def _plugin_faults(what: str, kind: Any, registry: Registry[Any], chosen: Sequen
 
 
 def _whole(value: object, least: int) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= least
+    return is_whole(value) and int(value) >= least

@@ -72,7 +72,7 @@ class Task:
     """Of a default run."""
     also: tuple[str, ...] = ()
     """Tasks whose ladders are run after this one's."""
-    variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict)
+    variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict[str, "Callable[[Path], Task]"])
     """The same task on other models, each made from a folder of files the user has."""
     other: Callable[[str, Callable[[], list[str]]], Task] | None = None
     """The same task on any model (a folder, or a name on the hub) and text (a function that returns documents)."""
