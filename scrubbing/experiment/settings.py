@@ -179,7 +179,7 @@ def takes_settings(function: Function) -> Function:
         for one in dataclasses.fields(Settings)
         if one.name not in signature.parameters
     ]
-    function.__signature__ = signature.replace(parameters=[*own, *shown])  # pyright: ignore[reportFunctionMemberAccess]
+    function.__signature__ = signature.replace(parameters=[*own, *shown])
     return function
 
 

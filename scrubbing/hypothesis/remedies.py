@@ -51,7 +51,7 @@ class _Placed:
     def but(self, **changed: object) -> dict[int, Claim | None]:
         """An edit: the claim with another target in the place of this one."""
         targets = list(self.region.claim.targets)
-        targets[self.ordinal] = replace(self.target, **changed)  # pyright: ignore
+        targets[self.ordinal] = replace(self.target, **changed)
         return {self.index: replace(self.region.claim, targets=tuple(targets))}
 
     def without(self) -> dict[int, Claim | None]:

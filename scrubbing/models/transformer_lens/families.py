@@ -168,7 +168,7 @@ def _native(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
         causal=bool(attention.causal),
         attention_scale=1.0 / float(attention.scale),
         activation=_act((cfg.act_fn or "gelu").lower()) if weights.mlps else "relu",
-        positions=where,  # pyright: ignore[reportArgumentType]
+        positions=where,
         attention_cap=max(0.0, float(attention.attn_scores_soft_cap)),
         logit_cap=max(0.0, float(cfg.output_logits_soft_cap)),
     )
