@@ -12,14 +12,14 @@ DOCS = "docs/errors"
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: what was asked, what is true instead, where, and what to do about it."""
+    """One thing that is wrong: what was asked for, what is true instead, where, and what to do about it."""
 
     code: str
-    """Stable name of this kind of fault, also the name of its page in `docs/errors`."""
+    """Stable name of this kind of fault, such as `SCR-NODE`; also the name of its page in `docs/errors`."""
     where: str
     """The hypothesis, claim, node, file or argument concerned; empty when there is only one place."""
     problem: str
-    """What was asked and what is true."""
+    """What was asked for, and what is true instead."""
     remedy: str
     """What to do, as an instruction."""
 

@@ -24,10 +24,11 @@ _LOCAL = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet
 
 
 def read_text(path: str | Path) -> list[str]:
-    """The text of a file in UTF-8, as one document, at most `MOST` characters.
+    """Read a UTF-8 text file as a single document, at most `MOST` characters of it.
 
     Raises:
-        FileError: SCR-FILE, it cannot be read. BadData: SCR-TEXT, it is not text.
+        FileError: SCR-FILE, the file cannot be read.
+        BadData: SCR-TEXT, the file is not UTF-8 text.
     """
     try:
         with Path(path).open("rb") as file:
@@ -48,7 +49,7 @@ def read_text(path: str | Path) -> list[str]:
 
 
 def read_dataset(spec: str) -> list[str]:
-    """Documents of a dataset, at most `MOST` characters of them.
+    """Read the documents of a text dataset, at most `MOST` characters in total.
 
     Args:
         spec: `NAME[,CONFIG][:SPLIT[:COLUMN]]`, where the name is one of the hub's, a local json, csv, parquet or text
@@ -57,7 +58,7 @@ def read_dataset(spec: str) -> list[str]:
     Raises:
         UsageError: SCR-EXTRA, the library is not installed.
         FileError: SCR-HUB, the dataset is not here and cannot be fetched; SCR-FILE, it cannot be read.
-        BadData: SCR-COLUMN, it has no such column of strings.
+        BadData: SCR-COLUMN, the dataset has no such column of strings.
     """
     name, split, column = (*spec.split(":"), "", "")[:3]
     rows = _rows(name, split or "train")
@@ -112,10 +113,11 @@ def _by_hand(name: str) -> str:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """A tokenizer from its `tokenizer.json`, which neither cuts nor pads, whatever the file says.
+    """Load a tokenizer from a `tokenizer.json`, with truncation and padding switched off whatever the file says.
 
     Raises:
-        UsageError: SCR-EXTRA, the library tokenizers is not installed. FileError: SCR-FILE, it is none.
+        UsageError: SCR-EXTRA, the library tokenizers is not installed.
+        FileError: SCR-FILE, no tokenizer can be read from the file.
     """
     tokenizers = library("tokenizers")
     try:
@@ -131,7 +133,10 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
-    """The token that a model expects at the start of a text: what its config files say, or a customary one."""
+    """The id of the token that a model expects at the start of a text: from its config files, or else a common name.
+
+    None where neither gives one.
+    """
     for file in ("tokenizer_config.json", "config.json"):
         try:
             stored = json.loads((folder / file).read_bytes())
@@ -148,18 +153,18 @@ def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
 def stretches(
     documents: list[str], tokenizer: Tokenizer, begin: int | None, length: int, least: int
 ) -> NDArray[np.int64]:
-    """Documents one after another, cut into sequences that do not overlap, in order, `[n, length]`.
+    """Concatenate documents and cut them into consecutive sequences that do not overlap, int `[n, length]`.
 
     Args:
         documents: texts.
-        tokenizer: to cut them into tokens; special tokens are not added.
+        tokenizer: splits the documents into tokens; special tokens are not added.
         begin: token before every document and at the start of every sequence, never twice in a row; None leaves it
             out.
-        length: tokens of a sequence, `begin` included.
-        least: sequences without which there is nothing to say.
+        length: tokens per sequence, `begin` included.
+        least: the smallest number of sequences that is accepted.
 
     Raises:
-        BadData: SCR-TEXT, too little text.
+        BadData: SCR-TEXT, the text gives fewer than `least` sequences.
     """
     prefix = [] if begin is None else [begin]
     encoded = tokenizer.encode_batch(documents, add_special_tokens=False)
