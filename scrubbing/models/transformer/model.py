@@ -40,11 +40,11 @@ _NormKey = tuple[str, int, str]
 class Transformer(Model):
     """A transformer whose nodes can be evaluated one at a time.
 
-    Hooks on a live model cannot give one head query, key and value inputs of its own in every family, so nodes are
+    Hooks on a live model cannot give a single head its own query, key and value inputs in every family, so nodes are
     computed from the weights. That this is the same model is not assumed: `self_check` compares it with `forward`.
 
     Args:
-        spec: how the family computes.
+        spec: description of the family.
         weights: all weights, in one dtype on one device.
         forward: the model's own forward pass, used for the self-check and by the oracle; None is the textbook's on
             these weights (`transformer.forward`), which shares no code with the evaluation of nodes.
@@ -151,7 +151,7 @@ class Transformer(Model):
         return torch.stack(biases).sum(0) if biases else None
 
     def norm_key(self, node: Node, slot: str) -> Hashable:
-        """`(layer, kind)` of the norm; shortformer queries and keys have one of their own."""
+        """`(kind, layer, variant)` of the norm; queries and keys of shortformer models have a variant of their own."""
         if node.kind == "head":
             shifted = self.spec.positions == "query_key" and slot in ("q", "k")
             return ("head", node.layer, "shifted" if shifted else "")
@@ -318,24 +318,24 @@ class Transformer(Model):
             return self.forward(tokens, visible)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Transformer:
-        """The same model on another device or in another precision; a forward pass it was given stays where it is."""
+        """The same model on another device or in another precision. A `forward` that was passed in is not moved."""
         weights = self.weights.to(device or self.device, dtype or self.dtype)
         return Transformer(self.spec, weights, self._given, self.name, self.own_precision if self._given else None)
 
     def with_weights(self, tensors: Mapping[str, Tensor], name: str | None = None) -> Transformer:
-        """A model of the same architecture with other weights, which its own forward pass uses too.
+        """A model of the same architecture with other weights, which its forward pass uses too.
 
-        That forward pass is the textbook's. Where this model has one of its own (a bridge's, that of `transformers`),
-        the textbook's must agree with it on the present weights first.
+        That forward pass is the textbook one. Where this model has another (that of a bridge, or of `transformers`),
+        the textbook one must first agree with it on the present weights.
 
         Args:
-            tensors: by the names of `weights.learned()`, all of them; they are copied, to this model's device and
+            tensors: tensors under all names of `weights.learned()`; they are copied to this model's device and
                 precision.
             name: shown in reports; defaults to this model's.
 
         Raises:
-            ModelMismatch: SCR-WEIGHTS, not those tensors, or not of their shapes; SCR-NAN, not finite; SCR-CHECK, the
-                textbook's forward pass is not this model's, or the nodes do not add up to it.
+            ModelMismatch: SCR-WEIGHTS, other names or shapes; SCR-NAN, a tensor is not finite; SCR-CHECK, the textbook
+                forward pass is not this model's, or the nodes do not add up to it.
         """
         shapes = {key: tuple(tensor.shape) for key, tensor in self.weights.learned()}
         fit(tensors, shapes, name or self.name)

@@ -26,7 +26,7 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Spec:
-    """How the members of a family differ, beyond the shapes of their weights."""
+    """What distinguishes a family of transformers, beyond the shapes of its weights."""
 
     family: str
     causal: bool
@@ -141,7 +141,7 @@ class Weights:
     """Cosine and sine, `[positions, rotated dimensions]`."""
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Weights:
-        """The same weights elsewhere or in another precision."""
+        """The same weights on another device or in another precision."""
         return _moved(self, torch.device(device), dtype)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -153,7 +153,7 @@ class Weights:
         return ((name, tensor) for name, tensor in self.tensors() if not name.startswith("rotary."))
 
     def replaced(self, tensors: Mapping[str, Tensor]) -> Weights:
-        """The same weights with others under the names of `learned`, all of which are needed."""
+        """These weights with new tensors under all names of `learned`."""
         return _replaced(self, "", tensors)
 
     def fingerprint(self, spec: Spec | None) -> str:

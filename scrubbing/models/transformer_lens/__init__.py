@@ -83,7 +83,7 @@ def from_directory(
     Args:
         folder: as `save_pretrained` writes it; a tokenizer is not needed.
         name: shown in reports; defaults to the folder's.
-        dtype: to compute in. What is stored in another precision is converted.
+        dtype: precision to compute in; weights stored in another precision are converted.
         positions: longest input to prepare rotary tables for, at most the context length.
 
     Raises:

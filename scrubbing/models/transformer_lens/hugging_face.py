@@ -35,16 +35,17 @@ _CHECKED_POSITIONS = 16
 def load(
     stored: Mapping[str, Tensor], config: Mapping[str, Any], where: str, name: str, dtype: torch.dtype, positions: int
 ) -> Transformer:
-    """A causal language model from all of its tensors.
+    """Load a causal language model from all of its tensors.
 
-    What `transformers` itself would do in silence, this refuses: initialise what is missing, drop what is unexpected.
+    Missing tensors, which `transformers` would silently initialise, are refused, and so are unexpected ones, which it
+    would silently drop.
 
     Args:
         stored: every tensor of the checkpoint.
         config: the fields of its config.json.
-        where: named in errors.
+        where: the source of the tensors, named in errors.
         name: shown in reports.
-        dtype: to compute in.
+        dtype: precision to compute in.
         positions: longest input to prepare rotary tables for.
 
     Raises:
