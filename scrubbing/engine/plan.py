@@ -35,17 +35,17 @@ class Space:
 
 @dataclass
 class ScrubPlan:
-    """What will be computed, as a printable DAG of values; no tensor has moved yet."""
+    """The computation of a run as a printable DAG of values, before any tensor is computed."""
 
     graph: ModelGraph
     model: Model
     roots: dict[str, tuple[v.Value, Demand]]
-    """The outputs asked for, by name, and where."""
+    """The requested outputs by name, each with the tokens at which it is read."""
     space: Space
     real: float
     """Mean number of real positions per input, for cost estimates."""
     statistics: dict[v.Statistic, StatisticPlan] = field(default_factory=dict[v.Statistic, "StatisticPlan"])
-    """What is evaluated over the dataset before the first batch."""
+    """Means (and covariances) over the dataset that are computed before the first batch."""
 
     def values(self) -> Iterator[v.Value]:
         """Every value, once per space."""
@@ -53,7 +53,7 @@ class ScrubPlan:
             yield from space.order
 
     def costliest_mask(self) -> Context | None:
-        """Whose padding mask the attention with the most queries looks through, of those with a row per reference."""
+        """Context of the padding mask used by the attention with the most queries, of that with a row per reference."""
         best: Context | None = None
         most = 0.0
         for value, demand in self.space.demand.items():
@@ -64,7 +64,7 @@ class ScrubPlan:
         return best
 
     def items(self) -> dict[v.Item, Demand]:
-        """The clean items read from the store, with the tokens needed of each."""
+        """The clean items that are read from the store, each with the tokens needed."""
         needed: dict[v.Item, Demand] = {}
         everywhere = tuple(range(self.graph.positions))
         for space in self.space.walk():

@@ -23,7 +23,7 @@ _EXPLAINED_BY = {"SCR-PART", "SCR-POSITION", "SCR-SLOT"}
 
 
 def legal(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None, read: Where | None = None) -> Tree:
-    """Check a hypothesis against a graph (and a dataset), and return it treeified. All that runs has passed through here.
+    """Check a hypothesis against a graph (and a dataset), and return it treeified. Nothing runs without this check.
 
     Args:
         hypothesis: what is claimed.

@@ -29,7 +29,7 @@ class Part(Storable, ABC):
         yield from ()
 
     def overlaps(self, other: Part, graph: ModelGraph, node: Node) -> bool:
-        """Whether two claims on the same node may not take this part and the other. Directions never overlap."""
+        """Whether two claims on one node may not take this part and the other; by default, whether they are equal."""
         return self == other
 
     def flops(self, d_model: int) -> float:
@@ -138,7 +138,8 @@ class AttentionPart(InnerPart):
             yield problem, "Use offsets of 0 and below, and pairs on or below the diagonal."
 
     def overlaps(self, other: Part, graph: ModelGraph, node: Node) -> bool:
-        """Whether the two parts share a pair. A part `as_if` is no share of the output, and overlaps only with its equal."""
+        """Whether the two parts share a pair. A part `as_if` is not a share of the output; only an equal one overlaps.
+        """
         if not isinstance(other, AttentionPart) or self.as_if or other.as_if:
             return self == other
         return bool((self.between(graph.positions) & other.between(graph.positions)).any())

@@ -54,7 +54,7 @@ REFERENCE = Context("reference", ROOT, None)
 
 @dataclass(frozen=True)
 class Mode:
-    """What contexts become: the scrub itself, or one of the baselines that reuse the hypothesis."""
+    """How contexts hold inputs: as in the scrub itself, or as in one of the baselines that reuse the hypothesis."""
 
     output: Literal["reference", "another"] = "reference"
     """`another`: the whole output comes from an unrelated input, whatever is claimed."""
@@ -62,11 +62,11 @@ class Mode:
     """`exact`: claims keep the reference. `mean`: the claims directly under the root are ablated instead."""
     unclaimed: Literal["sample", "exact", "mean", "zero", "noise"] = "sample"
     alone: int | None = None
-    """The only region that is exchanged, to see what that costs; all others keep the input of the claim above them."""
+    """The only region that is exchanged, to measure its cost; all others keep the input of the claim above them."""
 
     @property
     def draws_anything(self) -> bool:
-        """Whether draws differ; else one is all of them."""
+        """Whether draws differ from each other; otherwise a single draw is enough."""
         return self.output == "another" or self.claimed == "sample" or self.unclaimed in ("sample", "noise")
 
 
