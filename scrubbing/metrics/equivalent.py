@@ -18,16 +18,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Series:
-    """Unscrubbed models of increasing training (or size), and their losses on the same task.
+    """A series of unscrubbed models of increasing training (or size), and their losses on the same task.
 
     Raises:
-        UsageError: SCR-SERIES, fewer than two points, amounts that do not increase, or losses of another number.
+        UsageError: SCR-SERIES, fewer than two points, amounts that do not increase, or another number of losses.
     """
 
     what: str
-    """In words, as in "this model at moments of its training"."""
+    """What the points are, in words, as in "this model at moments of its training"."""
     unit: str
-    """Of the amounts, as in "% of its training"."""
+    """Unit of the amounts, as in "% of its training"."""
     amounts: tuple[float, ...]
     losses: Sequence[float] | Callable[[Dataset], Sequence[Floats]]
     """Mean loss of each point; or a function giving, for a dataset of references, the loss of every prediction
