@@ -155,7 +155,7 @@ class Source(Strict):
     """Where the hypothesis is defined."""
 
     address: str
-    """As given: FILE.py::name, module:name, or task/rung."""
+    """The address as given: FILE.py::name, module:name, or task/rung."""
     file: str | None
     line: int | None
 
@@ -213,11 +213,11 @@ class Provenance(Strict):
 
 
 class RunRecord(Strict):
-    """One hypothesis scrubbed once."""
+    """The record of one run: a hypothesis, how it was scrubbed, and the results."""
 
     version: Literal[3] = VERSION
     hypothesis: str
-    """Name."""
+    """Name of the hypothesis."""
     claim: str
     """The claim as a sentence."""
     scope: str | None
@@ -232,27 +232,27 @@ class RunRecord(Strict):
     slices: list[Slice] = Field(default=[])
     controls: list[ControlValue] = Field(default=[])
     counted: int | None = None
-    """Counted positions, summed over the references; None in records that are older than losses per position."""
+    """Number of counted positions, summed over the references; None in records older than losses per position."""
     zero: str = "null"
     """The baseline that 0 % recovered stands for in tables."""
     claims: list[ClaimCounts]
     exchanged: bool
     """Whether any activation came from another input than the reference."""
     notes: list[Note]
-    """What a reader must know before quoting the score."""
+    """Notes that a reader must know before quoting the score."""
     provenance: Provenance
     hash: str | None = None
-    """Of what is claimed (`Hypothesis.hash`); None where the hypothesis cannot be stored."""
+    """Hash of the hypothesis (`Hypothesis.hash`); None where the hypothesis cannot be stored."""
     source: Source | None = None
     variables: list[VariableNode] = Field(default=[])
     branches: list[Branch] = Field(default=[])
     claims_text: str | None = None
-    """The claims as text, of records of version 1, which have no branches."""
+    """The claims as text, in records of version 1, which have no branches."""
     nodes: list[ModelNode] = Field(default=[])
     size: Size | None = None
     cancellation: Cancellation | None = None
     padding: Padding | None = None
-    """None where no input is padded."""
+    """Counts of reads at padding; None where no input is padded."""
     carried: Carried | None = None
     """None in older records, and where the model is no better than the null."""
     recalibrated: Recalibrated | None = None
@@ -260,15 +260,15 @@ class RunRecord(Strict):
     worst: list[WorstInput] = Field(default=[])
     """The references that scrubbing costs most, the worst first."""
     shared: list[SharedTrait] = Field(default=[])
-    """What the worst have in common."""
+    """Traits that the worst references have in common."""
     references_digest: str | None = None
-    """Of the ids of the references."""
+    """Digest of the ids of the references."""
     inputs: PerInput | None = None
-    """None where only the record was kept."""
+    """The file of values per input; None where only the record was kept."""
     claim_costs: list[ClaimCost] = Field(default=[])
-    """Measured for snapshots, and where a gate failed."""
+    """Cost of exchanging each claim alone; measured for snapshots, and where a gate failed."""
     accepted: Accepted | None = None
-    """None where the record is not a snapshot."""
+    """When and why the record was accepted as a snapshot; None where it is not one."""
 
     @model_validator(mode="before")
     @classmethod
@@ -283,11 +283,11 @@ class RunRecord(Strict):
         return losses
 
     def measure(self, name: str) -> MeasureValue | None:
-        """A measure by its name, such as `kl`; None where it was not measured."""
+        """The measure of this name, such as `kl`; None where it was not measured."""
         return next((one for one in self.measures if one.name == name), None)
 
     def recovered_of(self, baseline: str) -> Recovered | None:
-        """What is recovered of a baseline; None where it was not computed."""
+        """Loss recovered against the baseline of this name; None where it was not computed."""
         return next((one for one in self.recovered if one.baseline == baseline), None)
 
     @property

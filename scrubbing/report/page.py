@@ -36,19 +36,20 @@ def page(
     history: Iterable[RunRecord] = (),
     verdicts: Iterable[Verdict] = (),
 ) -> str:
-    """One HTML file that shows everything the records hold. It loads nothing and runs no script.
+    """Records as one self-contained HTML page that shows everything they hold. It loads nothing and runs no script.
 
     Args:
-        records: several get an overview, a row each, in this order; an `Entry` brings what belongs to its record.
-        inputs: values per reference input, in the order of the records. (By name of the hypothesis: deprecated.)
-        history: further records; those of the same hypotheses are shown beside them, in the order of time.
-        verdicts: what a gate said, if one did.
+        records: records in the order to show, with an overview where there are several; an `Entry` carries what belongs
+            to its record.
+        inputs: values per reference input, in the order of the records. (A mapping by hypothesis name is deprecated.)
+        history: earlier records; those of the same hypotheses are shown beside them, in order of time.
+        verdicts: verdicts of a gate, if there was one.
 
     Returns:
         The text of the file. Equal arguments give equal texts.
 
     Raises:
-        UsageError: SCR-PLOT, inputs of another number than records.
+        UsageError: SCR-PLOT, the number of `inputs` is not that of the records.
     """
     shown = entries(records, inputs, history, verdicts)
     called = names([entry.record for entry in shown])
@@ -66,7 +67,7 @@ def page(
 
 
 def fragment(record: RunRecord | Entry) -> str:
-    """HTML with styles of its own, for notebooks: notes and losses in sight, everything else folded."""
+    """Records as an HTML fragment with its own styles, for notebooks: notes and losses open, everything else folded."""
     entry = record if isinstance(record, Entry) else Entry(record)
     return _templates().get_template("fragment.html.j2").render(one=_shown(entry.record.hypothesis, entry))
 

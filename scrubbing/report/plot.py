@@ -49,17 +49,20 @@ def plot(
     width: Literal["single", "double"] = "single",
     inputs: Sequence[InputTable | None] | Mapping[str, InputTable] | None = None,
 ) -> Path:
-    """Draw records to a file whose extension is the format: `.svg`, `.pdf` or `.png`. Equal records give equal files.
+    """Draw records to a file whose extension gives the format: `.svg`, `.pdf` or `.png`.
 
-    What the records are not alike in, and whatever else a table of them would have to say, stands above the figure.
+    Differences between the records, and other cautions that a table of them would show, stand above the figure. Equal
+    records give equal files.
 
     Args:
-        records: to draw; an `Entry` brings its values per input.
-        path: of the file to write.
-        kind: `recovered`, of each baseline with intervals; `losses`, model, scrubbed model and baselines of each
-            record; `inputs`, loss of the model against that of the scrubbed model, per input.
-        width: of one column (89 mm) or two (183 mm).
-        inputs: for `inputs`, values per input in the order of the records. (By name of the hypothesis: deprecated.)
+        records: records to draw; an `Entry` carries its values per input.
+        path: path of the file to write.
+        kind: `recovered` for the loss recovered against each baseline, with intervals; `losses` for the losses of
+            model, scrubbed model and baselines; `inputs` for the loss of the scrubbed model against that of the model,
+            with a point per input.
+        width: width of the figure: one column (89 mm) or two (183 mm).
+        inputs: for the kind `inputs`, values per input in the order of the records. (A mapping by hypothesis name is
+            deprecated.)
 
     Raises:
         UsageError: SCR-EXTRA, matplotlib is not installed; SCR-PLOT, no such kind, width or format, or nothing to draw.

@@ -35,7 +35,7 @@ _LEAST, _MOST, _GAP = 12, 40, 1
 
 
 def record_view(record: RunRecord | Entry) -> RenderableType:
-    """Everything about one record, with what to know before quoting it last, where the eye is."""
+    """Everything about one record. Notes to know before quoting it come last, next to the prompt."""
     entry = record if isinstance(record, Entry) else Entry(record)
     sections = view(entry)
     last = [section for section in sections if section.name in ("notes", "verdict")]
@@ -47,7 +47,7 @@ def record_view(record: RunRecord | Entry) -> RenderableType:
 
 
 def ladder_view(records: Sequence[RunRecord | Entry], title: str) -> RenderableType:
-    """Several records, a row each, and what they have in common; what to know comes last."""
+    """A table of several records, a row each, and what they have in common. Notes come last, next to the prompt."""
     section = overview([one if isinstance(one, Entry) else Entry(one) for one in records])
     said = [block for block in section.blocks if isinstance(block, Sentences)]
     rest = [block for block in section.blocks if not isinstance(block, Sentences)]

@@ -11,8 +11,8 @@ from scrubbing.report.view.entry import Entry
 
 SectionOf = Callable[[Entry], Section | None]
 sections: Registry[SectionOf] = Registry("section of a report", "scrubbing.sections")
-"""Further sections of every report: a function from an entry (a record with its values per input, if they are there) to
-a section, or to None where it has nothing to say of it. They come before choices and provenance.
+"""Registry of further sections of reports: functions from an entry (a record, with its values per input if present)
+to a section, or to None where they have nothing to show. They come before choices and provenance.
 
 Example:
     >>> @sections("cost")
@@ -43,7 +43,7 @@ FOOTER = (
 
 
 def view(entry: Entry) -> list[Section]:
-    """Everything that is said of a record, for every outlet."""
+    """All sections that reports show of a record, whatever the outlet."""
     found = [of(entry) for of in (*_BEFORE, *(sections[name] for name in sections), method.provenance)]
     return [section for section in found if section is not None]
 
