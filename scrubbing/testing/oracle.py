@@ -71,11 +71,12 @@ class Oracle:
     """Evaluates a hypothesis on one reference input at a time.
 
     Args:
-        nodes: evaluates single nodes; the model's own modules where there are any.
-        graph: of the model on this dataset.
-        data: within the hypothesis's scope.
-        model: passed to directions; may be None without them.
-        read: outputs that the loss reads, bool `[n, positions]`, for which draws have to be real; None draws any.
+        nodes: evaluates single nodes, with the model's own modules where there are any.
+        graph: the model's graph for this dataset.
+        data: the inputs in the hypothesis's scope.
+        model: the model, which is passed to directions; may be None without them.
+        read: outputs that the loss reads, bool `[n, positions]`; draws must be real where these depend on them. With
+            None any input may be drawn.
     """
 
     def __init__(
