@@ -146,7 +146,7 @@ class Engine:
                 the engine's `read`.
 
         Raises:
-            IllegalHypothesis: with every fault found.
+            IllegalHypothesis: lists every fault found.
         """
         tree = hypothesis if isinstance(hypothesis, Tree) else legal(hypothesis, self.graph, self.data)
         assert tree.data is not None and isinstance(tree.hypothesis, Hypothesis)

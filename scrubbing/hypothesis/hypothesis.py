@@ -56,7 +56,7 @@ class Hypothesis(Statement):
         """Raise if the hypothesis cannot be tested on this model graph (and dataset).
 
         Raises:
-            IllegalHypothesis: with every fault found.
+            IllegalHypothesis: lists every fault found.
         """
         legal(self, graph, data)
 

@@ -35,7 +35,7 @@ def legal(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None,
         The tree; its `data` are the inputs in scope.
 
     Raises:
-        IllegalHypothesis: with every fault found.
+        IllegalHypothesis: lists every fault found.
     """
     tree, found = _examined(hypothesis, graph, data, read)
     if found:

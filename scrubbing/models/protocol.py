@@ -152,8 +152,7 @@ class Model(ABC):
         return torch.stack([raw for _, _, raw in raws]).sum(0)
 
     def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:
-        """Floating-point operations of `run`, for so many tokens per slot over so many rows; by default, one per token.
-        """
+        """Floating-point operations of `run`, for these tokens per slot over these rows; by default, one per token."""
         return sum(tokens.values())
 
     def write_flops(self, node: Node, part: InnerPart | None) -> float:

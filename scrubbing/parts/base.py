@@ -138,8 +138,7 @@ class AttentionPart(InnerPart):
             yield problem, "Use offsets of 0 and below, and pairs on or below the diagonal."
 
     def overlaps(self, other: Part, graph: ModelGraph, node: Node) -> bool:
-        """Whether the two parts share a pair. A part `as_if` is not a share of the output; only an equal one overlaps.
-        """
+        """Whether the two parts share a pair. A part `as_if` is no share of the output; only an equal one overlaps."""
         if not isinstance(other, AttentionPart) or self.as_if or other.as_if:
             return self == other
         return bool((self.between(graph.positions) & other.between(graph.positions)).any())

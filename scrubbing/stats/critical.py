@@ -18,8 +18,7 @@ docs/reference/statistics.md."""
 
 
 def fixed_size(n: int, alpha: float) -> float:
-    """Critical value for a number of units that is fixed before the losses are seen: Student's t. Infinite for n < 2.
-    """
+    """Critical value for a number of units fixed before the losses are seen: Student's t. Infinite for n < 2."""
     from scipy import special
 
     return -float(special.stdtrit(n - 1, alpha)) if n > 1 else np.inf

@@ -123,8 +123,7 @@ class Means:
     def of(
         self, statistic: Statistic, names: Sequence[str] | None = None, asked: Sequence[str] | None = None
     ) -> Estimate:
-        """Estimate a function of the column means, such as a ratio of differences. Arguments are those of `influence`.
-        """
+        """Estimate a function of the column means, such as a ratio of differences; arguments as for `influence`."""
         return self.estimate(self.influence(statistic, names, asked))
 
     def value(self, name: str) -> float:

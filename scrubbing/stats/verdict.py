@@ -19,7 +19,7 @@ _ROUNDS, _CLOSE = 30, 0.01
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the data say about a limit, and how sure that is."""
+    """The result of a test against a limit, with the bounds it is based on."""
 
     outcome: Literal["pass", "fail", "inconclusive"]
     estimate: float
@@ -30,7 +30,7 @@ class Verdict:
     limit: float
     alpha: float
     n: int
-    """Reference inputs it is based on."""
+    """Number of reference inputs (or clusters) that the verdict is based on."""
     needed: int | None = None
     """If inconclusive, about how many reference inputs would settle it if the estimate stayed as it is; None where
     that cannot be said."""
