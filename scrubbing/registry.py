@@ -40,7 +40,7 @@ class Registry(Generic[T]):
         self.kind, self.group, self.code = kind, group, code
         self._added: dict[str, T] = {}
         self._lines: dict[str, str] = {}
-        """Where each was added."""
+        """File and line at which each object was added."""
 
     def add(self, name: str, value: T) -> T:
         """Register `value` under a name.
@@ -57,7 +57,7 @@ class Registry(Generic[T]):
         return value
 
     def __call__(self, name: str) -> Callable[[T], T]:
-        """As a decorator: `@measures("entropy")`."""
+        """Register with a decorator, such as `@measures("entropy")`."""
         return lambda value: self.add(name, value)  # the caller is then where the decorated thing is
 
     def __getitem__(self, name: str) -> T:

@@ -70,7 +70,7 @@ def groups(feature: Feature, data: Dataset) -> Groups:
 
 
 def digest_of(feature: Feature, data: Dataset) -> str:
-    """Of which inputs agree, whatever their values are called: another digest, and other inputs are exchanged."""
+    """Digest of which inputs agree on a feature, whatever the values are. It differs if other inputs are exchanged."""
     return data.remember(("digest", feature), lambda: _digest(groups(feature, data), data.ids))
 
 

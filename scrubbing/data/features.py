@@ -18,7 +18,7 @@ Per = Literal["input", "position"]
 _TAKES = {"and": "b", "or": "b", "not": "b", "all": "b", "rounded": "biuf", "at_most": "biuf"}
 """Which kinds of values an operation is defined for; the others take any."""
 _LARGEST = 2.0**62
-"""Largest whole number of rounding steps; beyond it int64 would wrap around in silence."""
+"""Largest whole number of rounding steps; beyond it int64 would silently wrap around."""
 _TIE_SHARE = 0.01
 """A value closer than this share of the rounding step to a rounding boundary is called a near tie."""
 

@@ -1,4 +1,4 @@
-"""Inputs that are (sequence, position) pairs, made from sequences and a choice of positions."""
+"""Datasets of (sequence, position) pairs, built from sequences and a choice of positions."""
 
 from __future__ import annotations
 

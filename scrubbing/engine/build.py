@@ -239,7 +239,7 @@ class Compiler:
         return terms
 
     def _mask(self, copy: NodeCopy, slot: str) -> Context:
-        """Whose padding mask a head looks through."""
+        """The context whose padding mask a head uses."""
         (cell,) = self.tree.cells[copy, slot]
         if cell.reader is not None:
             if self.contexts.is_leaf(cell.reader):

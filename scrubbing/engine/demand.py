@@ -21,7 +21,7 @@ class Rows(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where tensors go."""
+        """The device of the tensors."""
         ...
 
     @property

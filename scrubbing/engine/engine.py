@@ -72,9 +72,9 @@ class Batch:
     """Place of each row in the list of references, `[rows]`."""
     draw: int
     outputs: dict[str, Tensor]
-    """`[tokens, d_out]` by name; the scrubbed output and, if asked for, the model's."""
+    """Outputs `[tokens, d_out]` by name: that of the scrubbed model and, if requested, that of the model."""
     tokens: Tokens
-    """Of this piece."""
+    """The tokens of this piece."""
     padding: NDArray[np.int64] | None = None
     """How many inputs, held by a claim or unclaimed, were read where they are padding, `[rows]`; None without padding.
     """

@@ -34,7 +34,7 @@ class PaddingReads:
 
     @classmethod
     def of(cls, plan: ScrubPlan) -> PaddingReads:
-        """Of the scrubbed output of a plan."""
+        """The padding reads of the scrubbed output of a plan."""
         return _reads(plan.space, [plan.roots["scrubbed"]], plan.graph)
 
     def count(self, rows: FrameRows) -> NDArray[np.int64]:
@@ -92,7 +92,7 @@ def _reads(space: Space, roots: Sequence[tuple[v.Value, Demand]], graph: ModelGr
 
 
 def _whose(value: v.Value) -> Context | None:
-    """Whose input a value is read from, if it depends on what stands there."""
+    """The context whose input a value depends on; None for values that depend on none."""
     if isinstance(value, v.Clean) or (isinstance(value, v.Embedded) and value.node.kind != "pos"):
         return None if value.context.ablation is not None else value.context
     return None

@@ -86,7 +86,7 @@ class StatisticPlan:
 
     plan: ScrubPlan
     positions: tuple[int, ...]
-    """Where the stand-in is read."""
+    """The positions at which the replacement is read."""
     inputs: int
     """How many inputs it is evaluated on."""
 

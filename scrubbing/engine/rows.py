@@ -46,17 +46,17 @@ class FrameRows:
         return FrameRows(self.frame.below(region, rows, positions, self.positions), self.model, self.positions)
 
     def data(self, context: Context) -> Dataset:
-        """Where a context's inputs are from."""
+        """The dataset of a context's inputs."""
         return self.frame.source(context)[0]
 
     def rows(self, context: Context) -> Tensor:
-        """Their rows, int64 `[rows]`."""
+        """Rows of a context's inputs in their dataset, int64 `[rows]`."""
         if context not in self._rows:
             self._rows[context] = torch.as_tensor(self.frame.source(context)[1], device=self.device)
         return self._rows[context]
 
     def inputs(self, context: Context) -> ModelInputs:
-        """The columns the model reads of them."""
+        """The columns that the model reads, of the dataset of a context's inputs."""
         return model_inputs(self.model, self.data(context))
 
     def visible(self, context: Context) -> Tensor | None:
@@ -67,8 +67,8 @@ class FrameRows:
         return self._visible[context]
 
     def real(self, context: Context) -> Tensor | None:
-        """Which positions of a context's inputs are real, bool `[rows, positions]`, whether or not the model is told;
-        None where nothing is padded.
+        """Which positions of a context's inputs are real, bool `[rows, positions]`, whether or not the model sees the
+        mask; None where nothing is padded.
         """
         data, device = self.data(context), self.device
         mask = data.mask

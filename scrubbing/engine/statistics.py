@@ -70,7 +70,7 @@ def _eigh(symmetric: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def stand_in(value: v.Statistic, found: Moments, rows: FrameRows, tokens: Tokens) -> Tensor:
-    """The mean at these tokens, plus noise if that was asked for."""
+    """The mean at these tokens, plus noise if the statistic has any."""
     made = found.mean.index_select(0, tokens.positions)
     if found.root is None:
         return made

@@ -40,7 +40,7 @@ class _Kept:
 
 @dataclass(eq=False)
 class _Shelf:
-    """Items that were asked for together, and the inputs they have been computed for."""
+    """Items that were requested together, and the inputs they have been computed for."""
 
     plan: ScrubPlan
     kept: dict[v.Item, _Kept]

@@ -1,4 +1,4 @@
-"""Baselines: the losses that a scrubbed loss is held against, each measured like a hypothesis or made from the data."""
+"""Baselines: losses to compare the scrubbed loss with, measured like a hypothesis or computed from the data."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Baseline:
 
 
 NOTHING = Hypothesis("null", "Nothing matters.", OUTPUT.carries(Variable("output", everything)))
-"""Whose losses are those of the null, whatever the hypothesis at hand."""
+"""The hypothesis that claims nothing; its scrub gives the losses of the null for every other hypothesis."""
 
 
 def _constant(loss: Loss, data: Dataset, counted: NDArray[np.bool_]) -> Floats:

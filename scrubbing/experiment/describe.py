@@ -185,7 +185,7 @@ def _sized(job: Job, of_nodes: list[ModelNode], bits: float, of_bits: float) -> 
 
 
 def versions() -> dict[str, str]:
-    """Of everything that numbers depend on."""
+    """Versions of everything that numbers depend on."""
     packages = ("scrubbing", "torch", "numpy", "transformer_lens")
     found = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
     return {"python": platform.python_version(), **found}

@@ -213,7 +213,7 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
 
 
 def _rows(data: Dataset, settings: Settings) -> NDArray[np.int64]:
-    """Of the references."""
+    """Rows of the references."""
     wanted = settings.references
     rows = choose(data, settings.how_many(len(data)) if wanted is None else wanted, settings.seed)
     if settings.shard is None:

@@ -46,12 +46,12 @@ class Journal:
 
     path: Path
     stores: Sequence[Store]
-    """Of the models that the jobs run on, always in the same order."""
+    """Stores of the models that the jobs run on, always in the same order."""
     _written: float = field(default_factory=time.monotonic)
 
     @classmethod
     def open(cls, where: Path, key: str, stores: Sequence[Store]) -> Journal:
-        """In a hidden folder of the output folder."""
+        """Open the journal in a hidden folder of the output folder."""
         journal = cls(folder(where / f".scrub-{key}"), stores)
         for number, store in enumerate(stores):
             fills = journal._read(f"fills {number}")

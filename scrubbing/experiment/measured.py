@@ -40,7 +40,7 @@ class Reference:
     data: Dataset
     """The inputs in scope."""
     rows: NDArray[np.int64]
-    """Of the references, `[n]`."""
+    """Rows of the references, `[n]`."""
     slices: Slices
 
     @cached_property
@@ -62,7 +62,7 @@ class Reference:
         }
 
     def weights(self) -> dict[str, Floats]:
-        """By slice, `[references]`.
+        """Weights by slice, `[references]`.
 
         Raises:
             UsageError: SCR-SLICE, the references hold no position of a slice.
@@ -126,7 +126,7 @@ class Measured:
         return cls(values)
 
     def losses(self, of: str = "loss") -> dict[str, Floats]:
-        """By slice: of the scrubbed model, or the `model`."""
+        """Losses by slice: those of the scrubbed model, or with `of="model"` those of the model."""
         return {name.removeprefix(f"{of}."): v for name, v in self.values.items() if name.startswith(f"{of}.")}
 
     def add(self, batch: Batch, job: Job, title: str) -> None:

@@ -1,6 +1,6 @@
-"""Names of random streams, made of structure: what a claim is about and what draws agree on, never how it is worded.
+"""Names of random streams, from structure: what a claim is about and what draws agree on, never how it is worded.
 
-What a stream's name is made of, and why, is in docs/design/streams.md.
+The page docs/design/streams.md says what enters the name of a stream, and why.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scrubbing.hypothesis.codec import encode, parts_of, short_name
 from scrubbing.samplers import Agree, Sampler, Unclaimed
 
 ROOT = "root"
-"""Of the claim on the output, which draws nothing."""
+"""Name of the stream of the claim on the output, which draws nothing."""
 
 
 class Streams:
@@ -64,7 +64,7 @@ class Streams:
         return encode(value, self._instead)
 
     def _instead(self, value: Any) -> Any:
-        """Without words: features and chosen positions by their values on the dataset, functions by their own name.
+        """Replace words: features and chosen positions by their values on the dataset, functions by their own name.
 
         The module of a function or class is left out: a file has another name when it is loaded from another place.
         """

@@ -181,7 +181,7 @@ class _AtPositions(Loss):
             object.__setattr__(self, "padding_is_input", "last" not in written)
 
     def places(self, data: Dataset, length: int) -> NDArray[np.int64]:
-        """Where the output is read, `[n, labels]`."""
+        """The positions at which the output is read, `[n, labels]`."""
         written = (self.position,) if self.positions is None else tuple(self.positions)
         return data.remember(("places", written, length), lambda: places(written, data, length, self.name))
 
@@ -197,7 +197,7 @@ class _AtPositions(Loss):
         return counted
 
     def _length(self, data: Dataset, asked: int) -> int:
-        """Positions of every input; where columns do not tell, as many as were asked for first."""
+        """Number of positions of every input; where no column gives it, the number first requested."""
         if "tokens" in data and data["tokens"].ndim > 1:
             return data["tokens"].shape[1]
         return data.remember(("positions of every input", self), lambda: asked)

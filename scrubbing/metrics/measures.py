@@ -97,14 +97,14 @@ class ScrubbedLoss(_Named):
         return True
 
     def per_token(self, predictions: Predictions) -> Tensor:
-        """In the loss's own unit."""
+        """The scrubbed loss of each prediction, `[tokens]`, in the unit of the loss."""
         of = predictions
         return of.loss.per_token(of.scrubbed, of.data, of.rows, of.positions)
 
 
 class _OfClasses(_Named):
     def defined(self, loss: Loss) -> bool:
-        """Where outputs are logits of classes."""
+        """True for losses whose outputs are logits of classes."""
         return loss.outputs == "classes"
 
 

@@ -19,7 +19,7 @@ BYTES_KEPT = 4 * NUMBERS_KEPT
 """What they take, at most, for as long as a hypothesis is measured."""
 
 _AT_ONCE = 2**20
-"""Of these numbers, computed with at a time."""
+"""Number of logits that are processed at a time."""
 
 FEWEST = 10
 """References in each half below which nothing is fitted."""

@@ -66,7 +66,7 @@ class _Hasher:
         return self.done[id(value)]
 
     def _pieces(self, value: Any) -> Iterator[Any]:
-        """What a value is made of, as bytes and as objects whose `repr` says all."""
+        """The contents of a value, as bytes and as objects whose `repr` determines them."""
         yield type(value).__name__
         if value is None or isinstance(value, _PLAIN):
             yield value

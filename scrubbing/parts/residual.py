@@ -1,4 +1,4 @@
-"""Parts in the residual stream: projections, functions of a node's output, and estimates made from the input."""
+"""Parts in the residual stream: projections, functions of a node's output, and estimates from the input."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class Unlike:
 
     aspect: str
     values: tuple[Any, ...]
-    """Of each record, in their order."""
+    """The aspect's value in each record, in order."""
     hidden: bool
 
 

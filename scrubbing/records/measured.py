@@ -28,7 +28,7 @@ class Number(Strict):
 
     @classmethod
     def of(cls, estimate: Estimate) -> Number:
-        """From an estimate, whatever of it is finite."""
+        """The finite numbers of an estimate."""
         known = {name: getattr(estimate, name) for name in cls.model_fields if hasattr(estimate, name)}
         unknown = {name: None for name in ("se", "low", "high") if not math.isfinite(known[name] or 0.0)}
         return cls.model_validate(known | unknown)
@@ -97,7 +97,7 @@ class MeasureValue(Strict):
 
     name: str
     meaning: str
-    """In words."""
+    """Meaning in words."""
     unit: str
     """`share` for a fraction of counted positions, shown in %; else the unit itself, such as `nats`."""
     value: Number
@@ -118,7 +118,7 @@ class ControlValue(Strict):
 
     name: str
     meaning: str
-    """In words: what was changed."""
+    """What the control changed, in words."""
     expected: Literal["fails", "holds"]
     """Whether a true hypothesis about the model as it is should lose its loss recovered here, or keep it."""
     losses: dict[str, Number]
@@ -134,7 +134,7 @@ class Cancellation(Strict):
     better: Number
     """Mean of the decreases, likewise, as a positive number."""
     correlation: float | None
-    """Of the losses of model and scrubbed model over inputs; None where one does not vary."""
+    """Correlation over inputs of the losses of model and scrubbed model; None where one does not vary."""
     share: Number | None = None
     """`better` as a fraction of null minus model; None where that may be 0, and in older records."""
 
@@ -190,7 +190,7 @@ class Equivalent(Strict):
     what: str
     """The series of models, by name."""
     unit: str
-    """Of the amounts."""
+    """Unit of the amounts."""
     amount: Number | None
     """None if the scrubbed loss is worse than that of the first model of the series, or better than the last."""
     beyond: Literal["first", "last"] | None = None
@@ -205,12 +205,12 @@ class WorstInput(Strict):
     id: int
     text: str
     model: float
-    """Its losses, draws averaged."""
+    """The model's loss on the input; `scrubbed` is the scrubbed model's, averaged over draws."""
     scrubbed: float
     model_prediction: int | None = None
-    """Where one position is counted."""
+    """The model's prediction, where a single position counts."""
     prediction: int | None = None
-    """Of the scrubbed model, in the first draw."""
+    """The scrubbed model's prediction in the first draw."""
 
 
 class SharedTrait(Strict):
@@ -222,7 +222,7 @@ class SharedTrait(Strict):
     name: str
     """The word, the feature, or the prediction; empty for lengths."""
     value: bool | int | float | str | None = None
-    """Of a stratum's feature."""
+    """Value of a stratum's feature."""
     worst: int
     """How many of the worst inputs have it,"""
     of_worst: int

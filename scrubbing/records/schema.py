@@ -62,9 +62,9 @@ class VariableNode(Strict):
     parents: list[str]
     """Variables it is computed from."""
     digest: str
-    """Of the feature's values on the dataset: a feature whose body changed has another."""
+    """Digest of the feature's values on the dataset, which changes with the function's results."""
     code: str | None = None
-    """Of the feature's code and what it calls; None where that cannot be read, and in older records."""
+    """Digest of the feature's code and everything it calls; None where that cannot be read, and in older records."""
 
 
 class Branch(Strict):
@@ -129,12 +129,12 @@ class ClaimCost(Strict):
     """What exchanging one thing costs, all else being left as it is: the loss minus the model's."""
 
     path: str
-    """Of the claim; empty for what is unclaimed."""
+    """Path of the claim; empty for unclaimed inputs."""
     cost: Number
 
 
 class PerInput(Strict):
-    """Where the values per reference input are."""
+    """The file with the values per reference input."""
 
     file: str
     """Beside the record."""
@@ -152,7 +152,7 @@ class Accepted(Strict):
 
 
 class Source(Strict):
-    """Where the hypothesis is defined."""
+    """The place in the source where the hypothesis is defined."""
 
     address: str
     """The address as given: FILE.py::name, module:name, or task/rung."""
@@ -170,7 +170,7 @@ class Choices(Strict):
     """None: what is unclaimed is resampled."""
     loss: str
     unit: str = "nats"
-    """Of the loss."""
+    """Unit of the loss."""
     dtype: str
     device: str
     loss_identity: str | None = None
@@ -179,24 +179,25 @@ class Choices(Strict):
     """`avoided`: inputs are drawn only if they are real wherever the reference's loss depends on them. `input`: any
     are, padding being part of a fixed-length input. None where no input is padded, and in older records."""
     clusters: str | None = None
-    """Feature whose equal values make references one unit; None: every reference is one."""
+    """Name of the feature whose equal values make references one unit; None where every reference is a unit."""
     interval: str = "percentile bootstrap over references, 95 %"
-    """How intervals were made."""
+    """Method of the intervals."""
     bound: float | None = None
-    """Loss that intervals reckon with on one further reference: the largest that any draw of the null reached. None
-    without a null, where it is twice the largest loss seen, and in older records, whose intervals reckon with none."""
+    """Upper bound for the loss on one further reference, on which intervals rest: the largest loss of any draw of the
+    null. None without a null, where it is twice the largest loss seen, and in older records, whose intervals have no
+    further reference."""
     numerics: int = NUMERICS
     """See `NUMERICS`; records of different ones are not compared input by input."""
 
 
 class Provenance(Strict):
-    """What ran, on what, and how long it took."""
+    """Provenance of a run: model, data, versions and time."""
 
     model: str
     model_fingerprint: str
     data: str
     data_fingerprint: str
-    """Of the inputs in scope."""
+    """Fingerprint of the inputs in scope."""
     inputs_in_scope: int
     versions: dict[str, str]
     machine: str = ""

@@ -32,7 +32,7 @@ EDGES, CHARACTERS = 500, 50_000
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
 _ORDER = ("fail", "inconclusive", "pass")
 _OPENS = r"\A(?=[-+](?:\s|\Z)|=+\s*\Z|\d+[.)](?:\s|\Z))"
-"""Where a text would open a list, or underline a heading."""
+"""Pattern of texts that would open a list or underline a heading."""
 _POINTER = "\n*Cut here: a job summary has a limit. The HTML page has everything.*\n"
 
 

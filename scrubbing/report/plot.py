@@ -23,7 +23,7 @@ Kind = Literal["recovered", "losses", "inputs"]
 
 _MM = 1 / 25.4
 WIDTHS = {"single": 89 * _MM, "double": 183 * _MM}
-"""Of one and of two columns of a journal, in inches."""
+"""Widths of one and of two columns of a journal, in inches."""
 _STYLES = [("#0072B2", "D"), ("#000000", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P")]
 """Colours of Okabe and Ito (2008), and markers, so that neither colour-blind eyes nor grey print lose anything."""
 _RC = {

@@ -205,7 +205,7 @@ class _Column:
         return max(head, widest)
 
     def shorten(self) -> bool:
-        """Without intervals; whether it had any."""
+        """Leave out the intervals of a column; returns whether there were any."""
         if self.words:
             return False
         self.texts = [cell.short or cell.text for cell in self.cells]

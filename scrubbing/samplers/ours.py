@@ -48,7 +48,7 @@ class Agree(Among):
         return f"has {held.feature} = {value!r}{'' if place is None else f' at position {place}'}, the value of"
 
     def draw(self, asked: Asked) -> Drawn:
-        """As `Among.draw`, from inputs that were sorted by value once."""
+        """Draw like `Among.draw`, but from inputs that were sorted by value once."""
         feature, held, ours = asked.feature, asked.held, asked.source is asked.data
         table = groups(feature, asked.data)
         position = asked.position if feature.per == "position" else None

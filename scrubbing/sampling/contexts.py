@@ -25,7 +25,7 @@ class Context:
     """
 
     path: str
-    """Whose inputs these are, in words."""
+    """The claim whose inputs these are, in words."""
     stream: str
     """Name of the random stream, which no words are part of."""
     parent: Context | None
@@ -36,7 +36,7 @@ class Context:
     exclude_self: bool = False
     """Never draw the input that is held."""
     position: int | None = None
-    """Where a per-position feature is compared, if not at the row's own position."""
+    """The position at which a per-position feature is compared, if not the row's own position."""
     space: int = 0
     """Placed claim whose rows it has: 0, with one row per reference and draw, or a claim that draws per position."""
     ablation: Ablation | None = None

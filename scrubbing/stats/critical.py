@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 Critical = Callable[[int, float], float]
-"""From the number of independent units and alpha of one bound to the number of standard errors."""
+"""Critical value: a function of the number of independent units and the alpha of one bound, in standard errors."""
 
 SMALLEST = 200
 """Units at which one may first stop. Chosen by simulation: for all skewed changes tried, down to one input in twenty

@@ -1,4 +1,4 @@
-"""The losses of a run by reference input, and the numbers that are made of them."""
+"""The losses of a run per reference input, and the numbers that are computed from them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from scrubbing.stats.critical import fixed_size
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Mapping[str, Any]], Any]
-"""From the means of the columns, by name, to a number."""
+"""Statistic: a function from the means of the columns, by name, to a number."""
 
 LEVEL = 0.95
 METHOD = "95 %, Bayesian bootstrap with one further reference at the largest null loss (Gaffke 2005)"
@@ -58,7 +58,7 @@ def per_input(values: ArrayLike) -> Floats:
 
 
 def ceilings(columns: Mapping[str, ArrayLike], given: float | Mapping[str, float] | None = None) -> dict[str, float]:
-    """The largest value that each column is reckoned to have on an input that was not drawn.
+    """The largest value that each column is assumed to take on an input that was not drawn.
 
     It is the number given, or else the largest of the column `null`, the model's output exchanged for that of any
     other input, since scrubbing exchanges no more than that. A column that has gone beyond on some input, draws

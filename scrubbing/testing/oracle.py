@@ -52,7 +52,7 @@ class _Claimed:
 
     claim: Claim
     name: str
-    """Of its stream."""
+    """Name of the claim's random stream."""
     row: int
     node: Node
     focus: int | None

@@ -249,7 +249,7 @@ class _Shown:
     hidden: Tensor | None
     """Pairs that may not look; None if all may."""
     chosen: Tensor | None
-    """Pairs whose flow is asked for; None is all."""
+    """The pairs whose flow is computed; None for all."""
 
 
 def _pattern(spec: Spec, scores: Tensor, shown: _Shown) -> Tensor:

@@ -37,7 +37,7 @@ class Rotary:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Rotary:
-        """From the fields of a config, which have been checked."""
+        """Make from the checked fields of a config."""
         width = given.get("rotary_dim")
         # TransformerLens rounds the base down to an integer.
         base = float(int(given.get("rotary_base", 10000)))
@@ -98,5 +98,5 @@ def scaling_fault(scaling: object, width: object) -> str | None:
 
 
 def _kind(scaling: Mapping[str, Any]) -> str:
-    """Its name stands under another key in older configs."""
+    """Kind of a scaling, whose key differs in older configs."""
     return str(scaling.get("rope_type") or scaling.get("type") or "").lower()

@@ -21,7 +21,7 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "solu": lambda x: (wide(x) * F.softmax(wide(x), dim=-1)).to(x.dtype),
 }
-"""By one name each; adapters translate their library's synonyms."""
+"""Activation functions by name. Adapters translate the synonyms of their library."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _VALUES: dict[str, tuple[str | None, ...]] = {
     "attention_dir": ("bidirectional", "causal"),
     "normalization_type": ("LN", "LNPre", "RMS", "RMSPre", None),
 }
-"""Fields whose unknown values TransformerLens takes in silence for the first of these."""
+"""Fields whose unknown values TransformerLens silently takes for the first of these."""
 
 
 def boot(config: Mapping[str, Any], head_bias: bool = False) -> TransformerBridge:

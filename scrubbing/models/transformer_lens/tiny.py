@@ -26,7 +26,7 @@ NATIVE_SIZES: dict[str, Any] = {
     "n_ctx": POSITIONS,
     "d_vocab": VOCABULARY,
 }
-"""Of every native variant."""
+"""Sizes of every native variant."""
 _HF: dict[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,

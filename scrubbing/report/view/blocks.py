@@ -1,4 +1,4 @@
-"""What a report is made of: sections of facts, tables, sentences and trees, which every outlet lays out in its way."""
+"""The blocks of reports: sections of facts, tables, sentences and trees, which every outlet lays out in its own way."""
 
 from __future__ import annotations
 
