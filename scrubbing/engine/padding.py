@@ -92,7 +92,7 @@ def _reads(space: Space, roots: Sequence[tuple[v.Value, Demand]], graph: ModelGr
 
 
 def _whose(value: v.Value) -> Context | None:
-    """The context whose input a value depends on; None for values that depend on none."""
+    """The context whose input a value is read from; None where it does not depend on an input."""
     if isinstance(value, v.Clean) or (isinstance(value, v.Embedded) and value.node.kind != "pos"):
         return None if value.context.ablation is not None else value.context
     return None

@@ -82,13 +82,13 @@ class ScrubPlan:
 
 @dataclass(frozen=True, eq=False)
 class StatisticPlan:
-    """How the stand-in for an ablated sum is made: the sum, evaluated on some inputs of the dataset, once per run."""
+    """How the replacement of an ablated sum is computed: the sum, evaluated once per run on some inputs of the dataset."""
 
     plan: ScrubPlan
     positions: tuple[int, ...]
     """The positions at which the replacement is read."""
     inputs: int
-    """How many inputs it is evaluated on."""
+    """Number of inputs that the sum is evaluated on."""
 
 
 def make_plan(

@@ -1,4 +1,4 @@
-"""What a part is: four abstract classes, by where a part is computed, of which every part is a subclass."""
+"""The abstract base classes of parts, by where a part is computed."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ class _Column:
 
     @property
     def least(self) -> int:
-        """Characters it needs."""
+        """Number of characters that the column needs."""
         widest = max([0, *map(len, self.texts)])
         head = max([0, *(len(word) for word in self.head.split())])
         if self.words:

@@ -1,4 +1,4 @@
-"""What a sampler is: the abstract classes of which every sampler is a subclass, and what they are asked."""
+"""The abstract base classes of samplers, and the requests they answer."""
 
 from __future__ import annotations
 
