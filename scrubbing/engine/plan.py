@@ -82,7 +82,7 @@ class ScrubPlan:
 
 @dataclass(frozen=True, eq=False)
 class StatisticPlan:
-    """How the replacement of an ablated sum is computed: the sum, evaluated once per run on some inputs of the dataset."""
+    """How the replacement of an ablated sum is computed: the sum, evaluated once per run on inputs of the dataset."""
 
     plan: ScrubPlan
     positions: tuple[int, ...]

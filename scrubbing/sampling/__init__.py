@@ -1,4 +1,4 @@
-"""Contexts, which say which input every claim holds, and draws, which are pure functions of seed, claim and reference."""
+"""Contexts, which say which input every claim holds, and draws: pure functions of seed, claim and reference."""
 
 import lazy_loader
 
