@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -12,14 +12,14 @@ DOCS = "docs/errors"
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: what was asked, what is true instead, where, and what to do about it."""
+    """One thing that is wrong: what was asked for, what is true instead, where, and what to do about it."""
 
     code: str
-    """Stable name of this kind of fault, also the name of its page in `docs/errors`."""
+    """Stable name of this kind of fault, such as `SCR-NODE`; also the name of its page in `docs/errors`."""
     where: str
     """The hypothesis, claim, node, file or argument concerned; empty when there is only one place."""
     problem: str
-    """What was asked and what is true."""
+    """What was asked for, and what is true instead."""
     remedy: str
     """What to do, as an instruction."""
 
@@ -84,7 +84,7 @@ def fail(kind: type[ScrubbingError], code: str, problem: str, remedy: str, where
 
 
 @contextmanager
-def located(where: str) -> Iterator[None]:
+def located(where: str) -> Generator[None]:
     """Faults raised inside that do not say where they are get this place."""
     try:
         yield

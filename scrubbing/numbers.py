@@ -91,7 +91,7 @@ def plainly(value: bool | int | float | str) -> str:
 
 
 def _signed(text: str, sign: bool) -> str:
-    """Without the minus of a zero; with a plus where that is asked for."""
+    """The text without the minus of a zero, and with a plus if `sign` is set."""
     if not any(digit in text for digit in "123456789"):
         text = text.removeprefix("-")
     return f"+{text}" if sign and not text.startswith("-") else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,7 @@ class Bar:
 
 
 @contextmanager
-def bar(what: str, total: float) -> Iterator[Bar]:
+def bar(what: str, total: float) -> Generator[Bar]:
     """Show how far a task is, if it turns out to be long."""
     made = Bar(what, total, started=time.monotonic())
     try:

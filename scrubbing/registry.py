@@ -19,15 +19,15 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Things of one kind by name, those of this package and those others add.
+    """Objects of one kind by name: those of this package, and those that other packages or the user's files add.
 
-    What is added in a file that is loaded anyway is registered with `add`, as a decorator or a call. An installed
-    package names its own by an entry point of the group, which is loaded when it is first asked for.
+    A file that is loaded anyway registers an object with `add`, or with the registry as a decorator. An installed
+    package declares its objects as entry points of the group, which are loaded when they are first asked for.
 
     Args:
-        kind: what the things are called in messages, such as `measure`.
+        kind: what the objects are called in messages, such as `measure`.
         group: of entry points; None where only `add` adds.
-        code: of the fault when a name is unknown.
+        code: code of the fault that is raised for an unknown name.
 
     Example:
         >>> shapes: Registry[str] = Registry("shape", None)
@@ -41,14 +41,14 @@ class Registry(Generic[T]):
         self.kind, self.group, self.code = kind, group, code
         self._added: dict[str, T] = {}
         self._lines: dict[str, str] = {}
-        """Where each was added."""
+        """File and line at which each object was added."""
 
     def add(self, name: str, value: T) -> T:
         """Register `value` under a name.
 
         Raises:
-            UsageError: another thing has this name. What the same line of the same file adds again takes the place of
-                what it added before, so that a file can be loaded twice, as a module and by its path.
+            UsageError: another object has this name. An object that the same line of the same file adds again replaces
+                the earlier one, so that a file can be loaded twice, as a module and by its path.
         """
         line = _asked_from()
         if name in self._added and self._added[name] != value and self._lines[name] != line:
@@ -58,7 +58,7 @@ class Registry(Generic[T]):
         return value
 
     def __call__(self, name: str) -> Callable[[T], T]:
-        """As a decorator: `@measures("entropy")`."""
+        """Register with a decorator, such as `@measures("entropy")`."""
         return lambda value: self.add(name, value)  # the caller is then where the decorated thing is
 
     def __getitem__(self, name: str) -> T:

@@ -16,7 +16,7 @@ __all__ = ["AnyPath", "Direct", "Route", "Via"]
 
 
 class Route(Storable, ABC):
-    """Some paths, recognised component by component, from the parent claim's node up to the claim's own.
+    """A set of paths from the parent claim's node up to the claim's own node, recognised component by component.
 
     A path from the parent's node begins in the state `start()`, and every component passed on the way changes the state
     by `step`. It is one of the route's paths if it arrives at the claim's node in a state that `may_end`. Copies of a
@@ -29,33 +29,33 @@ class Route(Storable, ABC):
 
     @abstractmethod
     def step(self, state: Hashable, node: Node) -> Hashable | None:
-        """The state after passing through this component; None if no path of the route does."""
+        """The state after passing through a component; None if no path of the route passes through it."""
 
     def may_end(self, state: Hashable) -> bool:
-        """Whether a path may arrive in this state."""
+        """Whether a path may arrive at the claim's node in this state."""
         return True
 
     @property
     def named(self) -> tuple[Node, ...]:
-        """Components that the route names, which the model must have."""
+        """The components that the route names. A model without one of them is refused."""
         return ()
 
     def faults(self, graph: ModelGraph) -> Iterator[Complaint]:
-        """What makes it impossible on this model: pairs of a problem and a remedy, reported as SCR-ROUTE."""
+        """Everything that makes the route impossible on this model: (problem, remedy) pairs, reported as SCR-ROUTE."""
         yield from ()
 
     def avoiding(self, node: Node) -> Route | None:
-        """The same route without the paths through this component; None if it cannot be had."""
+        """The same route without the paths through a component; None if no route expresses that."""
         return None
 
     def why_not(self, parent: str, node: Node) -> str:
-        """Why no path from the parent's node, as text, to the claim's node may be one of the route's: half a sentence,
-        or nothing.
+        """Why no path from the parent's node (given as text) to the claim's node belongs to the route: half a sentence,
+        or an empty text.
         """
         return ""
 
     def covers(self, between: Iterable[Node]) -> bool:
-        """Whether the path through these components, the one nearest to the parent claim first, is one of them."""
+        """Whether the path through these components, the one nearest the parent claim first, belongs to the route."""
         state: Hashable | None = self.start()
         for node in between:
             state = self.step(state, node)
@@ -67,10 +67,10 @@ class Route(Storable, ABC):
 @named("direct")
 @dataclass(frozen=True)
 class Direct(Route):
-    """Through the residual stream only."""
+    """The direct path: through the residual stream only."""
 
     def step(self, state: Hashable, node: Node) -> None:
-        """Nothing may lie in between."""
+        """None: no component may lie in between."""
         return
 
     def why_not(self, parent: str, node: Node) -> str:
@@ -89,12 +89,12 @@ class AnyPath(Route):
     avoid: frozenset[Node] = frozenset()
 
     def step(self, state: Hashable, node: Node) -> Hashable | None:
-        """Whatever is not avoided may lie in between."""
+        """The same state for every component that is not avoided; None for one that is."""
         return None if node in self.avoid else state
 
     @property
     def named(self) -> tuple[Node, ...]:
-        """What is avoided."""
+        """The components that are avoided."""
         return tuple(sorted(self.avoid))
 
     def avoiding(self, node: Node) -> Route:
@@ -108,22 +108,22 @@ class AnyPath(Route):
 @named("via")
 @dataclass(frozen=True)
 class Via(Route):
-    """Exactly through some components, the one nearest to the parent claim's node first."""
+    """The path through exactly these components, the one nearest to the parent claim's node first."""
 
     through: tuple[Node, ...]
 
     def step(self, state: Hashable, node: Node) -> Hashable | None:
-        """The state is the number of components passed."""
+        """The number of components passed, if this component is the next one; None otherwise."""
         passed = int(state)  # pyright: ignore[reportArgumentType]
         return passed + 1 if passed < len(self.through) and self.through[passed] == node else None
 
     def may_end(self, state: Hashable) -> bool:
-        """Once all have been passed."""
+        """Whether all components of the path have been passed."""
         return state == len(self.through)
 
     @property
     def named(self) -> tuple[Node, ...]:
-        """All of them."""
+        """All components of the path."""
         return self.through
 
     def why_not(self, parent: str, node: Node) -> str:

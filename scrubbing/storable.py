@@ -15,7 +15,7 @@ kinds: Registry[type] = Registry("kind of value", None, "SCR-JSON")
 
 
 def named(name: str) -> Callable[[C], C]:
-    """Decorator: the class goes by this name in JSON."""
+    """Decorator that gives a class a short name in JSON."""
 
     def add(kind: C) -> C:
         kinds.add(name, kind)
@@ -25,11 +25,11 @@ def named(name: str) -> Callable[[C], C]:
 
 
 Complaint = tuple[str, str]
-"""What is wrong, and what to do: two sentences. Whoever asks adds code and place."""
+"""What is wrong and what to do about it, a sentence each. The caller adds the code and the place."""
 
 
 class Storable:
-    """Base of parts, samplers and routes: a value that is compared, stored and printed by what it is made of.
+    """Base class of parts, samplers and routes: values that are compared, stored and printed by their fields.
 
     A subclass is a frozen dataclass at the top level of a module. Its fields hold numbers, text, functions that can be
     imported by name, tuples or frozensets of these, features, nodes, and other values of the language; arrays go in as
@@ -43,7 +43,7 @@ class Storable:
 
 
 def unusable(value: Storable) -> Iterator[Complaint]:
-    """Why a value cannot be compared with others, which everything else relies on."""
+    """Everything that keeps a value from being compared with others, as (problem, remedy) pairs."""
     kind = type(value)
     frozen = getattr(kind, "__dataclass_params__", None)
     if "__dataclass_fields__" not in kind.__dict__ or frozen is None or not frozen.frozen:

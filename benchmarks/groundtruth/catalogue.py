@@ -22,7 +22,7 @@ PROGRAMS: dict[str, Callable[[int], Truth]] = {
     "any-copy": deciding.any_copy,
     "masked": deciding.masked,
 }
-"""From a seed, the model and what is true of it. The seed draws sizes, the order of tokens, heads and neurons, and data."""
+"""From a seed, the model and what is true of it. It draws sizes, the order of tokens, heads and neurons, and data."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Programs that decide from several nodes: two numbers compared, copies of a bit of which two, one or all are needed."""
+"""Programs that decide from several nodes: two numbers compared, and copies of a bit."""
 
 from __future__ import annotations
 

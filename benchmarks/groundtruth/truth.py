@@ -91,7 +91,7 @@ def all_rows(*choices: int) -> Ints:
 
 def balanced_rows(rng: np.random.Generator, strata: ArrayLike, n: int = INPUTS) -> Ints:
     """Rows drawn such that every stratum is equally frequent, `[n]`."""
-    found, member, size = np.unique(np.asarray(strata), return_inverse=True, return_counts=True)
+    _, member, size = np.unique(np.asarray(strata), return_inverse=True, return_counts=True)
     weight = 1 / size[member]
     return rng.choice(len(member), n, p=weight / weight.sum())
 

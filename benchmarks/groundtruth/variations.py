@@ -1,9 +1,9 @@
 """Hypotheses of known truth about a compiled model: the tight one, and what can be made of it.
 
-An *overclaim* says more than is true and loses nothing: a node, path, slot or position that nothing reads, or a feature that
-tells more apart. What makes it one is by construction. A *false* hypothesis leaves something out, or says it wrongly. What is
-changed may happen not to matter: whether it does is measured on every input of the program with many draws, and what loses
-less than a hundredth of the gap is called *sufficient*, not dropped.
+An *overclaim* says more than is true and loses nothing: a node, path, slot or position that nothing reads, or a feature
+that tells more apart. It is one by construction. A *false* hypothesis leaves something out, or says it wrongly. What is
+changed may happen not to matter: whether it does is measured on every input of the program with many draws, and what
+loses less than a hundredth of the gap is called *sufficient*, not dropped.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def cases(truth: Truth, rng: np.random.Generator) -> Iterator[Case]:
 
 
 def lost(truth: Truth, hypothesis: Hypothesis) -> float:
-    """Share of the gap between null and model that scrubbing costs, on every input with many draws; or a fifth of how far
-    outputs are from the model's own, of how far those of another input are, where that is more.
+    """Share of the gap between null and model that scrubbing costs, on every input with many draws; or, where that is
+    more, a fifth of how far outputs are from the model's own, of how far those of another input are.
     """
     experiment = Experiment(truth.model, truth.data, truth.loss, draws=DRAWS, baselines=["null"], measures=[MOVED])
     result, nothing = experiment.run(hypothesis), experiment.run(NOTHING)

@@ -35,7 +35,7 @@ def series(which: str, trained: Callable[[], Transformer]) -> Series:
     from scrubbing import Series
 
     with safe_open(HERE / f"{which}_training.safetensors", "pt") as stored:
-        steps = int(stored.metadata()["steps"])
+        steps = int((stored.metadata() or {})["steps"])
         moments = sorted({int(key.partition(".")[0]) for key in stored.keys()})  # noqa: SIM118 - not a dict
 
     def losses(data: Dataset) -> list[NDArray[np.float64]]:

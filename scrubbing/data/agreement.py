@@ -57,7 +57,7 @@ class Groups:
         if position is None:
             return _find(self.values[0], value)
         found = np.full(len(value), -1, dtype=np.int64)
-        for j in np.unique(position):
+        for j in map(int, np.unique(position)):
             here = position == j
             at = _find(self.values[j], value[here])
             found[here] = np.where(at < 0, -1, at + self.first[j])
@@ -70,7 +70,7 @@ def groups(feature: Feature, data: Dataset) -> Groups:
 
 
 def digest_of(feature: Feature, data: Dataset) -> str:
-    """Of which inputs agree, whatever their values are called: another digest, and other inputs are exchanged."""
+    """Digest of which inputs agree on a feature, whatever the values are. It differs if other inputs are exchanged."""
     return data.remember(("digest", feature), lambda: _digest(groups(feature, data), data.ids))
 
 

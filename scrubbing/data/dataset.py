@@ -17,9 +17,9 @@ from scrubbing.user_code import array_of, running
 
 
 class Dataset:
-    """Inputs as named columns. Immutable; two datasets are the same only if they are the same object.
+    """An immutable set of inputs, stored as named columns. Two datasets are equal only if they are the same object.
 
-    Draws are made by input id, not by row, so reordering a dataset changes no result. Ids default to the row number.
+    Inputs are drawn by id, not by row, so reordering a dataset changes no result. Ids default to the row numbers.
 
     Args:
         columns: name to array `[n, ...]`, copied. A transformer reads `tokens` (int `[n, positions]`) and, where inputs
@@ -28,9 +28,9 @@ class Dataset:
         ids: one integer per input, all different; copied.
         name: shown in reports.
         show: how to print one input, given the dataset and a row; the default prints the tokens.
-        pad: the token at masked positions. Whatever ids `tokens` has there are replaced by it, so that nothing that is
-            computed from a dataset depends on them. It matters only where padding is read as part of a fixed-length
-            input: give the one that the model was trained with.
+        pad: the token id written to `tokens` at masked positions, so that no result depends on the ids that were
+            there. It matters only where padding is read as part of a fixed-length input: give the pad token that the
+            model was trained with.
 
     Raises:
         BadData: SCR-DATA, no columns, no inputs, columns of unequal length, with NaN, masked entries, or of a type that
@@ -99,7 +99,7 @@ class Dataset:
         return f"Dataset({self.name!r}, {len(self)} inputs, columns {', '.join(self._columns)})"
 
     def take(self, rows: ArrayLike) -> Dataset:
-        """The inputs in these rows (indices or a bool per input), keeping their ids.
+        """A dataset of the inputs in the given rows (indices, or one bool per input), with their ids.
 
         Raises:
             BadData: SCR-DATA, they are no such rows, or there are none.
@@ -115,13 +115,13 @@ class Dataset:
         return Dataset(columns, ids=self.ids[chosen], name=self.name, show=self._show, pad=self.pad)
 
     def with_columns(self, **columns: ArrayLike) -> Dataset:
-        """The same inputs with further or replaced columns."""
+        """A dataset of the same inputs and ids in which the given columns are added or replaced."""
         if ATTENTION_MASK in columns:
             columns = {MASK: columns.pop(ATTENTION_MASK), **columns}
         return Dataset({**self._columns, **columns}, ids=self.ids, name=self.name, show=self._show, pad=self.pad)
 
     def like(self, columns: Mapping[str, ArrayLike], name: str | None = None) -> Dataset:
-        """New inputs of the same kind, with ids of their own."""
+        """A dataset of new inputs, numbered from 0. Pad token, printing and (by default) name are those of this one."""
         return Dataset(columns, name=name or self.name, show=self._show, pad=self.pad)
 
     @property
@@ -132,13 +132,13 @@ class Dataset:
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
-        """Real positions of each input, `[n]`; None where `mask` is."""
+        """Number of real positions of each input, `[n]`; None where `mask` is None."""
         mask = self.mask
         return None if mask is None else self.remember("lengths", lambda: mask.sum(axis=1))
 
     def show(self, row: int) -> str:
-        """One input as text, for trees and tables. Where the function that was given as `show` cannot say it, the text
-        says so: it is asked when everything has been computed.
+        """The input in a row as text, as trees and tables print it. If the function given as `show` fails, it says so:
+        it is asked when everything has been computed.
         """
         if self._show is not None:
             try:
@@ -165,14 +165,17 @@ class Dataset:
         return found.encode("utf-8", "backslashreplace").decode()  # half a character has no place in a file
 
     def remember(self, key: Any, compute: Callable[[], Any]) -> Any:
-        """A value derived from this dataset, computed once; columns never change, so it cannot go stale."""
+        """Compute a value derived from this dataset once, and return the cached value from then on.
+
+        The columns never change, so a cached value cannot go stale.
+        """
         if key not in self._cache:
             self._cache[key] = compute()
         return self._cache[key]
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the contents: names, types, shapes, values and ids."""
+        """Hash of the contents: column names, types, shapes and values, and ids."""
         digest = hashlib.blake2b(digest_size=16)
         for key in sorted(self._columns):
             values = np.ascontiguousarray(self._columns[key])
@@ -216,12 +219,13 @@ class Dataset:
 
 
 def choose(data: Dataset, n: int | Sequence[int] | None, seed: int) -> NDArray[np.int64]:
-    """Rows of the reference inputs: all, `n` chosen by hashing ids with the seed, or those with the given ids.
+    """Rows of the reference inputs of a dataset: all, `n` chosen by hashing ids with the seed, or those of given ids.
 
     A smaller `n` gives a subset of a larger one, and the choice does not depend on the order of the rows.
 
     Raises:
-        BadData: SCR-REFERENCES, more than there are, none, an unknown or repeated id, or neither a number nor ids.
+        BadData: SCR-REFERENCES, more references than inputs, no reference, an unknown or repeated id, or a value that
+            is neither a number nor a list of ids.
     """
     from scrubbing.rng import stream_key, uniform
 
@@ -298,8 +302,9 @@ def _frozen(values: ArrayLike) -> NDArray[Any]:
     Raises:
         ValueError: masked, or neither numbers nor text.
     """
-    if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
-        rows = np.unique(np.argwhere(np.ma.getmaskarray(values))[:, :1])
+    given: Any = values
+    if np.ma.isMaskedArray(given) and np.ma.is_masked(given):
+        rows = np.unique(np.argwhere(np.ma.getmaskarray(given))[:, :1])
         problem = f"has masked entries in {counted(len(rows), 'input')}" + (
             f", first in row {rows[0]}" if len(rows) else ""
         )

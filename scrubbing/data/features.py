@@ -20,7 +20,7 @@ Per = Literal["input", "position"]
 _TAKES = {"and": "b", "or": "b", "not": "b", "all": "b", "rounded": "biuf", "at_most": "biuf"}
 """Which kinds of values an operation is defined for; the others take any."""
 _LARGEST = 2.0**62
-"""Largest whole number of rounding steps; beyond it int64 would wrap around in silence."""
+"""Largest whole number of rounding steps; beyond it int64 would silently wrap around."""
 _LARGEST_VALUE = 2**63 - 1
 _TIE_SHARE = 0.01
 """A value closer than this share of the rounding step to a rounding boundary is called a near tie."""
@@ -70,7 +70,7 @@ class Feature:
         return _combine("not", "~{}", self)
 
     def rounded(self, step: float) -> Feature:
-        """This float feature as the integer number of nearest steps.
+        """Round this float feature to multiples of `step`; the result is the integer number of steps.
 
         Raises:
             UsageError: SCR-FLOAT, the step is not a positive number.
@@ -129,19 +129,19 @@ class Feature:
         return Feature(f"{name}.everywhere()", "all", of=(self,))
 
     def is_float(self, data: Dataset) -> bool:
-        """Whether equality of this feature would be equality of floats."""
+        """Whether this feature has float values on a dataset, so that agreement would mean equality of floats."""
         of_joint = self.op == "joint" and any(part.is_float(data) for part in self.of)
         return of_joint or self(data).dtype.kind == "f"
 
     def value_at(self, data: Dataset, row: int, position: int | None = None) -> Any:
-        """One value as plain Python, for messages; of a joint feature, the values of its parts."""
+        """The value at one input as a plain Python value; for a joint feature, a tuple of the values of its parts."""
         if self.op == "joint":
             return tuple(part.value_at(data, row, position) for part in self.of)
         value = self(data)[row]
         return (value if position is None or self.per == "input" else value[position]).tolist()
 
     def near_ties(self, data: Dataset) -> int:
-        """How many values a rounding in this feature nearly sent the other way; 0 where nothing is rounded."""
+        """Number of values so close to a rounding boundary that a tiny change would move them across it."""
         return data.remember(("near ties", self), lambda: self._near_ties(data))
 
     def _near_ties(self, data: Dataset) -> int:
@@ -157,7 +157,7 @@ class Feature:
         return count
 
     def stored(self) -> dict[str, Any]:
-        """As JSON: by its function, or by what it is made of."""
+        """This feature as JSON: the address of its function, or the operation and the features it combines."""
         if self.op == "leaf":
             return {"compute": self.compute}
         made = {"name": self.name, "op": self.op, "of": self.of, "numbers": self.numbers, "per": self.per}
@@ -165,10 +165,12 @@ class Feature:
 
     @classmethod
     def restored(cls, fields: dict[str, Any]) -> Feature:
-        """From JSON. At the address of its function there is now the feature, which the decorator made of it.
+        """The feature with these stored fields; the inverse of `stored`.
+
+        The address of the function now holds the feature, because the decorator replaced the function by it.
 
         Raises:
-            UsageError: SCR-JSON, there is no feature any more.
+            UsageError: SCR-JSON, the address no longer holds a feature.
         """
         if "compute" not in fields:
             return cls(**fields)
@@ -227,7 +229,8 @@ class Feature:
                 return _joint(parts)
             case "merged":
                 return self._merged(data)
-        raise AssertionError(self.op)
+            case _:
+                raise AssertionError(self.op)
 
     def _operands(self, data: Dataset) -> list[NDArray[Any]]:
         """The values it is made of; a per-input value next to per-position ones holds at every position."""
@@ -309,9 +312,9 @@ class Feature:
 
 
 everything = Feature("everything", "identity")
-"""Agrees only with the input itself: nothing may be swapped."""
+"""The feature on which every input agrees only with itself, so that nothing may be exchanged."""
 anything = Feature("anything", "constant")
-"""Agrees with every input: all swaps are allowed."""
+"""The feature on which all inputs agree, so that any of them may be exchanged."""
 
 
 @overload
@@ -345,10 +348,10 @@ def feature(
 
 
 def joint(*features: Feature) -> Feature:
-    """The feature on which two inputs agree when they agree on all of these.
+    """Combine features: two inputs agree on the result when they agree on every one of the given features.
 
     Raises:
-        UsageError: SCR-FEATURE, none was given, or one of them is not a feature.
+        UsageError: SCR-FEATURE, no feature was given, or an argument is not a feature.
     """
     if not features:
         problem = "joint() was given no feature, so it does not say what to agree on."
@@ -357,10 +360,10 @@ def joint(*features: Feature) -> Feature:
 
 
 def as_feature(written: Feature | tuple[Feature, ...]) -> Feature:
-    """A feature, or a tuple of them meaning `joint`.
+    """Convert an argument to a feature: a feature is returned as it is, a tuple of features is joined by `joint`.
 
     Raises:
-        UsageError: SCR-FEATURE, something else, such as a function without the decorator.
+        UsageError: SCR-FEATURE, anything else, such as a function without the decorator.
     """
     if isinstance(written, tuple):
         return joint(*written)

@@ -28,15 +28,16 @@ _TOKENIZERS = {
 
 
 def fetch(name: str) -> Path:
-    """The folder of a model: the one of this name, or what the hub has under it, weights and tokenizer included.
+    """Path of a folder with a model's weights and tokenizer: a local folder, or a download from the Hugging Face hub.
 
-    Files that were fetched before are used as they are, without asking the hub.
+    Files that were downloaded before are used without contacting the hub.
 
     Args:
         name: a local folder, or a repository such as `NeelNanda/Attn_Only_2L512W_C4_Code`.
 
     Raises:
-        FileError: SCR-FILE, it can only be a folder and is none; SCR-HUB, it is not here and cannot be fetched.
+        FileError: SCR-FILE, the name can only be a local folder and there is none; SCR-HUB, the model is neither
+            available locally nor can it be downloaded.
         UsageError: SCR-EXTRA, huggingface_hub is not installed.
     """
     path = Path(name)
@@ -50,10 +51,10 @@ def fetch(name: str) -> Path:
 
 
 def tokenizer_file(folder: Path, name: str) -> Path:
-    """The `tokenizer.json` of a model's folder, or of the repository that its config names.
+    """Path of the `tokenizer.json` in a model's folder, or in the repository that its config names.
 
     Raises:
-        FileError: SCR-HUB, it is in neither place.
+        FileError: SCR-HUB, neither place has a `tokenizer.json`.
     """
     if (folder / "tokenizer.json").is_file():
         return folder / "tokenizer.json"
@@ -141,7 +142,7 @@ def _downloaded(name: str) -> Path:
     files: list[str] = []
 
     def ask() -> None:
-        siblings = hub.HfApi().model_info(name).siblings or []
+        siblings: list[Any] = hub.HfApi().model_info(name).siblings or []
         files.extend(one.rfilename for one in siblings)
 
     answers(ask, name, _by_hand(name))

@@ -10,11 +10,11 @@ from scrubbing.rng import stream_key, uniform
 
 
 def other_inputs(data: Dataset, name: str) -> NDArray[np.int64]:
-    """Row of the input that stands in for each, `[n]`: every input once, none for itself unless it is the only one.
+    """A permutation of the inputs, as rows `[n]`, that maps no input to itself unless there is only one input.
 
     Args:
         data: the inputs.
-        name: of the permutation; it depends on this and on the ids, not on the order of the rows.
+        name: seeds the permutation, which depends on this name and on the ids, not on the order of the rows.
     """
 
     def permutation() -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.errors import Fault, counted
+from scrubbing.guards import is_whole
 
 MASK = "mask"
 ATTENTION_MASK = "attention_mask"
@@ -89,8 +90,7 @@ def _are_ids(tokens: NDArray[Any]) -> bool:
 
 
 def _holds(dtype: np.dtype[Any], pad: Any) -> bool:
-    whole = isinstance(pad, (int, np.integer)) and not isinstance(pad, bool)
-    return whole and 0 <= int(pad) <= np.iinfo(dtype).max
+    return is_whole(pad) and 0 <= int(pad) <= np.iinfo(dtype).max
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Inputs that are (sequence, position) pairs, made from sequences and a choice of positions."""
+"""Datasets of (sequence, position) pairs, built from sequences and a choice of positions."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from scrubbing.errors import UsageError, fail, located
 
 
 def by_position(data: Dataset, where: Feature, context: int | None = None) -> Dataset:
-    """One input for every (sequence, position) pair at which a slice is true, in order.
+    """A dataset with one input for every (sequence, position) pair at which a feature is true, in order.
 
-    Each has the columns of its sequence, in `position` where it is meant, and in `sequence` the id of the sequence.
-    Score it there with `NextToken(at_position)`, and claim nodes there with `.at(at_position)`. An activation at
-    position t is only ever exchanged for one at position t, so a claim there either agrees on `same_position` too, or
-    all pairs have one position: with `context` each input is the window of so many tokens that ends at its position,
-    and one more token to be predicted. Source: ours.
+    Each input has the columns of its sequence, plus `position` and `sequence` (the id of the sequence). Score it at
+    that position with `NextToken(at_position)`, and claim nodes there with `.at(at_position)`. An activation at
+    position t can only be exchanged for one at position t. So either the claim's variable also agrees on
+    `same_position`, or all pairs share one position: with `context`, each input is the window of `context` tokens
+    that ends at its position, followed by the token to predict. Source: ours.
 
     Args:
         data: sequences; inputs with padding keep their mask.
         where: a boolean feature per position.
-        context: length of the window; positions with fewer tokens before them are left out. The model sees neither
-            what came earlier nor where in the sequence the window was.
+        context: length of the window in tokens; positions with fewer tokens before them are left out. The model sees
+            neither the earlier tokens nor where in the sequence the window was.
 
     Raises:
-        UsageError: SCR-SLICE, `where` is no boolean per position, or selects nothing; SCR-POSITION, the context is not
-            shorter than the sequences; BadData: SCR-COLUMN, no column `tokens`.
+        UsageError: SCR-SLICE, `where` is not one boolean per position, or selects nothing; SCR-POSITION, the context is
+            not shorter than the sequences.
+        BadData: SCR-COLUMN, there is no column `tokens`.
     """
     shape = data["tokens"].shape
     if context is not None and not 0 < context < shape[1]:
@@ -67,12 +68,13 @@ def _cut(
 
 
 @feature(per="position")
-def at_position(data: Dataset) -> Any:
-    """The position that a (sequence, position) input is about."""
-    return np.arange(data["tokens"].shape[1]) == data["position"][:, None]
+def at_position(data: Dataset) -> NDArray[np.bool_]:
+    """Feature per position of a dataset from `by_position`: true at the position that each input is about."""
+    length: int = data["tokens"].shape[1]
+    return np.arange(length) == data["position"][:, None]
 
 
 @feature
-def same_position(data: Dataset) -> Any:
-    """Which position a (sequence, position) input is about."""
+def same_position(data: Dataset) -> NDArray[Any]:
+    """Feature per input of a dataset from `by_position`: the index of the position that each input is about."""
     return data["position"]

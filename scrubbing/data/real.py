@@ -72,9 +72,9 @@ class RealDraws:
     def among(self, feature: Feature, data: Dataset, group: NDArray[Any], needed: Ints) -> tuple[Groups, Ints, Ints]:
         """The inputs of each group that fit: a table, and in its members where they start and how many there are."""
         table, keys, span = data.remember(("longest first", feature), lambda: _longest_first(feature, data))
-        code = np.maximum(group, 0).astype(np.int64) * span + (span - 1 - needed)
-        stop = np.searchsorted(keys, code, side="right")
-        start = table.start[group]
+        code: Ints = np.maximum(group, 0).astype(np.int64) * span + (span - 1 - needed)
+        stop: Ints = np.searchsorted(keys, code, side="right")
+        start: Ints = table.start[group]
         if self.same_length:
             start = np.where(needed > 0, np.searchsorted(keys, code, side="left"), start)
             stop = np.where(needed > 0, stop, start + table.size[group])

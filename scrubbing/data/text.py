@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scrubbing.data.hub import answers, library
 from scrubbing.errors import BadData, FileError, brief, fail
+from scrubbing.guards import is_dict
 from scrubbing.user_code import content_of
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ _LOCAL = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet
 
 
 def read_text(path: str | Path) -> list[str]:
-    """The text of a file in UTF-8, as one document, at most `MOST` characters.
+    """Read a UTF-8 text file as a single document, at most `MOST` characters of it.
 
     Raises:
-        FileError: SCR-FILE, it cannot be read. BadData: SCR-TEXT, it is not text.
+        FileError: SCR-FILE, the file cannot be read.
+        BadData: SCR-TEXT, the file is not UTF-8 text.
     """
     try:
         with Path(path).open("rb") as file:
@@ -49,7 +51,7 @@ def read_text(path: str | Path) -> list[str]:
 
 
 def read_dataset(spec: str) -> list[str]:
-    """Documents of a dataset, at most `MOST` characters of them.
+    """Read the documents of a text dataset, at most `MOST` characters in total.
 
     Args:
         spec: `NAME[,CONFIG][:SPLIT[:COLUMN]]`, where the name is one of the hub's, a local json, csv, parquet or text
@@ -58,7 +60,7 @@ def read_dataset(spec: str) -> list[str]:
     Raises:
         UsageError: SCR-EXTRA, the library is not installed.
         FileError: SCR-HUB, the dataset is not here and cannot be fetched; SCR-FILE, it cannot be read.
-        BadData: SCR-COLUMN, it has no such column of strings.
+        BadData: SCR-COLUMN, the dataset has no such column of strings.
     """
     name, split, column = (*spec.split(":"), "", "")[:3]
     rows = _rows(name, split or "train")
@@ -97,7 +99,7 @@ def _rows(name: str, split: str) -> Any:
             return datasets.load_dataset(_LOCAL.get(path.suffix, "text"), data_files=str(path), split="train")
         if path.is_dir() and any((path / one).is_file() for one in ("state.json", "dataset_dict.json")):
             found = datasets.load_from_disk(str(path))
-            return found[split] if isinstance(found, dict) else found
+            return found[split] if is_dict(found) else found
         # Whole corpora are large, and their beginning is enough; what was fetched before is read from where it is.
         return datasets.load_dataset(name, config or None, split=split, streaming=not offline)
     except Exception as error:  # the library lets through the errors of all its readers
@@ -113,10 +115,11 @@ def _by_hand(name: str) -> str:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """A tokenizer from its `tokenizer.json`, which neither cuts nor pads, whatever the file says.
+    """Load a tokenizer from a `tokenizer.json`, with truncation and padding switched off whatever the file says.
 
     Raises:
-        UsageError: SCR-EXTRA, the library tokenizers is not installed. FileError: SCR-FILE, it is none.
+        UsageError: SCR-EXTRA, the library tokenizers is not installed.
+        FileError: SCR-FILE, no tokenizer can be read from the file.
     """
     tokenizers = library("tokenizers")
     try:
@@ -132,7 +135,10 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
-    """The token that a model expects at the start of a text: what its config files say, or a customary one."""
+    """The id of the token that a model expects at the start of a text: from its config files, or else a common name.
+
+    None where neither gives one.
+    """
     for file in ("tokenizer_config.json", "config.json"):
         try:
             stored = json.loads(content_of(folder / file))
@@ -141,7 +147,7 @@ def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
         if not isinstance(stored, dict):
             continue
         token = stored.get("bos_token")
-        token = token.get("content") if isinstance(token, dict) else token
+        token = token.get("content") if is_dict(token) else token
         found = tokenizer.token_to_id(token) if isinstance(token, str) else stored.get("bos_token_id")
         if type(found) is int and 0 <= found < tokenizer.get_vocab_size():
             return found
@@ -151,18 +157,18 @@ def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
 def stretches(
     documents: list[str], tokenizer: Tokenizer, begin: int | None, length: int, least: int
 ) -> NDArray[np.int64]:
-    """Documents one after another, cut into sequences that do not overlap, in order, `[n, length]`.
+    """Concatenate documents and cut them into consecutive sequences that do not overlap, int `[n, length]`.
 
     Args:
         documents: texts.
-        tokenizer: to cut them into tokens; special tokens are not added.
+        tokenizer: splits the documents into tokens; special tokens are not added.
         begin: token before every document and at the start of every sequence, never twice in a row; None leaves it
             out.
-        length: tokens of a sequence, `begin` included.
-        least: sequences without which there is nothing to say.
+        length: tokens per sequence, `begin` included.
+        least: the smallest number of sequences that is accepted.
 
     Raises:
-        BadData: SCR-TEXT, too little text.
+        BadData: SCR-TEXT, the text gives fewer than `least` sequences.
     """
     prefix = [] if begin is None else [begin]
     encoded = tokenizer.encode_batch(documents, add_special_tokens=False)

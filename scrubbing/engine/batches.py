@@ -84,7 +84,7 @@ class _Sizes:
         return most
 
     def each(self, space: Space, without: Sequence[v.Value], rows: float = 1.0) -> Iterator[float]:
-        """Of every value, with its pattern."""
+        """How many numbers each value takes, together with its attention pattern."""
         for value, demand in space.demand.items():
             if value not in without:
                 yield rows * (self._tokens(demand) * self._width(value) + self._scores(value, demand))

@@ -87,7 +87,7 @@ class Builder(Table):
         if run.node.kind != "head" or not getattr(self.model, "splits_attention", False):
             return None
         read = dict(run.slots)
-        contexts = set() if run.mask is None else {run.mask}
+        contexts: set[Context] = set() if run.mask is None else {run.mask}
         for name in ("q", "k"):
             prepared = read[name]
             assert isinstance(prepared, v.Normed)
@@ -159,8 +159,8 @@ class Compiler:
         return self.builder.intern(v.Sum, ((everywhere, tuple(terms)),), self.contexts.of(index), node, OUTPUT_OF)
 
     def _claimed(self, region: int, hit: Hit, node: Node, slot: str | None = None) -> v.Value:
-        """What a claim met below a region says of a node: its value, or the claimed part of it. Where it is met directly
-        below, `slot` is where.
+        """What a claim met below a region says of a node: its value, or the claimed part of it; `slot` is where it is
+        met, if directly below.
         """
         freed = self.contexts.freed(region, hit.target, slot)
         if freed is not None:
@@ -193,7 +193,9 @@ class Compiler:
         mask = next((self._mask(copy, name) for name, slot in slots.items() if slot.parents == (MASK,)), None)
         read = {name: self._slot(copy, name) for name, slot in slots.items() if slot.parents != (MASK,)}
         held = {builder.clean_of.get(value) for value in read.values()}
-        contexts = {None if one is None else one[1] for one in held} | ({mask} if mask is not None else set())
+        contexts = {None if one is None else one[1] for one in held}
+        if mask is not None:
+            contexts.add(mask)
         only = next(iter(contexts))
         whole = {(v.Item("input", *builder.read(copy.node, name)), only) for name in read}
         frozen = self.contexts.of(copy.region) if self.tree.regions[copy.region].claim.freeze_norm else None
@@ -247,7 +249,7 @@ class Compiler:
         return terms
 
     def _mask(self, copy: NodeCopy, slot: str) -> Context:
-        """Whose padding mask a head looks through."""
+        """The context whose padding mask a head uses."""
         (cell,) = self.tree.cells[copy, slot]
         if cell.reader is not None:
             if (freed := self.contexts.freed(copy.region, cell.readers[0].target, slot)) is not None:

@@ -15,7 +15,7 @@ _NORM = 8
 
 @dataclass(frozen=True)
 class Cost:
-    """Per scrubbed example, which is one reference input and one draw; clean activations are taken from the store."""
+    """The cost per scrubbed example (one reference input, one draw), with clean activations taken from the store."""
 
     flops: float
     moved: float
@@ -23,23 +23,23 @@ class Cost:
     gathered: float
     """Bytes read from the store, part of `moved`."""
     plain_flops: float
-    """Of one forward pass of the model over every position."""
+    """Floating-point operations of one forward pass of the model over every position."""
     once: float = 0.0
-    """Operations of the statistics, which are taken once per run, whatever the number of examples."""
+    """Floating-point operations of the statistics, which are computed once per run whatever the number of examples."""
     inputs: int = 0
-    """Inputs that statistics are taken over; 0 without any."""
+    """Number of inputs that statistics are computed over; 0 where there are no statistics."""
 
     @property
     def ratio(self) -> float:
-        """Operations in units of one plain forward pass."""
+        """Floating-point operations per scrubbed example, in units of one plain forward pass."""
         return self.flops / self.plain_flops
 
     def total(self, examples: int) -> float:
-        """Operations for this many scrubbed examples, and of the statistics."""
+        """Floating-point operations of a run with this many scrubbed examples, statistics included."""
         return self.flops * examples + self.once
 
     def describe(self, examples: int) -> str:
-        """As text, for this many scrubbed examples."""
+        """The cost as text, for this many scrubbed examples."""
         once = f"\nstatistics over {self.inputs:,} inputs: {_si(self.once)}flop, once" if self.inputs else ""
         return (
             f"per scrubbed example: {_si(self.flops)}flop, {_si(self.moved)}B moved, {_si(self.gathered)}B of it "
@@ -120,7 +120,8 @@ class _Counted:
             case v.Apply(part=part):
                 raw = None if value.of is None else v.written(value.of)
                 return tokens * (part.flops(int(d)) + (0.0 if raw is None else self.model.write_flops(*raw)))
-        return 0.0
+            case _:
+                return 0.0
 
     def _width(self, value: v.Value) -> float:
         raw = v.written(value)

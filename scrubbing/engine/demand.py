@@ -21,7 +21,7 @@ class Rows(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where tensors go."""
+        """The device of the tensors."""
         ...
 
     @property
@@ -73,12 +73,13 @@ class Demand:
                 (inner,) = self.of
                 assert self.where is not None and self.context is not None
                 return inner.chosen(rows) & rows.satisfied(self.where, self.context)
-        parts = [part.chosen(rows) for part in self.of]
-        both = self.kind == "both"
-        whole = parts[0]
-        for part in parts[1:]:
-            whole = whole & part if both else whole | part
-        return whole
+            case _:
+                parts = [part.chosen(rows) for part in self.of]
+                both = self.kind == "both"
+                whole = parts[0]
+                for part in parts[1:]:
+                    whole = whole & part if both else whole | part
+                return whole
 
     def expected(self, positions: int, real: float) -> float:
         """Expected tokens per row, where inputs have `real` real positions on average; for cost estimates."""
@@ -96,8 +97,9 @@ class Demand:
                 (inner,) = self.of
                 assert self.where is not None
                 return inner.expected(positions, real) * len(self.where.fixed) / positions
-        sizes = [part.expected(positions, real) for part in self.of]
-        return min(sizes) if self.kind == "both" else min(sum(sizes), float(positions))
+            case _:
+                sizes = [part.expected(positions, real) for part in self.of]
+                return min(sizes) if self.kind == "both" else min(sum(sizes), float(positions))
 
     def __str__(self) -> str:
         match self.kind:
@@ -111,7 +113,8 @@ class Demand:
                 return "@upto" + "".join(map(str, self.of))
             case "within":
                 return f"{next(iter(self.of))}∩{self.where}"
-        return ("∩" if self.kind == "both" else "+").join(sorted(map(str, self.of)))
+            case _:
+                return ("∩" if self.kind == "both" else "+").join(sorted(map(str, self.of)))
 
 
 FOCUS = Demand("focus")

@@ -61,4 +61,5 @@ def _told(value: v.Value, numbers: dict[v.Value, str]) -> str:
             return f"{value.part} of " + (f"{value.context!r}" if value.of is None else numbers[value.of])
         case v.PerPosition():
             return f"each position: {numbers[value.of]}"
-    return str(value)
+        case _:
+            return str(value)

@@ -39,8 +39,8 @@ class DistinctInputs:
         _, row_of, of_row = np.unique(keys, return_index=True, return_inverse=True)
         length = torch.full((len(row_of),), positions, dtype=torch.int64, device=model.device)
         if inputs.visible is not None:
-            length = inputs.visible[torch.from_numpy(row_of).to(model.device)].sum(1)
-        number = torch.from_numpy(of_row.astype(np.int64)).to(model.device)
+            length = inputs.visible[torch.as_tensor(row_of, device=model.device)].sum(1)
+        number = torch.as_tensor(of_row.astype(np.int64), device=model.device)
         return cls(number, row_of, length, length.cumsum(0) - length)
 
     def __len__(self) -> int:

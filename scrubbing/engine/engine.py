@@ -46,7 +46,7 @@ _CHECKED = 4
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A hypothesis ready to run on the engine's model and data."""
+    """A hypothesis compiled for an engine's model and data."""
 
     hypothesis: Hypothesis
     mode: Mode
@@ -56,11 +56,11 @@ class Compiled:
     contexts: Contexts
     plan: ScrubPlan
     real: RealDraws | None = None
-    """Which inputs may be drawn at all; None for any."""
+    """Rule for which inputs may be drawn; None where any may."""
 
     @property
     def cost(self) -> Cost:
-        """What running it costs per scrubbed example."""
+        """The cost of running the plan, per scrubbed example."""
         return cost(self.plan)
 
 
@@ -72,9 +72,9 @@ class Batch:
     """Place of each row in the list of references, `[rows]`."""
     draw: int
     outputs: dict[str, Tensor]
-    """`[tokens, d_out]` by name; the scrubbed output and, if asked for, the model's."""
+    """Outputs `[tokens, d_out]` by name: that of the scrubbed model and, if requested, that of the model."""
     tokens: Tokens
-    """Of this piece."""
+    """The tokens of this piece."""
     padding: NDArray[np.int64] | None = None
     """How many inputs, held by a claim or unclaimed, were read where they are padding, `[rows]`; None without padding.
     """
@@ -83,10 +83,10 @@ class Batch:
 
 
 class Engine:
-    """Scrubs hypotheses about one model on one dataset.
+    """Compiles and runs hypotheses about one model on one dataset.
 
     Args:
-        model: what is explained; must be in evaluation mode and pass its self-check, which its loader sees to.
+        model: the model to explain, in evaluation mode and self-checked, as loaders return it.
         data: inputs to draw from; references are among them.
         positions: tokens at which the output is read.
         store: keep clean activations of dataset inputs (`True`), or recompute them where they are needed. Results do
@@ -95,9 +95,9 @@ class Engine:
             for filling the store; two fifths for the store. What does not fit there goes to temporary files, whose
             mapped pages take at most the last fifth.
         spill: folder for these files; None is the system's.
-        room: for the store, where several engines share one; instead of a share of `memory`.
-        read: outputs that a loss reads, dataset -> bool `[n, positions]`; inputs are then drawn only if they are real
-            wherever these outputs depend on them. None draws any input.
+        room: memory budget of the store, where several engines share one; None for a share of `memory`.
+        read: function dataset -> bool `[n, positions]` of the outputs that a loss reads; inputs are then drawn only if
+            they are real wherever these outputs depend on them. With None any input is drawn.
     """
 
     def __init__(
@@ -138,14 +138,15 @@ class Engine:
         """Turn a hypothesis into a plan.
 
         Args:
-            hypothesis: what is claimed, which is then checked; or its tree from `legal`, which has been.
+            hypothesis: a hypothesis, which is checked here, or its tree from `legal`, which has been checked.
             mode: the scrub, or one of the baselines made from the hypothesis.
             with_model: also compute the model's own output, under the name `model`.
-            data: what to draw from, among the engine's inputs; None is those in the hypothesis's scope.
-            real: which of them may be drawn, by where they are padding; None is as the engine was told to `read`.
+            data: inputs to draw from, among the engine's; None for those in the hypothesis's scope.
+            real: rule for which of them may be drawn, by where they are padding; None for the rule that follows from
+                the engine's `read`.
 
         Raises:
-            IllegalHypothesis: with every fault found.
+            IllegalHypothesis: lists every fault found.
         """
         tree = hypothesis if isinstance(hypothesis, Tree) else legal(hypothesis, self.graph, self.data)
         assert tree.data is not None and isinstance(tree.hypothesis, Hypothesis)
@@ -175,19 +176,19 @@ class Engine:
 
         Args:
             compiled: from `compile`.
-            references: rows of the scoped dataset.
+            references: rows of `compiled.data`.
             draws: complete resamplings per reference.
             seed: of the run.
-            counts: filled with what was drawn, by context.
-            batch: rows at a time; the default is chosen from the memory budget. Results do not depend on it.
-            skip: batches to leave out at the beginning, of a run that is resumed.
+            counts: filled with the counts of the draws of each context.
+            batch: rows per batch; by default chosen from the memory budget. Results do not depend on it.
+            skip: number of batches to leave out at the beginning, for a run that is resumed.
 
         Yields:
             Batches draw by draw, each in pieces whose outputs fit the memory budget. Within a draw, references whose
             padding masks are of similar length come together, so that little of a batch is padding.
 
         Raises:
-            NothingToDraw: SCR-DRAW.
+            NothingToDraw: SCR-DRAW, no input agrees with a held one.
         """
         executor = self._executor(compiled)
         size = batch or rows_at_once(compiled.plan, self.memory)
@@ -211,7 +212,7 @@ class Engine:
     def outputs(
         self, compiled: Compiled, references: NDArray[np.int64], draws: int, seed: int, batch: int | None = None
     ) -> Tensor:
-        """The scrubbed outputs of a run, `[draws, references, positions, d_out]`, where positions are fixed."""
+        """The scrubbed outputs of a run at fixed positions, `[draws, references, positions, d_out]`."""
         found: Tensor | None = None
         column = torch.full((self.graph.positions,), -1, dtype=torch.int64, device=self.model.device)
         column[list(self.positions.fixed)] = torch.arange(len(self.positions.fixed), device=self.model.device)
@@ -219,7 +220,7 @@ class Engine:
             output = one.outputs["scrubbed"]
             if found is None:
                 found = output.new_empty(draws, len(references), len(self.positions.fixed), output.shape[1])
-            row = torch.from_numpy(one.index).to(output.device)[one.tokens.rows]
+            row = torch.as_tensor(one.index, device=output.device)[one.tokens.rows]
             found[one.draw, row, column[one.tokens.positions]] = output
         assert found is not None
         return found
@@ -236,8 +237,10 @@ class Engine:
         return np.argsort(data.lengths[rows], kind="stable")
 
     def verify(self, compiled: Compiled, references: NDArray[np.int64]) -> None:
-        """Check that the rewritten model is the model: with every draw replaced by the reference itself, the plan must
-        return the model's own output, up to what rounding in the model's precision can do (`models.precision`).
+        """Check that the rewritten model computes the same as the model.
+
+        With every draw replaced by the reference itself, the plan must return the model's own output, up to rounding
+        errors in the model's precision (`models.precision`).
 
         Raises:
             IllegalHypothesis: SCR-SUM, a rewrite does not add up in this precision.
@@ -273,7 +276,7 @@ class Engine:
             frame = Frame.root(compiled.data, rows, np.zeros_like(rows), 0, {})
             frame.everyone_holds_the_reference = True
             inputs = FrameRows(frame, self.model, self.graph.positions).inputs(REFERENCE)
-            own = self.model.own_output(inputs, torch.from_numpy(rows).to(device))
+            own = self.model.own_output(inputs, torch.as_tensor(rows, device=device))
             for outputs, tokens, _ in executor.pieces(frame, most):
                 found, wanted = outputs["scrubbed"], own[tokens.rows, tokens.positions]
                 check_finite(wanted, self.model.name)

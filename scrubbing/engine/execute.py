@@ -21,7 +21,7 @@ from scrubbing.sampling.frames import Frame
 
 
 class Reader(Protocol):
-    """Where clean items come from."""
+    """Source of clean items."""
 
     def gather(self, item: v.Item, rows: FrameRows, context: object, tokens: Tokens) -> Tensor:
         """The item at these tokens of the inputs a context holds, `[tokens, width]`."""
@@ -44,7 +44,7 @@ class Executor:
 
     @torch.inference_mode()
     def run(self, frame: Frame) -> dict[str, tuple[Tensor, Tokens]]:
-        """The values asked for, with their tokens."""
+        """Compute the requested values, each with its tokens."""
         rows = FrameRows(frame, self.model, self.plan.graph.positions)
         results = _SpaceRun(self, self.plan.space, rows).run(list(self.plan.roots.values()))
         return {
@@ -54,9 +54,10 @@ class Executor:
 
     @torch.inference_mode()
     def pieces(self, frame: Frame, most: int) -> Iterator[tuple[dict[str, Tensor], Tokens, bool]]:
-        """The outputs asked for, all at the same tokens, at most so many of them at a time: a large vocabulary takes
-        more memory than everything that leads to it. Outputs that read other tokens than their own come whole. With
-        each piece, its tokens and whether it is the last.
+        """Yield the requested outputs, which are all at the same tokens, in pieces of at most `most` tokens.
+
+        With a large vocabulary, outputs take more memory than everything that leads to them. Outputs that read other
+        tokens than their own come in one piece. Each piece comes with its tokens and whether it is the last.
         """
         rows = FrameRows(frame, self.model, self.plan.graph.positions)
         run = _SpaceRun(self, self.plan.space, rows)

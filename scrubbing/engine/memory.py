@@ -84,7 +84,7 @@ class MemoryBudget:
     mapped: int = 0
     """Bytes of the temporary files' pages that may be in memory."""
     used: int = 0
-    _resident: dict[Block, int] = field(default_factory=dict)
+    _resident: dict[Block, int] = field(default_factory=dict[Block, int])
     """Bytes of each mapped block that may be in memory, least recently used first."""
 
     def block(self, rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Block:

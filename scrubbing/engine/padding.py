@@ -27,14 +27,14 @@ class PaddingReads:
     output counts.
     """
 
-    held: dict[Context, dict[Demand, None]] = field(default_factory=dict)
+    held: dict[Context, dict[Demand, None]] = field(default_factory=dict[Context, dict[Demand, None]])
     """Reads in this space, by whose input is read."""
-    below: dict[int, tuple[Demand, PaddingReads]] = field(default_factory=dict)
+    below: dict[int, tuple[Demand, PaddingReads]] = field(default_factory=dict[int, tuple[Demand, "PaddingReads"]])
     """Claims that draw per position: the tokens that become rows, and what is read in these."""
 
     @classmethod
     def of(cls, plan: ScrubPlan) -> PaddingReads:
-        """Of the scrubbed output of a plan."""
+        """The padding reads of the scrubbed output of a plan."""
         return _reads(plan.space, [plan.roots["scrubbed"]], plan.graph)
 
     def count(self, rows: FrameRows) -> NDArray[np.int64]:
@@ -92,7 +92,7 @@ def _reads(space: Space, roots: Sequence[tuple[v.Value, Demand]], graph: ModelGr
 
 
 def _whose(value: v.Value) -> Context | None:
-    """Whose input a value is read from, if it depends on what stands there."""
+    """The context whose input a value is read from; None where it does not depend on an input."""
     if isinstance(value, v.Clean) or (isinstance(value, v.Embedded) and value.node.kind != "pos"):
         return None if value.context.ablation is not None else value.context
     return None
@@ -107,4 +107,5 @@ def _visible(demand: Demand, context: Context) -> bool:
             return any(_visible(part, context) for part in demand.of)
         case "union" | "within":
             return all(_visible(part, context) for part in demand.of)
-    return False
+        case _:
+            return False

@@ -51,7 +51,7 @@ class PartOps:
         """A part that is a function of the input, at rows and positions `[tokens]`: `[tokens, width]`."""
         along = self._vector(part, width)
         values = data.remember(("part", part), lambda: self._values(part, data, 1 if along is None else 0))
-        table = torch.from_numpy(values).to(self.model.device)
+        table = torch.as_tensor(values, device=self.model.device)
         if along is not None:
             scalar = table[rows] if table.ndim == 1 else table[rows, positions]
             return scalar[:, None].to(self.model.dtype) * along

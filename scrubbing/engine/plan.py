@@ -18,12 +18,12 @@ class Space:
     """The part of a plan that is computed on one kind of row: references, or tokens of a per-position claim."""
 
     region: int
-    order: list[v.Value] = field(default_factory=list)
+    order: list[v.Value] = field(default_factory=list[v.Value])
     """Every value after its inputs."""
-    demand: dict[v.Value, Demand] = field(default_factory=dict)
-    below: dict[int, Space] = field(default_factory=dict)
+    demand: dict[v.Value, Demand] = field(default_factory=dict[v.Value, Demand])
+    below: dict[int, Space] = field(default_factory=dict[int, "Space"])
     """Per-position claims entered from here."""
-    entered: dict[int, Demand] = field(default_factory=dict)
+    entered: dict[int, Demand] = field(default_factory=dict[int, Demand])
     """Tokens of this space that become the rows of each space below."""
 
     def walk(self) -> Iterator[Space]:
@@ -35,17 +35,17 @@ class Space:
 
 @dataclass
 class ScrubPlan:
-    """What will be computed, as a printable DAG of values; no tensor has moved yet."""
+    """The computation of a run as a printable DAG of values, before any tensor is computed."""
 
     graph: ModelGraph
     model: Model
     roots: dict[str, tuple[v.Value, Demand]]
-    """The outputs asked for, by name, and where."""
+    """The requested outputs by name, each with the tokens at which it is read."""
     space: Space
     real: float
     """Mean number of real positions per input, for cost estimates."""
-    statistics: dict[v.Statistic, StatisticPlan] = field(default_factory=dict)
-    """What is evaluated over the dataset before the first batch."""
+    statistics: dict[v.Statistic, StatisticPlan] = field(default_factory=dict[v.Statistic, "StatisticPlan"])
+    """Means (and covariances) over the dataset that are computed before the first batch."""
 
     def values(self) -> Iterator[v.Value]:
         """Every value, once per space."""
@@ -53,7 +53,7 @@ class ScrubPlan:
             yield from space.order
 
     def costliest_mask(self) -> Context | None:
-        """Whose padding mask the attention with the most queries looks through, of those with a row per reference."""
+        """Context of the padding mask used by the attention with the most queries, of that with a row per reference."""
         best: Context | None = None
         most = 0.0
         for value, demand in self.space.demand.items():
@@ -64,7 +64,7 @@ class ScrubPlan:
         return best
 
     def items(self) -> dict[v.Item, Demand]:
-        """The clean items read from the store, with the tokens needed of each."""
+        """The clean items that are read from the store, each with the tokens needed."""
         needed: dict[v.Item, Demand] = {}
         everywhere = tuple(range(self.graph.positions))
         for space in self.space.walk():
@@ -82,13 +82,13 @@ class ScrubPlan:
 
 @dataclass(frozen=True, eq=False)
 class StatisticPlan:
-    """How the stand-in for an ablated sum is made: the sum, evaluated on some inputs of the dataset, once per run."""
+    """How the replacement of an ablated sum is computed: the sum, evaluated once per run on inputs of the dataset."""
 
     plan: ScrubPlan
     positions: tuple[int, ...]
-    """Where the stand-in is read."""
+    """The positions at which the replacement is read."""
     inputs: int
-    """How many inputs it is evaluated on."""
+    """Number of inputs that the sum is evaluated on."""
 
 
 def make_plan(

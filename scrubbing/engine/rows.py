@@ -23,9 +23,9 @@ class FrameRows:
     frame: Frame
     model: Model
     positions: int
-    _rows: dict[Context, Tensor] = field(default_factory=dict)
-    _tokens: dict[tuple[Demand, bool], Tokens] = field(default_factory=dict)
-    _visible: dict[Context, Tensor | None] = field(default_factory=dict)
+    _rows: dict[Context, Tensor] = field(default_factory=dict[Context, Tensor])
+    _tokens: dict[tuple[Demand, bool], Tokens] = field(default_factory=dict[tuple[Demand, bool], Tokens])
+    _visible: dict[Context, Tensor | None] = field(default_factory=dict[Context, Tensor | None])
 
     @property
     def device(self) -> torch.device:
@@ -35,7 +35,7 @@ class FrameRows:
     @property
     def focus(self) -> Tensor | None:
         """Position of each row, in frames that draw per position."""
-        return None if self.frame.focus is None else torch.from_numpy(self.frame.focus).to(self.device)
+        return None if self.frame.focus is None else torch.as_tensor(self.frame.focus, device=self.device)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -46,17 +46,17 @@ class FrameRows:
         return FrameRows(self.frame.below(region, rows, positions, self.positions), self.model, self.positions)
 
     def data(self, context: Context) -> Dataset:
-        """Where a context's inputs are from."""
+        """The dataset of a context's inputs."""
         return self.frame.source(context)[0]
 
     def rows(self, context: Context) -> Tensor:
-        """Their rows, int64 `[rows]`."""
+        """Rows of a context's inputs in their dataset, int64 `[rows]`."""
         if context not in self._rows:
-            self._rows[context] = torch.from_numpy(self.frame.source(context)[1]).to(self.device)
+            self._rows[context] = torch.as_tensor(self.frame.source(context)[1], device=self.device)
         return self._rows[context]
 
     def inputs(self, context: Context) -> ModelInputs:
-        """The columns the model reads of them."""
+        """The columns that the model reads, of the dataset of a context's inputs."""
         return model_inputs(self.model, self.data(context))
 
     def visible(self, context: Context) -> Tensor | None:
@@ -67,14 +67,14 @@ class FrameRows:
         return self._visible[context]
 
     def real(self, context: Context) -> Tensor | None:
-        """Which positions of a context's inputs are real, bool `[rows, positions]`, whether or not the model is told;
-        None where nothing is padded.
+        """Which positions of a context's inputs are real, bool `[rows, positions]`, whether or not the model sees the
+        mask; None where nothing is padded.
         """
         data, device = self.data(context), self.device
         mask = data.mask
         if mask is None:
             return None
-        on_device = data.remember(("mask", device), lambda: torch.from_numpy(mask.copy()).to(device))
+        on_device = data.remember(("mask", device), lambda: torch.as_tensor(mask.copy(), device=device))
         return on_device.index_select(0, self.rows(context))
 
     def satisfied(self, where: Where, context: Context) -> Tensor:
@@ -85,7 +85,7 @@ class FrameRows:
         for by, wanted in where.conditions:
             data = self.data(context)
             chosen = data.remember(("positions", by), lambda by=by, data=data: by.chosen(data, self.positions))
-            here = torch.from_numpy(chosen).to(self.device)[self.rows(context)]
+            here = torch.as_tensor(chosen, device=self.device)[self.rows(context)]
             inside = inside & (here if wanted else ~here)
         return inside
 

@@ -59,13 +59,18 @@ def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Re
     root = None
     if square is not None:
         covariance = square / count.clamp(min=1)[..., None] - mean[:, :, None] * mean[:, None, :]
-        size, basis = torch.linalg.eigh(covariance)
+        size, basis = _eigh(covariance)
         root = (basis * size.clamp(min=0).sqrt()[:, None, :]).to(model.dtype)
     return Moments(mean.to(model.dtype), root)
 
 
+def _eigh(symmetric: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues `[..., d]` in ascending order, and eigenvectors as columns `[..., d, d]`."""
+    return torch.linalg.eigh(symmetric)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]; no types
+
+
 def stand_in(value: v.Statistic, found: Moments, rows: FrameRows, tokens: Tokens) -> Tensor:
-    """The mean at these tokens, plus noise if that was asked for."""
+    """The mean at these tokens, plus noise if the statistic has any."""
     made = found.mean.index_select(0, tokens.positions)
     if found.root is None:
         return made
@@ -74,5 +79,5 @@ def stand_in(value: v.Statistic, found: Moments, rows: FrameRows, tokens: Tokens
     position = counter * (rows.positions + 1) + tokens.positions.cpu().numpy() + 1
     key = stream_key(frame.seed, f"{value.context.stream} noise {value.of.node.name}.{value.of.slot}")
     drawn = normal(key, frame.ids[place], frame.draw[place], position, made.shape[1])
-    noise = torch.from_numpy(drawn).to(made)
+    noise = torch.as_tensor(drawn, dtype=made.dtype, device=made.device)
     return made + torch.einsum("tij,tj->ti", found.root[tokens.positions], noise)

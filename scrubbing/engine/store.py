@@ -40,7 +40,7 @@ class _Kept:
 
 @dataclass(eq=False)
 class _Shelf:
-    """Items that were asked for together, and the inputs they have been computed for."""
+    """Items that were requested together, and the inputs they have been computed for."""
 
     plan: ScrubPlan
     kept: dict[v.Item, _Kept]
@@ -74,13 +74,13 @@ class Store:
     room: MemoryBudget
     memory: int
     """Bytes for computing what is missing."""
-    _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict)
-    _padding: dict[v.Item, _Padding] = field(default_factory=dict)
+    _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict[v.Item, _Shelf])
+    _padding: dict[v.Item, _Padding] = field(default_factory=dict[v.Item, _Padding])
     _shelves: int = 0
-    fills: dict[str, list[Tensor]] = field(default_factory=dict)
+    fills: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
     """Inputs computed together, by shelf, in order. Matrix products of other batches differ in the last bit, so a
     resumed run computes what an interrupted one had computed in the same batches."""
-    replay: dict[str, list[Tensor]] = field(default_factory=dict)
+    replay: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
     """Fills of an interrupted run that are still to be repeated, each when its shelf is first read."""
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ class Store:
     def _selected(self, data: Dataset) -> Tensor:
         order = np.argsort(self.data.ids)
         rows = order[np.searchsorted(self.data.ids, data.ids, sorter=order)]
-        return self.inputs.of_row[torch.from_numpy(rows).to(self.model.device)]
+        return self.inputs.of_row[torch.as_tensor(rows, device=self.model.device)]
 
     def _has(self, item: v.Item, demand: Demand) -> bool:
         if item not in self._shelf_of:
@@ -171,7 +171,7 @@ class Store:
     def _fill(self, shelf: _Shelf, inputs: Tensor) -> None:
         for before in self.replay.pop(shelf.key, []):
             self._fill(shelf, before.to(inputs.device))
-        missing = torch.unique(inputs[~shelf.filled[inputs]])
+        missing = _distinct(inputs[~shelf.filled[inputs]])
         if not len(missing):
             return
         self.fills.setdefault(shelf.key, []).append(missing)
@@ -195,7 +195,7 @@ class Store:
         for before in self.replay.pop(key, []):
             again = before.to(inputs.device)
             self._padded(item, again, self.inputs.length[again])
-        missing = torch.unique(inputs[padding.start[inputs] < 0])
+        missing = _distinct(inputs[padding.start[inputs] < 0])
         if len(missing):
             self.fills.setdefault(key, []).append(missing)
             self._fill_padding(item, padding, missing)
@@ -208,8 +208,8 @@ class Store:
         padding.size += int(extra.sum())
         if padding.values is None or len(padding.values) < padding.size:
             # Untouched memory is not resident, so growing by doubling costs address space only.
-            options = {"dtype": self.model.dtype, "device": self.model.device}
-            grown = torch.full((2 * padding.size, self._width(item)), float(item.kind == "scale"), **options)
+            shape, value = (2 * padding.size, self._width(item)), float(item.kind == "scale")
+            grown = torch.full(shape, value, dtype=self.model.dtype, device=self.model.device)
             if padding.values is not None:
                 grown[: len(padding.values)] = padding.values
             padding.values = grown
@@ -223,7 +223,7 @@ class Store:
     def _batches(self, inputs: Tensor, plan: ScrubPlan) -> Iterator[Tensor]:
         """Inputs of similar length together, so that little of a padded batch is padding."""
         order = torch.argsort(self.inputs.length[inputs], stable=True)
-        yield from inputs[order].split(rows_at_once(plan, self.memory, kept=True))
+        yield from torch.split(inputs[order], rows_at_once(plan, self.memory, kept=True))
 
     def _compute(self, plan: ScrubPlan, items: list[v.Item], batch: Tensor) -> Iterator[tuple[v.Item, Tensor, Tokens]]:
         references = self.inputs.row_of[batch.cpu().numpy()]
@@ -238,3 +238,8 @@ def _finite(item: v.Item, block: Block) -> Block:
     if item.kind == "scale":
         block.values.fill_(1.0)
     return block
+
+
+def _distinct(inputs: Tensor) -> Tensor:
+    """The numbers that occur, each once, in ascending order."""
+    return torch.unique(inputs)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]; torch: no types

@@ -85,7 +85,7 @@ class Sum(Value):
 
     cells: tuple[tuple[Where, tuple[Term, ...]], ...]
     context: Context
-    """Whose input the conditions of the cells are about."""
+    """The context on whose input the conditions of the cells are evaluated."""
     node: Node
     slot: str
 
@@ -152,7 +152,7 @@ class Apply(Value):
     part: Part
     of: Value | None
     context: Context
-    """Whose input a function of the input is applied to."""
+    """The context to whose input a function of the input is applied."""
 
     def inputs(self) -> Iterator[Value]:
         """The output, if it is a function of that."""

@@ -1,4 +1,4 @@
-"""Baselines: the losses that a scrubbed loss is held against, each measured like a hypothesis or made from the data."""
+"""Baselines: losses to compare the scrubbed loss with, measured like a hypothesis or computed from the data."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ FEWEST_DRAWS = 4
 
 @dataclass(frozen=True)
 class Baseline:
-    """A point on the scale of losses.
+    """A loss to compare the scrubbed loss with.
 
     Args:
-        meaning: in words, for reports.
-        hypothesis: scrubbed in place of the one at hand, on the same references.
-        losses: `dataset -> [n, positions]`, the loss of every prediction of something that is not the model.
-        mode: the hypothesis at hand, run in another way.
-        fitted: `(loss, dataset, counted) -> [n, positions]`, as `losses`, of a prediction fitted to the positions that
-            count, bool `[n, positions]`.
+        meaning: meaning in words, for reports.
+        hypothesis: a hypothesis to scrub instead of the present one, on the same references.
+        losses: function `dataset -> [n, positions]` giving the loss of every prediction of something other than the
+            model.
+        mode: another way of running the present hypothesis.
+        fitted: function `(loss, dataset, counted) -> [n, positions]` like `losses`, for predictions that are fitted to
+            the positions that count, bool `[n, positions]`.
 
     Raises:
-        UsageError: SCR-BASELINE, none of the last four is given, or several.
+        UsageError: SCR-BASELINE, not exactly one of the last four arguments is given.
     """
 
     meaning: str
@@ -64,20 +65,20 @@ class Baseline:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it is run on the model, rather than made from the data."""
+        """Whether the baseline is measured by running the model, rather than computed from the data."""
         return self.hypothesis is not None or self.mode is not None
 
     @property
     def needs_own_run(self) -> bool:
-        """Whether it has to be run anew for each hypothesis."""
+        """Whether the baseline has to be run again for each hypothesis."""
         return self.mode is not None and self.mode.output == "reference"
 
     def job(self, name: str, scrub: Job) -> Job | None:
-        """What must be measured for it; None if nothing must, or the hypothesis has no claims that could be exchanged.
+        """The job that measures this baseline; None if it needs no run, or if the hypothesis has no claims to exchange.
 
         Args:
-            name: of the baseline.
-            scrub: the job of the hypothesis at hand.
+            name: name of the baseline.
+            scrub: the job of the present hypothesis.
         """
         if self.mode is not None and self.mode.apart and not scrub.tree.draws_together:
             return None
@@ -94,7 +95,7 @@ class Baseline:
         return None
 
     def predicted(self, reference: Reference) -> dict[str, Floats]:
-        """Its losses where nothing must be measured: one per reference, for every slice.
+        """The losses of a baseline that needs no run: one per reference, for every slice.
 
         Raises:
             UsageError: SCR-BASELINE, the function returned an array of another shape.
@@ -116,7 +117,7 @@ class Baseline:
 
 
 NOTHING = Hypothesis("null", "Nothing matters.", OUTPUT.carries(Variable("output", everything)))
-"""Whose losses are those of the null, whatever the hypothesis at hand."""
+"""The hypothesis that claims nothing; its scrub gives the losses of the null for every other hypothesis."""
 
 
 def _constant(loss: Loss, data: Dataset, counted: NDArray[np.bool_]) -> Floats:
@@ -149,7 +150,7 @@ OF_THE_DATA = tuple(name for name, one in _OURS.items() if not one.needs_own_run
 """Those that are measured once for all hypotheses, or not at all."""
 
 baselines: Registry[Baseline] = Registry("baseline", "scrubbing.baselines", "SCR-BASELINE")
-"""Every baseline by name, those of this package and those that others register."""
+"""Registry of baselines by name: those of this package, and those registered elsewhere."""
 
 for _name, _one in _OURS.items():
     baselines.add(_name, _one)

@@ -1,4 +1,4 @@
-"""From what was measured to a result: losses by name and slice, controls, and what is fitted to them."""
+"""From measurements to a result: losses by name and slice, controls, and what is fitted to them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def costs(result: Result, jobs: Mapping[str, Job], measured: Iterable[Measured])
 
 
 def _losses(pairs: Sequence[tuple[Job, Measured]], chosen: Mapping[str, Baseline]) -> BySlice:
-    """Of model, scrubbed model and baselines; of a hypothesis, or of one of its controls."""
+    """Losses of model, scrubbed model and baselines, for a hypothesis or one of its controls."""
     (scrub, found), *_ = pairs
     by_name = {job.name: one.losses() for job, one in pairs}
     by_slice = {"model": found.losses("model"), SCRUBBED: found.losses()}

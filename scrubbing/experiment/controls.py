@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What is put to the test. A control gives another one, made with `dataclasses.replace`."""
+    """A hypothesis with the model, data and loss it is tested on. Controls return changed copies of it."""
 
     hypothesis: Hypothesis
     model: Model
     data: Dataset
-    """All of it, whatever the hypothesis's scope."""
+    """The whole dataset, whatever the scope of the hypothesis."""
     loss: Loss
 
 
 @dataclass(frozen=True)
 class Control:
-    """An experiment that says how much a score is worth: the hypothesis on another model, other data or features."""
+    """An experiment that puts a score in perspective: the hypothesis on another model, other data or other features."""
 
     name: str
     meaning: str
-    """In words: what is changed."""
+    """What the control changes, in words."""
     expected: Literal["fails", "holds"]
     """Whether a true hypothesis about the model as it is should lose its loss recovered here, or keep it."""
     change: Callable[[Trial], Trial]
@@ -47,7 +47,7 @@ class Control:
 
 
 controls: Registry[Control] = Registry("control", "scrubbing.controls")
-"""Every control by name, those of this package and those that others register."""
+"""Registry of controls by name: those of this package, and those registered elsewhere."""
 
 
 def shuffled_labels(trial: Trial) -> Trial:

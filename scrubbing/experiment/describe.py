@@ -19,6 +19,7 @@ from scrubbing.data.features import Feature
 from scrubbing.errors import counted
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.revision import revision
+from scrubbing.graph.nodes import Node
 from scrubbing.hypothesis.printing import describe, sample_text
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.content import NoContent, content_hash
@@ -118,7 +119,8 @@ def identity(loss: Loss, data: Dataset) -> str:
 
 def branches(job: Job, rows: Mapping[str, int]) -> list[Branch]:
     """The claims, each with its sample."""
-    data, found = job.data, []
+    data = job.data
+    found: list[Branch] = []
     for region in job.tree.regions:
         held, unclaimed = rows.get(region.path), rows.get(f"{region.path} / ~unclaimed")
         feature = region.claim.variable.agrees_on()
@@ -140,7 +142,8 @@ def branches(job: Job, rows: Mapping[str, int]) -> list[Branch]:
 def nodes(job: Job) -> list[ModelNode]:
     """Every node of the model, and what the hypothesis makes of it."""
     tree, graph = job.tree, job.tree.graph
-    claimed, behind = set(), set()
+    claimed: set[Node] = set()
+    behind: set[Node] = set()
     for region in tree.regions:
         if _is_nothing(job, region.index):
             continue
@@ -162,7 +165,7 @@ def nodes(job: Job) -> list[ModelNode]:
 def size(job: Job, of_nodes: list[ModelNode]) -> Size:
     """How much of model and input is kept."""
     of_bits = float(np.log2(len(job.data)))
-    features = {}
+    features: dict[Feature, None] = {}
     for region in job.tree.regions[1:]:
         context = job.contexts.of(region.index)
         if not region.children and context is REFERENCE:
@@ -182,7 +185,7 @@ def _sized(job: Job, of_nodes: list[ModelNode], bits: float, of_bits: float) -> 
 
 
 def versions() -> dict[str, str]:
-    """Of everything that numbers depend on."""
+    """Versions of everything that numbers depend on."""
     packages = ("scrubbing", "torch", "numpy", "transformer_lens")
     found = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
     return {"python": platform.python_version(), **found}
@@ -238,7 +241,8 @@ def _depth(job: Job, index: int) -> int:
 
 def _walk(job: Job) -> list[str]:
     """Paths of the claims as a reader meets them: each claim before those below it."""
-    regions, found, pending = job.tree.regions, [], [0]
+    regions, pending = job.tree.regions, [0]
+    found: list[str] = []
     while pending:
         region = regions[pending.pop()]
         found.append(region.path)

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Executor(Protocol):
-    """Measures jobs: in this process, in others, on a cluster. The numbers do not depend on which."""
+    """Measures jobs in this process, in other processes, or on a cluster. Results do not depend on the executor."""
 
     def measure(self, jobs: Sequence[Job], out: Path | None = None) -> Iterator[Measured]:
-        """The measurement of each job, in their order; each is made when it is asked for, or before.
+        """Yield the measurement of each job, in order, no later than when it is requested.
 
         Args:
-            jobs: what to measure; equal ones need be measured only once.
-            out: folder in which to keep what has been measured until the last measurement is fetched, so that the same
-                jobs, stopped half-way, go on where they were; an executor may ignore it.
+            jobs: jobs to measure; equal jobs need to be measured only once.
+            out: folder for finished measurements until the last one is fetched, so that the same jobs continue after an
+                interruption; an executor may ignore it.
         """
         ...
 
 
 executors: Registry[Callable[[Settings], Executor]] = Registry("executor", "scrubbing.executors")
-"""Functions of the settings that give an executor, by name."""
+"""Registry of executors by name: functions from settings to an executor."""
 
 
 @executors("in process")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -27,17 +27,19 @@ from scrubbing.records.schema import ClaimCost
 
 
 class Experiment:
-    """One model, dataset and loss with settings; hypotheses run on it share clean activations. An immutable value.
+    """An immutable set of model, dataset, loss and settings, on which hypotheses are run. They share clean activations.
 
     Args:
-        model: from one of the loaders, which check it.
+        model: a model from one of the loaders, which check it.
         data: inputs to draw from; the references are among them.
-        loss: what the model is judged by.
+        loss: the loss that the model is judged by.
         settings: every other choice; None is the default of each.
-        changed: settings that differ from these, as keywords.
+        changed: settings that differ from `settings`, as keywords.
 
     Raises:
-        UsageError: with every setting that cannot be used. ModelMismatch, BadData: SCR-MODEL, SCR-DATA, SCR-TOKENS.
+        UsageError: lists every setting that cannot be used.
+        ModelMismatch: SCR-MODEL, the model is not scrubbable.
+        BadData: SCR-DATA, the data are not a dataset; SCR-TOKENS, the model cannot take them.
     """
 
     @takes_settings
@@ -50,7 +52,7 @@ class Experiment:
 
     @takes_settings
     def but(self, **changed: Unpack[Options]) -> Experiment:
-        """The same experiment with some settings changed; it shares what has been measured and computed so far."""
+        """The same experiment with some settings changed. It shares clean activations and finished measurements."""
         made = copy.copy(self)
         made.settings = self.settings.but(**changed)
         if "slices" in changed:
@@ -61,32 +63,32 @@ class Experiment:
 
     @property
     def model(self) -> Model:
-        """What is explained."""
+        """The model to explain."""
         return self.subject.model
 
     @property
     def data(self) -> Dataset:
-        """Inputs to draw from."""
+        """The inputs to draw from."""
         return self.subject.data
 
     @property
     def loss(self) -> Loss:
-        """What the model is judged by."""
+        """The loss that the model is judged by."""
         return self.subject.loss
 
     def jobs(self, hypothesis: Hypothesis) -> list[Job]:
-        """What must be measured for a hypothesis: itself, its baselines and controls. It is checked on the way, once.
+        """Check a hypothesis, and return the jobs to measure for it: the scrub itself, baselines and controls.
 
         Raises:
-            IllegalHypothesis: with every fault found.
+            IllegalHypothesis: lists every fault found.
         """
         return jobs(hypothesis, self.subject, self.settings)
 
     def plan(self, hypothesis: Hypothesis) -> list[tuple[Job, ScrubPlan]]:
-        """Each job of a hypothesis with its steps; nothing is run.
+        """Compile each job of a hypothesis to a plan, which can be printed, without running it.
 
         Raises:
-            IllegalHypothesis: with every fault found.
+            IllegalHypothesis: lists every fault found.
         """
         here = InProcess(store=self.settings.store, memory=self.settings.memory, spill=self.settings.spill)
         return [(job, here.compile(job).plan) for job in self.jobs(hypothesis)]
@@ -95,7 +97,7 @@ class Experiment:
         """Scrub one hypothesis.
 
         Raises:
-            IllegalHypothesis: with every fault found, or SCR-SUM if a rewrite does not add up.
+            IllegalHypothesis: lists every fault found, or SCR-SUM, a rewrite does not add up.
             NothingToDraw: SCR-DRAW, a feature value has no agreeing input.
         """
         return self.run_all([hypothesis])[0]
@@ -112,9 +114,9 @@ class Experiment:
         """Scrub several hypotheses; all are checked before anything runs, and one pass caches what all of them read.
 
         Args:
-            hypotheses: to scrub.
-            out: folder in which to keep what has been measured, so that the same run, stopped half-way, goes on where
-                it was and gives the same results bit for bit.
+            hypotheses: hypotheses to scrub, with different names.
+            out: folder for finished measurements, so that the same run continues after an interruption and gives the
+                same results bit for bit.
 
         Raises:
             FileError: SCR-FILE, the folder cannot be written, or another run is writing to it.
@@ -124,9 +126,9 @@ class Experiment:
             return list(results)
 
     @contextmanager
-    def results(self, hypotheses: Sequence[Hypothesis], out: str | Path | None = None) -> Iterator[Iterator[Result]]:
-        """As `run_all`, one result at a time, so that each can be written before the next is measured. What was kept in
-        `out` is removed once the results are exhausted.
+    def results(self, hypotheses: Sequence[Hypothesis], out: str | Path | None = None) -> Generator[Iterator[Result]]:
+        """Like `run_all`, but yield one result at a time, so that each can be written before the next is measured. The
+        measurements in `out` are removed once the results are exhausted.
         """
         lists = [self.jobs(hypothesis) for hypothesis in hypotheses]
         if out is not None:
@@ -148,9 +150,10 @@ class Experiment:
             getattr(measured, "close", bool)()  # a generator lets go of the folder, wherever it stopped
 
     def claim_costs(self, result: Result) -> list[ClaimCost]:
-        """What exchanging each claim alone costs, and what is unclaimed alone, on the references and draws of a result.
+        """The increase in loss from exchanging each claim alone, and the unclaimed inputs alone.
 
-        One more run for each. They do not add up to the whole: exchanges together can cost more, or less.
+        References and draws are those of a result; each cost takes one more run. The costs do not add up to that of the
+        whole hypothesis, since exchanges together can cost more, or less.
         """
         alone = exchanged_alone(result.job)
         return costs(result, alone, self.executor.measure(list(alone.values())))
@@ -173,19 +176,20 @@ def scrub(
     """Scrub one hypothesis: resample every activation it does not claim to matter, and measure what is left.
 
     Args:
-        hypothesis: what is claimed.
-        model: from one of the loaders.
+        hypothesis: the hypothesis to test.
+        model: a model from one of the loaders.
         data: inputs to draw from.
-        loss: what the model is judged by.
+        loss: the loss that the model is judged by.
         settings: every other choice; None is the default of each.
-        changed: settings that differ from these, as keywords: `references`, `draws`, `seed` and the other fields of
-            `Settings`.
+        changed: settings that differ from `settings`, as keywords: `references`, `draws`, `seed` and the other fields
+            of `Settings`.
 
     Returns:
-        Losses, baselines, intervals, and sentences about what the score does and does not mean.
+        Losses, baselines and intervals, with notes about what the score does and does not mean.
 
     Raises:
-        IllegalHypothesis: with every fault found. NothingToDraw: SCR-DRAW. UsageError: with every setting that cannot
-            be used.
+        IllegalHypothesis: lists every fault found.
+        NothingToDraw: SCR-DRAW, no input agrees with a held one.
+        UsageError: lists every setting that cannot be used.
     """
     return Experiment(model, data, loss, settings, **changed).run(hypothesis)

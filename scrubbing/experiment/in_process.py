@@ -21,12 +21,12 @@ from scrubbing.sampling.frames import DrawCounts
 
 
 class InProcess:
-    """Runs jobs one by one. All that were ever asked of it share clean activations, within one budget of memory.
+    """Executor that runs jobs one by one in this process. Jobs share clean activations within one memory budget.
 
     Args:
         store: keep clean activations (`True`), or recompute them where they are needed.
         memory: bytes for activations, outputs and their losses; what does not fit goes to temporary files.
-        spill: folder for these files; None is the system's.
+        spill: folder for temporary files; None for the system's.
     """
 
     def __init__(self, *, store: bool, memory: int, spill: str | Path | None) -> None:
@@ -36,7 +36,7 @@ class InProcess:
         self._known: dict[Job, Measured] = {}
 
     def engine(self, subject: Subject) -> Engine:
-        """The engine of a subject; one for all that differ in their loss alone."""
+        """The engine of a subject. Subjects that differ only in their loss share one."""
         key = (id(subject.model), id(subject.data), subject.positions)  # held by the engine, so that they stay theirs
         if key not in self._engines:
             self._engines[key] = Engine(
@@ -50,7 +50,7 @@ class InProcess:
         return self._engines[key]
 
     def compile(self, job: Job) -> Compiled:
-        """The plan of a job."""
+        """Compile a job to a plan."""
         engine, data = self.engine(job.subject), job.reference.data
         return engine.compile(job.tree, job.mode, job.with_model, data=data, real=job.subject.real)
 

@@ -39,7 +39,7 @@ MOST_EXAMPLES = 2**28
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What hypotheses are about: a model on a dataset, judged by a loss at some positions."""
+    """A model on a dataset, judged by a loss: the subject of hypotheses."""
 
     model: Model
     data: Dataset
@@ -48,7 +48,7 @@ class Subject:
 
     @classmethod
     def of(cls, model: Model, data: Dataset, loss: Loss, slices: Mapping[str, Feature] | None = None) -> Subject:
-        """From its parts.
+        """Make a subject from a model, a dataset and a loss, checking that they fit together.
 
         Raises:
             ModelMismatch: SCR-MODEL, not a scrubbable model. BadData: SCR-DATA, not a dataset; SCR-TOKENS.
@@ -58,32 +58,32 @@ class Subject:
 
     @property
     def loss(self) -> Loss:
-        """What the model is judged by."""
+        """The loss that the model is judged by."""
         return self.slices.loss
 
     @cached_property
     def read(self) -> Where:
-        """Positions at which the output is read."""
+        """The positions at which the loss reads the output."""
         return self.slices.where(self.data)
 
     @property
     def positions(self) -> Demand:
-        """The same, as tokens to ask the engine for."""
+        """The positions at which the loss reads the output, as tokens to request from the engine."""
         length = self.slices.length
         return within(fixed(tuple(range(length))), self.read, REFERENCE, length)
 
     @cached_property
     def real(self) -> RealDraws | None:
-        """Which inputs may be drawn, by where they are padding; None for any."""
+        """Rule for which inputs may be drawn, by where they are padding; None where any may."""
         if self.data.mask is None or self.loss.padding_is_input:
             return None
         return RealDraws(self.slices.anywhere, same_length=self.graph.looks_ahead)
 
     def legal(self, baseline: Hypothesis) -> Tree:
-        """A hypothesis that serves others as a baseline, treeified: checked once for all of them.
+        """Check and treeify a hypothesis that is a baseline of others, once for all of them.
 
         Raises:
-            IllegalHypothesis: with every fault found.
+            IllegalHypothesis: lists every fault found.
         """
         return self.data.remember(("legal", baseline, self), lambda: legal(baseline, self.graph, self.data, self.read))
 
@@ -92,17 +92,17 @@ class Subject:
 class Job:
     """One thing to measure: a hypothesis, run in some way, on some references of a subject.
 
-    Equal jobs have equal measurements; what they are called is no part of that.
+    Equal jobs have equal measurements. Names do not enter into equality.
     """
 
     name: str = field(compare=False)
-    """`scrubbed`, the name of a baseline, or what is exchanged alone."""
+    """`scrubbed`, the name of a baseline, or the path of the claim that is exchanged alone."""
     hypothesis: Hypothesis
     tree: Tree = field(compare=False, repr=False)
     """The treeified hypothesis, which is legal."""
     subject: Subject = field(repr=False)
     reference: Reference = field(repr=False)
-    """The reference inputs; its dataset, those in scope, is drawn from."""
+    """The reference inputs, with the dataset of the inputs in scope, from which inputs are drawn."""
     mode: Mode
     draws: int
     """Complete resamplings per reference."""
@@ -110,27 +110,27 @@ class Job:
     with_model: bool = False
     """Run the model itself beside the scrubbed one, and take the measures."""
     measures: tuple[Measure, ...] = field(default=(), hash=False)
-    """Those that are defined for the subject's loss."""
+    """Measures to take, which are defined for the subject's loss."""
     logits: bool = False
     """Keep some logits, to recalibrate them."""
     shared: bool = field(default=False, compare=False)
-    """Whether the same is asked for with many hypotheses, so that its measurement is worth keeping."""
+    """Whether the same job occurs with many hypotheses, so that its measurement is worth keeping."""
     control: str = field(default="", compare=False)
-    """The control it belongs to, if any."""
+    """The control that the job belongs to, if any."""
 
     @property
     def data(self) -> Dataset:
-        """The inputs in scope, which are drawn from."""
+        """The inputs in scope, from which inputs are drawn."""
         return self.reference.data
 
     @cached_property
     def contexts(self) -> Contexts:
-        """Which input each claim holds."""
+        """The contexts, which say which input each claim holds."""
         return Contexts(self.tree, self.mode)
 
     @property
     def title(self) -> str:
-        """What to call it while it is measured."""
+        """Title of the job, shown while it is measured."""
         name = self.hypothesis.name if self.name == SCRUBBED else f"{self.hypothesis.name}, {self.name}"
         name = self.name if self.shared else name
         return f"{name} ({self.control})" if self.control else name
@@ -140,7 +140,7 @@ def jobs(hypothesis: Hypothesis, subject: Subject, settings: Settings) -> list[J
     """Everything to measure for one hypothesis: itself, its baselines, and each control with baselines of its own.
 
     Raises:
-        IllegalHypothesis: with every fault found, of the hypothesis or of one that a baseline or control runs.
+        IllegalHypothesis: lists every fault found, of the hypothesis or of one that a baseline or control runs.
         UsageError: SCR-REFERENCES, SCR-SLICE, these references cannot be explained.
     """
     found = _scrub_and_baselines(hypothesis, subject, settings)
@@ -222,7 +222,7 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
 
 
 def _rows(data: Dataset, settings: Settings) -> NDArray[np.int64]:
-    """Of the references."""
+    """Rows of the references."""
     wanted = settings.references
     rows = choose(data, settings.how_many(len(data)) if wanted is None else wanted, settings.seed)
     if settings.shard is None:

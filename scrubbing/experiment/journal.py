@@ -27,6 +27,7 @@ from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.describe import settings_of, versions
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.measured import Measured
+from scrubbing.guards import is_dict, is_list
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.records.files import folder, write
 from scrubbing.sampling.frames import DrawCounts
@@ -45,12 +46,12 @@ class Journal:
 
     path: Path
     stores: Sequence[Store]
-    """Of the models that the jobs run on, always in the same order."""
+    """Stores of the models that the jobs run on, always in the same order."""
     _written: float = field(default_factory=time.monotonic)
 
     @classmethod
     def open(cls, where: Path, key: str, stores: Sequence[Store]) -> Journal:
-        """In a hidden folder of the output folder."""
+        """Open the journal in a hidden folder of the output folder."""
         journal = cls(folder(where / f".scrub-{key}"), stores)
         for number, store in enumerate(stores):
             fills = journal._read(f"fills {number}")
@@ -161,7 +162,7 @@ def _identity(hypothesis: Hypothesis, data: Dataset) -> str:
 def _strings(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    inner = value.values() if is_dict(value) else value if is_list(value) else ()
     return [text for one in inner for text in _strings(one)]
 
 
@@ -173,4 +174,4 @@ def _source(module: str) -> str:
 
 
 def _split(joined: NDArray[Any], sizes: NDArray[Any]) -> list[torch.Tensor]:
-    return list(torch.from_numpy(joined).split(sizes.tolist()))
+    return list(torch.split(torch.as_tensor(joined, device="cpu"), sizes.tolist()))

@@ -41,7 +41,7 @@ class Reference:
     data: Dataset
     """The inputs in scope."""
     rows: NDArray[np.int64]
-    """Of the references, `[n]`."""
+    """Rows of the references, `[n]`."""
     slices: Slices
 
     @cached_property
@@ -63,7 +63,7 @@ class Reference:
         }
 
     def weights(self) -> dict[str, Floats]:
-        """By slice, `[references]`.
+        """Weights by slice, `[references]`.
 
         Raises:
             UsageError: SCR-SLICE, the references hold no position of a slice.
@@ -102,9 +102,9 @@ class Measured:
     """
 
     values: dict[str, Floats]
-    kept: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    kept: dict[str, list[NDArray[Any]]] = field(default_factory=dict[str, list[NDArray[Any]]])
     """For recalibration, of some references: `logits` `[tokens, d_out]`, `targets` and `reference` `[tokens]`."""
-    counts: dict[int, DrawCounts] = field(default_factory=dict)
+    counts: dict[int, DrawCounts] = field(default_factory=dict[int, DrawCounts])
     """What was drawn, by the region of the claim that drew it."""
     exchanged: bool = True
     """Whether any activation comes from another input than the reference."""
@@ -127,7 +127,7 @@ class Measured:
         return cls(values)
 
     def losses(self, of: str = "loss") -> dict[str, Floats]:
-        """By slice: of the scrubbed model, or the `model`."""
+        """Losses by slice: those of the scrubbed model, or with `of="model"` those of the model."""
         return {name.removeprefix(f"{of}."): v for name, v in self.values.items() if name.startswith(f"{of}.")}
 
     def add(self, batch: Batch, job: Job, title: str) -> None:
@@ -242,9 +242,9 @@ class _Counting:
         chosen = np.flatnonzero(sampled[at] & self.counted[MAIN])
         if not len(chosen) or sampled.sum() < 2 * FEWEST:
             return
-        here = torch.from_numpy(chosen).to(output.device)
+        here = torch.as_tensor(chosen, device=output.device)
         found = {"logits": output[here].float(), "targets": targets[here]}
-        for name, values in {**found, "reference": torch.from_numpy(at[chosen])}.items():
+        for name, values in {**found, "reference": torch.as_tensor(at[chosen], device="cpu")}.items():
             self.into.kept.setdefault(name, []).append(values.cpu().numpy())
 
 

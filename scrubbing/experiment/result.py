@@ -1,4 +1,4 @@
-"""The result of scrubbing one hypothesis: per-input numbers, and the estimates made from them."""
+"""The result of scrubbing one hypothesis: per-input numbers, and the estimates computed from them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What came out of a scrub. Arrays are in the order of `ids`; estimates are made when asked for."""
+    """The result of a scrub. Arrays are in the order of `ids`; estimates are computed when they are requested."""
 
     job: Job
     """What was measured: the hypothesis, on what, with how many draws."""

@@ -10,7 +10,7 @@ _COMMANDS = r"^filter\..*\.(clean|smudge|process)$"
 
 
 def revision() -> str | None:
-    """Of this folder, with `+` where tracked files were changed since; None without git, or outside of a repository.
+    """Git revision of the current folder, with `+` where tracked files have changed; None without git or a repository.
 
     A folder from somebody else may come with settings of its own, and asking git for the state of its files runs what
     they name: a file system monitor, a hook, a filter, the other end of a partial clone. All of these are switched off.

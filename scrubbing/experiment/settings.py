@@ -16,6 +16,7 @@ from scrubbing.errors import Fault, ScrubbingError, UsageError, nearest
 from scrubbing.experiment.baselines import BUILT_IN, OF_THE_DATA, Baseline, baselines
 from scrubbing.experiment.controls import Control, controls
 from scrubbing.experiment.executors import Executor, executors
+from scrubbing.guards import is_whole
 from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.measures import ALWAYS, Measure, measures
 from scrubbing.printable import can_be_written
@@ -34,56 +35,56 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every choice about a run beside its hypothesis, model, data and loss. An immutable value.
+    """The immutable settings of a run: every choice beside hypothesis, model, data and loss.
 
-    What is explained, and how it is sampled: `references` to `ablation`. What is reported: `strata` to `series`. Where
-    it is computed, on which no result depends: `store` to `executor`.
+    `references` to `ablation` decide what is explained and how inputs are sampled, and `strata` to `series` what is
+    reported. `store` to `executor` decide how the run is computed, on which no result depends.
 
     Raises:
-        UsageError: with every fault found.
+        UsageError: lists every fault found.
     """
 
     references: int | Sequence[int] | None = None
-    """How many inputs to explain (chosen by hashed id), or their ids; None is all in scope, at most 4,096."""
+    """Number of inputs to explain (chosen by hashed id), or their ids; None for all in scope, at most 4,096."""
     shard: tuple[int, int] | None = None
     """`(k, n)`: only the k-th of n parts of the references, to spread a run over machines."""
     draws: int = 4
     """Complete resamplings per reference."""
     seed: int = 0
-    """Of the choice of references and of all draws."""
+    """Seed of the choice of references and of all draws."""
     ablation: Ablation | None = None
-    """Replace what is unclaimed by its `mean`, by `zero`, or by Gaussian `noise` of matching covariance, instead of
-    resampling it. Recorded, and never mixed with resampled results."""
-    strata: Mapping[str, Feature] = field(default_factory=dict)
+    """Replace unclaimed activations by their `mean`, by `zero`, or by Gaussian `noise` of matching covariance, instead
+    of resampling them. The choice is recorded, and such results are never mixed with resampled ones."""
+    strata: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
     """Features by whose values losses are broken down."""
-    slices: Mapping[str, Feature] = field(default_factory=dict)
+    slices: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
     """Further sets of positions (features per position) to report losses on, beside the loss's own."""
     clusters: Feature | None = None
-    """Feature by which references come in families (templates, documents); intervals then resample families."""
+    """Feature that groups references into families (templates, documents); intervals then resample families."""
     baselines: bool | Sequence[str] = True
-    """Names of those to compute; True is all four of this package, False those that need no run of their own for each
-    hypothesis: `null` and `constant`."""
-    extra_baselines: Mapping[str, Baseline] = field(default_factory=dict)
-    """Further ones by name."""
+    """Names of the baselines to compute; True for all four of this package, False for those that are not run again for
+    each hypothesis: `null` and `constant`."""
+    extra_baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
+    """Further baselines by name."""
     zero_baseline: str = "null"
     """The baseline that 0 % recovered stands for in tables."""
     measures: Sequence[str | Measure] = ALWAYS
-    """Numbers per prediction beside the loss, by name or as they are; each is taken where it is defined."""
+    """Measures to take beside the loss, by name or as objects; each is taken where it is defined."""
     controls: Sequence[str | Control] = ()
-    """The same hypothesis on another model, other data or other features, by name or as they are."""
+    """Controls to run (the hypothesis on another model, other data or other features), by name or as objects."""
     verdict: bool = False
     """Also test whether each claim is needed, and no finer than needed; takes a few runs for each claim."""
     series: Series | Callable[[], Series] | None = None
-    """Unscrubbed models of increasing training, to say how much of it the scrubbed model is worth; or a function that
-    gives them, once they are needed."""
+    """Unscrubbed models of increasing training, with which the scrubbed loss is compared; or a function that returns
+    them when they are needed."""
     store: bool = True
-    """Keep clean activations."""
+    """Whether to keep clean activations."""
     memory: int = 2**30
     """Bytes for activations, outputs and their losses; what does not fit goes to temporary files."""
     spill: str | Path | None = None
-    """Folder for these files; None is the system's."""
+    """Folder for temporary files; None for the system's."""
     executor: str | Executor = "in process"
-    """What measures, by name or as it is."""
+    """The executor, by name or as an object."""
     task: str | None = None
     """Name of the task, for the record."""
 
@@ -91,10 +92,10 @@ class Settings:
         _refuse(list(_faults(self)))
 
     def but(self, **changed: Unpack[Options]) -> Settings:
-        """The same with some settings changed.
+        """The same settings with some changed.
 
         Raises:
-            UsageError: SCR-SETTING, there is no such setting; and every other fault.
+            UsageError: SCR-SETTING, there is no such setting; and every other fault found.
         """
         given = _today(changed)
         known = {one.name for one in dataclasses.fields(self)}
@@ -109,11 +110,11 @@ class Settings:
 
     @property
     def mode(self) -> Mode:
-        """How a hypothesis itself is run."""
+        """The mode in which the hypothesis itself is run."""
         return SCRUB if self.ablation is None else dataclasses.replace(SCRUB, unclaimed=self.ablation)
 
     def how_many(self, available: int) -> int:
-        """Number of references among so many inputs in scope, before they are divided into shards."""
+        """Number of references among `available` inputs in scope, before they are divided into shards."""
         wanted = self.references
         if wanted is None:
             return min(MOST_REFERENCES, available)
@@ -121,26 +122,26 @@ class Settings:
 
     @property
     def baseline_names(self) -> tuple[str, ...]:
-        """Those to compute that are registered."""
+        """Names of the registered baselines to compute."""
         if isinstance(self.baselines, bool):
             return BUILT_IN if self.baselines else OF_THE_DATA
         return tuple(self.baselines)
 
     def all_baselines(self) -> dict[str, Baseline]:
-        """Every baseline to compute, by name."""
+        """All baselines to compute, by name."""
         return {name: baselines[name] for name in self.baseline_names} | dict(self.extra_baselines)
 
     def control_baselines(self) -> dict[str, Baseline]:
-        """Those that are measured for controls too: enough to say how far they fall, and cheap."""
+        """The cheap baselines that are measured for controls too, to say how far the score falls."""
         kept = ("null", "constant", self.zero_baseline)
         return {name: one for name, one in self.all_baselines().items() if name in kept}
 
     def all_measures(self) -> dict[str, Measure]:
-        """Every measure to take, by name, defined for this loss or not."""
+        """All measures to take, by name, whether or not they are defined for the loss."""
         return {one.name: one for one in _resolved(self.measures, measures)}
 
     def all_controls(self) -> dict[str, Control]:
-        """Every control to run, by name."""
+        """All controls to run, by name."""
         return {one.name: one for one in _resolved(self.controls, controls)}
 
 
@@ -182,7 +183,7 @@ def takes_settings(function: Function) -> Function:
         for one in dataclasses.fields(Settings)
         if one.name not in signature.parameters
     ]
-    function.__signature__ = signature.replace(parameters=[*own, *shown])  # pyright: ignore[reportFunctionMemberAccess]
+    function.__signature__ = signature.replace(parameters=[*own, *shown])
     return function
 
 
@@ -344,4 +345,4 @@ def _plugin_faults(what: str, kind: Any, registry: Registry[Any], chosen: Sequen
 
 
 def _whole(value: object, least: int) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= least
+    return is_whole(value) and int(value) >= least

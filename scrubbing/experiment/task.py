@@ -57,7 +57,7 @@ def _as_in_0_1(task: type[Task]) -> type[Task]:
 @_as_in_0_1
 @dataclass(frozen=True)
 class Task:
-    """What hypotheses are about. Everything heavy is a function, so that looking at a task loads nothing."""
+    """A model, dataset and loss with a ladder of hypotheses, as functions, so that a task itself loads nothing."""
 
     name: str
     graph: Callable[[], ModelGraph]
@@ -69,21 +69,21 @@ class Task:
     ladder: Callable[[], Sequence[Hypothesis]] = tuple
     """The hypotheses shipped for this task, roughly from naive to best."""
     settings: Settings = field(default_factory=Settings)
-    """Of a default run."""
+    """Settings of a default run."""
     also: tuple[str, ...] = ()
     """Tasks whose ladders are run after this one's."""
-    variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict)
-    """The same task on other models, each made from a folder of files the user has."""
+    variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict[str, "Callable[[Path], Task]"])
+    """Variants of the task on other models, each loaded from a folder of the user's."""
     other: Callable[[str, Callable[[], list[str]]], Task] | None = None
-    """The same task on any model (a folder, or a name on the hub) and text (a function that returns documents)."""
+    """The same task on any model (a folder, or a name on the hub) and any text (a function that returns documents)."""
     about: Callable[[], str] = str
-    """What to read beside the numbers, printed above them."""
+    """Text to read beside the numbers, printed above them."""
 
     def rung(self, name: str) -> Hypothesis:
         """The hypothesis of the ladder with this name, after the last slash.
 
         Raises:
-            UsageError: SCR-TASK, there is none.
+            UsageError: SCR-TASK, there is no such hypothesis.
         """
         rungs = {hypothesis.name.rpartition("/")[2]: hypothesis for hypothesis in self.ladder()}
         if name not in rungs:
@@ -93,7 +93,7 @@ class Task:
 
     @takes_settings
     def experiment(self, **changed: Unpack[Options]) -> Experiment:
-        """An experiment on this task's model, data and loss, with its settings but for those changed."""
+        """An experiment on this task's model, data and loss, with its settings except for those changed."""
         from scrubbing.experiment.experiment import Experiment
 
         named = self.settings.but(task=self.name)
@@ -121,7 +121,7 @@ class Task:
         """This task on another model and text.
 
         Raises:
-            UsageError: SCR-TASK, the task is about one model, or no model is named; and what `other` raises.
+            UsageError: SCR-TASK, the task is about one model only, or no model is named; and whatever `other` raises.
         """
         if self.other is None:
             remedy = "Leave out --text and --dataset."
@@ -133,13 +133,13 @@ class Task:
 
 
 tasks: Registry[Task] = Registry("task", "scrubbing.tasks", "SCR-TASK")
-"""Every task by name, as in `scrub bench NAME`: those of installed packages, and those that files register."""
+"""Registry of tasks by name, as in `scrub bench NAME`: those of installed packages, and those registered in files."""
 
 
 def find_task(name: str) -> Task:
-    """The task of this name.
+    """Find a task by name, as in `scrub bench NAME`.
 
     Raises:
-        UsageError: SCR-TASK, there is none.
+        UsageError: SCR-TASK, there is none of this name.
     """
     return tasks[name]

@@ -1,4 +1,4 @@
-"""Holding explanations to what was accepted: policy, snapshots, verdicts, and what moved."""
+"""The gate, which holds hypotheses to accepted results: policy, snapshots, verdicts, and what changed."""
 
 import lazy_loader
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scrubbing.gate.policy import Policy, Rule
+from scrubbing.guards import is_sequence
 from scrubbing.records.schema import RunRecord
 
 VACUOUS = frozenset(
@@ -87,7 +88,7 @@ def rule_changes(rule: Rule, policy: Policy, accepted: Mapping[str, Any] | None)
 
 
 def _told(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
+    if is_sequence(value):
         return ", ".join(map(str, value)) or "nothing"
     return "not given" if value is None else str(value)
 

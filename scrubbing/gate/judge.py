@@ -52,7 +52,7 @@ class Gate:
     checks: tuple[Check, ...]
     snapshot: Snapshot | None
     drift: tuple[str, ...] = field(default=())
-    """What moved, where something did."""
+    """Sentences about what changed since the snapshot, where anything did."""
     notes: tuple[str, ...] = field(default=())
     """The notes of the record, as sentences."""
 

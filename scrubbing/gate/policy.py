@@ -20,26 +20,26 @@ class _Strict(BaseModel):
 
 
 class Rule(_Strict):
-    """One hypothesis, and what must hold of it."""
+    """One hypothesis of a gate, with the conditions it must meet."""
 
     hypothesis: str
-    """Its address: FILE.py::name, module:name, or task/rung."""
+    """Address of the hypothesis: FILE.py::name, module:name, or task/rung."""
     task: str | None = None
-    """By name, or FILE.py::name; the default is the address's own."""
+    """The task, by name or as FILE.py::name; by default the one in the address of the hypothesis."""
     references: int | None = Field(default=None, ge=2)
     """Reference inputs of a gate run; the default is the task's."""
     budget: int | None = Field(default=None, ge=2)
     """Reference inputs of a snapshot, and the most that `--settle` goes to; the default is four times `references`."""
     draws: int | None = Field(default=None, ge=1)
-    """The default is the task's."""
+    """Draws per reference; the default is the task's."""
     seed: int | None = Field(default=None, ge=0)
-    """The default is the task's."""
+    """Seed of references and draws; the default is the task's."""
     margin: float = Field(default=0.05, ge=0)
     """Nats by which the mean scrubbed loss may rise over the snapshot's."""
     floor: float | None = None
     """Fraction recovered that must be reached, whatever the snapshot says."""
     baseline: str | None = None
-    """What the floor is a fraction of; the default is the task's zero."""
+    """The baseline that the floor refers to; the default is the task's zero baseline."""
     beats: tuple[str, ...] = ("constant",)
     """Baselines than which the scrubbed model must not be worse."""
     verdict: Literal["supported", "tight"] | None = None
@@ -47,7 +47,7 @@ class Rule(_Strict):
 
 
 class Policy(_Strict):
-    """All rules, and what they share."""
+    """The rules of a gate, and the settings they share."""
 
     rules: tuple[Rule, ...] = Field(min_length=1)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
@@ -59,15 +59,15 @@ class Policy(_Strict):
     memory: int | None = Field(default=None, ge=1)
     """MiB for activations; the default is the task's."""
     file: Path = Path()
-    """Where it was read."""
+    """The file that the policy was read from."""
 
 
 def load_policy(path: Path | None = None) -> Policy:
-    """A policy from a file, or from the nearest `pyproject.toml` above this folder that has one.
+    """Load a policy from a file, or from the nearest `pyproject.toml` in this folder or above that has one.
 
     Raises:
-        FileError: SCR-FILE, no such file, or not TOML.
-        UsageError: SCR-POLICY, with every fault; or no policy is found.
+        FileError: SCR-FILE, there is no such file, or it is not TOML.
+        UsageError: SCR-POLICY, lists every fault; or no policy is found.
     """
     if path is None:
         path = _nearest()

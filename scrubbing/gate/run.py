@@ -48,9 +48,9 @@ class Runner:
     policy: Policy
     checks: int
     """All checks of the run, among which alpha is divided."""
-    _experiments: dict[int, tuple[Task, Experiment]] = field(default_factory=dict)
+    _experiments: dict[int, tuple[Task, Experiment]] = field(default_factory=dict[int, tuple[Task, Experiment]])
     """By the task's identity, since two files may call theirs the same; the task is held so that it keeps it."""
-    _places: dict[Path, str] = field(default_factory=dict)
+    _places: dict[Path, str] = field(default_factory=dict[Path, str])
     """The address of the rule that each snapshot is of."""
 
     @classmethod

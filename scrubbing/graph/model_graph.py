@@ -19,16 +19,16 @@ Reach = Literal["same", "earlier", "every"]
 
 @dataclass(frozen=True)
 class Slot:
-    """A labelled input of a node. What is read is the sum of the parents' outputs (plus constants of the model)."""
+    """A labelled input of a node, which reads the sum of its parents' outputs (plus constants of the model)."""
 
     parents: tuple[Node, ...]
-    """In the order in which they write."""
+    """The nodes that are read, in the order in which they write."""
     reach: Reach = "same"
 
 
 @dataclass(frozen=True)
 class ModelGraph:
-    """Nodes, their slots, and where each slot reads from.
+    """A model as a directed acyclic graph: its nodes, their slots, and the nodes that each slot reads.
 
     The graph holds no tensor, so a hypothesis can be checked against it without weights, torch or a GPU.
 
@@ -41,7 +41,7 @@ class ModelGraph:
     output: Node
     positions: int = 1
     """Length of the position axis."""
-    widths: Mapping[Node, int] = field(default_factory=dict)
+    widths: Mapping[Node, int] = field(default_factory=dict[Node, int])
     """Number of neurons of each node that has neurons."""
     d_model: int = 0
     """Width of the residual stream; 0 where there is none."""
@@ -73,11 +73,11 @@ class ModelGraph:
                         yield Fault("SCR-GRAPH", f"node {node}", problem, f"Its nodes: {nearest(str(parent), known)}.")
 
     @cached_property
-    def digraph(self) -> nx.DiGraph:
-        """Edges from writer to reader."""
+    def digraph(self) -> nx.DiGraph[Node]:
+        """The graph as a `networkx.DiGraph`, with edges from writer to reader."""
         import networkx as nx
 
-        graph: nx.DiGraph = nx.DiGraph()
+        graph: nx.DiGraph[Node] = nx.DiGraph()
         graph.add_nodes_from(self.slots)
         graph.add_edges_from(
             (parent, node) for node, slots in self.slots.items() for slot in slots.values() for parent in slot.parents
@@ -86,7 +86,7 @@ class ModelGraph:
 
     @cached_property
     def upstream(self) -> Mapping[Node, frozenset[Node]]:
-        """For every node, the nodes some path leads from, itself excluded."""
+        """For every node, all nodes from which some path leads to it; the node itself is not among them."""
         import networkx as nx
 
         above: dict[Node, frozenset[Node]] = {}
@@ -97,12 +97,12 @@ class ModelGraph:
 
     @property
     def looks_ahead(self) -> bool:
-        """Whether an output may depend on what is read at later positions, beside the padding mask."""
+        """Whether an output may depend on inputs at later positions, other than through the padding mask."""
         slots = (slot for slots in self.slots.values() for slot in slots.values())
         return any(slot.reach == "every" and slot.parents != (MASK,) for slot in slots)
 
     def readers(self, node: Node, avoid: frozenset[Node] = frozenset()) -> frozenset[Node]:
-        """Every node that reads `node`, directly or through nodes outside `avoid`; none of `avoid` is among them."""
+        """Every node that reads `node`, directly or through others, on paths without the nodes of `avoid`."""
         found: set[Node] = set()
         frontier = [node] if node in self.slots else []  # a claim may name a node that the model does not have
         while frontier:
@@ -113,7 +113,7 @@ class ModelGraph:
         return frozenset(found)
 
     def with_positions(self, positions: int) -> ModelGraph:
-        """The same graph for inputs of this length."""
+        """The same graph for inputs of `positions` positions."""
         return self if positions == self.positions else replace(self, positions=positions)
 
 

@@ -31,7 +31,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        """What it is called in text that is read back, such as JSON: `a1.h0`."""
+        """The name that is written to and parsed from text such as JSON, for example `a1.h0`."""
         match self.kind:
             case "head":
                 return f"a{self.layer}.h{self.head}"
@@ -46,12 +46,12 @@ class Node:
         return self.name
 
     def stored(self) -> dict[str, Any]:
-        """As JSON: by its name."""
+        """The node as JSON: its name."""
         return {"name": self.name}
 
     @classmethod
     def restored(cls, fields: dict[str, Any]) -> Node:
-        """From JSON."""
+        """The node with these stored fields; the inverse of `stored`."""
         return cls.parse(fields["name"])
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ class Node:
 
     @classmethod
     def parse(cls, name: str) -> Node:
-        """The node called `name`; the inverse of `node.name`.
+        """Parse the name of a node, such as `a1.h0`; the inverse of `node.name`.
 
         Raises:
             IllegalHypothesis: SCR-NAME, the text is not a node name.
@@ -80,9 +80,9 @@ class Node:
 EMBED = Node("embed")
 """Token embeddings."""
 POS = Node("pos")
-"""Learned position embeddings added to the residual stream."""
+"""The node of learned position embeddings, which are added to the residual stream."""
 MASK = Node("mask")
-"""Which positions of an input are real; attention never looks at the others."""
+"""The node of the padding mask: which positions of an input are real. Attention never looks at the others."""
 LOGITS = Node("logits")
 """Final norm and unembedding: the output of a transformer."""
 

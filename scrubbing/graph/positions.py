@@ -15,7 +15,7 @@ from scrubbing.storable import named
 from scrubbing.user_code import running
 
 PositionsLike = int | slice | str | Iterable[int] | Callable[[Any], NDArray[Any]]
-"""What `at` takes: an index, a slice, `"last"`, indices, or a function dataset -> bool [n, positions]."""
+"""Argument of `at`: an index, a slice, `"last"`, a list of indices, or a function dataset -> bool `[n, positions]`."""
 _MOST = 2**20
 """Indices of one claim; an iterable may be endless."""
 
@@ -23,7 +23,7 @@ _MOST = 2**20
 @named("positions")
 @dataclass(frozen=True)
 class Positions:
-    """Positions as a user wrote them; indices may count from the end, `last` is each input's last real position."""
+    """Positions as the user wrote them. Indices may count from the end; `last` is each input's last real position."""
 
     fixed: tuple[int, ...] | tuple[int | None, int | None, int | None] = ()
     is_slice: bool = False
@@ -37,10 +37,10 @@ class Positions:
 
     @classmethod
     def of(cls, written: PositionsLike) -> Positions:
-        """Read what the user wrote: an index, a list of them, a slice, `"last"`, or a function of the dataset.
+        """Convert an argument to positions: an index, a list of indices, a slice, `"last"`, or a function of a dataset.
 
         Raises:
-            UsageError: SCR-POSITION, none of these.
+            UsageError: SCR-POSITION, the argument is none of these.
         """
         if isinstance(written, str):
             if written == "last":
@@ -65,7 +65,7 @@ class Positions:
 
     @property
     def depends_on_input(self) -> bool:
-        """Whether two inputs may have different positions selected."""
+        """Whether the selected positions may differ between inputs."""
         return self.last or self.chosen_by is not None
 
     def resolve(self, length: int, padded: bool) -> tuple[int, ...] | None:
@@ -83,7 +83,7 @@ class Positions:
         return tuple(sorted({index for index in wrapped if index is not None and 0 <= index < length}))
 
     def faults(self, length: int, where: str) -> list[Fault]:
-        """What is wrong with these positions for inputs of this length."""
+        """Everything that is wrong with these positions for inputs of this length, as faults."""
         if self.depends_on_input:
             return []
         outside = [] if self.is_slice else [i for i in self.fixed if i is not None and not -length <= i < length]
@@ -97,10 +97,10 @@ class Positions:
         return []
 
     def chosen(self, data: Any, length: int) -> NDArray[np.bool_]:
-        """Where positions that depend on the input are, for every input of a dataset: `[n, positions]`.
+        """The positions selected in each input of a dataset, bool `[n, positions]`, where they depend on the input.
 
         Raises:
-            IllegalHypothesis: SCR-POSITION, the function returned something else.
+            IllegalHypothesis: SCR-POSITION, the function did not return bool `[n, positions]`.
         """
         if self.last:
             last = np.full(len(data), length - 1) if data.lengths is None else data.lengths - 1
@@ -132,14 +132,14 @@ def _is_index(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Where:
-    """A cell of positions: fixed ones, further cut by conditions on the input a claim holds."""
+    """A set of positions: fixed ones, narrowed by conditions on the input that a claim holds."""
 
     fixed: tuple[int, ...]
     conditions: tuple[tuple[Positions, bool], ...] = ()
-    """Selectors that must be true (or false) at the position."""
+    """Selectors, each with whether it must be true or false at a position."""
 
     def split(self, by: Positions, length: int, padded: bool) -> tuple[Where | None, Where | None]:
-        """The part inside `by` and the part outside; None where empty."""
+        """Split this set into the part inside `by` and the part outside; an empty part is None."""
         chosen = by.resolve(length, padded)
         if chosen is None:
             known = dict(self.conditions)

@@ -12,6 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from scrubbing.errors import UsageError, fail, nearest
+from scrubbing.guards import class_of
 from scrubbing.user_code import running
 
 
@@ -48,21 +49,21 @@ def resolve(address: str) -> Any:
         with running(place):  # a module may compute what it is asked for
             there = hasattr(found, step)
         if not there:
-            known = [word for word in vars(found) if _is_own(found, word)] if hasattr(found, "__dict__") else []
+            known = [word for word in getattr(found, "__dict__", {}) if _is_own(found, word)]
             remedy = f"Did you mean: {nearest(step, known)}?" if known else "It defines no name."
             fail(UsageError, "SCR-ADDRESS", f"{place} has no {name!r}.", remedy)
         found = getattr(found, step)
     return found
 
 
-def _is_own(place: Any, word: str) -> bool:
+def _is_own(place: object, word: str) -> bool:
     """Whether a name is worth proposing: not imported, not private, and not left there by another tool."""
-    value = vars(place)[word]
+    value: Any = vars(place)[word]
     if not word.isidentifier() or word.startswith("_") or isinstance(value, ModuleType):
         return False
     if isinstance(value, (type, FunctionType)):
         return not isinstance(place, ModuleType) or value.__module__ == place.__name__
-    return type(value).__module__ != "__future__"
+    return class_of(value).__module__ != "__future__"
 
 
 def split(address: str) -> tuple[str, str]:

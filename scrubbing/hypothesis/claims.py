@@ -31,16 +31,16 @@ WHOLE_INPUT = ("whole input",)
 @named("target")
 @dataclass(frozen=True)
 class Target:
-    """What a claim is about: a node reached by certain paths, at certain positions, or what a node reads there.
+    """The place in the model that a claim is about: a node reached by certain paths, or what that node reads.
 
     An immutable value; every method returns a changed copy.
     """
 
     node: Node | None
-    """None: the parent claim's own node."""
+    """The node; None for the parent claim's own node."""
     route: Route | None = None
     into_slots: tuple[str, ...] = ()
-    """Slots of the parent claim's node by which the paths enter; empty means any."""
+    """Slots of the parent claim's node through which the paths enter; empty for any slot."""
     read_slots: tuple[str, ...] = ()
     """Slots of `node` whose input is claimed, instead of the node's output."""
     positions: Positions | None = None
@@ -63,21 +63,23 @@ class Target:
             fail(UsageError, "SCR-SLOT", problem, remedy)
 
     def direct(self) -> Target:
-        """Through the residual stream only, with no other component in between."""
+        """Restrict to the direct path: through the residual stream only, with no other component in between."""
         return replace(self, route=Direct())
 
     def any_path(self, avoid: Target | Node | str | Iterable[Target | Node | str] = ()) -> Target:
-        """Every path, through any component not avoided; those in between are recomputed on the mixture.
+        """Include every path that passes only through components outside `avoid`.
+
+        The components in between are recomputed on the mixture of claimed and unclaimed inputs.
 
         Raises:
-            IllegalHypothesis: SCR-NODE, what is avoided is not a component.
+            IllegalHypothesis: SCR-NODE, a member of `avoid` is not a component.
         """
         several = isinstance(avoid, Iterable) and not isinstance(avoid, str) and getattr(avoid, "ndim", 1)
         targets: Any = avoid if several else (avoid,)
         return replace(self, route=AnyPath(frozenset(_node(target) for target in targets)))
 
     def via(self, *through: Target | Node | str) -> Target:
-        """Exactly through these components, the one nearest the parent claim's node first.
+        """Restrict to the path through exactly these components, the one nearest to the parent claim's node first.
 
         Raises:
             IllegalHypothesis: SCR-ROUTE, no component is named; SCR-NODE, one is not a component.
@@ -88,15 +90,15 @@ class Target:
         return replace(self, route=Via(tuple(_node(target) for target in through)))
 
     def by(self, route: Route) -> Target:
-        """By the paths of a route of `scrubbing.routes`, or of one of your own.
+        """Restrict to the paths of a route: one of `scrubbing.routes`, or an instance of your own subclass of `Route`.
 
         Raises:
-            UsageError: SCR-ROUTE, this is not a route.
+            UsageError: SCR-ROUTE, the argument is not a route.
         """
         return replace(self, route=route)
 
     def into(self, *slots: str) -> Target:
-        """Only where the paths enter the parent claim's node by these slots (`q`, `k`, `v`).
+        """Restrict to paths that enter the parent claim's node through these slots (`q`, `k`, `v`).
 
         Raises:
             UsageError: SCR-SLOT, a slot is not a name.
@@ -104,12 +106,12 @@ class Target:
         return replace(self, into_slots=slots)
 
     def reads(self, *slots: str, at: PositionsLike | None = None, each: bool = False) -> Target:
-        """What the node reads at these slots (all but the mask if none is named) instead of what it writes.
+        """Claim what the node reads at these slots, instead of what it writes. By default all slots but the mask.
 
         Args:
-            slots: of `q`, `k`, `v`, `x`, `mask`; queries, keys and mask together are the attention pattern.
+            slots: names among `q`, `k`, `v`, `x` and `mask`; `q`, `k` and `mask` together are the attention pattern.
             at: only these positions of the input.
-            each: every position draws an input of its own, agreeing on the feature at that position.
+            each: whether every position draws its own input, which agrees on the feature at that position.
 
         Raises:
             UsageError: SCR-SLOT, a slot is not a name; SCR-POSITION, `at` does not name positions.
@@ -118,24 +120,24 @@ class Target:
         return target if at is None else target.at(at)
 
     def claims_slot(self, slot: str) -> bool:
-        """Whether what is read at this slot is claimed, rather than the node's output."""
+        """Whether this target claims what the node reads at a slot, rather than the node's output."""
         return slot in self.read_slots or (self.read_slots == WHOLE_INPUT and slot != "mask")
 
     def at(self, positions: PositionsLike) -> Target:
-        """Only at these positions: an index, a list, a slice, `"last"`, or a function dataset -> bool [n,
-        positions].
+        """Restrict to these positions: an index, a list of indices, a slice, `"last"`, or a function dataset -> bool
+        `[n, positions]`.
         """
         return replace(self, positions=Positions.of(positions))
 
     def each(self) -> Target:
-        """Every position draws an input of its own, agreeing on the feature at that position."""
+        """Let every position draw its own input, which agrees on the feature at that position."""
         return replace(self, each_position=True)
 
     def part(self, part: Part) -> Target:
-        """Only this part of the node's output; the remainder stays unclaimed.
+        """Restrict to a part of the node's output; the remainder stays unclaimed.
 
         Raises:
-            UsageError: SCR-PART, this is not a part.
+            UsageError: SCR-PART, the argument is not a part.
         """
         return replace(self, only=part)
 
@@ -158,8 +160,9 @@ class Target:
             variable: two inputs that agree on it may be exchanged here.
             children: claims on what the node itself reads; none means the node is evaluated wholly on its own input.
             sampler: how the resampled input is found; the default agrees on the variable's feature.
-            unclaimed: what flows in along paths that no child accounts for; the default is what the hypothesis says.
-            group: claims of one group and one held input share a draw.
+            unclaimed: how inputs are drawn for what flows in along paths that no child accounts for; the default is
+                the rule of the hypothesis.
+            group: claims of the same group that hold the same input share one draw.
             exclude_self: never draw the held input itself.
             freeze_norm: keep the norm scale of the claim's own input instead of recomputing it on the mixture.
 
@@ -217,7 +220,7 @@ class Bundle:
         exclude_self: bool = False,
         freeze_norm: bool = False,
     ) -> Claim:
-        """As `Target.carries`."""
+        """Claim that these targets together carry `variable`; arguments as for `Target.carries`."""
         return Claim(
             self.targets,
             variable,
@@ -240,7 +243,7 @@ class Claim:
     children: tuple[Claim, ...] = ()
     sampler: Sampler | None = None
     unclaimed: Unclaimed | None = None
-    """None: as the hypothesis says."""
+    """How inputs are drawn for what this claim leaves unclaimed; None for the rule of the hypothesis."""
     group: str | None = None
     exclude_self: bool = False
     freeze_norm: bool = False
@@ -279,56 +282,56 @@ class Claim:
 
     @property
     def each(self) -> bool:
-        """Whether every position draws an input of its own."""
+        """Whether every position draws its own input."""
         return any(target.each_position for target in self.targets)
 
     def paths(self, path: str) -> Iterator[tuple[str, Claim]]:
-        """The children with their paths in words. Those that read alike get numbers: a path is one row of a report."""
+        """The child claims, each with its path in words, which is numbered where two would read alike."""
         seen: dict[str, int] = {}
         for child in self.children:
             seen[child.label] = count = seen.get(child.label, 0) + 1
             yield f"{path} / {child.label}" + (f" #{count}" if count > 1 else ""), child
 
     def walk(self) -> Iterator[Claim]:
-        """This claim and all below it, parents first."""
+        """Iterate over this claim and all claims below it, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
 def head(layer: int, index: int) -> Target:
-    """Attention head `index` of layer `layer`."""
+    """Target attention head `index` of layer `layer`, both counted from 0."""
     return Target(head_node(layer, index))
 
 
 def mlp(layer: int) -> Target:
-    """The MLP of layer `layer`."""
+    """Target the MLP of layer `layer`, counted from 0."""
     return Target(mlp_node(layer))
 
 
 def node(name: str) -> Target:
-    """Any node by its printed name."""
+    """Target a node by its name, such as `a1.h0` or `m0`."""
     return Target(Node.parse(name))
 
 
 def reads(*slots: str, at: PositionsLike | None = None, each: bool = False) -> Target:
-    """What the parent claim's own node reads; see `Target.reads`."""
+    """Target what the parent claim's own node reads at these slots; see `Target.reads`."""
     return Target(None).reads(*slots, at=at, each=each)
 
 
 def part(part: Part) -> Target:
-    """A part of the parent claim's own node; the remainder is unclaimed under that claim."""
+    """Target a part of the output of the parent claim's own node; the remainder is unclaimed under that claim."""
     return Target(None).part(part)
 
 
 OUTPUT = Target(LOGITS)
-"""The model's output, the root of every hypothesis."""
+"""Target of the model's output; the root claim of every hypothesis is about it."""
 EMBED = Target(EMBED_NODE)
-"""Token embeddings."""
+"""Target of the token embeddings."""
 POS = Target(POS_NODE)
-"""Learned position embeddings."""
+"""Target of the learned position embeddings."""
 MASK = Target(MASK_NODE)
-"""The padding mask."""
+"""Target of the padding mask."""
 
 
 def _node(written: Target | Node | str) -> Node:

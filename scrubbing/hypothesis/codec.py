@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
-import numpy as np
-
 from scrubbing.errors import Fault, UsageError, fail, nearest
+from scrubbing.guards import is_dict, is_frozenset, is_list, is_scalar, is_sequence
 from scrubbing.hypothesis.addresses import is_installed, reference, resolve, split
 from scrubbing.storable import Storable, kinds
 
@@ -38,13 +37,13 @@ def encode(value: Any, special: Special = lambda value: None, what: str = "the h
     instead = special(value)
     if instead is not None:
         return instead
-    if isinstance(value, np.generic):
+    if is_scalar(value):
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, (tuple, list)):
+    if is_sequence(value):
         return [encode(one, special, what) for one in value]
-    if isinstance(value, frozenset):
+    if is_frozenset(value):
         return {"set": sorted((encode(one, special, what) for one in value), key=_text)}
     if is_dataclass(value) and not isinstance(value, type):
         name = name_of(type(value))
@@ -62,9 +61,9 @@ def decode(stored: Json, special: Special = lambda stored: None) -> Any:
     Raises:
         UsageError: SCR-JSON, a class is none of the language's; SCR-ADDRESS, a function or class is not there.
     """
-    if isinstance(stored, list):
+    if is_list(stored):
         return tuple(decode(one, special) for one in stored)
-    if not isinstance(stored, dict):
+    if not is_dict(stored):
         return stored
     instead = special(stored)
     if instead is not None:
@@ -152,12 +151,12 @@ def _is_default(field: Field[Any], value: Any) -> bool:
 
 
 def _named(stored: Json, field: str) -> Iterator[Any]:
-    if isinstance(stored, dict):
+    if is_dict(stored):
         if field in stored:
             yield stored[field]
         for inner in stored.values():
             yield from _named(inner, field)
-    elif isinstance(stored, list):
+    elif is_list(stored):
         for inner in stored:
             yield from _named(inner, field)
 

@@ -19,7 +19,7 @@ from scrubbing.renamed import deprecated
 
 @dataclass(frozen=True)
 class Hypothesis(Statement):
-    """What is claimed: how a model computes something, on which inputs.
+    """A hypothesis about how a model computes something, and on which inputs.
 
     An immutable value. Printing it shows the tree of claims; `to_json` and `from_json` store it, features and other
     functions by import path.
@@ -28,12 +28,13 @@ class Hypothesis(Statement):
         name: of the hypothesis, such as `parens/signs`.
         sentence: what is claimed, in words.
         correspondence: the tree of claims, the output first.
-        scope: boolean feature, the inputs on which the claim is made; references and draws both stay inside.
-        unclaimed: what flows in where nothing is claimed, below all claims that do not say so themselves: a sampler of
-            `scrubbing.samplers`, or `separate(...)` of one. The default is one uniform draw for each claim.
+        scope: boolean feature that is true on the inputs that the hypothesis is about; references and draws both come
+            from these.
+        unclaimed: how inputs are drawn for what no claim accounts for: a sampler of `scrubbing.samplers`, or
+            `separate(...)` of one; claims may override it. The default is one uniform draw for each claim.
 
     Raises:
-        UsageError: SCR-CLAIM, SCR-SCOPE or SCR-SAMPLER, something else was given where these are expected.
+        UsageError: SCR-CLAIM, SCR-SCOPE or SCR-SAMPLER, an argument is not of the type expected.
     """
 
     if not TYPE_CHECKING:
@@ -55,15 +56,15 @@ class Hypothesis(Statement):
         """Raise if the hypothesis cannot be tested on this model graph (and dataset).
 
         Raises:
-            IllegalHypothesis: with every fault found.
+            IllegalHypothesis: lists every fault found.
         """
         legal(self, graph, data)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values, functions by import path.
+        """The hypothesis as JSON values, with functions stored by import path.
 
         Raises:
-            UsageError: SCR-JSON, a function that cannot be imported by name, such as a lambda.
+            UsageError: SCR-JSON, a function cannot be imported by name, such as a lambda.
         """
         return dump(self)
 
@@ -77,9 +78,9 @@ class Hypothesis(Statement):
                 it, only modules that are installed or already imported are used.
 
         Raises:
-            UsageError: SCR-JSON, it is not a hypothesis, names a class of no kind known, or code that may not run,
-                which is found out before anything is imported; SCR-ADDRESS, a function cannot be found any more;
-                SCR-CODE, a module raises an exception.
+            UsageError: SCR-JSON, it is not a hypothesis, or names an unknown class or code that may not run, which is
+                checked before anything is imported; SCR-ADDRESS, a function is no longer at its address; SCR-CODE, a
+                module raises an exception.
         """
         return cls(**load(value, run_files))
 

@@ -31,7 +31,7 @@ def dump(hypothesis: Statement) -> Json:
 
 
 def load(value: Json, run_files: bool = False) -> Json:
-    """The fields of a stored hypothesis; see `Hypothesis.from_json`."""
+    """The fields of a hypothesis from its JSON; see `Hypothesis.from_json`."""
     found = value.get("format") if isinstance(value, dict) else type(value).__name__
     if found not in (FORMAT, _FIRST):
         problem = f"this is not a stored hypothesis: its format is {found!r}."

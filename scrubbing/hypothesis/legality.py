@@ -23,19 +23,19 @@ _EXPLAINED_BY = {"SCR-PART", "SCR-POSITION", "SCR-SLOT"}
 
 
 def legal(hypothesis: Statement, graph: ModelGraph, data: Dataset | None = None, read: Where | None = None) -> Tree:
-    """The treeified hypothesis, once nothing is wrong with it: the one door to everything that runs.
+    """Check a hypothesis against a graph (and a dataset), and return it treeified. Nothing runs without this check.
 
     Args:
         hypothesis: what is claimed.
         graph: of the model on this dataset.
         data: inputs, before the hypothesis's scope is applied; without them, only what needs none is checked.
-        read: positions at which the output is read, by a loss; None where that is not known, and then it is all.
+        read: positions at which a loss reads the output; None, where that is not known, for all positions.
 
     Returns:
         The tree; its `data` are the inputs in scope.
 
     Raises:
-        IllegalHypothesis: with every fault found.
+        IllegalHypothesis: lists every fault found.
     """
     if not isinstance(hypothesis, Statement):
         problem = f"a hypothesis was expected, and this is of type {type(hypothesis).__name__}."

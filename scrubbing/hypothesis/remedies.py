@@ -51,7 +51,7 @@ class _Placed:
     def but(self, **changed: object) -> dict[int, Claim | None]:
         """An edit: the claim with another target in the place of this one."""
         targets = list(self.region.claim.targets)
-        targets[self.ordinal] = replace(self.target, **changed)  # pyright: ignore
+        targets[self.ordinal] = replace(self.target, **changed)
         return {self.index: replace(self.region.claim, targets=tuple(targets))}
 
     def without(self) -> dict[int, Claim | None]:
@@ -265,7 +265,8 @@ def written(route: Route) -> str:
         case Via(through=through):
             names = [f'"{node}"' for node in through]
             return f".via({', '.join(names)})"
-    return f".by({route!r})"
+        case _:
+            return f".by({route!r})"
 
 
 def _listed(names: list[str]) -> str:

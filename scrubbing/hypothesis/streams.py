@@ -1,6 +1,6 @@
-"""Names of random streams, made of structure: what a claim is about and what draws agree on, never how it is worded.
+"""Names of random streams, from structure: what a claim is about and what draws agree on, never how it is worded.
 
-What a stream's name is made of, and why, is in docs/design/streams.md.
+The page docs/design/streams.md says what enters the name of a stream, and why.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.graph.nodes import Node
 from scrubbing.graph.positions import Positions
+from scrubbing.guards import class_of
 from scrubbing.hypothesis.claims import Claim
 from scrubbing.hypothesis.codec import encode, parts_of, short_name
 from scrubbing.samplers import Agree, Sampler, Unclaimed
 
 ROOT = "root"
-"""Of the claim on the output, which draws nothing."""
+"""Name of the stream of the claim on the output, which draws nothing."""
 
 
 class Streams:
@@ -63,18 +64,17 @@ class Streams:
         return encode(value, self._instead)
 
     def _instead(self, value: Any) -> Any:
-        """Without words: features and chosen positions by their values on the dataset, functions by their own name.
+        """Replace words: features and chosen positions by their values on the dataset, functions by their own name.
 
         The module of a function or class is left out: a file has another name when it is loaded from another place.
         """
-        match value:
-            case Feature():
-                return {"agree": digest_of(value, self.data)}
-            case Positions() if value.chosen_by is not None:
-                chosen = self.data.remember(("positions", value), lambda: value.chosen(self.data, self.positions))
-                packed = np.packbits(chosen[np.argsort(self.data.ids)])
-                return {"positions": hashlib.blake2b(packed.tobytes(), digest_size=8).hexdigest()}
-        kind = type(value)
+        kind = class_of(value)
+        if isinstance(value, Feature):
+            return {"agree": digest_of(value, self.data)}
+        if isinstance(value, Positions) and value.chosen_by is not None:
+            chosen = self.data.remember(("positions", value), lambda: value.chosen(self.data, self.positions))
+            packed = np.packbits(chosen[np.argsort(self.data.ids)])
+            return {"positions": hashlib.blake2b(packed.tobytes(), digest_size=8).hexdigest()}
         if hasattr(kind, "__dataclass_fields__") and short_name(kind) is None:
             return {"class": kind.__name__} | {
                 field: self._structure(inner) for field, inner in parts_of(value).items()

@@ -117,17 +117,21 @@ class PositionCell:
 
 @dataclass(eq=False)
 class Tree:
-    """A treeified hypothesis: its claims in their places, and which of them every copy of a node belongs to."""
+    """A treeified hypothesis: its claims in their places, and the claim that every copy of a node belongs to."""
 
     hypothesis: Statement
     graph: ModelGraph
     data: Dataset | None
-    """In scope; None where only the graph is known."""
+    """The inputs in scope; None where only the graph is known."""
     regions: list[PlacedClaim]
-    cells: dict[tuple[NodeCopy, str], tuple[PositionCell, ...]] = field(default_factory=dict)
-    matched: set[tuple[int, int]] = field(default_factory=set)
-    """Region and target, of every target that was met."""
-    _targets: dict[int, list[tuple[int, Target, Node]]] = field(default_factory=dict)
+    cells: dict[tuple[NodeCopy, str], tuple[PositionCell, ...]] = field(
+        default_factory=dict[tuple[NodeCopy, str], tuple[PositionCell, ...]]
+    )
+    matched: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
+    """(region, target) index pairs of all targets that some path reaches."""
+    _targets: dict[int, list[tuple[int, Target, Node]]] = field(
+        default_factory=dict[int, list[tuple[int, Target, Node]]]
+    )
 
     @cached_property
     def draws_together(self) -> bool:
@@ -143,7 +147,7 @@ class Tree:
         return any(len(one) > 1 for one in writers.values())
 
     def start(self, region: int, node: Node) -> NodeCopy:
-        """The claim's own copy of its node, where all its child targets set out."""
+        """The claim's own copy of its node, from which the paths to all its child targets start."""
         return NodeCopy(region, node, tuple(START for _ in self.targets(region)))
 
     def targets(self, region: int) -> list[tuple[int, Target, Node]]:

@@ -33,7 +33,7 @@ class Variable:
     """What two inputs must agree on for an activation carrying this variable to be exchanged between them."""
     parents: tuple[Variable, ...] = ()
     value: Callable[..., ArrayLike] | None = field(default=None)
-    """`(*parent values) -> values`, applied to whole arrays, parents in the order of `parents`."""
+    """Function of the parents' values, in the order of `parents`: whole arrays to an array of values."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -73,7 +73,7 @@ class Variable:
         return np.asarray(self.value(*(parent.agrees_on()(data) for parent in self.parents)))
 
     def mismatches(self, data: Dataset) -> int:
-        """On how many inputs the feature differs from the value function; 0 where there are not both."""
+        """Number of inputs on which the feature differs from the value function; 0 unless the variable has both."""
         if self.feature is None or self.value is None:
             return 0
         # As a feature, so that its length, its shape and errors inside it are reported as those of features are.
@@ -85,7 +85,7 @@ class Variable:
         return int(differ.reshape(len(data), -1).any(axis=1).sum())
 
     def walk(self) -> Iterator[Variable]:
-        """This variable and all it is computed from."""
+        """Iterate over this variable and all variables it is computed from."""
         yield self
         for parent in self.parents:
             yield from parent.walk()
@@ -100,7 +100,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Interpretation:
-    """The variables a hypothesis uses and which of them each is computed from.
+    """The variables that a hypothesis uses, and which of them each one is computed from.
 
     Edges are the declared parents, plus one from each claim's variable to its parent claim's variable where these
     differ and the latter declares no parents of its own.
@@ -129,11 +129,11 @@ class Interpretation:
         return cls(tuple(found.values()), tuple(edges))
 
     @property
-    def digraph(self) -> nx.DiGraph:
-        """Edges from what is computed first to what is computed from it."""
+    def digraph(self) -> nx.DiGraph[str]:
+        """The graph as a `networkx.DiGraph`, with edges from a variable to those computed from it."""
         import networkx as nx
 
-        graph: nx.DiGraph = nx.DiGraph()
+        graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(variable.name for variable in self.variables)
         graph.add_edges_from(self.edges)
         return graph

@@ -18,16 +18,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Series:
-    """Unscrubbed models of increasing training (or size), and their losses on the same task.
+    """A series of unscrubbed models of increasing training (or size), and their losses on the same task.
 
     Raises:
-        UsageError: SCR-SERIES, fewer than two points, amounts that do not increase, or losses of another number.
+        UsageError: SCR-SERIES, fewer than two points, amounts that do not increase, or another number of losses.
     """
 
     what: str
-    """In words, as in "this model at moments of its training"."""
+    """What the points are, in words, as in "this model at moments of its training"."""
     unit: str
-    """Of the amounts, as in "% of its training"."""
+    """Unit of the amounts, as in "% of its training"."""
     amounts: tuple[float, ...]
     losses: Sequence[float] | Callable[[Dataset], Sequence[Floats]]
     """Mean loss of each point; or a function giving, for a dataset of references, the loss of every prediction
@@ -77,7 +77,7 @@ def equivalent(
     whole = Means({"scrubbed": scrubbed, **given}, weights=weights, clusters=clusters, ceiling=bound)
     logs = np.log(np.asarray(amounts, dtype=np.float64))
 
-    def amount(means: Mapping[str, Any]) -> Any:
+    def amount(means: Mapping[str, float]) -> float:
         points = np.minimum.accumulate([means[name] for name in names])
         # np.interp wants increasing abscissae: the losses from last to first.
         return float(np.exp(np.interp(means["scrubbed"], points[::-1], logs[::-1])))

@@ -17,6 +17,7 @@ from torch import Tensor
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import BadData, UsageError, fail
 from scrubbing.errors import counted as told_count
+from scrubbing.guards import is_array
 
 Costs = Callable[[NDArray[np.int64], int], NDArray[np.float64]]
 Place = int | Literal["last"]
@@ -24,23 +25,23 @@ Place = int | Literal["last"]
 
 
 class Loss(ABC):
-    """What a model is judged by. Subclass it to judge by something else; see the how-to "Your own loss".
+    """Base class of losses, by which a model is judged. To write your own, see the how-to "Your own loss".
 
-    A loss says which outputs count (`counted`), what each of them costs (`per_token`), and what the best prediction
-    that ignores the input would cost (`constant`). Everything else has a default. An output is the row of numbers that
-    the model gives at one position of one input; losses get them flat, `[tokens, d_out]`, each with the row of its
-    input in the dataset and its position.
+    A subclass defines which outputs count (`counted`), the loss of each (`per_token`), and the loss of the best
+    prediction that ignores the input (`constant`). Everything else has a default. An output is the row of numbers that
+    the model gives at one position of one input. Losses receive outputs as a flat `[tokens, d_out]`, with the dataset
+    row and the position of each.
     """
 
     name: str
-    """Shown in records; the name of the class unless said otherwise."""
+    """Name shown in records; by default, the name of the class."""
     unit: str = "nats"
-    """Of `per_token`, as shown after a number."""
+    """Unit of `per_token`, as shown after a number."""
     outputs: ClassVar[Literal["classes", "numbers"]] = "numbers"
-    """What it judges: logits of `classes`, of which `targets` says the right one, or `numbers`. Accuracy, changed
-    predictions and KL are of classes."""
+    """What the outputs are: logits of `classes`, of which `targets` gives the right one, or `numbers`. Accuracy,
+    changed predictions and KL are defined for classes only."""
     padding_is_input: bool = False
-    """Whether any input may be drawn, its padding being part of a fixed-length input. Otherwise an input is drawn only
+    """Whether padding is part of a fixed-length input, so that any input may be drawn. Otherwise an input is drawn only
     if it is real wherever the outputs that count depend on it."""
 
     def __init_subclass__(cls) -> None:
@@ -49,34 +50,34 @@ class Loss(ABC):
 
     @abstractmethod
     def counted(self, data: Dataset, length: int) -> NDArray[np.bool_]:
-        """Which outputs count, bool `[n, length]`, where every input has `length` positions; none may be padding."""
+        """Which outputs count, bool `[n, length]`, for inputs of `length` positions. Padding must not count."""
 
     @abstractmethod
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
-        """What each output costs.
+        """The loss of each output.
 
         Args:
             output: `[tokens, d_out]`, on the model's device and in its dtype; compute in float64.
             data: the inputs, with their labels.
-            rows: of the dataset, `[tokens]`.
-            positions: `[tokens]`.
+            rows: dataset row of each output, int `[tokens]`.
+            positions: position of each output, int `[tokens]`.
 
         Returns:
-            float64 `[tokens]`.
+            Losses, float64 `[tokens]`.
         """
 
     @abstractmethod
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """What each counted output costs under the best prediction that ignores the input, `[n, length]`."""
+        """Loss of the best prediction that ignores the input, at each output that counts, `[n, length]`."""
 
     def possible(self, data: Dataset, length: int) -> NDArray[np.bool_]:
-        """Which outputs have a loss at all, `[n, length]`; further slices are taken from these. By default, those that
-        count.
+        """Which outputs have a loss at all, bool `[n, length]`; further slices select from these. By default, those
+        that count.
         """
         return self.counted(data, length)
 
     def weights(self, counted: NDArray[np.bool_], data: Dataset) -> NDArray[np.float64]:
-        """What an input's summed loss is divided by, and its weight in means over inputs, `[n]`. By default, the number
+        """Weight of each input in means over inputs, which also divides its summed loss, `[n]`. By default, the number
         of its outputs that count.
         """
         return counted.sum(axis=1).astype(np.float64)
@@ -118,9 +119,9 @@ def checked_array(loss: Loss, method: str, given: Any, what: str, kinds: str, sh
     Raises:
         UsageError: SCR-LOSS, it is no array of this shape, or not of one of these kinds of dtype.
     """
-    if isinstance(given, np.ndarray) and given.dtype.kind in kinds and given.shape == shape:
+    if is_array(given) and given.dtype.kind in kinds and given.shape == shape:
         return given
-    told = f"{given.dtype} of shape {list(given.shape)}" if isinstance(given, np.ndarray) else type(given).__name__
+    told = f"{given.dtype} of shape {list(given.shape)}" if is_array(given) else type(given).__name__
     problem = f"{type(loss).__name__}.{method} returned {told}."
     fail(UsageError, "SCR-LOSS", problem, f"Return {what}, an array of shape {list(shape)}.", loss.name)
 
@@ -187,7 +188,7 @@ class _AtPositions(Loss):
             object.__setattr__(self, "padding_is_input", "last" not in written)
 
     def places(self, data: Dataset, length: int) -> NDArray[np.int64]:
-        """Where the output is read, `[n, labels]`."""
+        """The positions at which the output is read, `[n, labels]`."""
         written = (self.position,) if self.positions is None else tuple(self.positions)
         return data.remember(("places", written, length), lambda: places(written, data, length, self.name))
 
@@ -203,7 +204,7 @@ class _AtPositions(Loss):
         return counted
 
     def _length(self, data: Dataset, asked: int) -> int:
-        """Positions of every input; where columns do not tell, as many as were asked for first."""
+        """Number of positions of every input; where no column gives it, the number first requested."""
         if "tokens" in data and data["tokens"].ndim > 1:
             return data["tokens"].shape[1]
         return data.remember(("positions of every input", self), lambda: asked)
@@ -242,17 +243,17 @@ class _AtPositions(Loss):
 
 @dataclass(frozen=True)
 class Classification(_AtPositions):
-    """Cross-entropy of class labels, in nats; for two classes, of the difference of their logits.
+    """Cross-entropy of class labels, in nats. With two classes it depends on the difference of their logits alone.
 
-    The label of an input belongs to the output at one position, or several labels to several. `constant` is the
-    entropy of the label: always predicting the base rates, position by position.
+    Each input has one label for the output at one position, or several labels for the outputs at several. `constant`
+    predicts the base rates of the labels, position by position, so that its mean is their entropy.
 
     Example:
         >>> Classification("answers", positions=[3, "last"]).positions
         (3, 'last')
 
     Raises:
-        UsageError: SCR-POSITION, no position, or both `position` and `positions`.
+        UsageError: SCR-POSITION, no position is given, or both `position` and `positions` are.
     """
 
     name: str = "cross-entropy (nats)"
@@ -276,7 +277,7 @@ class Classification(_AtPositions):
         """See `Loss.targets`.
 
         Raises:
-            BadData: SCR-LABEL, labels that are no class numbers of the model.
+            BadData: SCR-LABEL, a label is not the number of a class of the model.
         """
         labels = self._labels(data, "biu")
         low, high = int(labels.min()), int(labels.max())
@@ -285,18 +286,18 @@ class Classification(_AtPositions):
             problem = f"column {self.label!r} {told}; the model has {output.shape[1]} classes."
             fail(BadData, "SCR-LABEL", problem, "Give one class number per input and position, from 0.", data.name)
         chosen = labels[rows, self._which(data, rows, positions)]
-        return torch.from_numpy(chosen.astype(np.int64)).to(output.device)
+        return torch.as_tensor(chosen.astype(np.int64), device=output.device)
 
 
 @dataclass(frozen=True)
 class SquaredError(_AtPositions):
-    """Squared difference from target columns, summed over the output's width.
+    """Squared difference between outputs and target columns, summed over the width of the output.
 
     Targets are `[n]` or `[n, width]`; with `positions`, `[n, positions]` or `[n, positions, width]`. `constant` is the
     variance of the target: always predicting its mean, position by position.
 
     Raises:
-        UsageError: SCR-POSITION, no position, or both `position` and `positions`.
+        UsageError: SCR-POSITION, no position is given, or both `position` and `positions` are.
     """
 
     name: str = "squared error"
@@ -306,7 +307,7 @@ class SquaredError(_AtPositions):
         """See `Loss.per_token`.
 
         Raises:
-            BadData: SCR-LABEL, targets that are no numbers, or of another width than the output.
+            BadData: SCR-LABEL, the targets are not numbers, or do not have the width of the output.
         """
         labels = self._labels(data, "biuf")
         if int(np.prod(labels.shape[2:])) != output.shape[1]:
@@ -314,10 +315,10 @@ class SquaredError(_AtPositions):
             problem = f"column {self.label!r} {told}; the model's output has {told_count(output.shape[1], 'number')}."
             fail(BadData, "SCR-LABEL", problem, "Give each input as many numbers.", data.name)
         chosen = labels[rows, self._which(data, rows, positions)].reshape(len(output), -1).astype(np.float64)
-        return (output.double() - torch.from_numpy(chosen).to(output.device)).square().sum(1)
+        return (output.double() - torch.as_tensor(chosen, device=output.device)).square().sum(1)
 
     def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
-        """Whether the output rounds to the target."""
+        """Whether each output rounds to its target, bool `[tokens]`."""
         return self.per_token(output, data, rows, positions) < 0.25
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:

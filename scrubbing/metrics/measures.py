@@ -22,58 +22,62 @@ SHARE = "share"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The outputs of model and scrubbed model for some tokens, and which tokens these are."""
+    """The outputs of the model and of the scrubbed model at some tokens, and which tokens these are."""
 
     model: Tensor
     """The model's own outputs on the reference inputs, `[tokens, d_out]`."""
     scrubbed: Tensor
-    """Those of the scrubbed model, `[tokens, d_out]`."""
+    """The scrubbed model's outputs, `[tokens, d_out]`."""
     loss: Loss
-    """What the model is judged by."""
+    """The loss that the model is judged by."""
     data: Dataset
-    """What the rows are of."""
+    """The dataset that `rows` index."""
     rows: NDArray[np.int64]
     """Row of each token's reference in the dataset, `[tokens]`."""
     positions: NDArray[np.int64]
     """Position of each token, `[tokens]`."""
 
     def right(self, output: Tensor) -> Tensor:
-        """Whether the most likely prediction of some output is right, bool `[tokens]`; only where there are classes."""
+        """Whether the most likely class of each output is right, bool `[tokens]`; only for losses with classes."""
         return self.loss.correct(output, self.data, self.rows, self.positions)
 
 
 @runtime_checkable
 class Measure(Protocol):
-    """A number per prediction of the scrubbed model; reports average it over positions, draws and references."""
+    """Base class of numbers per prediction of the scrubbed model, which reports average over positions, draws and
+    inputs.
+    """
 
     @property
     def name(self) -> str:
-        """Its name in records, and that of its column, `measure.NAME`."""
+        """Name of the measure in records and in its column `measure.NAME`."""
         ...
 
     @property
     def meaning(self) -> str:
-        """In words, for reports."""
+        """Meaning of the measure in words, for reports."""
         ...
 
     @property
     def unit(self) -> str:
-        """`share` for a fraction of counted positions, else the unit itself, such as `nats`; empty for the loss's."""
+        """`share` for a fraction of counted positions, or else the unit, such as `nats`; empty for the unit of the
+        loss.
+        """
         ...
 
     def defined(self, loss: Loss) -> bool:
-        """Whether it has a meaning for the outputs that a loss judges: `loss.outputs` is `classes` where they are
-        logits, `numbers` where they are not.
+        """Whether the measure is defined for a loss: `loss.outputs` is `classes` where outputs are logits, and
+        `numbers` otherwise.
         """
         ...
 
     def per_token(self, predictions: Predictions) -> Tensor:
-        """Its value for each prediction, `[tokens]`."""
+        """The measure of each prediction, `[tokens]`."""
         ...
 
 
 measures: Registry[Measure] = Registry("measure", "scrubbing.measures", "SCR-MEASURE")
-"""Every measure by name, those of this package and those that others register."""
+"""Registry of measures by name: those of this package, and those registered elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +97,14 @@ class ScrubbedLoss(_Named):
         return True
 
     def per_token(self, predictions: Predictions) -> Tensor:
-        """In the loss's own unit."""
+        """The scrubbed loss of each prediction, `[tokens]`, in the unit of the loss."""
         of = predictions
         return of.loss.per_token(of.scrubbed, of.data, of.rows, of.positions)
 
 
 class _OfClasses(_Named):
     def defined(self, loss: Loss) -> bool:
-        """Where outputs are logits of classes."""
+        """True for losses whose outputs are logits of classes."""
         return loss.outputs == "classes"
 
 

@@ -22,12 +22,12 @@ Sequences = NDArray[np.int64] | Dataset
 class NextToken(Loss):
     """Cross-entropy of the next token at the positions of a slice, in nats per counted position.
 
-    Position `t` predicts token `t + 1`; the last position, and those whose next token is padding, never count. Inputs
-    are drawn only if they are real at every position up to the last one that counts in the reference.
+    Position `t` predicts token `t + 1`; the last position, and positions whose next token is padding, never count. An
+    input is drawn only if it is real at every position up to the last one that counts in the reference.
     """
 
     where: Feature | None = None
-    """A feature per position, true where a prediction counts (a *slice*); None counts all."""
+    """Feature per position that is true where a prediction counts (a *slice*); None for all positions."""
     tokens: str = "tokens"
     over_all_positions: bool = False
     """Divide by the number of all predictions instead of the counted ones, as the original induction study did: its
@@ -43,7 +43,7 @@ class NextToken(Loss):
         return f"next-token cross-entropy{where} (nats per {'' if self.over_all_positions else 'counted '}position)"
 
     def possible(self, data: Dataset, length: int) -> NDArray[np.bool_]:
-        """Every position whose next token is there."""
+        """Every position that has a next token, bool `[n, length]`."""
         tokens = data[self.tokens]
         real = np.ones(tokens.shape, dtype=bool) if data.mask is None else data.mask
         return np.concatenate([real[:, 1:], np.zeros_like(real[:, :1])], axis=1)
@@ -66,7 +66,7 @@ class NextToken(Loss):
         return F.cross_entropy(output.double(), self.targets(data, rows, positions, output), reduction="none")
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The unigram: minus the log frequency of each next token among the counted ones of this dataset."""
+        """Loss of the unigram: minus the log frequency of each next token among those that count in this dataset."""
         following = self.following(data)
         frequency = np.bincount(following[counted])
         share = np.zeros(max(len(frequency), int(following.max()) + 1))
@@ -76,7 +76,7 @@ class NextToken(Loss):
         return np.where(counted, loss[following], 0.0)
 
     def following(self, data: Dataset) -> NDArray[np.int64]:
-        """The token that each position predicts, `[n, length]`; 0 at the last."""
+        """The token that follows each position, `[n, length]`; 0 at the last position."""
         tokens = data[self.tokens].astype(np.int64)
         return np.concatenate([tokens[:, 1:], np.zeros_like(tokens[:, :1])], axis=1)
 
@@ -86,7 +86,7 @@ class NextToken(Loss):
         if len(targets) and int(targets.max()) >= output.shape[1]:
             problem = f"column {self.tokens!r} holds token {int(targets.max())}; the model predicts {output.shape[1]}."
             fail(BadData, "SCR-LABEL", problem, "Tokenise with the model's own tokenizer.", data.name)
-        return torch.from_numpy(targets).to(output.device)
+        return torch.as_tensor(targets, device=output.device)
 
 
 def sliced(where: Feature | None, data: Dataset, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -109,7 +109,7 @@ def sliced(where: Feature | None, data: Dataset, among: NDArray[np.bool_]) -> ND
 
 @dataclass(frozen=True, eq=False)
 class Bigram:
-    """The next token from the current one alone: counts, smoothed towards the unigram.
+    """Predicts the next token from the current one alone, with counts that are smoothed towards the unigram.
 
     p(b | a) = (count(a b) + strength * p(b)) / (count(a) + strength), with p(b) = (count(b) + 1/2) / (n + V/2) (the
     Dirichlet prior of MacKay and Peto 1995).
@@ -120,17 +120,17 @@ class Bigram:
     """Sorted codes `a * vocabulary + b` of the pairs seen."""
     counts: NDArray[np.int64]
     firsts: NDArray[np.int64]
-    """Count of each token as the first of a pair."""
+    """Number of pairs that each token is the first of."""
     unigram: NDArray[np.float64]
     strength: float
 
     @classmethod
     def fit(cls, tokens: Sequences, held_out: Sequences, vocabulary: int) -> Bigram:
-        """From sequences; the strength of smoothing is the best on other sequences.
+        """Fit counts to sequences, and the strength of smoothing to other sequences.
 
         Args:
-            tokens: int `[n, length]`, or a dataset, whose padding is left out.
-            held_out: likewise.
+            tokens: sequences to count, int `[n, length]`, or a dataset, whose padding is left out.
+            held_out: sequences on which the strength minimises the loss, in the same form.
             vocabulary: number of tokens.
         """
         from scipy.optimize import minimize_scalar
@@ -148,7 +148,7 @@ class Bigram:
             return float(made.losses(held_out)[:, :-1][counted].mean())
 
         best = minimize_scalar(held, bounds=(-7.0, 9.0), method="bounded", options={"xatol": 0.05})
-        return cls(vocabulary, codes, counts, firsts, unigram, float(np.exp(best.x)))  # pyright: ignore
+        return cls(vocabulary, codes, counts, firsts, unigram, float(np.exp(best.x)))
 
     def losses(self, tokens: Sequences) -> NDArray[np.float64]:
         """Loss of every prediction, `[n, length]`; 0 at the last position, and where the next token is padding."""

@@ -19,7 +19,7 @@ BYTES_KEPT = 4 * NUMBERS_KEPT
 """What they take, at most, for as long as a hypothesis is measured."""
 
 _AT_ONCE = 2**20
-"""Of these numbers, computed with at a time."""
+"""Number of logits that are processed at a time."""
 
 FEWEST = 10
 """References in each half below which nothing is fitted."""
@@ -55,14 +55,14 @@ def recalibrate(kept: Kept, prior: Floats, held_out: NDArray[np.bool_]) -> tuple
     """
     from scipy.optimize import minimize
 
-    log_prior = torch.from_numpy(np.log(prior)).float()
+    log_prior = torch.as_tensor(np.log(prior), device="cpu").float()
     fitted, scored = np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     def pieces(tokens: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
         """Logits and targets of some tokens, few at a time."""
         for here in np.split(tokens, range(_AT_ONCE // len(prior) or 1, len(tokens), _AT_ONCE // len(prior) or 1)):
-            logits = torch.from_numpy(kept.logits[here])
-            yield logits - logits.amax(1, keepdim=True), torch.from_numpy(kept.targets[here])
+            logits = torch.as_tensor(kept.logits[here], device="cpu")
+            yield logits - logits.amax(1, keepdim=True), torch.as_tensor(kept.targets[here], device="cpu")
 
     def objective(at: Floats) -> tuple[float, Floats]:
         value, gradient = 0.0, np.zeros(2)

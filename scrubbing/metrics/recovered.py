@@ -65,7 +65,7 @@ def loss_recovered(losses: Means, baseline: str) -> Estimate:
 
 
 def recovered(losses: Losses | Means, baseline: str = "null") -> Influence:
-    """The same fraction as verdicts and comparisons take it.
+    """Loss recovered against a baseline, in the form that verdicts and comparisons take.
 
     Raises:
         NoFraction: SCR-FRACTION, there is nothing to recover; see `unbeaten`.

@@ -1,4 +1,4 @@
-"""What hypotheses are about: a protocol for models, and the backends that implement it."""
+"""Models: the protocol that the engine needs, and the backends that implement it."""
 
 import lazy_loader
 

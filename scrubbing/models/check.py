@@ -22,17 +22,17 @@ Residuals = Callable[[Tensor, Tensor | None], Sequence[Tensor]]
 
 
 def self_check(model: Model, data: Dataset, residuals: Residuals | None = None, own: Tensor | None = None) -> None:
-    """Evaluate every node separately on a few inputs, add up, and compare with the model's own forward pass.
+    """Evaluate every node of a model separately, and check that together they give the model's own forward pass.
 
     Args:
         model: to be checked.
-        data: inputs; all rows are used, real positions compared.
-        residuals: the model's own residual stream, to name the first block that differs.
-        own: the output to compare with instead of the model's own, `[rows, positions, outputs]`.
+        data: inputs; every row is used, and real positions are compared.
+        residuals: gives the model's own residual stream, so that the error can name the first block that differs.
+        own: output to compare with, `[rows, positions, outputs]`; None for that of `model.own_output`.
 
     Raises:
-        ModelMismatch: SCR-CHECK, they differ by more than `precision.tolerance`; SCR-NAN, the model's own output is not
-            finite; SCR-DTYPE.
+        ModelMismatch: SCR-CHECK, the two differ by more than `precision.tolerance`; SCR-NAN, the model's own output is
+            not finite; SCR-DTYPE, the precision is not supported.
     """
     allowed = tolerance(model)
     graph = model.graph(data)

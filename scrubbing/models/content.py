@@ -10,13 +10,15 @@ import importlib.metadata
 import sys
 import sysconfig
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from scrubbing.guards import class_of, is_array, is_frozenset, is_mapping, is_scalar, is_sequence, is_set
 
 
 class NoContent(Exception):
@@ -64,19 +66,19 @@ class _Hasher:
         return self.done[id(value)]
 
     def _pieces(self, value: Any) -> Iterator[Any]:
-        """What a value is made of, as bytes and as objects whose `repr` says all."""
+        """The contents of a value, as bytes and as objects whose `repr` determines them."""
         yield type(value).__name__
         if value is None or isinstance(value, _PLAIN):
             yield value
         elif isinstance(value, enum.Enum):
             yield value.name
-        elif isinstance(value, (Tensor, np.ndarray, np.generic)):
+        elif isinstance(value, Tensor) or is_array(value) or is_scalar(value):
             yield from self._numbers(value)
-        elif isinstance(value, (tuple, list)):
+        elif is_sequence(value):
             yield from map(self.of, value)
-        elif isinstance(value, (set, frozenset)):
+        elif is_set(value) or is_frozenset(value):
             yield from sorted(map(self.of, value))
-        elif isinstance(value, Mapping):
+        elif is_mapping(value):
             yield from (self.of(one) for pair in value.items() for one in pair)
         elif isinstance(value, types.ModuleType):
             yield from (value.__name__, _version(value.__name__))
@@ -90,6 +92,7 @@ class _Hasher:
             yield from self._written_by_user(value)
 
     def _written_by_user(self, value: Any) -> Iterator[Any]:
+        kind = class_of(value)
         match value:
             case types.CodeType():
                 taken = value.co_argcount + value.co_kwonlyargcount
@@ -102,7 +105,7 @@ class _Hasher:
                 yield from map(self.of, (value.__func__, value.__self__))
             case functools.partial():
                 yield from map(self.of, (value.func, value.args, value.keywords))
-            case staticmethod() | classmethod():
+            case _ if _is_wrapped(value):
                 yield self.of(value.__func__)
             case property():
                 yield from map(self.of, (value.fget, value.fset))
@@ -112,12 +115,12 @@ class _Hasher:
                 own = {name: one for name, one in vars(value).items() if name not in _SAYS_NOTHING}
                 yield from map(self.of, (value.__bases__, own))
             case _:
-                slots = [name for kind in type(value).__mro__ for name in _slots(kind) if hasattr(value, name)]
-                hides = not all(map(_is_in_python, type(value).__mro__[:-1]))
+                slots = [name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)]
+                hides = not all(map(_is_in_python, kind.__mro__[:-1]))
                 if hides or (not hasattr(value, "__dict__") and not slots):
-                    raise NoContent(f"the content of a {type(value).__name__} cannot be read")
+                    raise NoContent(f"the content of a {kind.__name__} cannot be read")
                 held = getattr(value, "__dict__", {}) | {name: getattr(value, name) for name in slots}
-                yield from map(self.of, (type(value), held))
+                yield from map(self.of, (kind, held))
 
     def _numbers(self, value: Tensor | np.ndarray[Any, Any] | np.generic) -> Iterator[Any]:
         yield from (str(value.dtype), tuple(value.shape))
@@ -163,6 +166,10 @@ def _globals(function: types.FunctionType) -> dict[str, Any]:
     return {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
 
 
+def _is_wrapped(value: object) -> TypeGuard[staticmethod[..., Any] | classmethod[Any, ..., Any]]:
+    return isinstance(value, (staticmethod, classmethod))
+
+
 def _slots(kind: type) -> list[str]:
     slots = vars(kind).get("__slots__", ())
     return [slots] if isinstance(slots, str) else [name for name in slots if name not in ("__dict__", "__weakref__")]
@@ -172,7 +179,7 @@ def _module_of(value: Any) -> str:
     owner = getattr(value, "__self__", None)
     if isinstance(owner, types.ModuleType) or getattr(value, "__module__", None):
         return str(getattr(value, "__module__", None) or getattr(owner, "__name__", ""))
-    kind = owner if isinstance(owner, type) else getattr(value, "__objclass__", type(owner))
+    kind: type[Any] = owner if isinstance(owner, type) else getattr(value, "__objclass__", None) or type(owner)
     return kind.__module__
 
 

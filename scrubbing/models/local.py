@@ -36,23 +36,23 @@ def load_model(
     dtype: torch.dtype = torch.float32,
     positions: int = POSITIONS,
 ) -> Transformer:
-    """A model from a file, a folder or the hub, checked before it is returned.
+    """Load a model from a file, a folder or the Hugging Face hub, and check it.
 
-    What is loaded is what is stored: every tensor of the checkpoint is used or known to be no weight, every tensor of
-    the model comes from the checkpoint, shapes agree, and the nodes add up to an independent forward pass; for a
-    Hugging Face model, that of `transformers`.
+    The loaded model is the stored one: every tensor of the checkpoint is used or known to be no weight, every tensor of
+    the model comes from the checkpoint, shapes agree, and the nodes add up to an independent forward pass (for a
+    Hugging Face model, that of `transformers`).
 
     Args:
         source: a file of weights (see `from_file`); a folder with `config.json` and weights (see `from_folder`); or a
             repository of the hub, such as `openai-community/gpt2`.
-        config: of a file that does not say it in its header: fields, or a JSON file of them.
+        config: for a file without a config in its header: a mapping of fields, or the path of a JSON file.
         name: shown in reports; defaults to that of the file or folder.
-        dtype: to compute in. What is stored in another precision is converted.
+        dtype: precision to compute in; weights stored in another precision are converted.
         positions: longest input to prepare rotary tables for, at most the context length.
 
     Raises:
-        FileError: SCR-FILE, there is no such file, or one is missing or damaged; SCR-HUB, it cannot be fetched.
-        UsageError: SCR-EXTRA, a library that this needs is not installed; a config was given for a folder.
+        FileError: SCR-FILE, there is no such file, or one is missing or damaged; SCR-HUB, it cannot be downloaded.
+        UsageError: SCR-EXTRA, a library that is needed is not installed; or a config was given for a folder.
         ModelMismatch: SCR-CONFIG, SCR-WEIGHTS, SCR-FAMILY, SCR-DTYPE, SCR-NAN, SCR-CHECK: see `from_file`.
     """
     check_dtype(dtype, str(source))
@@ -67,21 +67,21 @@ def load_model(
 
 
 def from_folder(folder: str | Path, *, name: str | None = None) -> Transformer:
-    """A causal language model from a folder, in float32, checked before it is returned.
+    """Load a causal language model from a folder, in float32, and check it.
 
-    Two formats are read. A Hugging Face model: its `config.json` has `model_type`; needs TransformerLens. And that of
-    TransformerLens's own attention-only models (`NeelNanda/Attn_Only_2L512W_C4_Code`, `ArthurConmy/redwood_attn_2l`):
-    `config.json` with `n_layers`, `d_model` and so on, and a state dict in `*.safetensors`, `*final.pth`, `*.pth` or
-    `*.pt`, which is read as plain tensors.
+    Two formats are read. The first is that of Hugging Face models, whose `config.json` has `model_type`; it needs
+    TransformerLens to be installed. The second is that of TransformerLens's own attention-only models
+    (`NeelNanda/Attn_Only_2L512W_C4_Code`, `ArthurConmy/redwood_attn_2l`): a `config.json` with `n_layers`, `d_model`
+    and so on, and a state dict in `*.safetensors`, `*final.pth`, `*.pth` or `*.pt`, which is read as plain tensors.
 
     Args:
-        folder: with the files.
+        folder: path of the folder.
         name: shown in reports; defaults to the folder's.
 
     Raises:
         FileError: SCR-FILE, a file is missing or damaged.
         UsageError: SCR-EXTRA, TransformerLens is not installed.
-        ModelMismatch: SCR-MODEL, it is no causal language model; and everything `load_model` raises.
+        ModelMismatch: SCR-MODEL, it is not a causal language model; and everything that `load_model` raises.
     """
     path = Path(folder)
     model = _from_folder(path, name or _name_of(path), torch.float32, POSITIONS)
@@ -99,20 +99,21 @@ def from_state_dict(
     dtype: torch.dtype = torch.float32,
     positions: int = POSITIONS,
 ) -> Transformer:
-    """A model from tensors in memory, checked as one from a file is; they are copied.
+    """Make a model from tensors in memory, which are copied, and check it like a model from a file.
 
     Args:
         state_dict: tensors by name, in one of TransformerLens's layouts (see `from_file`) or as `transformers` names
             those of a supported family.
-        config: of TransformerLens (`cfg.to_dict()`), or of `transformers` (`config.to_dict()`, which has `model_type`).
+        config: config fields of TransformerLens (`cfg.to_dict()`), or of `transformers` (`config.to_dict()`, which has
+            `model_type`).
         name: shown in reports.
-        dtype: to compute in.
+        dtype: precision to compute in.
         positions: longest input to prepare rotary tables for, at most the context length.
 
     Raises:
         UsageError: SCR-EXTRA, TransformerLens is needed and not installed.
-        ModelMismatch: SCR-WEIGHTS, not tensors by name, or not those of the model; SCR-CONFIG, SCR-FAMILY, SCR-DTYPE,
-            SCR-NAN, SCR-CHECK: see `from_file`.
+        ModelMismatch: SCR-WEIGHTS, the values are not tensors by name, or not those of the model; SCR-CONFIG,
+            SCR-FAMILY, SCR-DTYPE, SCR-NAN, SCR-CHECK: see `from_file`.
     """
     check_dtype(dtype, name)
     if not isinstance(state_dict, Mapping) or not isinstance(config, Mapping):
@@ -143,7 +144,8 @@ def _from_folder(path: Path, name: str, dtype: torch.dtype, positions: int) -> T
 
         load = _hugging_face(str(path))
         return load(read_folder(path), config, str(path), name, dtype, positions)
-    files = next((found for one in _WEIGHTS if (found := sorted(path.glob(one)))), [])
+    none: list[Path] = []
+    files = next((found for one in _WEIGHTS if (found := sorted(path.glob(one)))), none)
     if len(files) != 1:
         problem = f"it has no weights ({', '.join(_WEIGHTS)})."
         if files:

@@ -84,5 +84,5 @@ def check_dtypes(dtypes: dict[str, torch.dtype], wanted: torch.dtype, name: str)
 
 
 def wide(x: Tensor) -> Tensor:
-    """In float32 if it is narrower: sums of squares and of exponentials lose too much in half precision."""
+    """Convert to float32 if narrower: sums of squares and of exponentials lose too much in half precision."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

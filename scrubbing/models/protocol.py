@@ -23,10 +23,10 @@ from scrubbing.renamed import deprecated, old_names
 
 @dataclass(frozen=True, eq=False)
 class ModelInputs:
-    """The columns a model reads, as tensors on its device."""
+    """The dataset columns that a model reads, as tensors on its device."""
 
     columns: Mapping[str, Tensor]
-    """Each `[inputs, ...]`."""
+    """Column name to tensor `[inputs, ...]`."""
     visible: Tensor | None
     """The padding mask, bool `[inputs, positions]`; None where no input is padded."""
 
@@ -36,11 +36,11 @@ _RENAMED = {"reference": "own_output", "lens": "norm_key"}
 
 
 class Model(ABC):
-    """A model as a graph of nodes evaluated on their own. Subclass it to scrub a model of your own.
+    """A model as a graph of nodes that can be evaluated one by one. Subclass it to scrub a model of your own.
 
-    A subclass says what its graph is, what its inputs are, what each node computes from what it reads, and, for the
-    check that this is the model, what its own forward pass gives. Everything else has a default: no biases, no norms,
-    nodes whose values are what they write.
+    A subclass defines the graph, the inputs, what each node computes from its slots, and the output of its own forward
+    pass, with which the nodes are checked. Everything else has a default: no biases, no norms, and nodes whose raw
+    values are their contributions to the residual stream.
 
     Activations are flat: the first axis runs over tokens, (row, position) pairs. What a node produces may be held in a
     compact *raw* form (a head's `z`, width d_head); `write` turns raw values into residual contributions.
@@ -49,12 +49,12 @@ class Model(ABC):
     name: str = "model"
     """Shown in records."""
     device: torch.device = torch.device("cpu")
-    """Where it computes."""
+    """The device that the model computes on."""
     dtype: torch.dtype = torch.float32
-    """In what precision."""
+    """The precision that the model computes in."""
     splits_attention: bool = False
-    """Whether heads evaluate a part that has `distances` in two steps, see `run`; what moves under a pattern of
-    another input then needs neither its queries nor its keys."""
+    """Whether heads evaluate a part that has `distances` in two steps, see `run`. Values that move under the pattern
+    of another input then need neither queries nor keys of that input."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -69,15 +69,15 @@ class Model(ABC):
 
     @abstractmethod
     def inputs(self, data: Dataset) -> ModelInputs:
-        """The columns this model reads.
+        """Prepare the columns of a dataset that this model reads.
 
         Raises:
-            BadData: inputs it cannot take.
+            BadData: the model cannot take these inputs.
         """
 
     @abstractmethod
     def source(self, node: Node, inputs: ModelInputs, rows: Tensor, positions: Tensor) -> Tensor:
-        """Value of a node without slots for dataset rows `[tokens]` at positions `[tokens]`, `[tokens, width]`."""
+        """Value `[tokens, width]` of a node without slots, for input rows `[tokens]` at positions `[tokens]`."""
 
     @abstractmethod
     def run(
@@ -88,23 +88,23 @@ class Model(ABC):
         visible: Tensor | None,
         part: InnerPart | None,
     ) -> list[Tensor]:
-        """Raw values of nodes that read the same prepared slots.
+        """Compute the raw values of nodes that read the same prepared slots.
 
         Args:
             nodes: heads of one layer, or a single node.
-            prepared: slot to `[tokens of the slot, d]`.
-            tokens: slot to its tokens; the result has those of `q` (heads) or `x`.
-            visible: bool `[rows, positions]`, keys that attention may see.
-            part: evaluate only this part: of an MLP a `NeuronPart`, of a head an `AttentionPart`.
+            prepared: slot name to prepared input `[tokens of the slot, d]`.
+            tokens: slot name to the tokens of the slot; the result has the tokens of `q` (for heads) or `x`.
+            visible: keys that attention may see, bool `[rows, positions]`; None for all.
+            part: evaluate only this part: a `NeuronPart` of an MLP, or an `AttentionPart` of a head.
 
-        Heads that split attention are also asked, with a part that has `distances`, for the weights of its keys
-        `[queries, distances]`, given `q` and `k` alone; and for their raw value given `v` and, in place of `q` and `k`,
-        `weights` `[queries, heads, distances]`, whose tokens are the queries.
+        For a model that sets `splits_attention`, heads are also called with a part that has `distances`: with `q` and
+        `k` alone, to return the weights of its keys `[queries, distances]`; and with `v` and `weights`
+        `[queries, heads, distances]` (whose tokens are the queries) in place of `q` and `k`, to return the raw value.
         """
 
     @abstractmethod
     def raw_width(self, node: Node, part: InnerPart | None) -> int:
-        """Width of a raw value."""
+        """Width of the raw value of a node, or of a part of it."""
 
     @abstractmethod
     def own_output(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
@@ -116,8 +116,10 @@ class Model(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of weights and configuration: by default of the class and all public attributes. Where these cannot be
-        read, a name that no other object has, so that a run of this model is never taken for a run of another.
+        """Hash of weights and configuration; by default, of the class and all public attributes.
+
+        Where these cannot be hashed, it is a name unique to this object, so that a run of this model is never taken for
+        a run of another.
         """
         try:
             return content_hash((type(self), {n: v for n, v in vars(self).items() if not n.startswith("_")}))
@@ -125,7 +127,7 @@ class Model(ABC):
             return f"{self._unreadable} (of this object only: {reason})"
 
     def constant(self, node: Node, slot: str) -> Tensor | None:
-        """What a slot reads beside its parents, `[d]`: the biases of earlier layers."""
+        """The constant that a slot reads beside its parents, `[d]`, such as the biases of earlier layers, or None."""
         return None
 
     def reference(self, batch: ModelInputs, rows: Tensor) -> Tensor:
@@ -140,25 +142,23 @@ class Model(ABC):
         return read(self, node, data)
 
     def norm_key(self, node: Node, slot: str) -> Hashable:
-        """Name of what a node does to a slot's input before using it (its norm); equal names, equal functions."""
+        """Key of the norm that a node applies to a slot's input. Slots with equal keys are normalised alike."""
         return "as it is"
 
     def prepare(self, norm_key: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
-        """Apply it to `[tokens, d]`; `scale` `[tokens, 1]` replaces the norm's own, to freeze it."""
+        """Apply the norm with this key to `[tokens, d]`. A `scale` `[tokens, 1]` replaces the norm's own."""
         return x
 
     def scale(self, norm_key: Hashable, x: Tensor) -> Tensor:
-        """The norm's scale for `[tokens, d]`, `[tokens, 1]`; ones where there is no norm."""
+        """The scale `[tokens, 1]` by which the norm with this key divides `[tokens, d]`; ones without a norm."""
         return torch.ones_like(x[:, :1])
 
     def write(self, raws: Sequence[tuple[Node, InnerPart | None, Tensor]]) -> Tensor:
-        """Sum of the residual contributions of raw values on the same tokens, `[tokens, d]`."""
+        """Sum of the contributions `[tokens, d]` to the residual stream of raw values on the same tokens."""
         return torch.stack([raw for _, _, raw in raws]).sum(0)
 
     def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:
-        """Floating-point operations of `run`, for this many tokens per slot over this many rows; one per token where
-        nothing is known.
-        """
+        """Floating-point operations of `run`, for these tokens per slot over these rows; by default, one per token."""
         return sum(tokens.values())
 
     def write_flops(self, node: Node, part: InnerPart | None) -> float:

@@ -16,28 +16,28 @@ _WORTH_A_RECTANGLE = 0.8
 class Tokens:
     """A flat list of (row, position) pairs, rows ascending; the first axis of every activation.
 
-    A rectangular list, every row at the same positions, is known to be one, so that attention reshapes instead of
-    padding.
+    A rectangular list, which has the same positions in every row, is marked as one, so that attention can reshape
+    instead of padding.
     """
 
     rows: Tensor
-    """int64 `[tokens]`."""
+    """Row of each token, int64 `[tokens]`."""
     positions: Tensor
-    """int64 `[tokens]`."""
+    """Position of each token, int64 `[tokens]`."""
     n_rows: int
     shared: tuple[int, ...] | None = None
-    """The positions every row has, where the list is rectangular."""
+    """The positions of every row, where the list is rectangular; None otherwise."""
     single: bool = False
     """Whether every row has exactly one token, at a position of its own."""
     needed: Tensor | None = None
-    """Which tokens anything reads, bool `[tokens]`; None for all. The others make up a rectangle, and may hold anything
-    finite."""
+    """Which tokens are read at all, bool `[tokens]`; None for all. The others only complete a rectangle, and may hold
+    any finite value."""
 
     @classmethod
     def rectangle(
         cls, n_rows: int, positions: tuple[int, ...], device: torch.device, needed: Tensor | None = None
     ) -> Tokens:
-        """Every row at the same positions."""
+        """The same positions in each of `n_rows` rows."""
         columns = torch.tensor(positions, dtype=torch.int64, device=device)
         rows = torch.arange(n_rows, device=device).repeat_interleave(len(positions))
         return cls(rows, columns.repeat(n_rows), n_rows, positions, needed=needed)
@@ -60,7 +60,7 @@ class Tokens:
             around = chosen[:, columns]
             if int(around.sum()) >= _WORTH_A_RECTANGLE * around.numel():
                 needed = None if bool(around.all()) else around.reshape(-1)
-                return cls.rectangle(len(chosen), tuple(columns.tolist()), chosen.device, needed)
+                return cls.rectangle(len(chosen), tuple(columns.cpu().numpy().tolist()), chosen.device, needed)
         rows, positions = chosen.nonzero(as_tuple=True)
         return cls(rows, positions, len(chosen))
 

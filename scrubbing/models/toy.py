@@ -23,7 +23,7 @@ Compute = Callable[..., Tensor]
 
 
 class ToyModel(Model):
-    """Nodes as plain functions.
+    """A model whose nodes are plain functions, for tests and examples.
 
     Example:
         >>> toy = ToyModel(
@@ -34,11 +34,10 @@ class ToyModel(Model):
     Args:
         sources: source node to the dataset column it reads, `[n]`, `[n, positions]` or `[n, positions, width]`.
         nodes: node to its function and slots, in order of computation; the last one is the output. A slot lists the
-            nodes it
-            reads, whose outputs are summed. Functions take one tensor `[tokens, width]` per slot, by name, and treat
-            every token on its own.
+            nodes that it reads, whose outputs are summed. Functions take one tensor `[tokens, width]` per slot, by
+            name, and treat every token on its own.
         positions: length of the position axis.
-        dtype: of all values.
+        dtype: precision of all values.
     """
 
     def __init__(
@@ -75,8 +74,8 @@ class ToyModel(Model):
     def fingerprint(self) -> str:
         """Hash of the graph and of what its functions compute: code, constants, closures, weights.
 
-        Where the content of a function cannot be read, a name that no other object has, with the reason: a run of such
-        a model is never taken for a run of another.
+        Where the content of a function cannot be read, it is a name unique to this object, with the reason, so that a
+        run of this model is never taken for a run of another.
         """
         graph = [(node.name, [(key, [n.name for n in slot.parents]) for key, slot in slots.items()])
                  for node, slots in self._graph.slots.items()]  # fmt: skip
@@ -90,7 +89,7 @@ class ToyModel(Model):
         return made.hexdigest()
 
     def graph(self, data: Dataset) -> ModelGraph:
-        """The graph; the first input is run through it once to learn widths."""
+        """The graph for a dataset. The first input is run through it once to find the widths of the nodes."""
         if not self._widths:
             self._forward(self.inputs(data), torch.zeros(1, dtype=torch.int64))
         return self._graph
@@ -104,7 +103,7 @@ class ToyModel(Model):
                 problem = f"column {column!r}, which {self.name} reads, is {given.dtype} of shape {list(given.shape)}."
                 remedy = f"Give numbers [n], [n, {positions}] or [n, {positions}, width]."
                 fail(BadData, "SCR-DATA", problem, remedy, data.name)
-            values = torch.from_numpy(np.array(given)).to(self.dtype)
+            values = torch.as_tensor(np.array(given), dtype=self.dtype, device="cpu")
             if values.ndim == 1:
                 values = values[:, None].expand(-1, positions)
             columns[column] = values[..., None] if values.ndim == 2 else values
@@ -122,7 +121,7 @@ class ToyModel(Model):
         visible: Tensor | None,
         part: InnerPart | None,
     ) -> list[Tensor]:
-        """See `Model.run`; nothing is known of what is inside a node."""
+        """See `Model.run`; nodes have no inner parts."""
         (node,) = nodes
         if part is not None:
             problem = f"the nodes of {self.name} are plain functions, which have no {part} inside."
@@ -134,7 +133,7 @@ class ToyModel(Model):
         return self._widths[node]
 
     def own_output(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
-        """See `Model.reference`."""
+        """See `Model.own_output`."""
         return self._forward(inputs, rows)
 
     def _forward(self, inputs: ModelInputs, rows: Tensor) -> Tensor:

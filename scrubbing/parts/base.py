@@ -1,4 +1,4 @@
-"""What a part is: four abstract classes, by where a part is computed, of which every part is a subclass."""
+"""The abstract base classes of parts, by where a part is computed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from scrubbing.storable import Complaint, Storable
 
 
 class Part(Storable, ABC):
-    """One part of a node's output. The node is this part plus what is left, by construction.
+    """One part of a node's output. By construction, the output is the sum of the part and the remainder.
 
     Claiming a part leaves the remainder unclaimed; several claims may take different parts of one node. A part of your
     own is a frozen dataclass that subclasses `OutputPart`, `InputPart`, `NeuronPart` or `AttentionPart`.
     """
 
     def faults(self, graph: ModelGraph, node: Node) -> Iterator[Complaint]:
-        """What makes it impossible as a part of this node: pairs of a problem and a remedy, reported as SCR-PART.
+        """Everything that rules this out as a part of a node: (problem, remedy) pairs, reported as SCR-PART.
 
         A subclass that adds its own begins with `yield from super().faults(graph, node)`.
         """
         yield from ()
 
     def overlaps(self, other: Part, graph: ModelGraph, node: Node) -> bool:
-        """Whether what one claim has of this node another would have too; directions may share what they please."""
+        """Whether two claims on one node may not take this part and the other; by default, whether they are equal."""
         return self == other
 
     def flops(self, d_model: int) -> float:
@@ -42,9 +42,9 @@ class OutputPart(Part):
 
     @abstractmethod
     def function(self, model: Any) -> Callable[[Any], Any]:
-        """The function for this model: tensor `[tokens, d]` to tensor `[tokens, d]`, each token on its own.
+        """The function for a model: tensor `[tokens, d]` to tensor `[tokens, d]`, each token on its own.
 
-        Asked for once per model, so that what is found in its weights is found once. The function must not change its
+        It is requested once per model, so that weights are searched only once. The function must not change its
         argument in place.
         """
 
@@ -54,8 +54,8 @@ class InputPart(Part):
 
     @abstractmethod
     def values(self, data: Any) -> ArrayLike:
-        """For every input of a dataset: numbers `[n, d]` or `[n, positions, d]`; `[n]` or `[n, positions]` if they
-        multiply a vector.
+        """The estimate for every input of a dataset, `[n, d]` or `[n, positions, d]`; `[n]` or `[n, positions]` if the
+        values multiply the vector `along`.
         """
 
     def along(self, model: Any) -> NDArray[np.float64] | None:
@@ -64,9 +64,10 @@ class InputPart(Part):
 
 
 class InnerPart(Part):
-    """A part that the model computes while it evaluates the node, instead of a function of what comes out.
+    """A part that the model computes while it evaluates the node, instead of a function of the node's output.
 
-    Models evaluate the two kinds below. A model of yours may evaluate others: it is given the part.
+    Models evaluate `NeuronPart` and `AttentionPart`. A model of your own may support further kinds, since `Model.run`
+    receives the part.
     """
 
 
@@ -75,10 +76,10 @@ class NeuronPart(InnerPart):
 
     @abstractmethod
     def chosen(self, width: int) -> tuple[int, ...]:
-        """The neurons, ascending, of an MLP of this many."""
+        """Indices of the chosen neurons of an MLP with `width` neurons, ascending."""
 
     def faults(self, graph: ModelGraph, node: Node) -> Iterator[Complaint]:
-        """The node has no neurons, or not these."""
+        """See `Part.faults`: the node has no neurons, or fewer than the part names."""
         width = graph.widths.get(node, 0)
         if not width:
             yield f"{node} has no neurons.", "Only MLPs have neurons, and only those without a norm after them."
@@ -91,13 +92,13 @@ class NeuronPart(InnerPart):
             yield f"{self} chooses none of the {width} neurons of {node}.", "Choose at least one."
 
     def overlaps(self, other: Part, graph: ModelGraph, node: Node) -> bool:
-        """Whether they share a neuron."""
+        """Whether the two parts share a neuron."""
         width = graph.widths.get(node, 0)
         return isinstance(other, NeuronPart) and bool({*self.chosen(width)} & {*other.chosen(width)})
 
 
 class AttentionPart(InnerPart):
-    """What flows through some (query, key) pairs of a head, under the head's own pattern.
+    """What flows through chosen (query, key) pairs of a head, under the head's own attention pattern.
 
     The pattern stays the head's own, softmax over all keys included; what flows through other pairs is the remainder.
     """
@@ -107,18 +108,18 @@ class AttentionPart(InnerPart):
 
     @abstractmethod
     def between(self, length: int) -> NDArray[np.bool_]:
-        """The (query, key) pairs, for inputs of this many positions: `[length, length]`."""
+        """The chosen (query, key) pairs for inputs of `length` positions, bool `[length, length]`."""
 
     @property
     def distances(self) -> tuple[int, ...]:
         """Distances of the keys from their query, ascending, where the part is whole diagonals; else empty.
 
-        Only an optimisation: few weights of a pattern are then all that is needed of another input.
+        This is only an optimisation: a few weights of a pattern are then all that is needed from another input.
         """
         return ()
 
     def faults(self, graph: ModelGraph, node: Node) -> Iterator[Complaint]:
-        """The node does not attend, or never to these keys."""
+        """See `Part.faults`: the node is not an attention head, or no query can attend to the chosen keys."""
         if node.kind != "head" or "k" not in graph.slots[node]:
             yield f"{node} attends to nothing.", "Only heads have parts by key."
             return
@@ -137,7 +138,7 @@ class AttentionPart(InnerPart):
             yield problem, "Use offsets of 0 and below, and pairs on or below the diagonal."
 
     def overlaps(self, other: Part, graph: ModelGraph, node: Node) -> bool:
-        """Whether something flows through both; what a head would write `as_if` is no share of what it writes."""
+        """Whether the two parts share a pair. A part `as_if` is no share of the output; only an equal one overlaps."""
         if not isinstance(other, AttentionPart) or self.as_if or other.as_if:
             return self == other
         return bool((self.between(graph.positions) & other.between(graph.positions)).any())

@@ -20,7 +20,7 @@ from scrubbing.user_code import array_of
 @named("neurons")
 @dataclass(frozen=True)
 class Neurons(NeuronPart):
-    """What these neurons of an MLP write."""
+    """What chosen neurons of an MLP write; see `neurons`."""
 
     indices: tuple[int, ...]
 
@@ -35,7 +35,7 @@ class Neurons(NeuronPart):
 @named("offsets")
 @dataclass(frozen=True)
 class Offsets(AttentionPart):
-    """What a head writes from keys at these distances from the query."""
+    """What a head writes from keys at chosen distances from the query; see `offsets`."""
 
     indices: tuple[int, ...]
 
@@ -45,7 +45,7 @@ class Offsets(AttentionPart):
 
     @property
     def distances(self) -> tuple[int, ...]:
-        """All of them."""
+        """See `AttentionPart.distances`."""
         return self.indices
 
     def __str__(self) -> str:
@@ -55,10 +55,10 @@ class Offsets(AttentionPart):
 @named("pairs")
 @dataclass(frozen=True)
 class Pairs(AttentionPart):
-    """What a head writes through these (query, key) pairs."""
+    """What a head writes through chosen (query, key) pairs; see `pairs`."""
 
     keys: tuple[tuple[int, ...], ...]
-    """Of each query."""
+    """The chosen keys of each query, in order of position."""
 
     def between(self, length: int) -> NDArray[np.bool_]:
         """See `AttentionPart.between`."""
@@ -68,7 +68,7 @@ class Pairs(AttentionPart):
         return chosen
 
     def faults(self, graph: ModelGraph, node: Node) -> Iterator[Complaint]:
-        """Pairs for inputs of another length, and what is wrong with any part by key."""
+        """See `Part.faults`: as for any part of attention, or the pairs are for inputs of another length."""
         attends = node.kind == "head" and "k" in graph.slots[node]
         if attends and len(self.keys) != graph.positions:
             problem = f"its pairs are for {len(self.keys)} positions, and inputs have {graph.positions}."
@@ -83,7 +83,7 @@ class Pairs(AttentionPart):
 @named("attending_to")
 @dataclass(frozen=True)
 class AttendingTo(AttentionPart):
-    """What a head would write if every query attended wholly to the key at one distance."""
+    """What a head would write if every query attended only to the key at one distance; see `attending_to`."""
 
     offset: int
     as_if: ClassVar[bool] = True
@@ -138,9 +138,10 @@ def pairs(mask: ArrayLike) -> Pairs:
 
 
 def attending_to(offset: int) -> AttendingTo:
-    """What a head would write if every query attended wholly to the key at this distance: `attending_to(0)` is the head
-    as if its pattern were the identity. The remainder is how the head differs from that. A query without such a key
-    writes nothing.
+    """What a head would write if every query attended only to the key at this distance.
+
+    `attending_to(0)` is the head as if its pattern were the identity. The remainder is the difference between the head
+    and that. A query without such a key writes nothing.
 
     Raises:
         UsageError: SCR-PART, the offset is not an integer.

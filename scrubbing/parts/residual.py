@@ -1,4 +1,4 @@
-"""Parts in the residual stream: projections, functions of a node's output, and estimates made from the input."""
+"""Parts in the residual stream: projections, functions of a node's output, and estimates from the input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scrubbing.storable import Complaint, named
 @named("project")
 @dataclass(frozen=True)
 class Project(OutputPart):
-    """The orthogonal projection on the span of some vectors; dependent vectors add nothing."""
+    """The orthogonal projection of a node's output on the span of some vectors; see `project`."""
 
     vectors: Vectors | Direction
 
@@ -41,7 +41,7 @@ class Project(OutputPart):
         return project
 
     def faults(self, graph: ModelGraph, node: Node) -> Iterator[Complaint]:
-        """Vectors of another width."""
+        """See `Part.faults`: the vectors do not have the width of the residual stream."""
         yield from self.vectors.faults(graph)
 
     def flops(self, d_model: int) -> float:
@@ -55,7 +55,7 @@ class Project(OutputPart):
 @named("activation")
 @dataclass(frozen=True)
 class Activation(OutputPart):
-    """Any function of the node's own output."""
+    """Any function of the node's own output; see `activation`."""
 
     compute: Callable[[Any], Any]
 
@@ -70,11 +70,11 @@ class Activation(OutputPart):
 @named("function")
 @dataclass(frozen=True)
 class Function(InputPart):
-    """An estimate of the node from the input alone."""
+    """An estimate of a node's output from the input alone; see `function`."""
 
     compute: Callable[[Any], ArrayLike]
     vector: Vectors | Direction | None = None
-    """What a scalar function is multiplied with."""
+    """The vector that scalar values multiply; None where the values are vectors."""
 
     def values(self, data: Any) -> ArrayLike:
         """See `InputPart.values`."""
@@ -95,7 +95,7 @@ class Function(InputPart):
         return array[0]
 
     def faults(self, graph: ModelGraph, node: Node) -> Iterator[Complaint]:
-        """Not one vector, or one of another width."""
+        """See `Part.faults`: `along` is not a single vector, or does not have the width of the residual stream."""
         if self.vector is None:
             return
         yield from self.vector.faults(graph)
@@ -108,7 +108,8 @@ class Function(InputPart):
 
 
 def project(vectors: ArrayLike | Direction) -> Project:
-    """The orthogonal projection on a direction `[d]` or on the span of several `[k, d]`.
+    """The part of a node's output that is its orthogonal projection on a direction `[d]`, or on the span of several
+    `[k, d]`.
 
     Raises:
         UsageError: SCR-VECTORS, another shape, a zero vector, or a number that is not finite.
@@ -117,12 +118,15 @@ def project(vectors: ArrayLike | Direction) -> Project:
 
 
 def activation(compute: Callable[[Any], Any]) -> Activation:
-    """Any function of the node's own output: `tensor [tokens, d] -> tensor [tokens, d]`, each token on its own."""
+    """The part of a node's output that a function computes from it.
+
+    The function takes and returns a tensor `[tokens, d]`, treats each token on its own, and need not be linear.
+    """
     return Activation(compute)
 
 
 def function(compute: Callable[[Any], ArrayLike], along: ArrayLike | Direction | None = None) -> Function:
-    """An estimate of the node from the input alone; what it misses is the remainder.
+    """The part of a node's output that a function estimates from the input alone; the error is the remainder.
 
     Args:
         compute: `dataset -> float`, `[n]` or `[n, positions]` if `along` is given, else `[n, d]` or `[n, positions,
@@ -130,7 +134,7 @@ def function(compute: Callable[[Any], ArrayLike], along: ArrayLike | Direction |
         along: a single vector that the values multiply.
 
     Raises:
-        UsageError: SCR-VECTORS, `along` is no vector.
+        UsageError: SCR-VECTORS, `along` is not a single vector.
     """
     return Function(compute, None if along is None else given(along))
 

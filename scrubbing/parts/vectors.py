@@ -25,7 +25,7 @@ class Vectors:
 
     @classmethod
     def of(cls, written: ArrayLike) -> Vectors:
-        """From an array `[d]` or `[k, d]`, or a tensor on the CPU.
+        """Vectors from an array or a tensor on the CPU, `[d]` or `[k, d]`.
 
         Raises:
             UsageError: SCR-VECTORS, another shape, or a value that is not finite, or a zero vector.
@@ -46,15 +46,15 @@ class Vectors:
         return cls((array.shape[0], array.shape[1]), tuple(array.ravel().tolist()))
 
     def array(self) -> NDArray[np.float64]:
-        """`[k, d]`."""
+        """The vectors as an array `[k, d]`."""
         return np.array(self.values).reshape(self.shape)
 
     def vectors(self, model: Any) -> Vectors:
-        """Themselves, whatever the model; see `Direction.vectors`."""
+        """The vectors themselves, whatever the model; see `Direction.vectors`."""
         return self
 
     def faults(self, graph: ModelGraph) -> Iterator[Complaint]:
-        """Another width than that of the residual stream."""
+        """What rules the vectors out: their width is not that of the residual stream."""
         if graph.d_model and self.shape[1] != graph.d_model:
             problem = f"its vectors have {self.shape[1]} numbers; the residual stream has {graph.d_model}."
             yield problem, "Give vectors of the residual stream."
@@ -66,31 +66,31 @@ class Vectors:
 @named("direction")
 @dataclass(frozen=True)
 class Direction:
-    """Vectors found in a model's weights: `model -> [d]` or `[k, d]`, so that a hypothesis needs no weights to be
-    written.
+    """Vectors that are found in a model's weights by a function `model -> [d]` or `[k, d]`, so that a hypothesis can be
+    written without weights.
     """
 
     compute: Callable[[Any], ArrayLike]
 
     @property
     def name(self) -> str:
-        """The function's name."""
+        """The name of the function."""
         return getattr(self.compute, "__name__", "direction")
 
     def vectors(self, model: Any) -> Vectors:
-        """The vectors in this model."""
+        """The vectors that the function finds in a model."""
         with running(f"direction {self.name}"):
             found = self.compute(model)
         with located(f"direction {self.name}"):
             return Vectors.of(found)
 
     def faults(self, graph: ModelGraph) -> Iterator[Complaint]:
-        """None: the width is known once there is a model."""
+        """No fault: the width is only known once there is a model."""
         yield from ()
 
     @classmethod
     def restored(cls, fields: dict[str, Any]) -> Direction:
-        """From JSON; the function's address may by now be that of the direction made of it."""
+        """The direction with these stored fields. The function's address may by now hold the decorated direction."""
         found = fields["compute"]
         return found if isinstance(found, Direction) else cls(found)
 
@@ -99,7 +99,7 @@ class Direction:
 
 
 def direction(compute: Callable[[Any], ArrayLike], /) -> Direction:
-    """Decorator: a function of the model as a direction."""
+    """Decorator that turns a function of a model, which returns `[d]` or `[k, d]`, into a direction."""
     return Direction(compute)
 
 

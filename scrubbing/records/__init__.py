@@ -1,4 +1,4 @@
-"""What a run leaves behind."""
+"""Records of runs: their format, files, comparison and merging."""
 
 import lazy_loader
 

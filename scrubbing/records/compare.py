@@ -59,7 +59,7 @@ ASPECTS = (
     Aspect("zero", lambda r: r.zero, "merge"),
     Aspect("references", lambda r: r.choices.references, None),
 )
-"""Everything that changes what a number means, or how sure it is."""
+"""All properties of a record that change what its numbers mean, or how certain they are."""
 
 
 _SINGULAR = ("loss", "hypothesis", "numerics")
@@ -80,12 +80,12 @@ class Difference:
 
 
 def differences(record: RunRecord, earlier: RunRecord, purpose: Purpose | None = None) -> list[Difference]:
-    """In what a record differs from an earlier one.
+    """List the differences between a record and an earlier one.
 
     Args:
         record: the later one.
-        earlier: what it is held against.
-        purpose: only what rules this out; None for everything there is.
+        earlier: the record to compare with.
+        purpose: list only differences that rule out this use; None for all.
     """
     found: list[Difference] = []
     for aspect in ASPECTS:
@@ -120,7 +120,7 @@ class Unlike:
 
     aspect: str
     values: tuple[Any, ...]
-    """Of each record, in their order."""
+    """The aspect's value in each record, in order."""
     hidden: bool
 
 

@@ -16,6 +16,7 @@ from scrubbing.stats.influence import Losses
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow
 
 LOSS, MEASURE, STRATUM, SLICE = "loss.", "measure.", "stratum.", "slice."
 """Prefixes of column names."""
@@ -29,20 +30,20 @@ _OLDER = {"right": f"{MEASURE}accuracy", "kl": f"{MEASURE}kl", "changed": f"{MEA
 
 @dataclass(frozen=True, eq=False)
 class InputTable:
-    """One row per reference input, draws averaged.
+    """A table of values per reference input, one row each, averaged over draws.
 
-    Columns: `id`; `text`; `weight` (what it counts in a mean of losses) and `counted` (positions, what it counts in a
-    mean of measures); `loss.NAME` for model, scrubbed model and every baseline; `raised` and `lowered` (mean over
-    draws of what scrubbing adds to the loss, and of what it takes away); `measure.NAME`; `model_right` (share of
-    counted positions that the model gets right); `stratum.NAME`; `slice.NAME.weight` and `slice.NAME.loss.LOSS`;
-    `cluster` where inputs come in clusters; where one position is counted `prediction`, of the first draw, and
-    `model_prediction`; where inputs are padded `padding_reads` and `padding_draws`.
+    Columns: `id`; `text`; `weight` (of the input in means of losses); `counted` (number of positions that count, its
+    weight in means of measures); `loss.NAME` for model, scrubbed model and every baseline; `raised` and `lowered`
+    (mean over draws of the increase and of the decrease of the loss by scrubbing); `measure.NAME`; `model_right`
+    (share of counted positions that the model gets right); `stratum.NAME`; `slice.NAME.weight` and
+    `slice.NAME.loss.LOSS`. Where inputs come in clusters, `cluster`; where a single position counts, `prediction` (of
+    the first draw) and `model_prediction`; where inputs are padded, `padding_reads` and `padding_draws`.
     """
 
     columns: Mapping[str, NDArray[Any]]
     bound: float | None = None
-    """The largest loss that a draw of the null reached, which an input that was not drawn is reckoned to have at most.
-    Not in the table, but in the record (`Choices.bound`); None where it is not known."""
+    """The largest loss of any draw of the null, taken as the upper bound for inputs that were not drawn. It is stored
+    in the record (`Choices.bound`), not in the table; None where it is not known."""
 
     def __len__(self) -> int:
         return len(self.columns["id"])
@@ -54,50 +55,49 @@ class InputTable:
         return name in self.columns
 
     def get(self, name: str) -> NDArray[Any] | None:
-        """A column; None where there is none."""
+        """The column of this name, `[n]`; None where there is none."""
         return self.columns.get(name)
 
     @property
     def clusters(self) -> NDArray[Any] | None:
-        """The family of each input; None where every input is one of its own."""
+        """Cluster of each input, `[n]`; None where inputs do not come in clusters."""
         return self.get("cluster")
 
     @property
     def units(self) -> int:
-        """How many independent ones there are: clusters, or else inputs."""
+        """Number of independent units: clusters, or inputs where there are no clusters."""
         return len(self) if self.clusters is None else len(np.unique(self.clusters))
 
     def losses(self) -> Losses:
-        """All losses, with weights and clusters: what every mean, comparison and verdict is made from."""
+        """The losses with weights and clusters, from which means, comparisons and verdicts are computed."""
         return Losses(self["id"], self.names(LOSS), self.get("weight"), self.clusters, self.bound)
 
     def counted(self) -> InputTable:
-        """The rows in which anything counts."""
+        """The table of the inputs at which at least one position counts."""
         return self.rows(np.flatnonzero(self["weight"] > 0)) if "weight" in self else self
 
     def rows(self, chosen: NDArray[np.int64]) -> InputTable:
-        """These rows, in this order."""
+        """The table of these rows, in this order."""
         return InputTable({name: values[chosen] for name, values in self.columns.items()}, self.ceiling())
 
     def ceiling(self) -> float | None:
-        """The bound; where it is not known, the largest loss of the null, draws averaged. None without a null."""
+        """The bound; where it is not known, the largest loss of the null averaged over draws. None without a null."""
         null = self.get(f"{LOSS}null")
         return self.bound if self.bound is not None or null is None else float(null.max(initial=0.0))
 
     def names(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Columns whose name starts with a prefix, by the rest of the name."""
+        """The columns whose name starts with a prefix, by the rest of the name."""
         return {name.removeprefix(prefix): values for name, values in self.columns.items() if name.startswith(prefix)}
 
     def to_frame(self) -> pandas.DataFrame:
-        """As a pandas table indexed by `id`."""
+        """The table as a `pandas.DataFrame` indexed by `id`."""
         import pandas
 
-        return pandas.DataFrame({name: list(v) if v.ndim > 1 else v for name, v in self.columns.items()}).set_index(
-            "id"
-        )
+        columns = {name: list(v) if v.ndim > 1 else v for name, v in self.columns.items()}
+        return pandas.DataFrame(columns).set_index("id")  # pyright: ignore[reportUnknownMemberType]; half-typed
 
     def to_parquet(self) -> bytes:
-        """As the bytes of a parquet file; equal tables give equal bytes."""
+        """The table as the bytes of a parquet file. Equal tables give equal bytes."""
         import pyarrow
         import pyarrow.parquet
 
@@ -108,10 +108,10 @@ class InputTable:
 
     @classmethod
     def from_parquet(cls, content: bytes) -> InputTable:
-        """The inverse of `to_parquet`; columns of older tables get their names of today.
+        """The table in a parquet file; the inverse of `to_parquet`. Columns of older tables get their present names.
 
         Raises:
-            pyarrow.ArrowInvalid: not a parquet file.
+            pyarrow.ArrowInvalid: the bytes are not a parquet file.
         """
         import pyarrow.parquet
 
@@ -130,7 +130,7 @@ def digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
-def _is_text(table: Any, name: str) -> bool:
+def _is_text(table: pyarrow.Table, name: str) -> bool:
     return str(table.schema.field(name).type) in ("string", "large_string")
 
 

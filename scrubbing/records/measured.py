@@ -28,7 +28,7 @@ class Number(Strict):
 
     @classmethod
     def of(cls, estimate: Estimate) -> Number:
-        """From an estimate, whatever of it is finite."""
+        """The finite numbers of an estimate."""
         known = {name: getattr(estimate, name) for name in cls.model_fields if hasattr(estimate, name)}
         unknown = {name: None for name in ("se", "low", "high") if not math.isfinite(known[name] or 0.0)}
         return cls.model_validate(known | unknown)
@@ -118,7 +118,7 @@ class ControlValue(Strict):
 
     name: str
     meaning: str
-    """In words: what was changed."""
+    """What the control changed, in words."""
     expected: Literal["fails", "holds"]
     """Whether a true hypothesis about the model as it is should lose its loss recovered here, or keep it."""
     losses: dict[str, Number]

@@ -17,14 +17,15 @@ from scrubbing.stats.intervals import METHOD
 
 
 def merge(parts: Sequence[tuple[RunRecord, InputTable]]) -> tuple[RunRecord, InputTable]:
-    """One record of runs of the same hypothesis on different references, as if they had been run at once.
+    """Merge records of the same hypothesis on different references into one, as of a single run.
 
-    What is fitted, interpolated or run on its own (recalibration, training equivalents, claim costs, controls) is left
-    out: run the whole to have it. Notes that follow from numbers are those of the whole; others are kept where all
-    parts have them.
+    Results that are fitted, interpolated or run separately (recalibration, training equivalents, claim costs, controls,
+    the verdict) are left out, since they need a run of the whole. Notes that follow from numbers are derived anew;
+    others are kept where all parts have them.
 
     Raises:
-        UsageError: SCR-MERGE, with every fault: another hypothesis, model, dataset or seed; a reference given twice.
+        UsageError: SCR-MERGE, with every fault: records of different hypotheses, models, datasets or seeds; a reference
+            that is in two of them.
     """
     first = parts[0][0]
     faults = list(_faults(parts))
@@ -59,7 +60,8 @@ def merge(parts: Sequence[tuple[RunRecord, InputTable]]) -> tuple[RunRecord, Inp
 
 
 def _faults(parts: Sequence[tuple[RunRecord, InputTable]]) -> list[Fault]:
-    first, faults = parts[0][0], []
+    first = parts[0][0]
+    faults: list[Fault] = []
     remedy = "Merge runs of one hypothesis on parts of its references, as --shard writes them."
     for i, (record, inputs) in enumerate(parts[1:], start=2):
         told = [str(one) for one in differences(record, first, "merge")]

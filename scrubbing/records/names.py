@@ -49,7 +49,7 @@ def is_table(file: str, path: Path) -> bool:
 
 
 def place(folder: Path, name: str, kind: str = "") -> Path:
-    """Where the record of a hypothesis is kept.
+    """Path of the record of a hypothesis.
 
     Args:
         folder: with the records.
@@ -60,7 +60,7 @@ def place(folder: Path, name: str, kind: str = "") -> Path:
 
 
 def before(folder: Path, name: str, kind: str = "") -> Path:
-    """Where release 0.1 kept it; other names may have had the same place."""
+    """Path at which release 0.1 kept the record of a hypothesis; other names may have had the same path."""
     old = name.replace("/", "-").replace(" ", "-")
     return folder / f"{old}{kind and f'.{kind}'}.json"
 

@@ -99,7 +99,7 @@ def _units(units: int, losses: Mapping[str, Number]) -> Iterator[Note]:
 
 
 def _carried(found: Carried | None, units: int) -> Iterator[Note]:
-    """Where a mean rests on a few inputs, and what was not drawn could move it as much."""
+    """Notes on means that rest on a few inputs, so that inputs that were not drawn could move them as much."""
     if found is not None and units >= _FEW and 0 < found.effective < FEW:
         yield Note.of("few-carry", effective=found.effective, references=found.references)
 
@@ -116,7 +116,7 @@ def _changed(recovered: Sequence[Recovered], measures: Sequence[MeasureValue]) -
 
 
 def _places(losses: Mapping[str, Number], recovered: Sequence[Recovered]) -> Iterator[Note]:
-    """Where means in place of the unclaimed, with the claimed nodes left whole, keep more than the scrub does."""
+    """A note where replacing unclaimed activations by means, with claimed nodes intact, keeps more than the scrub."""
     null = next((one for one in recovered if one.baseline == "null"), None)
     if "mean rest" not in losses or null is None or null.fraction is None:
         return

@@ -72,14 +72,14 @@ def _claims(tree: str) -> str:
 
 
 def _choices(given: Mapping[str, Any]) -> dict[str, Any]:
-    """With the unit that the name of the loss told, and the numbering of that time."""
+    """Choices with the unit that the name of the loss used to tell, and the numerics of that time."""
     loss = given.get("loss")
     unit = loss if loss == "squared error" else "nats"
     return {"unit": unit, "numerics": 1, **given}
 
 
 def _equivalent(given: Mapping[str, Any]) -> dict[str, Any]:
-    """With the end of the series that its sentence named."""
+    """A training equivalent with the end of the series that its sentence used to name."""
     rest = {key: value for key, value in given.items() if key != "told"}
     told = str(given.get("told", ""))
     if given.get("amount") is not None:

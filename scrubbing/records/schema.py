@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from scrubbing.guards import is_dict
 from scrubbing.records import older
 from scrubbing.records.measured import (
     Cancellation,
@@ -136,7 +137,7 @@ class ClaimCost(Strict):
 
 
 class PerInput(Strict):
-    """Where the values per reference input are."""
+    """The file with the values per reference input."""
 
     file: str
     """Name of the table's file, in the folder of the record."""
@@ -154,10 +155,10 @@ class Accepted(Strict):
 
 
 class Source(Strict):
-    """Where the hypothesis is defined."""
+    """The place in the source where the hypothesis is defined."""
 
     address: str
-    """As given: FILE.py::name, module:name, or task/rung."""
+    """The address as given: FILE.py::name, module:name, or task/rung."""
     file: str | None
     line: int | None
 
@@ -181,18 +182,19 @@ class Choices(Strict):
     """`avoided`: inputs are drawn only if they are real wherever the reference's loss depends on them. `input`: any
     are, padding being part of a fixed-length input. None where no input is padded, and in older records."""
     clusters: str | None = None
-    """Feature whose equal values make references one unit; None: every reference is one."""
+    """Name of the feature whose equal values make references one unit; None where every reference is a unit."""
     interval: str = "percentile bootstrap over references, 95 %"
     """The method by which intervals were computed."""
     bound: float | None = None
-    """Loss that intervals reckon with on one further reference: the largest that any draw of the null reached. None
-    without a null, where it is twice the largest loss seen, and in older records, whose intervals reckon with none."""
+    """Upper bound for the loss on one further reference, on which intervals rest: the largest loss of any draw of the
+    null. None without a null, where it is twice the largest loss seen, and in older records, whose intervals have no
+    further reference."""
     numerics: int = NUMERICS
     """See `NUMERICS`; records of different ones are not compared input by input."""
 
 
 class Provenance(Strict):
-    """What ran, on what, and how long it took."""
+    """Provenance of a run: model, data, versions and time."""
 
     model: str
     model_fingerprint: str
@@ -215,7 +217,7 @@ class Provenance(Strict):
 
 
 class RunRecord(Strict):
-    """One hypothesis scrubbed once."""
+    """The record of one run: a hypothesis, how it was scrubbed, and the results."""
 
     version: Literal[3] = VERSION
     hypothesis: str
@@ -234,14 +236,14 @@ class RunRecord(Strict):
     slices: list[Slice] = Field(default=[])
     controls: list[ControlValue] = Field(default=[])
     counted: int | None = None
-    """Counted positions, summed over the references; None in records that are older than losses per position."""
+    """Number of counted positions, summed over the references; None in records older than losses per position."""
     zero: str = "null"
     """The baseline that 0 % recovered stands for in tables."""
     claims: list[ClaimCounts]
     exchanged: bool
     """Whether any activation came from another input than the reference."""
     notes: list[Note]
-    """What a reader must know before quoting the score."""
+    """Notes that a reader must know before quoting the score."""
     provenance: Provenance
     hash: str | None = None
     """Hash of what is claimed (`Hypothesis.hash`); None where the hypothesis cannot be stored."""
@@ -249,7 +251,7 @@ class RunRecord(Strict):
     variables: list[VariableNode] = Field(default=[])
     branches: list[Branch] = Field(default=[])
     claims_text: str | None = None
-    """The claims as text, of records of version 1, which have no branches."""
+    """The claims as text, in records of version 1, which have no branches."""
     nodes: list[ModelNode] = Field(default=[])
     size: Size | None = None
     cancellation: Cancellation | None = None
@@ -277,7 +279,7 @@ class RunRecord(Strict):
     @model_validator(mode="before")
     @classmethod
     def _of_any_version(cls, given: Any) -> Any:
-        return older.upgraded(given) if isinstance(given, dict) else given
+        return older.upgraded(given) if is_dict(given) else given
 
     @field_validator("losses")
     @classmethod
@@ -287,11 +289,11 @@ class RunRecord(Strict):
         return losses
 
     def measure(self, name: str) -> MeasureValue | None:
-        """A measure by its name, such as `kl`; None where it was not measured."""
+        """The measure of this name, such as `kl`; None where it was not measured."""
         return next((one for one in self.measures if one.name == name), None)
 
     def recovered_of(self, baseline: str) -> Recovered | None:
-        """What is recovered of a baseline; None where it was not computed."""
+        """Loss recovered against the baseline of this name; None where it was not computed."""
         return next((one for one in self.recovered if one.baseline == baseline), None)
 
     @property

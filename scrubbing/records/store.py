@@ -18,13 +18,13 @@ from scrubbing.user_code import content_of
 
 
 def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) -> Path:
-    """Write a record as JSON, and its values per input as parquet beside it.
+    """Write a record as JSON, and its values per input as a parquet file beside it.
 
-    The table's name holds its content's digest, so that a record never points at values of another run, however the
-    writing was interrupted.
+    The name of the parquet file contains the digest of its content, so that a record never points to values of another
+    run, even if writing is interrupted.
 
     Raises:
-        FileError: SCR-FILE, the folder cannot be written; what was there before is still there.
+        FileError: SCR-FILE, the folder cannot be written; existing files are then unchanged.
     """
     target = folder(Path(path).parent) / Path(path).name
     if inputs is not None:
@@ -44,7 +44,7 @@ def load(path: str | Path) -> RunRecord:
     """Read a record, of this version or an older one.
 
     Raises:
-        FileError: SCR-FILE, missing, truncated, or not a record.
+        FileError: SCR-FILE, the file is missing, truncated, or not a record.
     """
     try:
         return RunRecord.model_validate_json(content_of(path))
@@ -62,10 +62,10 @@ def load(path: str | Path) -> RunRecord:
 
 
 def load_inputs(record: RunRecord, path: str | Path) -> InputTable | None:
-    """The values per input of a record read from `path`; None where it was stored without.
+    """Read the values per input of a record that was read from `path`; None where the record was stored without.
 
     Raises:
-        FileError: SCR-FILE, missing, truncated, or of another run.
+        FileError: SCR-FILE, the file is missing, truncated, or of another run.
     """
     if record.inputs is None:
         return None
@@ -91,7 +91,7 @@ def load_inputs(record: RunRecord, path: str | Path) -> InputTable | None:
 
 
 def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]]:
-    """Every record in a folder and its subfolders, by path; a file that is damaged comes as its error.
+    """Read all records in a folder and its subfolders, by path; a damaged file gives its error instead of a record.
 
     Raises:
         FileError: SCR-FILE, there is no such folder.

@@ -96,7 +96,7 @@ def _estimates(
 def means(
     inputs: InputTable, columns: Mapping[str, Floats], weight: str, ceiling: Mapping[str, float] | None = None
 ) -> Means:
-    """Of columns of a table, with its clusters, weighted by another of its columns.
+    """Means of columns of a table, with its clusters, weighted by another of its columns.
 
     Args:
         inputs: the table.

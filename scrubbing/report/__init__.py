@@ -1,4 +1,4 @@
-"""Records made readable. What may be said of them, and added to what is said."""
+"""Records made readable: terminal, page, Markdown, data frame and figures, with registries to extend them."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Where things go in the page's charts: plain numbers, which the templates turn into SVG."""
+"""Coordinates of the page's charts: plain numbers, which the templates turn into SVG."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEAST = -100.0
 
 @dataclass(frozen=True)
 class Axis:
-    """From values to per cent of the width."""
+    """An axis, which maps values to per cent of the width."""
 
     low: float
     high: float
@@ -72,7 +72,7 @@ class Scale:
     title: str
     axis: Axis
     marks: Sequence[Mark]
-    guides: Sequence[float] = field(default_factory=list)
+    guides: Sequence[float] = field(default_factory=list[float])
     """Places of dashed lines through all rows."""
 
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def to_frame(records: Iterable[RunRecord | Entry]) -> pandas.DataFrame:
-    """One row per record, in their order.
+    """A pandas table of records, one row each, in their order.
 
-    Columns: `hypothesis`, `claim`, `notes` (a sentence a line), `unlike` (in what the records are not alike, the
-    same in every row); `loss.NAME`, `recovered.NAME`, `lost`, measures by name, `raised`, `lowered`, `recalibrated`,
-    `stratum.NAME`, `slice.NAME.loss.LOSS`, `control.NAME.recovered` and whatever else has a name on the page, each
-    estimate with `.low` and `.high`; choices and provenance. What a record lacks is NaN.
+    Columns: `hypothesis`, `claim`, `notes` (one sentence per line), `unlike` (differences between the records, the same
+    in every row); `loss.NAME`, `recovered.NAME`, `lost`, measures by name, `raised`, `lowered`, `recalibrated`,
+    `stratum.NAME`, `slice.NAME.loss.LOSS`, `control.NAME.recovered` and every other named value of the page, with the
+    ends of its interval as `.low` and `.high`; choices and provenance. Values that a record lacks are NaN.
 
     Raises:
         UsageError: SCR-EXTRA, pandas is not installed.

@@ -32,20 +32,21 @@ EDGES, CHARACTERS = 500, 50_000
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
 _ORDER = ("fail", "inconclusive", "pass")
 _OPENS = r"\A(?=[-+](?:\s|\Z)|=+\s*\Z|\d+[.)](?:\s|\Z))"
-"""Where a text would open a list, or underline a heading."""
+"""Pattern of texts that would open a list or underline a heading."""
 _POINTER = "\n*Cut here: a job summary has a limit. The HTML page has everything.*\n"
 
 
 def markdown(records: Sequence[RunRecord | Entry], verdicts: Iterable[Verdict] = (), limit: int = 1_000_000) -> str:
-    """Records for `$GITHUB_STEP_SUMMARY`: verdicts, a table, warnings, and the details folded.
+    """Records as Markdown for `$GITHUB_STEP_SUMMARY`: verdicts, a table, warnings, and folded details.
 
     Args:
-        records: in this order; an `Entry` brings what belongs to its record.
-        verdicts: what a gate said, if one did.
-        limit: in bytes of UTF-8. GitHub drops a summary of more than 1,024 KiB per step whole.
+        records: records in the order to show; an `Entry` carries what belongs to its record.
+        verdicts: verdicts of a gate, if there was one.
+        limit: size limit in bytes of UTF-8. GitHub drops a step's summary of more than 1,024 KiB entirely.
 
     Returns:
-        At most `limit` bytes. Where not everything fits, whole blocks are left out at the end, and it says so.
+        Text of at most `limit` bytes. Where not everything fits, whole blocks are left out at the end, with a sentence
+        that says so.
     """
     verdicts = list(verdicts)
     shown = entries(records, verdicts=verdicts)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -35,19 +36,20 @@ def page(
     history: Iterable[RunRecord] = (),
     verdicts: Iterable[Verdict] = (),
 ) -> str:
-    """One HTML file that shows everything the records hold. It loads nothing and runs no script.
+    """Records as one self-contained HTML page that shows everything they hold. It loads nothing and runs no script.
 
     Args:
-        records: several get an overview, a row each, in this order; an `Entry` brings what belongs to its record.
-        inputs: values per reference input, in the order of the records. (By name of the hypothesis: deprecated.)
-        history: further records; those of the same hypotheses are shown beside them, in the order of time.
-        verdicts: what a gate said, if one did.
+        records: records in the order to show, with an overview where there are several; an `Entry` carries what belongs
+            to its record.
+        inputs: values per reference input, in the order of the records. (A mapping by hypothesis name is deprecated.)
+        history: earlier records; those of the same hypotheses are shown beside them, in order of time.
+        verdicts: verdicts of a gate, if there was one.
 
     Returns:
         The text of the file. Equal arguments give equal texts.
 
     Raises:
-        UsageError: SCR-PLOT, inputs of another number than records.
+        UsageError: SCR-PLOT, the number of `inputs` is not that of the records.
     """
     shown = entries(records, inputs, history, verdicts)
     called = names([entry.record for entry in shown])
@@ -65,7 +67,7 @@ def page(
 
 
 def fragment(record: RunRecord | Entry) -> str:
-    """HTML with styles of its own, for notebooks: notes and losses in sight, everything else folded."""
+    """Records as an HTML fragment with its own styles, for notebooks: notes and losses open, everything else folded."""
     entry = record if isinstance(record, Entry) else Entry(record)
     return _templates().get_template("fragment.html.j2").render(one=_shown(entry.record.hypothesis, entry))
 
@@ -90,6 +92,10 @@ def _facts(row: Sequence[Fact | str]) -> list[Fact]:
     return [Fact("", cell) if isinstance(cell, str) else cell for cell in row]
 
 
+def _kind(block: object) -> str:
+    return type(block).__name__
+
+
 @cache
 def _templates() -> jinja2.Environment:
     """The templates; everything they are given is escaped."""
@@ -100,10 +106,11 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    found.filters |= {
+    ours: dict[str, Callable[..., Any]] = {
         "shortened": shortened,
-        "kind": lambda block: type(block).__name__,
+        "kind": _kind,
         "grouped": _grouped,
         "as_facts": _facts,
     }
+    found.filters.update(ours)
     return found

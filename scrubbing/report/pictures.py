@@ -30,7 +30,7 @@ class Graph:
 
     boxes: Sequence[Box]
     arrows: Sequence[tuple[float, float, float, float]]
-    """From the variable used (below) to the one computed from it (above)."""
+    """Arrows from each variable (below) to those computed from it (above), as (x1, y1, x2, y2)."""
     width: float
     height: float
 

@@ -23,7 +23,7 @@ Kind = Literal["recovered", "losses", "inputs"]
 
 _MM = 1 / 25.4
 WIDTHS = {"single": 89 * _MM, "double": 183 * _MM}
-"""Of one and of two columns of a journal, in inches."""
+"""Widths of one and of two columns of a journal, in inches."""
 _STYLES = [("#0072B2", "D"), ("#000000", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P")]
 """Colours of Okabe and Ito (2008), and markers, so that neither colour-blind eyes nor grey print lose anything."""
 _RC = {
@@ -49,17 +49,20 @@ def plot(
     width: Literal["single", "double"] = "single",
     inputs: Sequence[InputTable | None] | Mapping[str, InputTable] | None = None,
 ) -> Path:
-    """Draw records to a file whose extension is the format: `.svg`, `.pdf` or `.png`. Equal records give equal files.
+    """Draw records to a file whose extension gives the format: `.svg`, `.pdf` or `.png`.
 
-    What the records are not alike in, and whatever else a table of them would have to say, stands above the figure.
+    Differences between the records, and other cautions that a table of them would show, stand above the figure. Equal
+    records give equal files.
 
     Args:
-        records: to draw; an `Entry` brings its values per input.
-        path: of the file to write.
-        kind: `recovered`, of each baseline with intervals; `losses`, model, scrubbed model and baselines of each
-            record; `inputs`, loss of the model against that of the scrubbed model, per input.
-        width: of one column (89 mm) or two (183 mm).
-        inputs: for `inputs`, values per input in the order of the records. (By name of the hypothesis: deprecated.)
+        records: records to draw; an `Entry` carries its values per input.
+        path: path of the file to write.
+        kind: `recovered` for the loss recovered against each baseline, with intervals; `losses` for the losses of
+            model, scrubbed model and baselines; `inputs` for the loss of the scrubbed model against that of the model,
+            with a point per input.
+        width: width of the figure: one column (89 mm) or two (183 mm).
+        inputs: for the kind `inputs`, values per input in the order of the records. (A mapping by hypothesis name is
+            deprecated.)
 
     Raises:
         UsageError: SCR-EXTRA, matplotlib is not installed; SCR-PLOT, no such kind, width or format, or nothing to draw.
@@ -83,7 +86,7 @@ def plot(
     except ImportError:
         missing("matplotlib")
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[target.suffix.lower()]
-    with rc_context(_RC):  # pyright: ignore[reportArgumentType]
+    with rc_context(_RC):
         figure = _figure([name for name, _ in drawn], [entry for _, entry in drawn], kind, WIDTHS[width])
         try:
             figure.savefig(target, metadata=dates, dpi=300)

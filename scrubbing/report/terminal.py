@@ -35,7 +35,7 @@ _LEAST, _MOST, _GAP = 12, 40, 1
 
 
 def record_view(record: RunRecord | Entry) -> RenderableType:
-    """Everything about one record, with what to know before quoting it last, where the eye is."""
+    """Everything about one record. Notes to know before quoting it come last, next to the prompt."""
     entry = record if isinstance(record, Entry) else Entry(record)
     sections = view(entry)
     last = [section for section in sections if section.name in ("tested", "notes", "verdict")]
@@ -57,7 +57,7 @@ def verdict_view(record: RunRecord | Entry) -> RenderableType:
 
 
 def ladder_view(records: Sequence[RunRecord | Entry], title: str) -> RenderableType:
-    """Several records, a row each, and what they have in common; what to know comes last."""
+    """A table of several records, a row each, and what they have in common. Notes come last, next to the prompt."""
     section = overview([one if isinstance(one, Entry) else Entry(one) for one in records])
     said = [block for block in section.blocks if isinstance(block, Sentences)]
     rest = [block for block in section.blocks if not isinstance(block, Sentences)]
@@ -207,7 +207,7 @@ class _Column:
 
     @property
     def least(self) -> int:
-        """Characters it needs."""
+        """Number of characters that the column needs."""
         widest = max([0, *map(len, self.texts)])
         head = max([0, *(len(word) for word in self.head.split())])
         if self.words:
@@ -215,7 +215,7 @@ class _Column:
         return max(head, widest)
 
     def shorten(self) -> bool:
-        """Without intervals; whether it had any."""
+        """Leave out the intervals of a column; returns whether there were any."""
         if self.words:
             return False
         self.texts = [cell.short or cell.text for cell in self.cells]

@@ -1,4 +1,4 @@
-"""What a sampler is: the abstract classes of which every sampler is a subclass, and what they are asked."""
+"""The abstract base classes of samplers, and the requests they answer."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ Uniform = Callable[[int], NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """One input that a claim holds, for which another is to be drawn."""
+    """One input that a claim holds, for which a sampler draws another."""
 
     data: Dataset
     """The inputs to draw from."""
     feature: Feature
-    """What `Sampler.compares` said for the claim's variable."""
+    """The feature that `Sampler.compares` returned for the claim's variable."""
     source: Dataset
-    """The dataset that the held input is from: `data`, or inputs that a generator made."""
+    """The dataset of the held input: `data`, or inputs that a generator constructed."""
     row: int
-    """Its row there."""
+    """Row of the held input in `source`."""
     position: int | None = None
-    """Where features with a value per position are compared."""
+    """The position at which features with a value per position are compared; None for all positions."""
 
     def value(self, feature: Feature) -> Any:
         """The held input's value of a feature."""
         return self._at(feature, self.source)[self.row]
 
     def values(self, feature: Feature) -> NDArray[Any]:
-        """That of every input to draw from, `[n]` or `[n, k]`."""
+        """A feature's value for every input to draw from, `[n]` or `[n, k]`."""
         return self._at(feature, self.data)
 
     def agreeing(self, feature: Feature) -> NDArray[np.bool_]:
@@ -56,29 +56,29 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A draw that is asked for: one input for each of some held ones, row by row."""
+    """A request for draws: one input for each of a batch of held inputs, row by row."""
 
     data: Dataset
     feature: Feature
     source: Dataset
     held: Rows
-    """Rows of `source`."""
+    """Rows of the held inputs in `source`."""
     position: Rows | None
     exclude_self: bool
     uniform: Uniform
     reference: Rows
-    """Id of each row's reference input."""
+    """Reference input id of each row."""
     number: Rows
-    """Number of each row's draw."""
+    """Draw number of each row."""
     told: str
-    """Whose draw it is, for messages."""
+    """The claim that draws, as text for messages."""
     real: RealDraws | None = None
-    """Which inputs may be drawn at all, by where they are padding; None for any."""
+    """Rule for which inputs may be drawn, by where they are padding; None where any may."""
     needed: Rows | None = None
-    """Real positions that each row's draw must have, if there is `real`."""
+    """Number of real positions that the input drawn for each row must have, where there is `real`."""
 
     def fits(self, row: int) -> NDArray[np.bool_] | None:
-        """Which inputs may be drawn at all for one of the rows, `[n]`; None for any."""
+        """Which inputs may be drawn for one of the rows, bool `[n]`; None where any may."""
         if self.real is None or self.needed is None or self.data.lengths is None:
             return None
         return self.real.fits(self.data.lengths, self.needed[row])
@@ -90,49 +90,49 @@ class Asked:
         return np.lexsort((self.data.ids, -lengths))
 
     def one(self, row: int) -> Held:
-        """One of the held inputs."""
+        """The held input of one row."""
         position = None if self.position is None else int(self.position[row])
         return Held(self.data, self.feature, self.source, int(self.held[row]), position)
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """What was drawn, row by row."""
+    """The inputs that a sampler drew, row by row."""
 
     rows: Rows
     made: Dataset | None = None
-    """New inputs, which the rows are of; None where the rows are of the dataset."""
+    """New inputs that the rows index; None where the rows index the dataset."""
     agreed: Rows | None = None
-    """Among how many inputs each was drawn, the held one included; None where there was no choice."""
+    """Number of inputs that each was drawn from, the held one included; None where there was no choice."""
 
 
 class Sampler(Storable, ABC):
-    """How an input is found that stands in for the one a claim holds."""
+    """Base class of rules for drawing the input that replaces the one a claim holds."""
 
     excludable: ClassVar[bool] = False
-    """Whether `exclude_self=True` means anything for it."""
+    """Whether the sampler honours `exclude_self=True`."""
     from_data: ClassVar[bool] = True
-    """Whether what it draws is in the dataset."""
+    """Whether the sampler draws inputs of the dataset, rather than constructing new ones."""
 
     def compares(self, feature: Feature) -> Feature:
-        """What drawn and held input are compared by, if the claim's variable has this feature."""
+        """The feature on which drawn and held input are compared, given that of the claim's variable."""
         return feature
 
     def keeps(self, feature: Feature) -> bool:
-        """Whether it always finds the held input itself; `feature` is what `compares` said, as below."""
+        """Whether the sampler always returns the held input itself. `feature` is what `compares` returned."""
         return False
 
     def ignores_held(self, feature: Feature) -> bool:
-        """Whether what it finds does not depend on which input is held."""
+        """Whether the drawn input does not depend on the held input. `feature` is what `compares` returned."""
         return False
 
     def faults(self, data: Dataset) -> Iterator[Complaint]:
-        """What makes it impossible on this dataset: pairs of a problem and a remedy, reported as SCR-SAMPLER."""
+        """Everything that rules the sampler out on a dataset: (problem, remedy) pairs, reported as SCR-SAMPLER."""
         yield from ()
 
     @abstractmethod
     def draw(self, asked: Asked) -> Drawn:
-        """Find an input for every row."""
+        """Draw an input for every row of a request."""
 
     def strata(self, held: Held) -> Sequence[NDArray[np.bool_]]:
         """Which inputs may stand in for the held one: sets that are equally likely, each bool `[n]`, and within a set
@@ -145,7 +145,7 @@ class Sampler(Storable, ABC):
 
 
 class Among(Sampler):
-    """Draws uniformly among some inputs of the dataset."""
+    """Base class of samplers that draw uniformly from a subset of the dataset."""
 
     excludable = True
 
@@ -189,14 +189,14 @@ class Among(Sampler):
         return allowed
 
     def wanted(self, held: Held) -> str:
-        """Words between "no input" and the held input as text, where nothing is allowed."""
+        """Words between "no input" and the held input in the message for a draw with no allowed input."""
         return f"may be drawn by {self} for"
 
     def nothing(self, asked: Asked, row: int) -> NoReturn:
-        """Refuse a draw for which nothing is allowed.
+        """Raise for a draw with no allowed input.
 
         Raises:
-            NothingToDraw: SCR-DRAW.
+            NothingToDraw: SCR-DRAW, always.
         """
         held, never, remedy = asked.one(row), "", "Use a coarser feature, more data, or a generated sampler."
         if asked.exclude_self:
@@ -212,7 +212,7 @@ class Among(Sampler):
 
 
 class Generator(Sampler):
-    """Makes inputs that agree with the held ones instead of looking for them."""
+    """Base class of samplers that construct inputs that agree with the held ones, instead of finding them."""
 
     from_data = False
 
@@ -221,10 +221,10 @@ class Generator(Sampler):
         """One new input per held input, in order and of the same length; see `generated`."""
 
     def draw(self, asked: Asked) -> Drawn:
-        """The new inputs, which are checked to agree.
+        """Construct new inputs for a request, and check that they agree with the held ones.
 
         Raises:
-            IllegalHypothesis: SCR-GENERATED, they do not, or they lack what the model reads.
+            IllegalHypothesis: SCR-GENERATED, they do not agree, or lack a column that the model reads.
         """
         held, source = asked.held, asked.source
         if len(np.unique(held)) == len(held):

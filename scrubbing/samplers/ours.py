@@ -20,21 +20,21 @@ from scrubbing.storable import Complaint, named
 @named("agree")
 @dataclass(frozen=True)
 class Agree(Among):
-    """Uniform among the inputs that agree with the held one."""
+    """Draws uniformly from the inputs that agree with the held one; see `agree`."""
 
     feature: Feature | None = None
-    """On what; None is the feature of the claim's variable."""
+    """The feature to agree on; None for the feature of the claim's variable."""
 
     def compares(self, feature: Feature) -> Feature:
         """See `Sampler.compares`."""
         return self.feature or feature
 
     def keeps(self, feature: Feature) -> bool:
-        """Where only the input itself agrees."""
+        """True where an input agrees only with itself."""
         return feature.op == "identity"
 
     def ignores_held(self, feature: Feature) -> bool:
-        """Where every input agrees."""
+        """True where all inputs agree."""
         return feature.op == "constant"
 
     def allowed(self, held: Held) -> NDArray[np.bool_]:
@@ -48,7 +48,7 @@ class Agree(Among):
         return f"has {held.feature} = {value!r}{'' if place is None else f' at position {place}'}, the value of"
 
     def draw(self, asked: Asked) -> Drawn:
-        """As `Among.draw`, from inputs that were sorted by value once."""
+        """Draw like `Among.draw`, but from inputs that were sorted by value once."""
         feature, held, ours = asked.feature, asked.held, asked.source is asked.data
         table = groups(feature, asked.data)
         position = asked.position if feature.per == "position" else None
@@ -77,21 +77,21 @@ class Agree(Among):
 @named("fixed")
 @dataclass(frozen=True)
 class Fixed(Among):
-    """Always the same input."""
+    """Always draws the same input; see `fixed`."""
 
     input_id: int
     excludable = False
 
     def compares(self, feature: Feature) -> Feature:
-        """Nothing."""
+        """The constant feature: nothing is compared."""
         return anything
 
     def ignores_held(self, feature: Feature) -> bool:
-        """Always."""
+        """See `Sampler.ignores_held`."""
         return True
 
     def faults(self, data: Dataset) -> Iterator[Complaint]:
-        """There is no such input."""
+        """See `Sampler.faults`: the dataset has no input with this id."""
         if isinstance(self.input_id, bool) or not isinstance(self.input_id, (int, np.integer)):
             problem = f"the fixed input is of type {type(self.input_id).__name__}, and ids are integers."
             yield problem, "Name the id of one input."
@@ -114,14 +114,14 @@ class Fixed(Among):
 @named("exact")
 @dataclass(frozen=True)
 class Exact(Sampler):
-    """The input the parent claim holds: no swap."""
+    """Keeps the input that the parent claim holds; see `exact`."""
 
     def keeps(self, feature: Feature) -> bool:
-        """Always."""
+        """See `Sampler.keeps`."""
         return True
 
     def compares(self, feature: Feature) -> Feature:
-        """Whatever the variable's feature is."""
+        """The constant feature: nothing needs to be compared."""
         return anything
 
     def draw(self, asked: Asked) -> Drawn:
@@ -135,7 +135,7 @@ class Exact(Sampler):
 @named("generated")
 @dataclass(frozen=True)
 class Generated(Generator):
-    """Makes inputs by a function."""
+    """Constructs inputs with a function; see `generated`."""
 
     generate: Callable[[Dataset, Any], Mapping[str, ArrayLike]]
 
@@ -150,7 +150,7 @@ class Generated(Generator):
 @named("unclaimed")
 @dataclass(frozen=True)
 class Unclaimed:
-    """What flows into a claimed node along paths that no claim accounts for."""
+    """Rule for drawing the inputs behind the paths into a claimed node that no claim accounts for."""
 
     sampler: Sampler = Agree(anything)
     separately: bool = False
@@ -164,12 +164,12 @@ class Unclaimed:
 
     @classmethod
     def of(cls, written: Sampler | Unclaimed | None) -> Unclaimed | None:
-        """A rule as a user wrote it: a sampler is one draw for all."""
+        """Convert an argument to a rule. A sampler becomes one draw for all producing nodes; None stays None."""
         return written if written is None or isinstance(written, Unclaimed) else cls(written)
 
     @property
     def feature(self) -> Feature:
-        """What the drawn input agrees on with the one that the claim holds."""
+        """The feature on which the drawn input agrees with the one that the claim holds."""
         return self.sampler.compares(anything)
 
     def __str__(self) -> str:
@@ -177,18 +177,18 @@ class Unclaimed:
 
 
 uniform = Agree(anything)
-"""Any input of the dataset, each equally likely."""
+"""Sampler that draws any input of the dataset, each with equal probability."""
 exact = Exact()
-"""The input the parent claim holds: no swap."""
+"""Sampler that keeps the input that the parent claim holds, so that nothing is exchanged."""
 
 
 def fixed(input_id: int) -> Fixed:
-    """Always the input with this id."""
+    """Sampler that always draws the input with this id."""
     return Fixed(input_id)
 
 
 def agree(first: Feature, *more: Feature) -> Agree:
-    """Uniform among the inputs that agree with the held one on all of these features.
+    """Sampler that draws uniformly from the inputs that agree with the held one on all of these features.
 
     Raises:
         UsageError: SCR-FEATURE, one of them is not a feature.
@@ -197,7 +197,7 @@ def agree(first: Feature, *more: Feature) -> Agree:
 
 
 def generated(generate: Callable[[Dataset, Any], Mapping[str, ArrayLike]]) -> Generated:
-    """Construct agreeing inputs instead of looking for them, so that fine features can still be tested.
+    """Sampler that constructs agreeing inputs instead of finding them, so that fine features can still be tested.
 
     Args:
         generate: `(held inputs, uniform) -> columns`, one new input per held input, in order and of the same length,
@@ -209,5 +209,5 @@ def generated(generate: Callable[[Dataset, Any], Mapping[str, ArrayLike]]) -> Ge
 
 
 def separate(sampler: Sampler = uniform) -> Unclaimed:
-    """Every unclaimed producing node gets a draw of its own."""
+    """Draw separately for every unclaimed producing node, each time with this sampler."""
     return Unclaimed(sampler, separately=True)

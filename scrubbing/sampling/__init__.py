@@ -1,4 +1,4 @@
-"""Which input every claim holds: contexts, and draws that are functions of what they are for."""
+"""Contexts, which say which input every claim holds, and draws: pure functions of seed, claim and reference."""
 
 import lazy_loader
 

@@ -25,7 +25,7 @@ class Context:
     """
 
     path: str
-    """Whose inputs these are, in words."""
+    """The claim whose inputs these are, in words."""
     stream: str
     """Name of the random stream, which no words are part of."""
     parent: Context | None
@@ -36,7 +36,7 @@ class Context:
     exclude_self: bool = False
     """Never draw the input that is held."""
     position: int | None = None
-    """Where a per-position feature is compared, if not at the row's own position."""
+    """The position at which a per-position feature is compared, if not the row's own position."""
     space: int = 0
     """Placed claim whose rows it has: 0, with one row per reference and draw, or a claim that draws per position."""
     ablation: Ablation | None = None
@@ -65,7 +65,7 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True)
 class Mode:
-    """What contexts become: the scrub itself, or one of the baselines that reuse the hypothesis."""
+    """How contexts hold inputs: as in the scrub itself, or as in one of the baselines that reuse the hypothesis."""
 
     output: Literal["reference", "another"] = "reference"
     """`another`: the whole output comes from an unrelated input, whatever is claimed."""
@@ -73,7 +73,7 @@ class Mode:
     """`exact`: claims keep the reference. `mean`: the claims directly under the root are ablated instead."""
     unclaimed: Literal["sample", "exact", "mean", "zero", "noise"] = "sample"
     alone: int | None = None
-    """The only region that is exchanged, to see what that costs; all others keep the input of the claim above them."""
+    """The only region that is exchanged, to measure its cost; all others keep the input of the claim above them."""
     apart: bool = False
     """Whether every unclaimed producing node draws an input of its own, whatever the hypothesis says."""
     samplers: tuple[tuple[int, Sampler], ...] = ()
@@ -85,7 +85,7 @@ class Mode:
 
     @property
     def draws_anything(self) -> bool:
-        """Whether draws differ; else one is all of them."""
+        """Whether draws differ from each other; otherwise a single draw is enough."""
         return self.output == "another" or self.claimed == "sample" or self.unclaimed in ("sample", "noise")
 
 

@@ -22,7 +22,7 @@ Rows = NDArray[np.int64]
 class DrawCounts:
     """What happened in the draws of one claim."""
 
-    agreed: list[NDArray[np.int64]] = field(default_factory=list)
+    agreed: list[NDArray[np.int64]] = field(default_factory=list[NDArray[np.int64]])
     """Per draw, how many inputs agreed with the held one."""
     returned_self: int = 0
     """Draws that returned the held input itself."""
@@ -31,7 +31,7 @@ class DrawCounts:
 
 @dataclass(eq=False)
 class Frame:
-    """A batch of rows, and the input each context holds in each of them. Contexts are drawn when first asked for.
+    """A batch of rows, and the input that each context holds in each row. Inputs are drawn when first requested.
 
     The root frame has a row per (reference, draw). A claim that draws per position opens a frame below it with a row
     per token of the enclosing one.
@@ -52,13 +52,13 @@ class Frame:
     """Position of each row, in frames below the root."""
     above: Frame | None = None
     row_above: Rows | None = None
-    blocks: dict[Context, Dataset] = field(default_factory=dict)
+    blocks: dict[Context, Dataset] = field(default_factory=dict[Context, Dataset])
     """Generated inputs, by the context that holds them; rows then index the block."""
-    counts: dict[Context, DrawCounts] = field(default_factory=dict)
+    counts: dict[Context, DrawCounts] = field(default_factory=dict[Context, DrawCounts])
     everyone_holds_the_reference: bool = False
-    """No draws: the check that a plan without swaps is the model."""
+    """Replace every draw by the reference, to check that a plan without exchanges is the model."""
     real: RealDraws | None = None
-    """Which inputs may be drawn at all; None for any."""
+    """Rule for which inputs may be drawn; None where any may."""
 
     @classmethod
     def root(
@@ -70,7 +70,7 @@ class Frame:
         counts: dict[Context, DrawCounts],
         real: RealDraws | None = None,
     ) -> Frame:
-        """Rows for these dataset rows as references, with these draw numbers."""
+        """The root frame: row i has the reference in dataset row `references[i]`, and draw number `draws[i]`."""
         ids = data.ids[references].astype(np.int64)
         return cls(data, seed, ids, draws, {REFERENCE: references}, counts=counts, real=real)
 

@@ -1,4 +1,4 @@
-"""How far a function of means may be from the truth: bounds that reckon with one unit that was not drawn."""
+"""How far a function of means may be from the truth: bounds that include one unit that was not drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scrubbing.stats.critical import Critical
 Floats = NDArray[np.float64]
 
 _STEP = 1e-5
-"""Of a numerical derivative, as a share of what is varied, or of its spread where that is more."""
+"""Step of numerical derivatives, as a share of the varied number, or of its spread where that is more."""
 _ROUNDS = 20
 _CLOSE = 1e-5
 """Relative error at which a search ends."""
@@ -33,11 +33,11 @@ class Influence:
     """
 
     function: Callable[[Floats], float]
-    """From the means of the columns, `[k]`."""
+    """The function of the means of the columns, `[k]`."""
     table: Floats
     """What is averaged, `[n, k]`: a row per unit, which is a reference input or a cluster."""
     lowest: Floats
-    """Of each column on a unit that was not drawn, `[k]`."""
+    """Smallest value of each column on a unit that was not drawn, `[k]`."""
     highest: Floats
     inputs: int
     """Reference inputs it is based on."""
@@ -49,7 +49,7 @@ class Influence:
 
     @cached_property
     def means(self) -> Floats:
-        """Of the columns, `[k]`."""
+        """Means of the columns, `[k]`."""
         return self.table.mean(axis=0)
 
     @cached_property
@@ -143,7 +143,10 @@ class Influence:
         )
 
     def __neg__(self) -> Influence:
-        return replace(self, function=lambda means: -self.function(means))
+        def negated(means: Floats) -> float:
+            return -self.function(means)
+
+        return replace(self, function=negated)
 
 
 def tilt(values: Floats, further: float, z: float, times: float = 1.0) -> Floats:
@@ -194,7 +197,9 @@ def tilt(values: Floats, further: float, z: float, times: float = 1.0) -> Floats
 
 
 def _solve(function: Callable[[float], tuple[float, float]], wanted: float, start: float) -> float:
-    """Where a falling function, given with its slope, has a value; by Newton's method inside an interval."""
+    """Solve for the argument at which a falling function, given with its slope, has a value; Newton's method in an
+    interval.
+    """
     low, high, at = np.log(_NEAREST), -np.log(_NEAREST), float(start)
     for _ in range(_ROUNDS):
         value, slope = function(at)

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 Critical = Callable[[int, float], float]
-"""From the number of independent units and alpha of one bound to the number of standard errors."""
+"""Critical value: a function of the number of independent units and the alpha of one bound, in standard errors."""
 
 SMALLEST = 200
 """Units at which one may first stop. Chosen by simulation: for all skewed changes tried, down to one input in twenty
@@ -18,7 +18,7 @@ docs/reference/statistics.md."""
 
 
 def fixed_size(n: int, alpha: float) -> float:
-    """For a number of units fixed before the losses are seen: Student's t. Infinite below two units."""
+    """Critical value for a number of units fixed before the losses are seen: Student's t. Infinite for n < 2."""
     from scipy import special
 
     return -float(special.stdtrit(n - 1, alpha)) if n > 1 else np.inf
@@ -26,7 +26,7 @@ def fixed_size(n: int, alpha: float) -> float:
 
 @dataclass(frozen=True)
 class AlwaysValid:
-    """For looking as often as one likes and stopping when one likes, as `--settle` does.
+    """Critical values for looking any number of times and stopping at any time, as `--settle` does.
 
     With probability 1 - alpha, the bound holds at all n at once, in the limit of late starts. For a sum of n values of
     variance 1 and mean 0, the likelihood ratio of a positive mean against 0, averaged over a half-normal prior of
@@ -46,9 +46,9 @@ class AlwaysValid:
     """
 
     tuned_for: int = SMALLEST
-    """Units at which the bound is tightest; it is within 5 % of the tightest from a third to five times as many."""
+    """Number of units at which the bound is tightest. From a third to five times as many it is at most 5 % wider."""
     smallest: int = SMALLEST
-    """Units below which there is no bound."""
+    """Number of units below which there is no bound."""
 
     def __call__(self, n: int, alpha: float) -> float:
         """See `Critical`; infinite below `smallest` units."""
@@ -64,8 +64,11 @@ def _tightest(alpha: float) -> float:
     """The v whose boundary is nearest."""
     from scipy import optimize
 
-    found = optimize.minimize_scalar(lambda log_v: _boundary(np.exp(log_v), alpha), bounds=(-5, 10), method="bounded")
-    return float(np.exp(found.x))  # pyright: ignore
+    def boundary(log_v: float) -> float:
+        return _boundary(float(np.exp(log_v)), alpha)
+
+    found = optimize.minimize_scalar(boundary, bounds=(-5, 10), method="bounded")
+    return float(np.exp(found.x))
 
 
 def per_gate(alpha: float, gates: int) -> float:

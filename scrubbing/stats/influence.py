@@ -1,4 +1,4 @@
-"""The losses of a run by reference input, and the numbers that are made of them."""
+"""The losses of a run per reference input, and the numbers that are computed from them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """The losses of one run by reference input.
+    """The losses of one run per reference input.
 
     Raises:
-        BadData: SCR-REFERENCES, an id is given twice; SCR-DATA, not one entry per input, or weights that are no
-            weights; SCR-NAN, a loss is not finite.
+        BadData: SCR-REFERENCES, an id is given twice; SCR-DATA, an array has not one entry per input, or weights are
+            negative or all zero; SCR-NAN, a loss is not finite.
     """
 
     ids: NDArray[np.int64]
@@ -31,9 +31,9 @@ class Losses:
     columns: Mapping[str, Any]
     """Losses by name, `[n]` or `[n, draws]`; draws are averaged."""
     weights: Floats | None = None
-    """What each input counts in a mean, `[n]`; None for one each."""
+    """Weight of each input in a mean, `[n]`; None for equal weights."""
     clusters: NDArray[Any] | None = None
-    """What inputs have in common that makes their losses alike, such as a template or a document, `[n]`."""
+    """Cluster of each input, `[n]`: what makes the losses of some inputs alike, such as a template or a document."""
     ceiling: float | Mapping[str, float] | None = None
     """The largest loss on an input that was not drawn; see `scrubbing.stats.intervals.ceilings`."""
 
@@ -58,17 +58,17 @@ class Losses:
             fail(BadData, "SCR-DATA", problem, "Choose inputs with positions that count.", "losses")
 
     def rows(self, chosen: NDArray[np.int64]) -> Losses:
-        """These rows, in this order."""
+        """The losses of the inputs in these rows, in this order."""
         weights, clusters = (None if x is None else x[chosen] for x in (self.weights, self.clusters))
         columns = {name: values[chosen] for name, values in self.columns.items()}
         return Losses(self.ids[chosen], columns, weights, clusters, self.ceiling)
 
     @cached_property
     def means(self) -> Means:
-        """Their means."""
+        """The means of the losses, with intervals."""
         return Means(self.columns, weights=self.weights, clusters=self.clusters, ceiling=self.ceiling)
 
 
 def mean_loss(losses: Losses, name: str = "scrubbed") -> Influence:
-    """Mean of one column, sum(w x) / sum(w)."""
+    """The weighted mean of one column, sum(w x) / sum(w), with what bounds and comparisons need."""
     return losses.means.influence(lambda means: means[name], [name])

@@ -19,7 +19,7 @@ from scrubbing.stats.critical import fixed_size
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Mapping[str, Any]], Any]
-"""From the means of the columns, by name, to a number."""
+"""Statistic: a function from the means of the columns, by name, to a number."""
 
 LEVEL = 0.95
 METHOD = "95 %, Bayesian bootstrap with one further reference at the largest null loss (Gaffke 2005)"
@@ -33,7 +33,8 @@ value per label."""
 class Estimate:
     """A number with its standard error and interval.
 
-    There is none below two inputs, where nothing varies or could vary, and of a ratio whose denominator may be zero.
+    There is no interval for fewer than two inputs, where nothing varies or could vary, and for a ratio whose
+    denominator may be zero.
     """
 
     value: float
@@ -41,7 +42,7 @@ class Estimate:
     low: float | None
     high: float | None
     n: int
-    """Reference inputs (or clusters) it is based on."""
+    """Number of reference inputs (or clusters) that the estimate is based on."""
 
     def __str__(self) -> str:
         return PLAIN.interval(self.value, self.low, self.high)
@@ -57,7 +58,7 @@ def per_input(values: ArrayLike) -> Floats:
 
 
 def ceilings(columns: Mapping[str, ArrayLike], given: float | Mapping[str, float] | None = None) -> dict[str, float]:
-    """The largest value that each column is reckoned to have on an input that was not drawn.
+    """The largest value that each column is assumed to take on an input that was not drawn.
 
     It is the number given, or else the largest of the column `null`, the model's output exchanged for that of any
     other input, since scrubbing exchanges no more than that. A column that has gone beyond on some input, draws
@@ -82,15 +83,15 @@ class Means:
     """Means of several columns over the same inputs, and functions of them.
 
     Intervals are those of the Bayesian bootstrap (Rubin 1981) with one further unit, computed instead of simulated
-    (`scrubbing.stats.bounds.tilt`). The further unit is one that was not drawn. On it, a column has the smallest or the
-    largest value that it may have: 0 (minus the largest, where a column has negative values) and its ceiling. In a
-    function of several columns only those asked about go so far, the others as far as was seen.
+    (`scrubbing.stats.bounds.tilt`). The further unit stands for inputs that were not drawn. On it, a column has its
+    smallest or largest possible value: 0 (or minus the ceiling, for a column with negative values) and its ceiling. In
+    a function of several columns, only those in `asked` reach these values; the others stay in the range observed.
 
     Args:
         columns: name to values, `[n]` or `[n, draws]`.
-        level: of the intervals.
-        weights: of the inputs, `[n]`; means are then sum(w x) / sum(w). The further unit has the weight that units have
-            on average if each counts by its weight, sum(w^2) / sum(w).
+        level: level of the intervals, such as 0.95.
+        weights: weights of the inputs, `[n]`; means are then sum(w x) / sum(w). The further unit has the weight that
+            units have on average if each counts by its weight, sum(w^2) / sum(w).
         clusters: what makes the losses of some inputs alike, such as their template or document, `[n]`. A cluster is
             then one unit, and `n` is their number.
         ceiling: the largest value of all columns, or of some by name; see `ceilings`.
@@ -116,25 +117,26 @@ class Means:
         self.n = len(self.unit_weights)
 
     def mean(self, name: str) -> Estimate:
-        """Mean of one column."""
+        """The mean of one column, with its interval."""
         return self.estimate(self.influence(lambda means: means[name], [name]))
 
     def of(
         self, statistic: Statistic, names: Sequence[str] | None = None, asked: Sequence[str] | None = None
     ) -> Estimate:
-        """A function of the column means, such as a ratio of differences. Arguments are those of `influence`."""
+        """Estimate a function of the column means, such as a ratio of differences; arguments as for `influence`."""
         return self.estimate(self.influence(statistic, names, asked))
 
     def value(self, name: str) -> float:
-        """Mean of one column, without an interval."""
-        return float(np.mean(self.weights * self.columns[name]))
+        """The mean of one column, without an interval."""
+        weighted: Floats = self.weights * self.columns[name]
+        return float(np.mean(weighted))
 
     def sums(self, name: str) -> Floats:
         """Weight times value of each unit, summed over its inputs and scaled to have the mean of the column, `[n]`."""
         return self._sums[name]
 
     def estimate(self, found: Influence) -> Estimate:
-        """With its standard error and interval."""
+        """The estimate that belongs to an influence, with standard error and interval."""
         low, high = found.bounds(fixed_size, (1 - self.level) / 2)
         se = found.se if self.n > 1 and np.isfinite(found.se) else None
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
@@ -147,10 +149,10 @@ class Means:
         """A function of the means, with what bounds and comparisons need.
 
         Args:
-            statistic: of the means.
-            names: of the columns that it is a function of; None for all.
-            asked: columns that may go to their ceiling on the further unit; the others go as far as was seen. None for
-                `scrubbed`, or where that is not among the names, for all.
+            statistic: function of the means by column name.
+            names: columns that the statistic depends on; None for all.
+            asked: columns that may reach their ceiling on the further unit; the others stay in the range observed. None
+                for `scrubbed`, or for all columns where that is not among the names.
         """
         names = list(dict.fromkeys(self.columns if names is None else names))
         if asked is None:

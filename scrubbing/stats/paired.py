@@ -14,7 +14,7 @@ from scrubbing.stats.influence import Influence, Losses, mean_loss
 LEAST = 0.001
 """Difference of losses below which they are the same: other batches differ in the last digits."""
 Measure = Callable[[Losses], Influence]
-"""What is compared: `mean_loss`, or another function of one run's losses, such as `metrics.recovered.recovered`."""
+"""Function of one run's losses to compare: `mean_loss`, or another such as `metrics.recovered.recovered`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,9 @@ class Comparison:
 def compare(before: Losses, after: Losses, measure: Measure = mean_loss) -> Comparison:
     """Compare two runs on their common inputs.
 
-    What makes an input hard, and with a common seed what it was swapped with, is the same on both sides and cancels;
-    that is why few inputs show a small change. Each side is weighted by its own weights, so that each estimate is the
-    one its own record has. Clusters are those of the later run, or else of the earlier.
+    What makes an input hard (and, with a common seed, the inputs drawn for it) is the same in both runs and cancels, so
+    that few inputs suffice to show a small change. Each run has its own weights, so that its estimate is the one in its
+    record. Clusters are those of the later run if it has any, otherwise those of the earlier.
 
     Raises:
         BadData: SCR-REFERENCES, the runs have no input in common.

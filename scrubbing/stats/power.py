@@ -23,23 +23,23 @@ def power(
     critical: Critical = fixed_size,
     reach: float = 0.0,
 ) -> float:
-    """Probability that a gate with this margin tells that the loss changed by `change`.
+    """Probability that a gate with this margin reaches the right verdict when the loss changes by `change`.
 
-    It fails if the change is above the margin, and passes if it is below; with `change=0` this is the probability that
-    an unchanged model passes. Source: the noncentral t distribution of a studentised mean, of 5/6 of the references;
-    the rest is our allowance for losses that are not normal.
+    The right verdict is a fail if the change is above the margin, and a pass if it is below; with `change=0` this is
+    the probability that an unchanged model passes. Source: the noncentral t distribution of a studentised mean, of 5/6
+    of the references; the rest is our allowance for losses that are not normal.
 
     Args:
         n: reference inputs.
         sd: standard deviation of the change per reference input, `compare(...).change.sd`. With one earlier run only,
             the `sd` of its mean loss is on the safe side if losses before and after correlate by more than 1/2.
-        change: of the mean loss, in its unit.
-        margin: of the gate, in the same unit.
-        alpha: of the gate.
-        critical: of the gate; with `AlwaysValid()` the power of a single look at the end of the budget, which more
-            looks can only raise.
-        reach: how far one further reference could move the change, were it all there is (`Influence.reach`). Bounds
-            reckon with one that was not drawn.
+        change: change of the mean loss, in its unit.
+        margin: margin of the gate, in the same unit.
+        alpha: level of the gate.
+        critical: critical value of the gate; with `AlwaysValid()` the result is the power of a single look at the end
+            of the budget, which more looks can only raise.
+        reach: change that one further reference would show if it were the only one (`Influence.reach`). Bounds include
+            one reference that was not drawn.
     """
     from scipy import stats
 
@@ -65,7 +65,9 @@ def references_needed(
     critical: Critical = fixed_size,
     reach: float = 0.0,
 ) -> int:
-    """Reference inputs with which a gate tells a change with the wanted probability; about 1.2 (z sd / distance)^2.
+    """Number of reference inputs with which a gate detects a change with the wanted probability.
+
+    It is about 1.2 (z sd / distance)^2, where the distance is that of the change from the margin.
 
     Arguments are those of `power`.
 
@@ -110,7 +112,7 @@ def smallest_change(
     most = 1.0
     while missing(most) < 0:
         most *= 2
-    return margin + float(optimize.brentq(missing, 0.0, most)) * unit  # pyright: ignore
+    return margin + float(optimize.brentq(missing, 0.0, most)) * unit
 
 
 def _check(wanted: float, alpha: float, *losses: float) -> None:

@@ -11,9 +11,10 @@ bootstrap intervals of nominal 95 % covered less than 90 % in the simulations of
 
 
 def effective_number(values: NDArray[np.float64]) -> float:
-    """How many units of equal size would vary a sum as much: `(sum |x|)^2 / sum x^2`; 0 where all are 0.
+    """Number of units of equal size whose sum would vary as much: `(sum |x|)^2 / sum x^2`; 0 where all are 0.
 
-    1 if one unit carries everything, n if all n carry the same. Source: Kish, "Survey Sampling" (1965), of weights.
+    It is 1 if one unit carries everything, and n if all n carry the same. Source: Kish, "Survey Sampling" (1965), for
+    weights.
     """
     largest = float(np.abs(values).max(initial=0.0))
     if largest == 0:

@@ -19,7 +19,7 @@ _ROUNDS, _CLOSE = 30, 0.01
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the data say about a limit, and how sure that is."""
+    """The result of a test against a limit, with the bounds it is based on."""
 
     outcome: Literal["pass", "fail", "inconclusive"]
     estimate: float
@@ -30,7 +30,7 @@ class Verdict:
     limit: float
     alpha: float
     n: int
-    """Reference inputs it is based on."""
+    """Number of reference inputs (or clusters) that the verdict is based on."""
     needed: int | None = None
     """If inconclusive, about how many reference inputs would settle it if the estimate stayed as it is; None where
     that cannot be said."""
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def at_most(x: Influence, limit: float, alpha: float = ALPHA, critical: Critical = fixed_size) -> Verdict:
-    """Whether a number is at most `limit`, as the change of a loss with a margin (non-inferiority).
+    """Test whether a number is at most `limit`, such as the change of a loss with a margin (non-inferiority).
 
     Pass if its upper bound is at most the limit, fail if its lower bound is above it, otherwise inconclusive. A fail
     where the truth is at or below the limit, and a pass where it is at or above, each come with probability alpha at
@@ -47,7 +47,7 @@ def at_most(x: Influence, limit: float, alpha: float = ALPHA, critical: Critical
 
     Args:
         x: the estimate.
-        limit: the largest value that is good.
+        limit: the largest acceptable value.
         alpha: chance of a false fail, and of a false pass; see `per_gate` for several gates.
         critical: `fixed_size`, or `AlwaysValid()` if the verdict decides whether more inputs are drawn.
     """
@@ -65,9 +65,9 @@ def at_most(x: Influence, limit: float, alpha: float = ALPHA, critical: Critical
 
 
 def at_least(x: Influence, limit: float, alpha: float = ALPHA, critical: Critical = fixed_size) -> Verdict:
-    """Whether a number is at least `limit`, as a fraction recovered with a floor, or its change with minus a margin.
+    """Test whether a number is at least `limit`, such as a fraction recovered with a floor.
 
-    See `at_most`, of which this is the mirror image.
+    This is the mirror image of `at_most`.
     """
     mirrored = at_most(-x, -limit, alpha, critical)
     low, high = (None if bound is None else -bound for bound in (mirrored.high, mirrored.low))

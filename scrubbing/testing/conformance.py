@@ -32,17 +32,17 @@ def check_model(
     seed: int = 0,
     tolerance: float | None = None,
 ) -> None:
-    """Check a backend: nodes add up to the model, and the engine agrees with the oracle on random hypotheses.
+    """Check a model: its nodes add up to its output, and the engine agrees with the oracle on random hypotheses.
 
     Args:
-        model: the backend.
-        data: a dozen small inputs it can take.
-        nodes: an independent way to evaluate nodes; by default the model's own, which checks the engine but not the
-            nodes.
-        cases: random hypotheses to try.
-        references: inputs to compare per hypothesis.
-        seed: of the first hypothesis.
-        tolerance: largest difference relative to the largest output; by default that of the dtype.
+        model: the model to check.
+        data: a dozen small inputs for it.
+        nodes: an independent implementation of the nodes; by default the model's own, which checks the engine but not
+            the nodes.
+        cases: number of random hypotheses.
+        references: number of inputs to compare per hypothesis.
+        seed: seed of the first hypothesis; the others have the following ones.
+        tolerance: largest accepted difference, relative to the largest output; by default that of the dtype.
 
     Raises:
         AssertionError: with the hypothesis, if engine and oracle differ.
@@ -75,22 +75,23 @@ def check_hypothesis(
     seed: int = 0,
     tolerance: float | None = None,
 ) -> str:
-    """Check one hypothesis, such as one with a part, a sampler or a route of your own, against the slow oracle.
+    """Check the engine against the slow oracle on one hypothesis, such as one with a part, sampler or route of your
+    own.
 
     Args:
-        hypothesis: checked first.
-        model: what it is about.
-        data: a dozen small inputs; the oracle walks every path for every position.
-        nodes: an independent way to evaluate nodes; by default the model's own.
-        references: inputs to compare, two draws of each.
-        seed: of the draws.
+        hypothesis: the hypothesis, which is checked first.
+        model: the model that it is about.
+        data: a dozen small inputs; the oracle follows every path for every position.
+        nodes: an independent implementation of the nodes; by default the model's own.
+        references: number of inputs to compare, with two draws of each.
+        seed: seed of the draws.
         tolerance: largest difference relative to the largest output; by default that of the dtype.
 
     Returns:
         The plan that was run, as text.
 
     Raises:
-        IllegalHypothesis: with every fault found.
+        IllegalHypothesis: lists every fault found.
         AssertionError: engine and oracle differ.
     """
     engine = Engine(model, data, fixed(tuple(range(model.graph(data).positions))))
@@ -111,7 +112,7 @@ def compare(
     Where the loss reads only some outputs (see `Engine`), only those are compared, since others may depend on padding.
 
     Raises:
-        AssertionError: they differ.
+        AssertionError: the two differ.
     """
     tolerance = tolerance_of(engine.model, SAME_NODES) if tolerance is None else tolerance
     compiled = engine.compile(hypothesis)

@@ -15,18 +15,18 @@ def expected_output(
 ) -> float:
     """The exact expectation of a measure of the scrubbed output over all draws, for one reference input.
 
-    Choices are replayed like an odometer: each run takes the recorded choices and, where the recursion asks for a new
-    one, the first option.
+    All combinations of choices are enumerated like an odometer: each run repeats the recorded choices and takes the
+    first option where the recursion needs a new one.
 
     Args:
         oracle: evaluates single draws.
-        hypothesis: with samplers that draw among dataset inputs only.
-        row: the reference input.
-        measure: of the output `[positions, d_out]`.
-        most: refuse to go on beyond this many combinations.
+        hypothesis: a hypothesis whose samplers draw inputs of the dataset only.
+        row: row of the reference input.
+        measure: function of the output `[positions, d_out]`.
+        most: largest number of combinations that is accepted.
 
     Raises:
-        ValueError: there are more.
+        ValueError: there are more than `most` combinations.
     """
     choices: list[list[int]] = []  # [picked, number of options], in the order the recursion asks
     total, seen = 0.0, 0

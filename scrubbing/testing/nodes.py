@@ -16,14 +16,14 @@ from scrubbing.parts import InnerPart
 
 
 class NodeEvaluator(Protocol):
-    """Evaluates nodes on whole sequences; slot inputs are unnormed residuals `[positions, d]`."""
+    """Protocol for evaluating single nodes on whole sequences; slots hold residuals `[positions, d]` before norms."""
 
     def source(self, node: Node, data: Dataset, row: int) -> Tensor:
         """Value of a node without slots, `[positions, d]`."""
         ...
 
     def extra(self, node: Node, slot: str) -> Tensor | float:
-        """What a slot reads beside its parents."""
+        """The constant that a slot reads beside its parents, `[d]` or a number."""
         ...
 
     def evaluate(
@@ -37,11 +37,11 @@ class NodeEvaluator(Protocol):
         """Contribution of a node to the residual stream, `[positions, d]`.
 
         Args:
-            node: which.
-            slots: residual inputs by slot.
+            node: the node to evaluate.
+            slots: residual inputs by slot name.
             visible: padding mask of keys, bool `[positions]`.
             frozen: residual inputs whose norm scales are used instead of the slots' own.
-            part: only what this part of the neurons writes, or what flows through this part of attention.
+            part: restrict the contribution to these neurons, or to these (query, key) pairs of attention.
         """
         ...
 

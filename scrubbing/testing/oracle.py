@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class _Claimed:
 
     claim: Claim
     name: str
-    """Of its stream."""
+    """Name of the claim's random stream."""
     row: int
     node: Node
     focus: int | None
@@ -63,17 +63,20 @@ Below = tuple[str, Claim]
 """A child claim with the name of its stream."""
 Step = tuple[Node, str]
 """A reading node and the slot it reads by."""
+_Source = tuple[Literal["claimed", "mixed", "unclaimed"], tuple[tuple[str, int], ...]]
+"""Where a contribution comes from; if it is claimed, each claim on it by the name of its stream, and which target."""
 
 
 class Oracle:
     """Evaluates a hypothesis on one reference input at a time.
 
     Args:
-        nodes: evaluates single nodes; the model's own modules where there are any.
-        graph: of the model on this dataset.
-        data: within the hypothesis's scope.
-        model: passed to directions; may be None without them.
-        read: outputs that the loss reads, bool `[n, positions]`, for which draws have to be real; None draws any.
+        nodes: evaluates single nodes, with the model's own modules where there are any.
+        graph: the model's graph for this dataset.
+        data: the inputs in the hypothesis's scope.
+        model: the model, which is passed to directions; may be None without them.
+        read: outputs that the loss reads, bool `[n, positions]`; draws must be real where these depend on them. With
+            None any input may be drawn.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class Oracle:
     def visible_positions(self, row: int) -> list[int]:
         """Positions of an input that are real; outputs elsewhere mean nothing."""
         visible = self._visible(row)
-        return list(range(self.graph.positions)) if visible is None else visible.nonzero()[:, 0].tolist()
+        return list(range(self.graph.positions)) if visible is None else visible.nonzero()[:, 0].cpu().numpy().tolist()
 
     # --- draws
     # ---------------------------------------------------------------------------------------------------------
@@ -172,7 +175,11 @@ class Oracle:
         )
 
     def _visible(self, row: int) -> Tensor | None:
-        return torch.from_numpy(np.array(self.data["mask"][row]).astype(bool)) if MASK in self.graph.slots else None
+        return (
+            torch.as_tensor(np.array(self.data["mask"][row]).astype(bool), device="cpu")
+            if MASK in self.graph.slots
+            else None
+        )
 
     def _value(self, held: _Claimed, part: InnerPart | None = None) -> Tensor:
         """The claimed node of a claim in force."""
@@ -293,7 +300,7 @@ class Oracle:
         rows = [self._descend(above, below, node, j) for j in range(self.graph.positions)]
         return torch.stack([value(held)[j] for j, held in enumerate(rows)])
 
-    def _source(self, held: _Claimed, path: tuple[Step, ...], parent: Node, j: int) -> tuple[object, ...]:
+    def _source(self, held: _Claimed, path: tuple[Step, ...], parent: Node, j: int) -> _Source:
         """Where one writer's contribution at a position comes from: claims on it, a mixture, or nothing claimed."""
         hits = tuple(
             (below, k)
@@ -303,20 +310,21 @@ class Oracle:
             if self._at(target.positions, j, held.row)
         )
         if hits:
-            return ("claimed", *hits)
+            return "claimed", hits
         targets = [target for claim in held.claim.children for target in claim.targets]
         if any(self._leads_on(target, path, parent) for target in targets):
-            return ("mixed",)
-        return ("unclaimed",)
+            return "mixed", ()
+        return "unclaimed", ()
 
-    def _contribution(self, held: _Claimed, path: tuple[Step, ...], parent: Node, source: tuple[object, ...]) -> Tensor:
-        if source[0] == "mixed":
+    def _contribution(self, held: _Claimed, path: tuple[Step, ...], parent: Node, source: _Source) -> Tensor:
+        kind, hits = source
+        if kind == "mixed":
             return self._mixed(held, parent, path)
-        if source[0] == "unclaimed":
+        if kind == "unclaimed":
             return self._clean_value(parent, self._unclaimed(held, parent))
         claims = dict(self._below(held))
         total: Tensor | None = None
-        for below, k in source[1:]:  # pyright: ignore[reportGeneralTypeIssues]
+        for below, k in hits:
             claim = claims[below]
             target = claim.targets[k]
             value = self._claimed(held, (below, claim), target, parent)

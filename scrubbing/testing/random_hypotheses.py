@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,14 +47,14 @@ def wave(data: Dataset) -> NDArray[np.float64]:
     return np.sin(1.0 + data.ids)
 
 
-def half(x: object) -> object:
+def half(x: Any) -> Any:
     """A nonlinear function of an activation."""
-    return 0.5 * x.clamp(min=0)  # pyright: ignore[reportAttributeAccessIssue]
+    return 0.5 * x.clamp(min=0)
 
 
 def odd_positions(data: Dataset) -> NDArray[np.bool_]:
     """Positions chosen by a function of the input."""
-    length = data["tokens"].shape[1]
+    length: int = data["tokens"].shape[1]
     return (np.arange(length)[None] + data.ids[:, None]) % 2 == 1
 
 

@@ -29,7 +29,7 @@ class TextbookNodes:
 
     def source(self, node: Node, data: Dataset, row: int) -> Tensor:
         """See `NodeEvaluator.source`."""
-        tokens = torch.from_numpy(np.array(data["tokens"][row], dtype=np.int64))
+        tokens = torch.as_tensor(np.array(data["tokens"][row], dtype=np.int64), device="cpu")
         if node.kind == "pos":
             assert self.weights.W_pos is not None
             return self.weights.W_pos[: len(tokens)]
@@ -66,7 +66,7 @@ class TextbookNodes:
         v = v if attention.b_V is None else v + attention.b_V[kv]
         attends = pattern(self.spec, self.weights, attention, node.head, (x["q"][None], x["k"][None]), allowed[None])[0]
         if isinstance(part, AttentionPart):
-            chosen = torch.from_numpy(part.between(length))
+            chosen = torch.as_tensor(part.between(length), device="cpu")
             attends = (chosen & allowed).to(v.dtype) if part.as_if else torch.where(chosen, attends, 0.0)
         return attends @ v @ attention.W_O[node.head]
 

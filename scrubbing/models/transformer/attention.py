@@ -249,7 +249,7 @@ class _Shown:
     hidden: Tensor | None
     """Pairs that may not look; None if all may."""
     chosen: Tensor | None
-    """Pairs whose flow is asked for; None is all."""
+    """The pairs whose flow is computed; None for all."""
 
 
 def _pattern(spec: Spec, scores: Tensor, shown: _Shown) -> Tensor:
@@ -269,7 +269,7 @@ def _chosen(part: AttentionPart, queries: Tokens, keys: Tokens) -> Tensor:
     """The pairs of a part of attention, bool `[rows, 1, queries, keys]`."""
     at_query, at_key = queries.columns[:, :, None], keys.columns[:, None, :]
     length = 1 + int(max(at_query.max(), at_key.max()))
-    pairs = torch.from_numpy(part.between(length)).to(at_query.device)
+    pairs = torch.as_tensor(part.between(length), device=at_query.device)
     return pairs[at_query, at_key][:, None]
 
 
@@ -302,11 +302,11 @@ def _hidden(spec: Spec, layer: int, queries: Tokens, keys: Tokens, visible: Tens
 
 def _project(x: Tensor, W: Tensor, b: Tensor | None, heads: Sequence[int]) -> Tensor:
     """`[tokens, d]` through `[heads, d, d_head]` to `[tokens, heads, d_head]`, as one matrix product."""
-    W = W[list(heads)]
-    out = x @ W.transpose(0, 1).reshape(x.shape[-1], -1)
+    chosen = W[list(heads)]
+    out = x @ chosen.transpose(0, 1).reshape(x.shape[-1], -1)
     if b is not None:
         out += b[list(heads)].reshape(-1)
-    return out.view(x.shape[0], len(heads), W.shape[-1])
+    return out.view(x.shape[0], len(heads), chosen.shape[-1])
 
 
 def _kv(attention: Attention, heads: Sequence[int]) -> list[int]:

@@ -34,21 +34,21 @@ def from_file(
     dtype: torch.dtype = torch.float32,
     positions: int = POSITIONS,
 ) -> Transformer:
-    """A model from a local file in one of TransformerLens's layouts, checked against an independent forward pass.
+    """Load a model from a local file in one of TransformerLens's layouts, checked against an independent forward pass.
 
-    Every tensor of the file is used, every tensor of the model comes from the file, and their shapes agree; else one
-    error lists what differs. Ignored are only masks that old checkpoints hold (`layout.IGNORED`).
+    Every tensor of the file is used, every tensor of the model comes from the file, and shapes agree; otherwise one
+    error lists all differences. Only the masks that old checkpoints hold are ignored (`layout.IGNORED`).
 
     Args:
         weights: `.safetensors`, or `.pth`/`.pt` with a state dict.
-        config: its fields, or a JSON file of them (`n_layers`, `d_model`, `normalization_type`, ...); None reads them
-            from the safetensors header. The `to_dict()` of a config of TransformerLens 4 is one.
+        config: a mapping of fields (`n_layers`, `d_model`, `normalization_type`, ...) such as `cfg.to_dict()` in
+            TransformerLens 4, or the path of a JSON file; None reads the safetensors header.
         name: shown in reports; defaults to the file's.
-        dtype: to compute in.
+        dtype: precision to compute in.
         positions: longest input to prepare rotary tables for, at most the context length.
 
     Raises:
-        FileError: SCR-FILE, missing, truncated, or without a config.
+        FileError: SCR-FILE, the file is missing, truncated, or without a config.
         ModelMismatch: SCR-CONFIG, a field is unknown or asks for what is not supported; SCR-WEIGHTS, the tensors are
             not those of the model; SCR-DTYPE; SCR-NAN, weights or output are not finite; SCR-CHECK.
     """
@@ -80,7 +80,7 @@ def from_tensors(
 
 
 def assemble(spec: Spec, weights: Weights, name: str) -> Transformer:
-    """A model from its weights, checked against the textbook forward pass that also serves as its own.
+    """Make a model from its weights, checked against the textbook forward pass, which also serves as its own.
 
     Raises:
         ModelMismatch: SCR-DTYPE, weights of several precisions or of none; SCR-NAN; SCR-CHECK.
@@ -100,7 +100,7 @@ def assemble(spec: Spec, weights: Weights, name: str) -> Transformer:
 
 
 def to_file(model: Transformer, path: str | Path, **notes: str) -> None:
-    """Write a model's weights and config to one safetensors file; notes go into its header.
+    """Write a model's weights and config to one safetensors file, with `notes` in its header.
 
     Raises:
         ModelMismatch: SCR-CONFIG, the layout cannot express the model's family.

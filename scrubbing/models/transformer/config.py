@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 from scrubbing.errors import Fault, ModelMismatch, nearest
+from scrubbing.guards import is_sequence
 from scrubbing.models.transformer.rotary import Rotary, scaling_fault
 from scrubbing.models.transformer.weights import ACTIVATIONS, Norm, Spec, Weights
 
@@ -215,7 +216,7 @@ def _choices(given: Mapping[str, Any], where: str) -> list[Fault]:
             remedy = f"Supported: {', '.join(map(repr, known))}. Load other models as a bridge, with from_bridge."
             faults.append(Fault("SCR-CONFIG", where, f"{key} is {value!r}.", remedy))
     biases = given.get("biases")
-    if biases is not None and not (isinstance(biases, (list, tuple)) and all(one in _BIASES for one in biases)):
+    if biases is not None and not (is_sequence(biases) and all(one in _BIASES for one in biases)):
         remedy = f"Give a list of names among {', '.join(_BIASES)}."
         faults.append(Fault("SCR-CONFIG", where, f"biases is {biases!r}.", remedy))
     return faults

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from scrubbing.errors import FileError, ModelMismatch, brief, fail
+from scrubbing.guards import is_dict
 from scrubbing.models.transformer.config import SYNONYMS
 from scrubbing.user_code import content_of
 
@@ -79,9 +80,9 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
         fail(FileError, "SCR-FILE", problem, remedy, str(path))
     except Exception as error:  # torch and zipfile raise a dozen kinds for a damaged file
         _damaged(path, error)
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+    if not is_dict(loaded) or not all(isinstance(value, Tensor) for value in loaded.values()):
         problem = f"it holds a {type(loaded).__name__}, and names with a tensor each were expected."
-        if isinstance(loaded, dict):
+        if is_dict(loaded):
             others = [key for key, value in loaded.items() if not isinstance(value, Tensor)]
             problem = f"not a tensor, among what it holds: {', '.join(map(str, others[:5]))}."
         remedy = "Save the model's state_dict(); one that is inside other things can be passed to from_state_dict."
@@ -118,7 +119,7 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
 
 def _shards(folder: Path, index: Path) -> dict[str, Tensor]:
     place = read_json(index).get("weight_map")
-    if not isinstance(place, dict) or not all(isinstance(one, str) for one in place.values()):
+    if not is_dict(place) or not all(isinstance(one, str) for one in place.values()):
         fail(FileError, "SCR-FILE", "it has no weight_map.", "Fetch it again.", str(index))
     found: dict[str, Tensor] = {}
     for name in sorted(set(place.values())):
@@ -190,7 +191,7 @@ def _mapping(text: str | bytes, path: Path, what: str) -> dict[str, Any]:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         fail(FileError, "SCR-FILE", f"{what} is not JSON ({brief(error)}).", "Write it again.", str(path))
-    if not isinstance(found, dict):
+    if not is_dict(found):
         problem = f"{what} is a {type(found).__name__}, not fields with values."
         fail(FileError, "SCR-FILE", problem, "Write it as a JSON object.", str(path))
     return found

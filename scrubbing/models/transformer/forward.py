@@ -92,7 +92,7 @@ def _attention(spec: Spec, weights: Weights, attention: Attention, stream: Tenso
 def pattern(
     spec: Spec, weights: Weights, attention: Attention, head: int, read: tuple[Tensor, Tensor], allowed: Tensor
 ) -> Tensor:
-    """Where a head attends, `[rows, queries, keys]`, given the normed inputs of queries and of keys."""
+    """Attention pattern of a head, `[rows, queries, keys]`, given the normed inputs of queries and keys."""
     kv = head * attention.W_K.shape[0] // attention.W_Q.shape[0]
     xq, xk = read
     if spec.positions == "query_key":
@@ -144,7 +144,8 @@ def _activated(name: str, x: Tensor) -> Tensor:
             return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
         case "silu":
             return x * torch.sigmoid(x)
-    return (wide(x) * F.softmax(wide(x), -1)).to(x.dtype)
+        case _:
+            return (wide(x) * F.softmax(wide(x), -1)).to(x.dtype)
 
 
 def norm(by: Norm, x: Tensor) -> Tensor:

@@ -44,9 +44,9 @@ class Stored:
 
     shape: Shape
     place: str
-    """Its legacy name, which says where it belongs."""
+    """Legacy name of the tensor, which says where it belongs."""
     turn: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)
-    """From the shape it is stored in to ours."""
+    """Converts the tensor from its stored shape to ours."""
 
 
 def legacy(cfg: Config, names: Mapping[str, Any], layers: int) -> dict[str, Stored]:

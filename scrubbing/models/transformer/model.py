@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -33,15 +33,18 @@ from scrubbing.parts import AttentionPart, InnerPart, NeuronPart
 Forward = Callable[[Tensor, Tensor | None], Tensor]
 """Tokens `[rows, positions]` and padding mask (true = real) or None, to logits `[rows, positions, outputs]`."""
 
+_NormKey = tuple[str, int, str]
+"""Kind of the reading node, its layer, and which of several norms there."""
+
 
 class Transformer(Model):
     """A transformer whose nodes can be evaluated one at a time.
 
-    Hooks on a live model cannot give one head query, key and value inputs of its own in every family, so nodes are
+    Hooks on a live model cannot give a single head its own query, key and value inputs in every family, so nodes are
     computed from the weights. That this is the same model is not assumed: `self_check` compares it with `forward`.
 
     Args:
-        spec: how the family computes.
+        spec: description of the family.
         weights: all weights, in one dtype on one device.
         forward: the model's own forward pass, used for the self-check and by the oracle; None is the textbook's on
             these weights (`transformer.forward`), which shares no code with the evaluation of nodes.
@@ -124,8 +127,8 @@ class Transformer(Model):
         if limit is not None and length > limit:
             problem = f"its inputs have {length} positions, and the model is prepared for {limit}."
             fail(BadData, "SCR-TOKENS", problem, "Cut the inputs, or load the model with positions=.", data.name)
-        visible = None if data.mask is None else torch.from_numpy(data.mask.copy()).to(self.device)
-        return ModelInputs({"tokens": torch.from_numpy(tokens.astype(np.int32)).to(self.device)}, visible)
+        visible = None if data.mask is None else torch.as_tensor(data.mask.copy(), device=self.device)
+        return ModelInputs({"tokens": torch.as_tensor(tokens.astype(np.int32), device=self.device)}, visible)
 
     def source(self, node: Node, inputs: ModelInputs, rows: Tensor, positions: Tensor) -> Tensor:
         """Token or position embeddings, `[tokens, d]`."""
@@ -148,7 +151,7 @@ class Transformer(Model):
         return torch.stack(biases).sum(0) if biases else None
 
     def norm_key(self, node: Node, slot: str) -> Hashable:
-        """`(layer, kind)` of the norm; shortformer queries and keys have one of their own."""
+        """`(kind, layer, variant)` of the norm; queries and keys of shortformer models have a variant of their own."""
         if node.kind == "head":
             shifted = self.spec.positions == "query_key" and slot in ("q", "k")
             return ("head", node.layer, "shifted" if shifted else "")
@@ -157,7 +160,8 @@ class Transformer(Model):
     def prepare(self, norm_key: Hashable, x: Tensor, positions: Tensor, scale: Tensor | None) -> Tensor:
         """The norm, and the positions that shortformer models add after it."""
         normed = self._norm(norm_key)(x, scale)
-        if norm_key[2] == "shifted":  # pyright: ignore[reportIndexIssue]
+        _, _, which = cast(_NormKey, norm_key)
+        if which == "shifted":
             assert self.weights.W_pos is not None
             normed = normed + self.weights.W_pos.index_select(0, positions)
         return normed
@@ -167,7 +171,7 @@ class Transformer(Model):
         return self._norm(norm_key).scale(x)
 
     def _norm(self, norm_key: Hashable) -> Norm:
-        kind, layer, _ = norm_key  # pyright: ignore[reportGeneralTypeIssues]
+        kind, layer, _ = cast(_NormKey, norm_key)
         match kind:
             case "head":
                 return self.weights.attention[layer].norm
@@ -175,7 +179,8 @@ class Transformer(Model):
                 return self.weights.mlps[layer].norm
             case "logits":
                 return self.weights.final
-        return IDENTITY
+            case _:
+                return IDENTITY
 
     def run(
         self,
@@ -198,11 +203,15 @@ class Transformer(Model):
                 post = self.weights.attention[first.layer].post
                 assert post is not None
                 return [post(x)]
+            case _:
+                return [self._logits(x)]
+
+    def _logits(self, x: Tensor) -> Tensor:
         logits = x @ self.weights.W_U
         if self.weights.b_U is not None:
             logits += self.weights.b_U
         cap = self.spec.logit_cap
-        return [cap * torch.tanh(logits / cap) if cap else logits]
+        return cap * torch.tanh(logits / cap) if cap else logits
 
     def _heads(
         self,
@@ -309,24 +318,24 @@ class Transformer(Model):
             return self.forward(tokens, visible)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Transformer:
-        """The same model on another device or in another precision; a forward pass it was given stays where it is."""
+        """The same model on another device or in another precision. A `forward` that was passed in is not moved."""
         weights = self.weights.to(device or self.device, dtype or self.dtype)
         return Transformer(self.spec, weights, self._given, self.name, self.own_precision if self._given else None)
 
     def with_weights(self, tensors: Mapping[str, Tensor], name: str | None = None) -> Transformer:
-        """A model of the same architecture with other weights, which its own forward pass uses too.
+        """A model of the same architecture with other weights, which its forward pass uses too.
 
-        That forward pass is the textbook's. Where this model has one of its own (a bridge's, that of `transformers`),
-        the textbook's must agree with it on the present weights first.
+        That forward pass is the textbook one. Where this model has another (that of a bridge, or of `transformers`),
+        the textbook one must first agree with it on the present weights.
 
         Args:
-            tensors: by the names of `weights.learned()`, all of them; they are copied, to this model's device and
+            tensors: tensors under all names of `weights.learned()`; they are copied to this model's device and
                 precision.
             name: shown in reports; defaults to this model's.
 
         Raises:
-            ModelMismatch: SCR-WEIGHTS, not those tensors, or not of their shapes; SCR-NAN, not finite; SCR-CHECK, the
-                textbook's forward pass is not this model's, or the nodes do not add up to it.
+            ModelMismatch: SCR-WEIGHTS, other names or shapes; SCR-NAN, a tensor is not finite; SCR-CHECK, the textbook
+                forward pass is not this model's, or the nodes do not add up to it.
         """
         shapes = {key: tuple(tensor.shape) for key, tensor in self.weights.learned()}
         fit(tensors, shapes, name or self.name)

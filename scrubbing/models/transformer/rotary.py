@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scrubbing.guards import is_mapping
+
 _NEEDED: dict[str, tuple[str, ...]] = {
     "": (),
     "default": (),
@@ -35,7 +37,7 @@ class Rotary:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Rotary:
-        """From the fields of a config, which have been checked."""
+        """Make from the checked fields of a config."""
         width = given.get("rotary_dim")
         # TransformerLens rounds the base down to an integer.
         base = float(int(given.get("rotary_base", 10000)))
@@ -52,6 +54,8 @@ class Rotary:
                 speed = self._speeds(self.base * factor ** (self.width / (self.width - 2)))
             case "llama3":
                 speed = self._by_parts(speed, factor)
+            case _:
+                pass
         angle = torch.outer(place, speed)
         return angle.cos().repeat_interleave(2, dim=-1), angle.sin().repeat_interleave(2, dim=-1)
 
@@ -75,12 +79,12 @@ def scaling_fault(scaling: object, width: object) -> str | None:
     """What is wrong with a `rope_scaling` of so many dimensions; None if nothing is."""
     if scaling is None:
         return None
-    if not isinstance(scaling, Mapping):
+    if not is_mapping(scaling):
         return f"rope_scaling is {scaling!r}."
     kind = _kind(scaling)
     if kind not in _NEEDED:
         return f"rope_scaling is of type {kind!r}."
-    numbers = {name: scaling.get(name, _DEFAULTS[name]) for name in _NEEDED[kind]}
+    numbers: dict[str, Any] = {name: scaling.get(name, _DEFAULTS[name]) for name in _NEEDED[kind]}
     if kind == "llama3":
         numbers |= {name: scaling[name] for name in _LENGTHS if scaling.get(name)}
         if numbers["low_freq_factor"] == numbers["high_freq_factor"]:
@@ -94,5 +98,5 @@ def scaling_fault(scaling: object, width: object) -> str | None:
 
 
 def _kind(scaling: Mapping[str, Any]) -> str:
-    """Its name stands under another key in older configs."""
+    """Kind of a scaling, whose key differs in older configs."""
     return str(scaling.get("rope_type") or scaling.get("type") or "").lower()

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scrubbing.guards import is_tuple
 from scrubbing.models.precision import wide
 
-T = TypeVar("T")
-
-ACTIVATIONS = {
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
     "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
     "solu": lambda x: (wide(x) * F.softmax(wide(x), dim=-1)).to(x.dtype),
 }
-"""By one name each; adapters translate their library's synonyms."""
+"""Activation functions by name. Adapters translate the synonyms of their library."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """How the members of a family differ, beyond the shapes of their weights."""
+    """What distinguishes a family of transformers, beyond the shapes of its weights."""
 
     family: str
     causal: bool
@@ -142,7 +141,7 @@ class Weights:
     """Cosine and sine, `[positions, rotated dimensions]`."""
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Weights:
-        """The same weights elsewhere or in another precision."""
+        """The same weights on another device or in another precision."""
         return _moved(self, torch.device(device), dtype)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -154,7 +153,7 @@ class Weights:
         return ((name, tensor) for name, tensor in self.tensors() if not name.startswith("rotary."))
 
     def replaced(self, tensors: Mapping[str, Tensor]) -> Weights:
-        """The same weights with others under the names of `learned`, all of which are needed."""
+        """These weights with new tensors under all names of `learned`."""
         return _replaced(self, "", tensors)
 
     def fingerprint(self, spec: Spec | None) -> str:
@@ -166,22 +165,21 @@ class Weights:
         return digest.hexdigest()
 
 
-def _moved(value: T, device: torch.device, dtype: torch.dtype) -> T:
+def _moved(value: Any, device: torch.device, dtype: torch.dtype) -> Any:
     if isinstance(value, Tensor):
-        return value.to(device, dtype).contiguous()  # pyright: ignore[reportReturnType]
-    if isinstance(value, tuple):
-        return tuple(_moved(item, device, dtype) for item in value)  # pyright: ignore[reportReturnType]
+        return value.to(device, dtype).contiguous()
+    if is_tuple(value):
+        return tuple(_moved(item, device, dtype) for item in value)
     if isinstance(value, (Weights, Attention, Mlp, Norm)):
         return replace(value, **{f.name: _moved(getattr(value, f.name), device, dtype) for f in fields(value)})
     return value
 
 
-def _replaced(value: T, name: str, tensors: Mapping[str, Tensor]) -> T:
+def _replaced(value: Any, name: str, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return tensors.get(name, value)  # pyright: ignore[reportReturnType]
-    if isinstance(value, tuple):
-        made = (_replaced(item, f"{name}.{i}", tensors) for i, item in enumerate(value))
-        return tuple(made)  # pyright: ignore[reportReturnType]
+        return tensors.get(name, value)
+    if is_tuple(value):
+        return tuple(_replaced(item, f"{name}.{i}", tensors) for i, item in enumerate(value))
     if isinstance(value, (Weights, Attention, Mlp, Norm)):
         inner = {
             f.name: _replaced(getattr(value, f.name), f"{name}.{f.name}".lstrip("."), tensors) for f in fields(value)
@@ -193,7 +191,7 @@ def _replaced(value: T, name: str, tensors: Mapping[str, Tensor]) -> T:
 def _named(value: object, name: str) -> Iterator[tuple[str, Tensor]]:
     if isinstance(value, Tensor):
         yield name, value
-    elif isinstance(value, tuple):
+    elif is_tuple(value):
         for i, item in enumerate(value):
             yield from _named(item, f"{name}.{i}")
     elif isinstance(value, (Weights, Attention, Mlp, Norm)):

@@ -83,7 +83,7 @@ def from_directory(
     Args:
         folder: as `save_pretrained` writes it; a tokenizer is not needed.
         name: shown in reports; defaults to the folder's.
-        dtype: to compute in. What is stored in another precision is converted.
+        dtype: precision to compute in; weights stored in another precision are converted.
         positions: longest input to prepare rotary tables for, at most the context length.
 
     Raises:
@@ -116,10 +116,16 @@ def _forward(bridge: TransformerBridge, spec: Spec, dtype: torch.dtype) -> Forwa
 
 
 def _residuals(bridge: TransformerBridge, layers: int) -> Any:
+    whole: Any = bridge
+
     def residuals(tokens: Tensor, visible: Tensor | None) -> list[Tensor]:
         names = [f"blocks.{layer}.hook_out" for layer in range(layers)]
         options: Any = {} if visible is None else {"attention_mask": visible.long()}
-        _, cache = bridge.run_with_cache(tokens, names_filter=lambda hook: hook in names, **options)
+
+        def is_asked(hook: str) -> bool:
+            return hook in names
+
+        _, cache = whole.run_with_cache(tokens, names_filter=is_asked, **options)
         return [cache[name] for name in names]
 
     return residuals

@@ -127,13 +127,13 @@ def _mlp(block: Any) -> Mlp:
 def _weights(bridge: TransformerBridge, rotary: tuple[Tensor, Tensor] | None) -> Weights:
     blocks: list[Any] = list(bridge.blocks)
     embed = raw(bridge.embed)
-    W_E = embed.weight.detach().clone()
+    embedding = embed.weight.detach().clone()
     if hasattr(embed, "embed_scale"):
-        W_E *= embed.embed_scale.to(W_E.dtype)  # rounded first, as Gemma's own forward pass does
+        embedding *= embed.embed_scale.to(embedding.dtype)  # rounded first, as Gemma's own forward pass does
     W_U, b_U = _linear(bridge.unembed)
     pos = getattr(bridge, "pos_embed", None)
     return Weights(
-        W_E=W_E,
+        W_E=embedding,
         W_U=W_U,
         attention=tuple(_attention(block) for block in blocks),
         mlps=tuple(_mlp(block) for block in blocks if hasattr(block, "mlp")),
@@ -168,7 +168,7 @@ def _native(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
         causal=bool(attention.causal),
         attention_scale=1.0 / float(attention.scale),
         activation=_act((cfg.act_fn or "gelu").lower()) if weights.mlps else "relu",
-        positions=where,  # pyright: ignore[reportArgumentType]
+        positions=where,
         attention_cap=max(0.0, float(attention.attn_scores_soft_cap)),
         logit_cap=max(0.0, float(cfg.output_logits_soft_cap)),
     )

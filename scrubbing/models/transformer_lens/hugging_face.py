@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import Fault, FileError, ModelMismatch, brief, fail
+from scrubbing.guards import is_sequence
 from scrubbing.models.check import random_inputs, self_check
 from scrubbing.models.transformer.fit import fit
 from scrubbing.models.transformer_lens.families import FAMILIES, unknown_family
@@ -34,16 +35,17 @@ _CHECKED_POSITIONS = 16
 def load(
     stored: Mapping[str, Tensor], config: Mapping[str, Any], where: str, name: str, dtype: torch.dtype, positions: int
 ) -> Transformer:
-    """A causal language model from all of its tensors.
+    """Load a causal language model from all of its tensors.
 
-    What `transformers` itself would do in silence, this refuses: initialise what is missing, drop what is unexpected.
+    Missing tensors, which `transformers` would silently initialise, are refused, and so are unexpected ones, which it
+    would silently drop.
 
     Args:
         stored: every tensor of the checkpoint.
         config: the fields of its config.json.
-        where: named in errors.
+        where: the source of the tensors, named in errors.
         name: shown in reports.
-        dtype: to compute in.
+        dtype: precision to compute in.
         positions: longest input to prepare rotary tables for.
 
     Raises:
@@ -80,8 +82,8 @@ def _kind(config: Mapping[str, Any], where: str) -> Any:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     family = config.get("model_type")
-    named = config.get("architectures") or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(family))]
-    name = str(named[0]) if isinstance(named, (list, tuple)) and len(named) == 1 else str(named)
+    named: Any = config.get("architectures") or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(family))]
+    name = str(named[0]) if is_sequence(named) and len(named) == 1 else str(named)
     kind = getattr(transformers, name, None) if name in FAMILIES else None
     if kind is None:
         unknown_family(name if named[0] else f"model_type {family!r}", where)
@@ -184,7 +186,7 @@ def _logits(module: Any, data: Dataset) -> Tensor:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Without its progress bars, and without warnings about a config that is not ours to change."""
     from transformers.utils import logging
 

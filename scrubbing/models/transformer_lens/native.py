@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +20,7 @@ _VALUES: dict[str, tuple[str | None, ...]] = {
     "attention_dir": ("bidirectional", "causal"),
     "normalization_type": ("LN", "LNPre", "RMS", "RMSPre", None),
 }
-"""Fields whose unknown values TransformerLens takes in silence for the first of these."""
+"""Fields whose unknown values TransformerLens silently takes for the first of these."""
 
 
 def boot(config: Mapping[str, Any], head_bias: bool = False) -> TransformerBridge:
@@ -50,8 +51,7 @@ def boot(config: Mapping[str, Any], head_bias: bool = False) -> TransformerBridg
         raise ModelMismatch(faults)
     try:
         made = TransformerBridgeConfig(**fields)
-        with torch.random.fork_rng():
-            torch.manual_seed(int(fields.get("seed") or 0))
+        with seeded(int(fields.get("seed") or 0)):
             module = NativeModel(copy.deepcopy(made))
             if head_bias:
                 module.head = nn.Linear(module.head.in_features, module.head.out_features, bias=True)
@@ -60,3 +60,11 @@ def boot(config: Mapping[str, Any], head_bias: bool = False) -> TransformerBridg
         problem = f"TransformerLens cannot build this model ({brief(error)})."
         fail(ModelMismatch, "SCR-CONFIG", problem, "Correct the field it names.", "model config")
     return build_bridge_from_module(module, "TransformerLensNative", tl_config=made).eval()
+
+
+@contextmanager
+def seeded(seed: int) -> Generator[None]:
+    """Draw torch's random numbers from a seed inside, and go on outside as if nothing had been drawn."""
+    with torch.random.fork_rng():  # pyright: ignore[reportUnknownMemberType]; torch gives no types
+        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]; torch gives no types
+        yield

@@ -30,7 +30,7 @@ class OwnModules:
 
     def source(self, node: Node, data: Dataset, row: int) -> Tensor:
         """See `NodeEvaluator.source`."""
-        tokens = torch.from_numpy(np.array(data["tokens"][row]))[None]
+        tokens = torch.as_tensor(np.array(data["tokens"][row]), device="cpu")[None]
         name = "hook_pos_embed" if node.kind == "pos" else "blocks.0.hook_in"
         value = self._captured(tokens, None, {}, name)
         if node.kind == "embed" and hasattr(self.bridge, "pos_embed"):
@@ -71,9 +71,10 @@ class OwnModules:
                 return block.ln1_post(slots["x"][None])[0]
             case "mlp":
                 return self._mlp(block, normed["x"], part)[0]
-        logits = self.bridge.unembed(normed["x"])[0]
-        cap = float(getattr(self.bridge.cfg, "output_logits_soft_cap", -1.0) or -1.0)
-        return cap * torch.tanh(logits / cap) if cap > 0 else logits
+            case _:
+                logits = self.bridge.unembed(normed["x"])[0]
+                cap = float(getattr(self.bridge.cfg, "output_logits_soft_cap", -1.0) or -1.0)
+                return cap * torch.tanh(logits / cap) if cap > 0 else logits
 
     def _norm(self, node: Node) -> Any:
         if node.kind == "logits":
@@ -99,7 +100,7 @@ class OwnModules:
             chosen = part.between(length)
             if part.as_if:
                 value = values[:, node.head * values.shape[1] // W_O.shape[0]]
-                seen = range(length) if visible is None else visible.nonzero()[:, 0].tolist()
+                seen = range(length) if visible is None else visible.nonzero()[:, 0].numpy().tolist()
                 kept = [[key for key in seen if chosen[query, key]] for query in range(length)]
                 return torch.stack([value[keys].sum(0) for keys in kept]) @ W_O[node.head]
         replaced = {f"{at}.hook_{name}": value for name, value in projected.items()}
@@ -112,7 +113,7 @@ class OwnModules:
 
         if part is None:
             return mixed(torch.ones(length)) @ W_O[node.head]
-        kept = torch.from_numpy(chosen).to(values.dtype)
+        kept = torch.as_tensor(chosen, dtype=values.dtype, device="cpu")
         return torch.stack([mixed(kept[query])[query] for query in range(length)]) @ W_O[node.head]
 
     def _mlp(self, block: Any, normed: Tensor, part: InnerPart | None) -> Tensor:
@@ -141,7 +142,10 @@ class OwnModules:
         found: list[Tensor] = []
 
         def put(value: Tensor) -> Callable[..., Tensor]:
-            return lambda old, hook: value.reshape(old.shape).to(old.dtype)
+            def replacing(old: Tensor, hook: object) -> Tensor:
+                return value.reshape(old.shape).to(old.dtype)
+
+            return replacing
 
         def keep(value: Tensor, hook: object) -> None:
             found.append(value)
@@ -149,7 +153,8 @@ class OwnModules:
         hooks: list[tuple[str, Any]] = [(key, put(value)) for key, value in replaced.items()]
         positions = torch.arange(tokens.shape[1])[None]
         options: Any = {"position_ids": positions} | ({} if mask is None else {"attention_mask": mask})
-        self.bridge.run_with_hooks(tokens, fwd_hooks=[*hooks, (name, keep)], **options)
+        bridge: Any = self.bridge
+        bridge.run_with_hooks(tokens, fwd_hooks=[*hooks, (name, keep)], **options)
         return found[0]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from scrubbing.models.transformer_lens.native import boot
+from scrubbing.models.transformer_lens.native import boot, seeded
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -26,7 +26,7 @@ NATIVE_SIZES: dict[str, Any] = {
     "n_ctx": POSITIONS,
     "d_vocab": VOCABULARY,
 }
-"""Of every native variant."""
+"""Sizes of every native variant."""
 _HF: dict[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -128,6 +128,7 @@ def tiny(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tra
     """A tiny bridge of this family, in evaluation mode."""
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
+    bridge: Any
     if name in NATIVE:
         bridge = boot({**NATIVE_SIZES, **NATIVE[name]}, head_bias="d_vocab_out" in NATIVE[name])
     else:
@@ -145,8 +146,7 @@ def hugging_face(name: str, *, seed: int = 0) -> Any:
 
 
 def _drawn(name: str, seed: int) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         return HUGGING_FACE[name]()
 
 

@@ -1,4 +1,4 @@
-"""What reports say of records: sections of facts, worded here and nowhere else; the outlets only lay them out."""
+"""The contents of reports: sections of facts, worded here and nowhere else; the outlets only lay them out."""
 
 from scrubbing.report.view.blocks import (
     MISSING,

@@ -1,4 +1,4 @@
-"""What a report is made of: sections of facts, tables, sentences and trees, which every outlet lays out in its way."""
+"""The blocks of reports: sections of facts, tables, sentences and trees, which every outlet lays out in its own way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Emphasis = Literal["", "strong", "dim", "warn"]
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that is said: what it is, how it reads, and the number behind it.
+    """One statement of a report: its label, its text, and the number behind it.
 
     Example:
         >>> Fact("seconds", "12.3 s", "wall clock of the run", name="seconds", value=12.3).text
@@ -24,33 +24,35 @@ class Fact:
     """
 
     label: str
-    """What it is. In a table the heads say so, and the label only names the row's first cell."""
+    """What the fact is about. In a table the heads say so, and the label only names the row's first cell."""
     text: str
-    """How it reads, with its unit, and with its interval where it has one."""
+    """The text to show, with its unit, and with its interval where there is one."""
     words: str = ""
-    """What it means, for where there is room."""
+    """Explanation of the fact, shown where there is room."""
     name: str = ""
-    """Column of the data frame, and key on the page; without one it is in neither."""
+    """Name of the fact's column in data frames, and its key on the page; empty to leave it out of both."""
     value: bool | int | float | str | None = None
-    """The same for a program."""
+    """The value behind the text, for programs."""
     low: float | None = None
     high: float | None = None
     short: str = ""
-    """How it reads where a line is too narrow for its interval; the text where this is empty."""
+    """Shorter text for lines that are too narrow for the interval; empty for the same text."""
     emphasis: Emphasis = ""
     warning: str = ""
-    """What must be said beside it, in few words; where there is no room, a `!` stands for it."""
+    """A warning to show beside the fact, in few words; where there is no room, `!` is shown instead."""
     link: str = ""
-    """Name of the entry of a page that it leads to."""
+    """Name of the entry of a page that the fact links to."""
 
     @classmethod
     def of(cls, label: str, number: Number | None, form: Form = PLAIN, words: str = "", **more: str) -> Fact:
-        """From a number of a record, written in a form; a dash where there is none."""
+        """A fact from a number of a record, formatted by `form`; a dash where the number is None."""
         if number is None:
             return cls(label, MISSING, words, **more)  # pyright: ignore[reportArgumentType]
         text = form.interval(number.value, number.low, number.high)
         ends = {"value": number.value, "low": number.low, "high": number.high}
-        shown = {name: None if end is None else end + 0.0 for name, end in ends.items()}  # no minus zero
+        shown: dict[str, float | str | None] = {
+            name: None if end is None else end + 0.0 for name, end in ends.items()
+        }  # no minus zero
         shown["short"] = form.one(number.value)
         return cls(label, text, words, **{**shown, **more})  # pyright: ignore[reportArgumentType]
 
@@ -61,7 +63,7 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts under each other: label, text and what it means."""
+    """A list of facts, one below the other, with label, text and explanation."""
 
     facts: Sequence[Fact]
     title: str = ""
@@ -69,15 +71,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of facts under common heads."""
+    """A table of facts, in rows under common heads."""
 
     title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[Fact | str]]
     caption: str = ""
-    """How to read it."""
+    """Sentence that says how to read the table."""
     wordy: Sequence[str] = ()
-    """Heads of columns that hold words rather than numbers, beside the first."""
+    """Heads of further columns, beside the first, that hold words rather than numbers."""
 
 
 def left_out(intervals: Sequence[str], columns: Sequence[str]) -> str:
@@ -133,7 +135,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Source:
-    """Text as it is, such as JSON. Outlets with little room leave out what is for programs."""
+    """Preformatted text, such as JSON. Outlets with little room leave out text that is meant for programs."""
 
     title: str
     text: str
@@ -150,6 +152,6 @@ class Section:
     """A part of a report under a title."""
 
     name: str
-    """Stable, one word; sections of one record are told apart by it."""
+    """Stable name of one word, which identifies the section within a record's report."""
     title: str
     blocks: Sequence[Block]

@@ -23,7 +23,7 @@ from scrubbing.stats.paired import Comparison, Measure, compare
 from scrubbing.stats.power import references_needed, smallest_change
 
 _SHARES = (0.1, 0.2, 0.5, 1.0)
-"""Changes to plan for where none is asked for, in standard deviations."""
+"""Changes to plan for where none is given, in standard deviations."""
 
 
 def listing(records: Sequence[tuple[str, RunRecord]]) -> Table:

@@ -14,7 +14,7 @@ from scrubbing.renamed import deprecated
 
 
 class Verdict(Protocol):
-    """What a gate said of one hypothesis; any object with these attributes will do."""
+    """The verdict of a gate on one hypothesis, as reports need it; any object with these attributes will do."""
 
     @property
     def name(self) -> str:
@@ -39,15 +39,15 @@ class Verdict(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One record of a report, with what belongs to it and to no other record, be it of the same hypothesis."""
+    """One record of a report, with everything that belongs to this record alone."""
 
     record: RunRecord
     inputs: InputTable | None = None
-    """Its values per reference input."""
+    """Values per reference input of the record."""
     verdict: Verdict | None = None
-    """What a gate said of it."""
+    """Verdict of a gate on the record."""
     history: Sequence[RunRecord] = ()
-    """Other records of its hypothesis, by time."""
+    """Other records of the same hypothesis, in order of time."""
 
 
 def entries(

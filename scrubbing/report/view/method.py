@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from scrubbing.guards import is_sequence
 from scrubbing.numbers import PLAIN, RECOVERED, SHARE, Form, count, many, plainly
 from scrubbing.records.compare import differences
 from scrubbing.records.schema import Branch, ModelNode, RunRecord
@@ -75,7 +76,7 @@ def _twig(branch: Branch, below: Sequence[Twig]) -> Twig:
 
 def _rows(record: RunRecord) -> list[tuple[str, list[tuple[str, str]]]]:
     """The nodes of the model in rows: the output, the layers from the last, and what comes before the first."""
-    outputs = {record.branches[0].what} if record.branches else set()
+    outputs: set[str] = {record.branches[0].what} if record.branches else set()
     last = max((node.layer for node in record.nodes), default=-1)
     first = "input" if last >= 0 else "nodes"
 
@@ -217,7 +218,7 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
 
 
 def _setting(value: Any) -> str:
-    return " and ".join(map(str, value)) or "nothing" if isinstance(value, list | tuple) else plainly(value)
+    return " and ".join(map(str, value)) or "nothing" if is_sequence(value) else plainly(value)
 
 
 def _fact(label: str, text: str, name: str = "", value: Any = None) -> Fact:

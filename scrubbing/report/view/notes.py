@@ -12,7 +12,7 @@ from scrubbing.registry import Registry
 
 Wording = Callable[[Mapping[str, Any]], str]
 wordings: Registry[Wording] = Registry("wording of a note", "scrubbing.notes")
-"""From the values of a note to its sentence, by the note's code."""
+"""Registry of functions that turn the values of a note into its sentence, by the note's code."""
 
 
 def sentence(note: Note) -> str:

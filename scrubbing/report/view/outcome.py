@@ -210,7 +210,8 @@ def equivalent(given: Equivalent) -> Fact:
 
 def controls(entry: Entry) -> Section | None:
     """The same hypothesis on something else."""
-    record, rows = entry.record, []
+    record = entry.record
+    rows: list[Sequence[Fact | str]] = []
     for one in record.controls:
         zero = next((part for part in one.recovered if part.baseline == record.zero), None)
         rows.append(
@@ -234,7 +235,7 @@ def where(entry: Entry) -> Section | None:
     blocks: list[Block] = []
     if record.strata:
         heads = ["where", "references", "model", "scrubbed", "accuracy"]
-        rows = []
+        rows: list[Sequence[Fact | str]] = []
         for one in record.strata:
             name = one.name
             accuracy = MISSING if one.accuracy is None else SHARE.one(one.accuracy)
@@ -266,7 +267,7 @@ def inputs(entry: Entry) -> Section | None:
     if found := record.worst or ([] if table is None else worst(table)):
         predicted = any(one.prediction is not None for one in found)
         heads = ["input", "model", "scrubbed", *(["predicted", "scrubbed to"] if predicted else []), "text"]
-        rows = []
+        rows: list[Sequence[Fact | str]] = []
         for one in found:
             classes = [MISSING if p is None else str(p) for p in (one.model_prediction, one.prediction)]
             rows.append(

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from scrubbing.registry import Registry
 from scrubbing.report.view import method, outcome, tested
-from scrubbing.report.view.blocks import Facts, Section, Table
+from scrubbing.report.view.blocks import Fact, Facts, Section, Table
 from scrubbing.report.view.entry import Entry
 
 SectionOf = Callable[[Entry], Section | None]
 sections: Registry[SectionOf] = Registry("section of a report", "scrubbing.sections")
-"""Further sections of every report: a function from an entry (a record with its values per input, if they are there) to
-a section, or to None where it has nothing to say of it. They come before choices and provenance.
+"""Registry of further sections of reports: functions from an entry (a record, with its values per input if present)
+to a section, or to None where they have nothing to show. They come before choices and provenance.
 
 Example:
     >>> @sections("cost")
@@ -44,7 +44,7 @@ FOOTER = (
 
 
 def view(entry: Entry) -> list[Section]:
-    """Everything that is said of a record, for every outlet."""
+    """All sections that reports show of a record, whatever the outlet."""
     found = [of(entry) for of in (*_BEFORE, *(sections[name] for name in sections), method.provenance)]
     return [section for section in found if section is not None]
 
@@ -54,7 +54,7 @@ def named(parts: Sequence[Section]) -> dict[str, object]:
     row: dict[str, object] = {}
     for section in parts:
         for block in section.blocks:
-            cells = block.facts if isinstance(block, Facts) else []
+            cells: Sequence[Fact] = block.facts if isinstance(block, Facts) else []
             if isinstance(block, Table):
                 cells = [cell for cells in block.rows for cell in cells if not isinstance(cell, str)]
             for fact in cells:

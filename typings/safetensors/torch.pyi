@@ -1,0 +1,6 @@
+from collections.abc import Mapping
+
+from torch import Tensor
+
+def load_file(filename: str) -> dict[str, Tensor]: ...
+def save_file(tensors: Mapping[str, Tensor], filename: str, metadata: Mapping[str, str] | None = None) -> None: ...
