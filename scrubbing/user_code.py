@@ -7,7 +7,7 @@ import linecache
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ _NOT_THEIRS = (str(Path(__file__).parent), str(Path(os.__file__).parent), "site-
 
 
 @contextmanager
-def running(what: str) -> Iterator[None]:
+def running(what: str) -> Generator[None]:
     """What is run here was written by a user: a file, or a function.
 
     Raises:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from benchmarks.groundtruth import values
 from benchmarks.groundtruth.catalogue import PROGRAMS, truth
@@ -75,11 +77,9 @@ def accepted(one: dict[str, Any]) -> bool:
 
 def share(found: Sequence[bool]) -> str:
     """A share with its interval, of Clopper and Pearson."""
-    from scipy.stats import beta
-
     n, k = len(found), sum(found)
-    low = 0.0 if k == 0 else float(beta.ppf(0.025, k, n - k + 1))
-    high = 1.0 if k == n else float(beta.ppf(0.975, k + 1, n - k))
+    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, 0.025))
+    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 0.975))
     return f"{100 * k / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
 
@@ -111,9 +111,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = [judged(*one) for one in every(range(FIRST_SEED, FIRST_SEED + options.seeds))]
-    print(table(found))
+    sys.stdout.write(table(found) + "\n")
     seconds = [one["seconds"] for one in found]
-    print(f"\n{len(found)} hypotheses, {np.mean(seconds):.2f} s each, at most {max(seconds):.1f} s")
+    told = f"{len(found)} hypotheses, {np.mean(seconds):.2f} s each, at most {max(seconds):.1f} s"
+    sys.stdout.write(f"\n{told}\n")
     if options.out is not None:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.groundtruth.columns import column
 from benchmarks.groundtruth.truth import Truth
@@ -315,7 +316,7 @@ def _rolled(truth: Truth, rng: np.random.Generator) -> Claim | None:
     path, claim = one
     feature = claim.variable.agrees_on()
 
-    def before(data: Dataset) -> object:
+    def before(data: Dataset) -> NDArray[Any]:
         return np.roll(feature(data), 1, axis=1)
 
     return _put(_root(truth), path, _with(claim, Feature(f"{feature.name} before", compute=before, per="position")))
@@ -329,7 +330,7 @@ def _rarely_wrong(truth: Truth, rng: np.random.Generator) -> Claim | None:
     path, claim = one
     feature, seed = claim.variable.agrees_on(), int(rng.integers(2**31))
 
-    def mistaken(data: Dataset) -> object:
+    def mistaken(data: Dataset) -> NDArray[Any]:
         values = np.unique(feature(data), return_inverse=True)[1]
         wrong = np.random.default_rng(seed).random(2**16)[data.ids % 2**16] < RARE
         return np.where(wrong, (values + 1) % (values.max() + 1), values)

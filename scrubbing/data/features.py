@@ -377,7 +377,7 @@ def as_feature(written: Feature | tuple[Feature, ...]) -> Feature:
 def _is_number(written: Any) -> bool:
     """Whether something is a finite real number."""
     try:
-        return isinstance(written, (int, float, np.integer, np.floating)) and bool(np.isfinite(float(written)))
+        return isinstance(written, (int, float, np.integer, np.floating)) and np.isfinite(np.float64(written)).item()
     except OverflowError:
         return False
 

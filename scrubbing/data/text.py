@@ -144,7 +144,7 @@ def begin_token(tokenizer: Tokenizer, folder: Path) -> int | None:
             stored = json.loads(content_of(folder / file))
         except (OSError, ValueError, RecursionError):
             continue
-        if not isinstance(stored, dict):
+        if not is_dict(stored):
             continue
         token = stored.get("bos_token")
         token = token.get("content") if is_dict(token) else token

@@ -174,7 +174,7 @@ class _AtPositions(Loss):
         several = self.positions is not None
         listed = isinstance(self.positions, Iterable) and getattr(self.positions, "ndim", 1)
         given: Any = self.positions if listed else (self.positions if several else self.position,)
-        written = tuple(islice(given, _MOST))
+        written: tuple[Any, ...] = tuple(islice(given, _MOST))
         problem = "the loss was given no position to read the output at."
         if wrong := [one for one in written if not (isinstance(one, str) and one == "last") and not _is_index(one)]:
             problem = f"{wrong[0]!r} is no position to read the output at."

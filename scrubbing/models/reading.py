@@ -38,7 +38,8 @@ def read(model: Model, node: Node | str, data: Dataset) -> Tensor:
     needed = {wanted, *graph.upstream.get(wanted, ())}
     order = [one for one in graph.slots if one in needed and one != MASK]
     with torch.inference_mode():
-        batches = torch.arange(len(data)).split(AT_ONCE)
+        starts = range(0, len(data), AT_ONCE)
+        batches = [torch.arange(start, min(start + AT_ONCE, len(data))) for start in starts]
         return torch.cat([_read(model, wanted, order, data, rows) for rows in batches])
 
 

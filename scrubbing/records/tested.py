@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from scrubbing.records.attribution import Attribution
 from scrubbing.records.measured import Number, Strict
 
 Word = Literal[
@@ -142,6 +143,8 @@ class VerdictRecord(Strict):
     """All that is idle alone, given up at once."""
     given_up: GivenUp | None = None
     """All that is not needed, given up at once."""
+    attribution: Attribution | None = None
+    """Where the rest is lost; None where too little is lost to ask."""
     tighter: str | None = None
     """The hypothesis without what is not needed, as a tree; None where nothing can be left out of it."""
     tighter_stored: dict[str, Any] | None = None

@@ -38,7 +38,7 @@ def record_view(record: RunRecord | Entry) -> RenderableType:
     """Everything about one record. Notes to know before quoting it come last, next to the prompt."""
     entry = record if isinstance(record, Entry) else Entry(record)
     sections = view(entry)
-    last = [section for section in sections if section.name in ("tested", "notes", "verdict")]
+    last = [section for section in sections if section.name in ("tested", "rest", "notes", "verdict")]
     parts: list[RenderableType] = [plain(entry.record.hypothesis, "bold"), plain(entry.record.claim)]
     parts += [plain(told)] if (told := scope(entry.record)) else []
     for section in [*(one for one in sections if one not in last), *last]:
@@ -51,7 +51,7 @@ def verdict_view(record: RunRecord | Entry) -> RenderableType:
     entry = record if isinstance(record, Entry) else Entry(record)
     parts: list[RenderableType] = [plain(entry.record.hypothesis, "bold"), plain(entry.record.claim)]
     for section in view(entry):
-        if section.name in ("tested", "notes"):
+        if section.name in ("tested", "rest", "notes"):
             parts += [Text(""), section_view(section)]
     return Group(*parts)
 

@@ -85,7 +85,7 @@ class Unit:
     def _crossing(self, mode: Mode, tree: Tree, index: int, **how: object) -> Sampler:
         otherwise = tree.regions[index].claim.sampler or Agree()
         positions = self.positions if how.get("single") and "positions" not in how else None
-        return replace(Cross(positions=positions, otherwise=otherwise), **how)  # pyright: ignore[reportArgumentType]
+        return replace(Cross(positions=positions, otherwise=otherwise), **how)
 
 
 def units(job: Job) -> list[Unit]:

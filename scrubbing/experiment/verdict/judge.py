@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
+from scrubbing.experiment.verdict.attribution import attribute
 from scrubbing.experiment.verdict.claims import Unit, units
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
@@ -18,6 +19,7 @@ from scrubbing.experiment.verdict.sufficient import Wrong, apart, cancelled, tog
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
+from scrubbing.records.attribution import Attribution
 from scrubbing.records.tested import Word
 from scrubbing.sampling.contexts import Member, Mode
 
@@ -60,7 +62,7 @@ class Found:
 
     hypothesis: Hypothesis
     word: Word = "undecided"
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list[str])
     """Codes of what the word rests on, the gravest first."""
     together: Rise | None = None
     apart: Rise | None = None
@@ -71,12 +73,14 @@ class Found:
     """What running the interpretation shows; None where it cannot be run."""
     moved: Rise | None = None
     """How far outputs are from the model's own, its gap being how far they are in the null."""
-    wrong: list[Wrong] = field(default_factory=list)
-    claims: list[ClaimFound] = field(default_factory=list)
+    wrong: list[Wrong] = field(default_factory=list[Wrong])
+    claims: list[ClaimFound] = field(default_factory=list[ClaimFound])
     idle_together: Removal | None = None
     """All that is idle alone, given up at once."""
     given_up: Removal | None = None
     """All that is not needed, given up at once."""
+    attribution: Attribution | None = None
+    """Where the rest is lost; None where too little is lost to ask."""
     tight: Hypothesis | None = None
     examples: int = 0
     seconds: float = 0.0
@@ -135,6 +139,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
     for unit in every:
         found.claims.append(_claim(unit, tested[unit], members, needs, fine, sufficient))
     _at_once(found, runs, needs)
+    found.attribution = None if sufficient else attribute(runs, gap)
     _word(found)
 
 

@@ -52,6 +52,7 @@ def recorded(found: Found, references: int, draws: int) -> VerdictRecord:
         claims=[_claim(one) for one in found.claims],
         idle_together=None if found.idle_together is None else _given_up(found.idle_together),
         given_up=None if found.given_up is None else _given_up(found.given_up),
+        attribution=found.attribution,
         tighter=None if found.tight is None else str(found.tight),
         tighter_stored=None if found.tight is None else _stored(found.tight),
         bits=found.bits,

@@ -123,8 +123,10 @@ class Runs:
     executor: Executor
     references: int = 400
     draws: int = 4
-    _known: dict[tuple[int, Mode], tuple[Floats, Floats]] = field(default_factory=dict)
-    _samples: dict[object, Sample] = field(default_factory=dict)
+    _known: dict[tuple[int, Mode], tuple[Floats, Floats]] = field(
+        default_factory=dict[tuple[int, Mode], tuple[Floats, Floats]]
+    )
+    _samples: dict[object, Sample] = field(default_factory=dict[object, Sample])
     count: int = 0
     """Scrubbed examples measured."""
 
