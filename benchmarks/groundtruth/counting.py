@@ -132,7 +132,7 @@ def brackets(seed: int) -> Truth:
     model = program.build({balanced: [[-1.0, 1.0]]}, make.name, bias=[0.5, -0.5])
     rows = all_rows(*[2] * n)
     depths = np.cumsum(1 - 2 * rows, axis=1)
-    count, minimum = np.equal(depths[:, -1], 0), np.greater_equal(depths, 0).all(1)
+    count, minimum = depths[:, -1] == 0, depths.min(1) >= 0
     chosen = balanced_rows(rng, np.select([count & minimum, count, minimum], [0, 1, 2], 3))
     data = make.data(
         layout.symbols(END, brackets=rows[chosen], noise=noise(rng, layout)), (count & minimum)[chosen],

@@ -374,10 +374,13 @@ def as_feature(written: Feature | tuple[Feature, ...]) -> Feature:
     return written
 
 
+_NUMBERS: tuple[type[Any], ...] = (int, float, np.integer, np.floating)
+
+
 def _is_number(written: Any) -> bool:
     """Whether something is a finite real number."""
     try:
-        return isinstance(written, (int, float, np.integer, np.floating)) and np.isfinite(np.float64(written)).item()
+        return isinstance(written, _NUMBERS) and bool(np.isfinite(float(written)))
     except OverflowError:
         return False
 
