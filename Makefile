@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup bench gate test test-slow check format docs speed coverage clean
+.PHONY: setup bench gate test test-slow check format docs speed coverage calibrate clean
 
 # torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -49,6 +49,10 @@ speed: setup
 # How often intervals and verdicts are right, simulated and written into docs/reference/statistics.md; a quarter of an hour on two cores.
 coverage: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.statistics
+
+# How often the verdict is right on models in which everything is known; the table of docs/reference/calibration.md.
+calibrate: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.groundtruth
 
 clean:
 	rm -rf $(VENV) docs/_build build dist *.egg-info

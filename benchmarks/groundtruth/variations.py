@@ -8,7 +8,7 @@ loses less than a hundredth of the gap is called *sufficient*, not dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,16 +60,20 @@ Change = Callable[[Truth, np.random.Generator], Claim | None]
 """A changed tree of claims; None where the program gives no occasion for it."""
 
 
-def cases(truth: Truth, rng: np.random.Generator) -> Iterator[Case]:
-    """The tight hypotheses of a model and one hypothesis of each change, as far as there is an occasion for it."""
+def cases(truth: Truth, rng: np.random.Generator, changes: Collection[str] | None = None) -> Iterator[Case]:
+    """The tight hypotheses of a model and one hypothesis of each change (or of some), as far as there is occasion."""
     for hypothesis in truth.tight:
         yield Case(truth.program, truth.seed, "tight", hypothesis, "tight")
     for hypothesis in truth.redundant:
         yield Case(truth.program, truth.seed, "redundant copies", hypothesis, "redundant")
     for name, change in OVERCLAIMS.items():
+        if changes is not None and name not in changes:
+            continue
         if (made := _made(truth, name, change, rng)) is not None:
             yield Case(truth.program, truth.seed, name, made, "overclaim")
     for name, change in FALSE.items():
+        if changes is not None and name not in changes:
+            continue
         if (made := _made(truth, name, change, rng)) is not None:
             yield Case(truth.program, truth.seed, name, made, "false" if lost(truth, made) > 0.01 else "sufficient")
 

@@ -39,7 +39,10 @@ def tighter(
         if coarser is None:
             return claim.variable
         key = claim.variable, coarser
-        return known.setdefault(key, Variable(f"{claim.variable.name} (coarser)", coarser))
+        if key not in known:
+            others = sum(before == claim.variable for before, _ in known)
+            known[key] = Variable(f"{claim.variable.name} (coarser{f' {others + 1}' if others else ''})", coarser)
+        return known[key]
 
     def made(region: int) -> Claim:
         placed = tree.regions[region]

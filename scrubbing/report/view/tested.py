@@ -105,10 +105,10 @@ def _values(found: VerdictRecord) -> str:
 
 
 def _redundant(found: VerdictRecord) -> str:
-    lost = "" if found.idle_together is None else f", {_cost(found.idle_together.cost)} of the gap is lost"
+    lost = "" if found.idle_together is None else f", which costs {_cost(found.idle_together.cost)} of the gap"
     return (
-        f"Redundant: {_recovered(found)} is recovered, and each of {_listed(_idle(found))} can be given up alone, but "
-        f"not all at once{lost}."
+        f"Redundant: {_recovered(found)} is recovered, and each of these can be given up alone, but not all at once"
+        f"{lost}: {_listed(_idle(found))}."
     )
 
 
