@@ -14,7 +14,30 @@ from scrubbing.records.names import LONGEST, check, is_table, name_of, place, st
 from scrubbing.records.schema import PerInput
 from scrubbing.records.store import load, load_inputs, save
 
-ALIKE = ["a/b", "a b", "a-b", "a_b", "A/b", "a/B", "a.b", "a*", "a?", "a[b]", "*", "?" * 16, "a/b/c", "a-b/c", "a/b-c", "a--b", "a-/b", "a/-b", "a//b", "-", "--", "a-"]
+ALIKE = [
+    "a/b",
+    "a b",
+    "a-b",
+    "a_b",
+    "A/b",
+    "a/B",
+    "a.b",
+    "a*",
+    "a?",
+    "a[b]",
+    "*",
+    "?" * 16,
+    "a/b/c",
+    "a-b/c",
+    "a/b-c",
+    "a--b",
+    "a-/b",
+    "a/-b",
+    "a//b",
+    "-",
+    "--",
+    "a-",
+]
 RESERVED = ["con", "NUL", "com1", ".", "..", ".hidden", "-o", "a\x00b", "a\nb", "\x1b[31m", "é", "e\u0301", "/", "//"]
 
 

@@ -92,7 +92,9 @@ def test_inconclusive_fails_unless_told_otherwise_and_is_never_silent(project):
     assert "neither confirmed nor refuted" in others["skip"].stdout
 
 
-@pytest.mark.parametrize("setting", ["scrub_inconclusive=skp", "scrub_alpha=five", "scrub_alpha=nan", "scrub_alpha=0.5"])
+@pytest.mark.parametrize(
+    "setting", ["scrub_inconclusive=skp", "scrub_alpha=five", "scrub_alpha=nan", "scrub_alpha=0.5"]
+)
 def test_settings_that_mean_nothing_are_refused(project, setting):
     found = run(project, "test_claims.py", "-o", setting)
     assert found.returncode == 4, found.stdout
