@@ -18,6 +18,7 @@ from scrubbing.printable import unheard, visible
 from scrubbing.user_code import fault, show_whole
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.console import Console
 
     from scrubbing.records.schema import RunRecord
@@ -168,8 +169,8 @@ class _Stream:
         return getattr(self._to, name)
 
 
-def print_json(records: RunRecord | Sequence[RunRecord]) -> None:
-    """One record as an object, several as a list."""
+def print_json(records: BaseModel | Sequence[BaseModel]) -> None:
+    """One record, or whatever else is stored like one, as an object, several as a list."""
     several = isinstance(records, Sequence)
     value = [one.model_dump(mode="json") for one in records] if several else records.model_dump(mode="json")
     # Within JSON, only text can hold what GitHub's runner takes for a command.

@@ -15,6 +15,7 @@ from scrubbing.cli.common import (
     Draws,
     Memory,
     Out,
+    RecordFile,
     References,
     Seed,
     Shard,
@@ -129,6 +130,35 @@ def verdict_(
     from scrubbing.report.terminal import verdict_view
 
     console().print(verdict_view(record))
+
+
+@app.command()
+@prints_our_errors
+def why(
+    record: RecordFile,
+    inputs: Annotated[Optional[list[int]], typer.Argument(metavar="[INPUT]...", help="Ids of inputs in scope.")] = None,  # noqa: UP045
+    worst: Annotated[bool, typer.Option("--worst", help="The inputs of the record that scrubbing costs most.")] = False,
+    task: TaskName = None,
+    json_: AsJson = False,
+) -> None:
+    """Say of single inputs which claim broke each draw that fails, and with which input; their draws are made again."""
+    from scrubbing.experiment.again import explain
+    from scrubbing.records.store import load
+    from scrubbing.report.terminal import section_view
+    from scrubbing.report.view.why import why as sections_of
+
+    loaded, wanted = load(record), list(inputs or [])
+    wanted += [one.id for one in loaded.worst if worst and one.id not in wanted]
+    if not wanted:
+        problem = "the record has no inputs that scrubbing costs anything." if worst else "no input was named."
+        fail(UsageError, "SCR-REFERENCES", problem, "Name inputs by their ids, or take --worst.", str(record))
+    found = explain(loaded, wanted, task)
+    if json_:
+        print_json(found)
+        return
+    for section in sections_of(found):
+        console().print(section_view(section))
+        say("")
 
 
 @app.command()

@@ -135,6 +135,20 @@ def test_records_are_written_and_shown(scrub, tmp_path):
     assert json.loads(scrub("show", "runs/today/toy--half.json", "--json").stdout) == record.model_dump(mode="json")
 
 
+def test_why(scrub, tmp_path):
+    """Inputs by id and the worst; what is unclaimed broke them, being the other bit."""
+    scrub("run", "toy.py::half", "--references", "20", "--out", str(tmp_path / "out"))
+    (path,) = (tmp_path / "out").glob("*.json")
+    worst = [one.id for one in load(path).worst]
+    said = " ".join(scrub("why", str(path), str(worst[0])).output.split())
+    assert f"toy/half, input {worst[0]}" in said
+    assert "what is unclaimed held" in said and "restored, 100.0 % of the rise goes" in said
+    found = json.loads(scrub("why", str(path), "--worst", "--json").output)
+    assert [one["id"] for one in found] == worst
+    refused = scrub("why", str(path))
+    assert refused.exit_code == 2 and "no input was named" in refused.output
+
+
 def test_bench_writes_a_record_per_rung(scrub, tmp_path):
     scrub("bench", "toy", "--references", "5", "--out", "runs")
     assert sorted(path.name for path in (tmp_path / "runs").glob("*.json")) == [
