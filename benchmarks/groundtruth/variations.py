@@ -170,8 +170,8 @@ def _idle_claim(truth: Truth, rng: np.random.Generator) -> Claim | None:
     if not truth.idle:
         return None
     target = truth.idle[int(rng.integers(len(truth.idle)))]
-    name = str(rng.choice([one for one in _columns(truth, False) if len(np.unique(truth.data[one])) > 1]))
-    root = _root(truth)
+    inside, root = truth.tight[0].in_scope(truth.data), _root(truth)
+    name = str(rng.choice([one for one in _columns(truth, False) if len(np.unique(inside[one])) > 1]))
     return replace(root, children=(*root.children, target.direct().carries(Variable(f"idle {name}", column(name)))))
 
 
@@ -204,6 +204,9 @@ def _idle_position(truth: Truth, rng: np.random.Generator) -> Claim | None:
         return None
     path, claim = one
     (target,) = claim.targets
+    values = claim.variable.agrees_on()(truth.data)
+    if not any(len(np.unique(values[:, place])) > 1 for place in truth.unread):
+        return None  # a constant claims nothing
     assert target.positions is not None
     places = target.positions.resolve(truth.data["tokens"].shape[1], False)
     assert places is not None
