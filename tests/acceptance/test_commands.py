@@ -44,7 +44,7 @@ def test_bench_runs_every_rung():
     assert list(records) == [hypothesis.name for hypothesis in task.ladder()]
     for record in records.values():
         assert record["choices"]["references"] == 300
-        assert {"model", "scrubbed", "null", "constant", "mean rest", "mean claimed"} == set(record["losses"])
+        assert {"model", "scrubbed", "apart", "null", "constant", "mean rest", "mean claimed"} == set(record["losses"])
 
 
 def test_the_ladder_is_one(records):
