@@ -31,6 +31,17 @@ class Hang(BaseException):
     """It took too long."""
 
 
+@pytest.fixture(autouse=True)
+def _two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A thousand threads may be asked for, and would stay with the tests that come after."""
+    import torch
+
+    before, real = torch.get_num_threads(), torch.set_num_threads
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: real(min(n, 2)))
+    yield
+    real(before)
+
+
 @contextmanager
 def limited() -> Iterator[None]:
     """Raise after so many seconds."""
