@@ -59,6 +59,17 @@ def is_whole(value: object) -> TypeGuard[int | np.integer[Any]]:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+_NUMBERS: tuple[type[Any], ...] = (int, float, np.integer, np.floating)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a finite real number, of Python or of NumPy."""
+    try:
+        return isinstance(value, _NUMBERS) and bool(np.isfinite(float(value)))
+    except OverflowError:
+        return False
+
+
 def class_of(value: object) -> type[Any]:
     """The class of a value of which nothing is known."""
     return type(value)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, UsageError, brief, counted, fail, located
+from scrubbing.guards import is_finite
 from scrubbing.printable import can_be_written
 from scrubbing.storable import named
 from scrubbing.user_code import line_of
@@ -75,7 +76,7 @@ class Feature:
         Raises:
             UsageError: SCR-FLOAT, the step is not a positive number.
         """
-        if not _is_number(step) or not step > 0:
+        if not is_finite(step) or not step > 0:
             problem = f"{self.name} cannot be rounded to steps of {step!r}."
             fail(UsageError, "SCR-FLOAT", problem, "Give a positive step, such as 1e-6.")
         return Feature(f"{self.name}.rounded({step:g})", "rounded", of=(self,), numbers=(step,), per=self.per)
@@ -89,10 +90,10 @@ class Feature:
         Raises:
             UsageError: SCR-FLOAT, the threshold is no number, or the tolerance is negative.
         """
-        if not _is_number(threshold):
+        if not is_finite(threshold):
             problem = f"{self.name} cannot be compared with {threshold!r}."
             fail(UsageError, "SCR-FLOAT", problem, "Give a number.")
-        if not _is_number(tolerance) or not tolerance >= 0:
+        if not is_finite(tolerance) or not tolerance >= 0:
             problem = f"{self.name} cannot be compared with a tolerance of {tolerance!r}."
             fail(UsageError, "SCR-FLOAT", problem, "Give a tolerance of 0 or more, such as 1e-6.")
         name = f"{self.name}.at_most({threshold:g}, tolerance={tolerance:g})"
@@ -372,17 +373,6 @@ def as_feature(written: Feature | tuple[Feature, ...]) -> Feature:
         problem = f"a feature was expected, and {shown} is of type {type(written).__name__}."
         fail(UsageError, "SCR-FEATURE", problem, "Decorate a function of the dataset with @feature.")
     return written
-
-
-_NUMBERS: tuple[type[Any], ...] = (int, float, np.integer, np.floating)
-
-
-def _is_number(written: Any) -> bool:
-    """Whether something is a finite real number."""
-    try:
-        return isinstance(written, _NUMBERS) and bool(np.isfinite(float(written)))
-    except OverflowError:
-        return False
 
 
 def _combine(op: str, form: str, *written: Feature | tuple[Feature, ...]) -> Feature:
