@@ -80,8 +80,10 @@ class Baseline:
             name: name of the baseline.
             scrub: the job of the present hypothesis.
         """
-        if self.mode is not None and self.mode.apart and not scrub.tree.draws_together:
-            return None
+        if self.mode is not None and self.mode.apart:
+            # An ablated run resamples nothing, together or apart.
+            if not scrub.tree.draws_together or scrub.mode.unclaimed != "sample":
+                return None
         job = replace(scrub, name=name, with_model=False, measures=(), logits=False)
         shared = {"draws": max(FEWEST_DRAWS, scrub.draws), "shared": True}
         if self.mode is not None:
