@@ -80,10 +80,9 @@ class Baseline:
             name: name of the baseline.
             scrub: the job of the present hypothesis.
         """
-        if self.mode is not None and self.mode.apart:
-            # An ablated run resamples nothing, together or apart.
-            if not scrub.tree.draws_together or scrub.mode.unclaimed != "sample":
-                return None
+        resampled = scrub.tree.draws_together and scrub.mode.unclaimed == "sample"
+        if self.mode is not None and self.mode.apart and not resampled:
+            return None  # an ablated run resamples nothing, together or apart
         job = replace(scrub, name=name, with_model=False, measures=(), logits=False)
         shared = {"draws": max(FEWEST_DRAWS, scrub.draws), "shared": True}
         if self.mode is not None:
