@@ -120,7 +120,7 @@ def _strategy(annotation: Any, name: str = "") -> st.SearchStrategy[Any]:
         return st.fixed_dictionaries(fields).map(annotation.model_validate)
     numbers = {int: st.integers(0, 10**7), float: _FLOATS, bool: st.booleans(), str: _WORDS, type(None): st.none()}
     bounded = {"depth": st.integers(0, 3), "layer": st.integers(-1, 9999)}
-    return bounded.get(name) or numbers.get(annotation, st.none())
+    return bounded[name] if name in bounded else numbers.get(annotation, st.none())
 
 
 _FLOATS = st.one_of(st.floats(-1e9, 1e9), st.sampled_from([0.0, -0.0, 1.0, 1e-9, -1e-9, 0.0004, 0.9996]))
