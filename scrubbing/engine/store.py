@@ -88,8 +88,12 @@ class Store:
         self._everywhere = fixed(tuple(range(self.graph.positions)))
 
     def register(self, wanted: dict[v.Item, Demand]) -> None:
-        """Announce items, so that all of them come out of one pass; known items cost nothing."""
-        new = {item: demand for item, demand in wanted.items() if not self._has(item, demand)}
+        """Announce items, so that all of them come out of one pass; known items cost nothing.
+
+        An item asked for at further positions is kept anew at these and at the earlier ones: plans that were made
+        before still read there.
+        """
+        new = {item: self._with_known(item, demand) for item, demand in wanted.items() if not self._has(item, demand)}
         if not new:
             return
         real = Demand("seen", context=REFERENCE)
@@ -147,6 +151,10 @@ class Store:
             return False
         kept = self._shelf_of[item].kept[item].positions
         return kept is None or set(demand.fixed) <= set(kept)
+
+    def _with_known(self, item: v.Item, demand: Demand) -> Demand:
+        known = self._shelf_of[item].kept[item].positions if item in self._shelf_of else None
+        return fixed(tuple(sorted({*known, *demand.fixed}))) if known else demand
 
     def _width(self, item: v.Item) -> int:
         if item.kind == "scale":
