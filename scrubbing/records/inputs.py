@@ -115,7 +115,8 @@ class InputTable:
         """
         import pyarrow.parquet
 
-        table = pyarrow.parquet.read_table(io.BytesIO(content))
+        # Not `read_table`: it starts threads, and where they still run as Python exits the process aborts.
+        table = pyarrow.parquet.ParquetFile(io.BytesIO(content), pre_buffer=False).read(use_threads=False)
         columns: dict[str, NDArray[Any]] = {}
         for name in map(str, table.column_names):
             column = table[name]

@@ -76,8 +76,10 @@ def test_random_hypotheses_and_ablations_share_one_store(
     ran = 0
     for seed in range(8):
         made = random_hypothesis(shared.subject.graph, data, 300 + seed, read=shared.subject.read)
-        for ablation in (("noise", None, "mean", None) if seed % 2 else (None, "zero")):
-            alone = Experiment(model, data, loss, references=6, draws=2, baselines=False, ablation=ablation, store=False)
+        for ablation in ("noise", None, "mean", None) if seed % 2 else (None, "zero"):
+            alone = Experiment(
+                model, data, loss, references=6, draws=2, baselines=False, ablation=ablation, store=False
+            )
             try:
                 found = shared.but(ablation=ablation).run(made)
             except NothingToDraw:
@@ -86,5 +88,8 @@ def test_random_hypotheses_and_ablations_share_one_store(
                     alone.run(made)
                 continue
             ran += 1
-            assert np.allclose(found.losses["scrubbed"], alone.run(made).losses["scrubbed"], atol=1e-4), (seed, ablation)
+            assert np.allclose(found.losses["scrubbed"], alone.run(made).losses["scrubbed"], atol=1e-4), (
+                seed,
+                ablation,
+            )
     assert ran >= 8
