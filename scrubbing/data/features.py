@@ -103,12 +103,13 @@ class Feature:
         """A coarser feature: values of one class count as equal, and so do all values that are in no class.
 
         Args:
-            classes: each some values, as `value_at` gives them; of a joint feature, tuples.
+            classes: each some values, as `value_at` gives them: of a joint feature a tuple of the parts' values, of one with
+                a row of values per input a tuple of these.
 
         Raises:
-            UsageError: SCR-FEATURE, a value is in two classes.
+            UsageError: SCR-FEATURE, these are no classes, a value is in two of them, or is no value of a joint feature.
         """
-        given = tuple(tuple(one) for one in classes)
+        given = self._classes(classes)
         values = [value for one in given for value in one]
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
@@ -116,6 +117,25 @@ class Feature:
             fail(UsageError, "SCR-FEATURE", problem, "Name each value once.")
         name = f"{self.name}.merged({[list(one) for one in given]})"
         return Feature(name, "merged", of=(self,), per=self.per, classes=given)
+
+    def _classes(self, classes: Iterable[Iterable[Any]]) -> tuple[tuple[Any, ...], ...]:
+        told = [*classes] if isinstance(classes, Iterable) and not isinstance(classes, str) else [classes]
+        for one in told:
+            if not isinstance(one, Iterable) or isinstance(one, str):
+                problem = f"{one!r} is no class of values of {self.name}."
+                fail(UsageError, "SCR-FEATURE", problem, "Give each class as a list: merged([[0, 1], [2]]).")
+        given = tuple(tuple(_plain(value) for value in one) for one in told)
+        for value in (value for one in given for value in one):
+            if not self._may_be(value):
+                problem = f"{value!r} is no value of {self.name}, of {len(self.of)} parts."
+                fail(UsageError, "SCR-FEATURE", problem, "Give a value for each part, as a tuple.")
+        return given
+
+    def _may_be(self, value: Any) -> bool:
+        """Whether a value has the form of this feature's: one for each part."""
+        if self.op != "joint":
+            return True
+        return isinstance(value, tuple) and len(value) == len(self.of) and all(map(Feature._may_be, self.of, value))
 
     def everywhere(self) -> Feature:
         """Whether this boolean per-position feature is true at every position of the input.
@@ -379,6 +399,13 @@ def _combine(op: str, form: str, *written: Feature | tuple[Feature, ...]) -> Fea
     features = tuple(as_feature(part) for part in written)
     per: Per = "position" if any(part.per == "position" for part in features) else "input"
     return Feature(form.format(*(part.name for part in features)), op, of=features, per=per)
+
+
+def _plain(value: Any) -> Any:
+    """A value in plain Python that can be hashed and stored: tuples for rows, no numbers of numpy."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 def _joint(parts: list[NDArray[Any]]) -> NDArray[Any]:

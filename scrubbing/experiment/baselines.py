@@ -80,9 +80,8 @@ class Baseline:
             name: name of the baseline.
             scrub: the job of the present hypothesis.
         """
-        resampled = scrub.tree.draws_together and scrub.mode.unclaimed == "sample"
-        if self.mode is not None and self.mode.apart and not resampled:
-            return None  # an ablated run resamples nothing, together or apart
+        if self.mode is not None and self.mode.apart and scrub.apart is None:
+            return None
         job = replace(scrub, name=name, with_model=False, measures=(), logits=False)
         shared = {"draws": max(FEWEST_DRAWS, scrub.draws), "shared": True}
         if self.mode is not None:

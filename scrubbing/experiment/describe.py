@@ -39,7 +39,7 @@ def claim_counts(job: Job, counts: Mapping[int, DrawCounts]) -> list[ClaimCounts
         found.append(
             ClaimCounts(
                 path=region.path,
-                what=" | ".join(map(str, region.claim.targets)),
+                what=region.claim.what,
                 variable=region.claim.variable.name,
                 feature=feature.name,
                 bits=groups(feature, job.data).entropy,
@@ -127,8 +127,8 @@ def branches(job: Job, rows: Mapping[str, int]) -> list[Branch]:
         found.append(
             Branch(
                 path=region.path,
-                depth=_depth(job, region.index),
-                what=" | ".join(map(str, region.claim.targets)) or region.claim.label,
+                depth=job.tree.depth(region.index),
+                what=region.claim.what or region.claim.label,
                 variable=region.claim.variable.name,
                 line=describe(region.claim, region.unclaimed),
                 sample=None if held is None else data.show(held),
@@ -232,11 +232,6 @@ def _is_nothing(job: Job, index: int) -> bool:
     context = job.contexts.of(index)
     constant = context.feature is not None and context.feature.op == "constant"
     return constant and not job.tree.regions[index].children
-
-
-def _depth(job: Job, index: int) -> int:
-    parent = job.tree.regions[index].parent
-    return 0 if parent is None else 1 + _depth(job, parent)
 
 
 def _walk(job: Job) -> list[str]:

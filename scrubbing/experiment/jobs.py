@@ -129,6 +129,14 @@ class Job:
         return Contexts(self.tree, self.mode)
 
     @property
+    def apart(self) -> Mode | None:
+        """The same run with a draw of its own for every unclaimed node; None where that is no other run: fewer than two
+        are drawn, or none is, as in an ablated run.
+        """
+        resampled = self.tree.draws_together and self.mode.unclaimed == "sample"
+        return replace(self.mode, apart=True) if resampled else None
+
+    @property
     def title(self) -> str:
         """Title of the job, shown while it is measured."""
         name = self.hypothesis.name if self.name == SCRUBBED else f"{self.hypothesis.name}, {self.name}"
@@ -156,9 +164,8 @@ def exchanged_alone(scrub: Job) -> dict[str, Job]:
     job = replace(scrub, with_model=False, measures=(), logits=False)
     found = {"": replace(job, name="what is unclaimed", mode=replace(job.mode, claimed="exact"))}
     for region in job.tree.regions[1:]:
-        what = " | ".join(map(str, region.claim.targets))
         mode = replace(job.mode, unclaimed="exact", alone=region.index)
-        found[region.path] = replace(job, name=f"{what} carries {region.claim.variable}", mode=mode)
+        found[region.path] = replace(job, name=f"{region.claim.what} carries {region.claim.variable}", mode=mode)
     return found
 
 

@@ -135,4 +135,4 @@ def _read_wholly(job: Job, regions: set[int]) -> bool:
 
 
 def _claim(region: PlacedClaim) -> dict[str, str]:
-    return {"what": " | ".join(map(str, region.claim.targets)), "variable": region.claim.variable.name}
+    return {"what": region.claim.what, "variable": region.claim.variable.name}

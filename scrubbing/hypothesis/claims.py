@@ -254,7 +254,7 @@ class Claim:
                 remedy = "Write (head(1, 0).direct() | mlp(1).direct()).carries(variable)."
                 problem = f"what carries a variable is of type {type(target).__name__}, not a node with its paths."
                 fail(UsageError, "SCR-CLAIM", problem, remedy)
-        where = " | ".join(map(str, self.targets))
+        where = self.what
         if not isinstance(self.variable, Variable):
             problem = f"what it carries is of type {type(self.variable).__name__}, not a variable."
             fail(UsageError, "SCR-VARIABLE", problem, 'Wrap a feature: Variable("name", feature).', where)
@@ -276,9 +276,14 @@ class Claim:
                 fail(UsageError, "SCR-CLAIM", problem, f"Write {name}=True or {name}=False.", where)
 
     @property
+    def what(self) -> str:
+        """Targets in words: what carries the variable."""
+        return " | ".join(map(str, self.targets))
+
+    @property
     def label(self) -> str:
         """Targets and variable in words; part of the claim's path in reports."""
-        return f"{' | '.join(map(str, self.targets))}: {self.variable}"
+        return f"{self.what}: {self.variable}"
 
     @property
     def each(self) -> bool:

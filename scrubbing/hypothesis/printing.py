@@ -65,7 +65,7 @@ def describe(claim: Claim, rule: Unclaimed | None = None, otherwise: Sampler | U
         otherwise: the rule that need not be mentioned.
     """
     rule = rule or claim.unclaimed
-    carried = " | ".join(map(str, claim.targets)) + f" carries {claim.variable}"
+    carried = claim.what + f" carries {claim.variable}"
     try:
         agreed = claim.variable.agrees_on().name
         if agreed != claim.variable.name:

@@ -197,7 +197,7 @@ class Remedies:
         parent = one.region.parent
         above = None if parent is None else self.tree.regions[parent].parent
         while above is not None:
-            label = " | ".join(map(str, self.tree.regions[above].claim.targets))
+            label = self.tree.regions[above].claim.what
             yield from self._tried(f"claim it under {label}", {}, one.index, (one.index, above))
             above = self.tree.regions[above].parent
 

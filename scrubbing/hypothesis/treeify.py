@@ -133,6 +133,11 @@ class Tree:
         default_factory=dict[int, list[tuple[int, Target, Node]]]
     )
 
+    def depth(self, region: int) -> int:
+        """How many claims a claim lies under, the output's included."""
+        above = self.regions[region].parent
+        return 0 if above is None else 1 + self.depth(above)
+
     @cached_property
     def draws_together(self) -> bool:
         """Whether a claim leaves two or more nodes unclaimed whose values are from one draw."""

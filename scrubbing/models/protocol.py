@@ -135,7 +135,7 @@ class Model(ABC):
         deprecated("Model.reference is now called own_output")
         return self.own_output(batch, rows)
 
-    def read(self, node: Node | str, data: Dataset) -> Tensor:
+    def read(self, node: Any, data: Dataset) -> Tensor:
         """What a node writes on every input, `[n, positions, d]`; see `scrubbing.models.reading.read`."""
         from scrubbing.models.reading import read
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.errors import ModelMismatch, fail, nearest
+from scrubbing.errors import IllegalHypothesis, ModelMismatch, fail, nearest
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.models.protocol import Model
 from scrubbing.models.tokens import Tokens
@@ -15,22 +17,26 @@ AT_ONCE = 256
 """Inputs that are evaluated together."""
 
 
-def read(model: Model, node: Node | str, data: Dataset) -> Tensor:
+def read(model: Model, node: Any, data: Dataset) -> Tensor:
     """What a node writes on every input: its contribution to the residual stream, or the output itself.
 
     Args:
         model: any that can be scrubbed.
-        node: or its name, such as `a1.h0`.
+        node: a `Node`, its name, such as `a1.h0`, or a target that is a whole node, such as `head(1, 0)`.
         data: the inputs.
 
     Returns:
         `[n, positions, d]`, on the CPU. At padding it holds whatever the model computes there.
 
     Raises:
-        ModelMismatch: SCR-MODEL, the model has no such node. IllegalHypothesis: SCR-NODE, no name of a node.
+        ModelMismatch: SCR-MODEL, the model has no such node. IllegalHypothesis: SCR-NAME, no node and no name of one.
     """
     graph = model.graph(data)
-    wanted = Node.parse(node) if isinstance(node, str) else node
+    named = getattr(node, "node", node)  # of a target, which lives on a higher floor
+    if getattr(node, "read_slots", ()) or getattr(node, "only", None) is not None:
+        problem = f"{node} is not all that a node writes."
+        fail(IllegalHypothesis, "SCR-NAME", problem, "Name a whole node, such as a1.h0.", model.name)
+    wanted = named if isinstance(named, Node) else Node.parse(named)
     if wanted not in graph.slots or wanted == MASK:
         known = [str(one) for one in graph.slots if one != MASK]
         problem = f"it has no node {wanted} that writes anything."

@@ -108,18 +108,18 @@ ALL = Variable("all", joint(*(variable.agrees_on() for variable in (X, Y, Z, W))
 
 
 @pytest.mark.parametrize(
-    "claims",
+    ("claims", "said"),
     [
-        [node(name).direct().carries(WHOLE) for name in ("a", "b", "idle")],
-        [node(name).direct().carries(OUT) for name in ("a", "b")],
-        [a(ALL), b(ALL)],
+        ([node(name).direct().carries(WHOLE) for name in ("a", "b", "idle")], ("vacuous", "nothing-exchanged")),
+        ([node(name).direct().carries(OUT) for name in ("a", "b")], ("undecided", "fineness?")),
+        ([a(ALL), b(ALL)], ("wider or finer than needed", "finer")),
     ],
     ids=["everything matters", "whole inputs", "all that is known"],
 )
-def test_a_trivial_explanation(claims: list[Claim]) -> None:
+def test_a_trivial_explanation(claims: list[Claim], said: tuple[str, str]) -> None:
     result = verdict(AND, PRODUCT, *claims)
     assert fooled(result)
-    assert word(result) in ("vacuous", "undecided", "wider or finer than needed")
+    assert (word(result), reasons(result)[0]) == said
 
 
 def test_an_idle_node_that_keeps_whole_inputs() -> None:
@@ -205,7 +205,8 @@ def test_a_rare_value_of_which_the_hypothesis_is_wrong() -> None:
     }
     result = verdict(nodes, inputs, a(X), b(Variable("v", bit("v"))), sources="xzv")
     assert recovered(result) > 0.9
-    assert (word(result), reasons(result)[-1]) == ("insufficient", "values") or "values" in reasons(result)
+    assert word(result) == "insufficient"
+    assert "values" in reasons(result)
     assert result.tested is not None
     assert any((one.variable, one.value) == ("v", "1") for one in result.tested.wrong)
 
@@ -290,7 +291,11 @@ def parity(inputs: Dataset) -> Any:
 
 
 def test_what_is_undecided_says_so() -> None:
-    """A claim that costs about the margin."""
-    nodes: Nodes = {**AND, "logits": (lambda a, b, c: a * b + 0.05 * c, AND["logits"][1])}
-    result = verdict(nodes, data(lambda x, y, z, **_: x * y + 0.05 * z), a(X), b(Y), node("idle").direct().carries(Z))
-    assert word(result) in ("undecided", "wider or finer than needed", "tight")
+    """A claim that costs the margin: crossing z costs k^2, of a gap of 3/8 + k^2 / 2, and labels are noisy."""
+    k = (0.01 * 0.375 / 0.995) ** 0.5
+    nodes: Nodes = {**AND, "logits": (lambda a, b, c: a * b + k * c, AND["logits"][1])}
+    inputs = data(lambda x, y, z, **_: x * y + k * z, noise=0.5)
+    result = verdict(nodes, inputs, a(X), b(Y), node("idle").direct().carries(Z))
+    assert (word(result), reasons(result)) == ("undecided", ["claims?"])
+    assert result.tested is not None
+    assert [one.crossed.outcome for one in result.tested.claims] == ["needed", "needed", "undecided"]

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.result import Result
-from scrubbing.experiment.verdict.claims import what
 from scrubbing.experiment.verdict.runs import Runs, Sample, rise_of
 from scrubbing.experiment.verdict.sufficient import together
 from scrubbing.hypothesis.treeify import Tree
@@ -71,10 +70,10 @@ def players(job: Job) -> list[Player]:
     found = [
         Player(
             tuple(regions),
-            " and ".join(dict.fromkeys(what(tree, index) for index in regions)),
+            " and ".join(dict.fromkeys(tree.regions[index].claim.what for index in regions)),
             tree.regions[regions[0]].claim.variable.name,
             " and ".join(dict.fromkeys(_above(tree, index) for index in regions)),
-            max(_depth(tree, index) for index in regions),
+            max(tree.depth(index) for index in regions),
         )
         for regions in by_group.values()
     ]
@@ -186,9 +185,4 @@ def _sampled_orders(runs: Runs, who: Sequence[Player]) -> _Shared:
 
 def _above(tree: Tree, region: int) -> str:
     above = tree.regions[region].parent
-    return what(tree, above) if above else ""
-
-
-def _depth(tree: Tree, region: int) -> int:
-    above = tree.regions[region].parent
-    return 0 if above is None else 1 + _depth(tree, above)
+    return tree.regions[above].claim.what if above else ""

@@ -78,11 +78,36 @@ class Unit:
 
     def crossed(self, mode: Mode, tree: Tree, **how: object) -> Mode:
         """The same run with this claim crossed."""
-        own = {index: self._crossing(mode, tree, index, **how) for index in self.regions}
+        return self._with(mode, {index: self._crossing(tree, index, **how) for index in self.regions})
+
+    def coarsened(
+        self, mode: Mode, tree: Tree, within: Feature | None, free: tuple[int, ...], share: float = 1.0
+    ) -> Mode:
+        """The same run with a coarser feature, and with nothing claimed at some positions.
+
+        Args:
+            mode: of the run.
+            tree: of the hypothesis.
+            within: the coarser feature; None for the claim's own.
+            free: positions at which nothing is claimed.
+            share: of positions, those at which values are exchanged.
+        """
+        own: dict[int, Sampler] = {}
+        for index in self.regions:
+            sampler = tree.regions[index].claim.sampler or Agree()
+            if free:
+                sampler = Cross(positions=free, share=share, otherwise=sampler)
+            if within is not None:
+                kept = tuple(p for p in self.positions or () if p not in free) if free else None
+                sampler = Cross(within, kept, share=share, otherwise=sampler)
+            own[index] = sampler
+        return self._with(mode, own)
+
+    def _with(self, mode: Mode, own: dict[int, Sampler]) -> Mode:
         kept = tuple(one for one in mode.samplers if one[0] not in own)
         return replace(mode, samplers=(*kept, *own.items()))
 
-    def _crossing(self, mode: Mode, tree: Tree, index: int, **how: object) -> Sampler:
+    def _crossing(self, tree: Tree, index: int, **how: object) -> Sampler:
         otherwise = tree.regions[index].claim.sampler or Agree()
         positions = self.positions if how.get("single") and "positions" not in how else None
         return replace(Cross(positions=positions, otherwise=otherwise), **how)
@@ -104,7 +129,7 @@ def units(job: Job) -> list[Unit]:
         first = tree.regions[regions[0]]
         feature = (first.claim.sampler or Agree()).compares(first.claim.variable.agrees_on())
         places = _places(tree, regions[0], feature, job.data, read)
-        words = " and ".join(dict.fromkeys(what(tree, index) for index in regions))
+        words = " and ".join(dict.fromkeys(tree.regions[index].claim.what for index in regions))
         depth = len(enclosing(tree, regions[0]))
         at = tree.at_one_position(regions[0]) if depth == 0 and feature.per == "position" else None
         bits = _bits(feature, job.data, places, at)
@@ -112,11 +137,6 @@ def units(job: Job) -> list[Unit]:
             variable = first.claim.variable.name
             found.append(Unit(tuple(regions), words, variable, feature, job.data, places, depth, at, bits))
     return found
-
-
-def what(tree: Tree, region: int) -> str:
-    """The targets of a claim in words."""
-    return " | ".join(map(str, tree.regions[region].claim.targets))
 
 
 def members(tree: Tree) -> Iterator[tuple[int, str, frozenset[Member]]]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
+from scrubbing.experiment.vacuous import vacuous
 from scrubbing.experiment.verdict.attribution import attribute
 from scrubbing.experiment.verdict.claims import Unit, units
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, moves
 from scrubbing.experiment.verdict.runs import Rise, Runs
-from scrubbing.experiment.verdict.sufficient import Wrong, apart, cancelled, together, wrong_values
+from scrubbing.experiment.verdict.sufficient import Wrong, cancelled, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
@@ -120,11 +121,9 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
     found.together = together(result)
     found.cancelled, found.moved = cancelled(result), _moved(runs)
     gap = found.together.gap
-    notes = {note.code for note in result.record().notes}
-    vacuous = [code for code in VACUOUS if code in notes]
-    every = units(result.job)
-    if vacuous or not every:
-        found.word, found.reasons = "vacuous", vacuous or ["no-claim"]
+    every, told = units(result.job), _vacuous(result)
+    if told or not every:
+        found.word, found.reasons = "vacuous", told or ["no-claim"]
         return
     needs = Needs(runs, gap)
     _apart(found, runs, gap)
@@ -143,6 +142,14 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
     _word(found)
 
 
+def _vacuous(result: Result) -> list[str]:
+    """Codes of why the hypothesis cannot fail."""
+    told = {note.code for note in vacuous(result.job, result.inputs().get("model_prediction"))}
+    if not result.exchanged:
+        told.add("nothing-exchanged")
+    return [code for code in VACUOUS if code in told]
+
+
 def _loss(rise: Rise) -> str:
     """Whether so much is lost that a hypothesis is not sufficient: `idle` where it surely is not."""
     return judged(replace(rise, moved=None), ALPHA, TAU)
@@ -155,11 +162,9 @@ def _moved(runs: Runs) -> Rise:
 
 
 def _apart(found: Found, runs: Runs, gap: float) -> None:
-    mode = apart(runs)
-    if mode is None:
-        return
-    tested = Needs(runs, gap).together([mode], "unclaimed nodes apart")
-    found.apart = tested.rise
+    mode = runs.scrub.apart
+    if mode is not None:
+        found.apart = Needs(runs, gap).together([mode], "unclaimed nodes apart").rise
 
 
 def _claim(
@@ -214,8 +219,8 @@ def _without(runs: Runs, idle: Sequence[ClaimFound], freed: set[Member], merged:
         for one in idle:
             mode = one.unit.crossed(mode, runs.scrub.tree, share=share)
         for one in merged:
-            how = {"positions": one.free} if one.finer is None else {"within": one.finer.feature}
-            mode = one.unit.crossed(mode, runs.scrub.tree, share=share, **how)
+            within = None if one.finer is None else one.finer.feature
+            mode = one.unit.coarsened(mode, runs.scrub.tree, within, one.free, share)
         modes.append(mode)
     anywhere = any(one.unit.positions is not None for one in (*idle, *merged))
     return modes if anywhere else modes[1:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,11 +51,6 @@ def _of(result: Result, difference: Floats) -> Rise:
     sample = Sample(reference, result.job.draws, result.job.seed, whole)
     gap = sample.rise(losses["null"] - losses["model"][:, None], 1.0).mean
     return sample.rise(difference, gap)
-
-
-def apart(runs: Runs) -> Mode | None:
-    """The same run with a draw of its own for every unclaimed node; None if that is no other run."""
-    return replace(runs.scrub.mode, apart=True) if runs.scrub.tree.draws_together else None
 
 
 def wrong_values(runs: Runs, units: Sequence[Unit], gap: float, alpha: float) -> list[Wrong]:
