@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,8 +103,8 @@ class Feature:
         """A coarser feature: values of one class count as equal, and so do all values that are in no class.
 
         Args:
-            classes: each some values, as `value_at` gives them: of a joint feature a tuple of the parts' values, of one with
-                a row of values per input a tuple of these.
+            classes: each some values, as `value_at` gives them: tuples, of a joint feature and of one with a row of
+                values per input.
 
         Raises:
             UsageError: SCR-FEATURE, these are no classes, a value is in two of them, or is no value of a joint feature.
@@ -135,7 +135,10 @@ class Feature:
         """Whether a value has the form of this feature's: one for each part."""
         if self.op != "joint":
             return True
-        return isinstance(value, tuple) and len(value) == len(self.of) and all(map(Feature._may_be, self.of, value))
+        if not isinstance(value, tuple):
+            return False
+        parts = cast("tuple[Any, ...]", value)
+        return len(parts) == len(self.of) and all(map(Feature._may_be, self.of, parts))
 
     def everywhere(self) -> Feature:
         """Whether this boolean per-position feature is true at every position of the input.
@@ -405,7 +408,7 @@ def _plain(value: Any) -> Any:
     """A value in plain Python that can be hashed and stored: tuples for rows, no numbers of numpy."""
     if hasattr(value, "tolist"):
         value = value.tolist()
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(_plain, cast("list[Any]", value))) if isinstance(value, list | tuple) else value
 
 
 def _joint(parts: list[NDArray[Any]]) -> NDArray[Any]:

@@ -141,8 +141,8 @@ def test_within_a_feature_here_and_anywhere_there(share: float) -> None:
 
 
 def test_padding_by_hand() -> None:
-    """The model gives out its last token, 3, 5, 6, 9, or 10. What is drawn must be real there: of inputs of another kind, 3
-    can get 9 or 10 only, and they 3; 5 gets 2, or 8 or 8; 6 gets 1, or 7 or 7.
+    """The model gives out its last token, 3, 5, 6, 9, or 10, and what is drawn must be real there. Of inputs of another
+    kind 3 can get 9 or 10 only, and they 3; 5 gets 2, or 8 or 8; 6 gets 1, or 7 or 7.
     """
     tokens = [[1, 2, 3], [4, 5, 99], [6, -7, 99], [7, 8, 9], [7, 8, 10]]
     columns = {

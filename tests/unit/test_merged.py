@@ -95,9 +95,8 @@ def test_the_values_of_the_data_can_be_merged(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_stored(kind: str) -> None:
-    one = Hypothesis(
-        "merged", "As claimed.", OUTPUT.carries(Variable("output", everything), head(0, 0).carries(Variable("m", KINDS[kind][0])))
-    )  # fmt: skip
+    claim = head(0, 0).carries(Variable("m", KINDS[kind][0]))
+    one = Hypothesis("merged", "As claimed.", OUTPUT.carries(Variable("output", everything), claim))
     again = Hypothesis.from_json(json.loads(json.dumps(one.to_json())))
     assert again == one
     assert again.to_json() == one.to_json()

@@ -38,7 +38,11 @@ def test_by_name_or_node_and_in_any_order(tiny_model: Callable[[str], Any]) -> N
 
 
 def test_by_hand() -> None:
-    model = ToyModel({"x": "x", "y": "y"}, {"a": (lambda x: 2 * x, {"x": ["x"]}), "logits": (lambda a, b: a + b, {"a": ["a"], "b": ["y"]})})  # fmt: skip
+    nodes = {
+        "a": (lambda x: 2 * x, {"x": ["x"]}),
+        "logits": (lambda a, b: a + b, {"a": ["a"], "b": ["y"]}),
+    }
+    model = ToyModel({"x": "x", "y": "y"}, nodes)
     data = Dataset({"x": [1.0, 2.0, 3.0], "y": [10.0, 20.0, 30.0]})
     assert model.read("x", data).flatten().tolist() == [1, 2, 3]
     assert model.read("a", data).flatten().tolist() == [2, 4, 6]

@@ -74,7 +74,7 @@ def test_independent_errors_have_the_shares_of_their_squares(method, monkeypatch
     if method == "sampled orders":
         monkeypatch.setattr(shares_of, "MOST_EXACT", 0)
     weights = {"a": 1.0, "b": 2.0, "c": 2.0}
-    found, _, gap = attributed(weights, free("a"), free("b"), references=2000)
+    found, _, gap = attributed(weights, free("a"), free("b"), draws=20)
     assert found.method == method
     for name, cost in (("not a", 0.5), ("not b", 2.0), ("", 2.0)):
         share = of(found, name)

@@ -132,7 +132,7 @@ def test_a_freed_slot_is_a_slot_that_is_claimed_to_carry_anything(slot: str, exp
 
 def test_references_of_a_test_are_spread_over_values(experiment: Experiment) -> None:
     made = Hypothesis("h", "As claimed.", claims())
-    runs = Runs(experiment.jobs(made)[0], experiment.executor, references=8)
+    runs = Runs(experiment.jobs(made)[0], experiment.executor, asked=8)
 
     @feature
     def rare(data: Dataset) -> Any:

@@ -12,7 +12,6 @@ from benchmarks.groundtruth.catalogue import PROGRAMS, truth
 from scrubbing import Claim, Experiment, Feature, Hypothesis, Variable, anything
 from scrubbing.data.agreement import groups
 from scrubbing.experiment.jobs import Job
-from scrubbing.experiment.verdict.claims import what
 from scrubbing.experiment.verdict.held import held
 from scrubbing.experiment.verdict.why import why
 
@@ -83,7 +82,7 @@ def test_draws_are_those_of_the_run_and_inputs_those_that_were_held():
     data, rows = held(job, region.index)
     for i, k in np.argwhere(rise > threshold):
         broken = found[i].draws[k].broken[0]
-        assert (broken.what, broken.repaired) == (what(job.tree, region.index), pytest.approx(1, abs=0.01))
+        assert (broken.what, broken.repaired) == (region.claim.what, pytest.approx(1, abs=0.01))
         assert [one.id for one in broken.drawn] == [data.ids[rows[i, k]]]
 
 

@@ -32,7 +32,6 @@ from scrubbing.stats.critical import fixed_size
 
 Floats = NDArray[np.float64]
 
-REFERENCES, DRAWS = 400, 4
 MOST_EXACT = 5
 """Players up to which all subsets are run."""
 BLOCKS = 10
@@ -87,14 +86,14 @@ def restored(mode: Mode, who: Sequence[Player]) -> Mode:
     return replace(mode, kept=mode.kept | regions, unclaimed="exact" if exact else mode.unclaimed)
 
 
-def attribution(result: Result, executor: Executor, references: int = REFERENCES, draws: int = DRAWS) -> Attribution:
+def attribution(result: Result, executor: Executor) -> Attribution:
     """Of a result with the null, on references of its own.
 
     Raises:
         NoFraction: SCR-FRACTION, the model is not better than the null.
     """
     result.loss_recovered("null")
-    return attribute(Runs(result.job, executor, references, draws), together(result).gap)
+    return attribute(Runs.of(result, executor), together(result).gap)
 
 
 def attribute(runs: Runs, gap: float) -> Attribution:

@@ -140,6 +140,8 @@ class Fineness:
         ]
         alpha = self.alpha / max(len(candidates), 1)
         wanted = max(self.runs.references, int(np.ceil(1.1 * -np.log(alpha) / MARGIN)))
+        if candidates and self.runs.asked is not None and wanted > self.runs.more:
+            return f"it has {unit.values:,} values, and to call a coarser feature as good takes {wanted:,} references"
         for one in sorted(candidates, key=lambda one: _bits(one, unit)):
             sample = self.runs.sample(24, one, wanted)
             found = self._coarser(unit, one, alpha, sample)

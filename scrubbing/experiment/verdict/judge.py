@@ -24,8 +24,6 @@ from scrubbing.records.attribution import Attribution
 from scrubbing.records.tested import Word
 from scrubbing.sampling.contexts import Member, Mode
 
-REFERENCES, DRAWS = 400, 4
-"""Of each test."""
 TAU = 0.01
 """Share of the gap that a sufficient hypothesis may lose."""
 CANCELLED = 0.02
@@ -83,6 +81,9 @@ class Found:
     attribution: Attribution | None = None
     """Where the rest is lost; None where too little is lost to ask."""
     tight: Hypothesis | None = None
+    references: int = 0
+    """Of each test, at first."""
+    draws: int = 0
     examples: int = 0
     seconds: float = 0.0
 
@@ -97,18 +98,17 @@ class Found:
         return sum(one.unneeded for one in self.claims)
 
 
-def judge(result: Result, executor: Executor, references: int = REFERENCES, draws: int = DRAWS) -> Found:
+def judge(result: Result, executor: Executor) -> Found:
     """Put a hypothesis to every test.
 
     Args:
         result: of scrubbing it, with the null.
         executor: what measures.
-        references: of each test.
-        draws: for each reference.
     """
     started = time.perf_counter()
     found = Found(result.hypothesis)
-    runs = Runs(result.job, executor, references, draws)
+    runs = Runs.of(result, executor)
+    found.references, found.draws = runs.references, runs.draws
     _all_tests(found, result, runs)
     found.examples, found.seconds = runs.count, time.perf_counter() - started
     return found

@@ -22,8 +22,6 @@ MARGIN = 0.01
 """Share of the gap between null and model below which a loss counts as none."""
 MOVED = 0.05
 """Share of what outputs differ in the null by which they may differ where losses do not."""
-MORE = 4
-"""Times as many references for what is undecided at first."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +83,17 @@ class Needs:
     def _tested(self, asked: Sequence[tuple[Unit | None, str, Mode]]) -> list[Removal]:
         alpha, found = self.alpha / 2, dict[int, Removal]()
         open_ = list(range(len(asked)))
-        for seed, times in ((1, 1), (2, MORE)):
-            samples = [self._sample(asked[i][0], seed, times) for i in open_]
+        for seed, references in ((1, self.runs.references), (2, self.runs.more)):
+            samples = [self._sample(asked[i][0], seed, references) for i in open_]
             rises = self.runs.differences([(one, asked[i][2]) for one, i in zip(samples, open_, strict=True)], self.gap)
             for i, rise in zip(open_, rises, strict=True):
                 found[i] = Removal(asked[i][1], rise, judged(rise, alpha))
             open_ = [i for i in open_ if found[i].outcome == "undecided"]
         return [found[i] for i in range(len(asked))]
 
-    def _sample(self, unit: Unit | None, seed: int, times: int) -> Sample:
+    def _sample(self, unit: Unit | None, seed: int, references: int | None = None) -> Sample:
         feature = None if unit is None or unit.is_whole_input else unit.feature
-        return self.runs.sample(seed, feature, self.runs.references * times)
+        return self.runs.sample(seed, feature, references)
 
     def positions(self, unit: Unit) -> tuple[tuple[int, ...], Rise | None]:
         """Positions of a claim that can be given up together, and what that costs.
@@ -105,7 +103,7 @@ class Needs:
         """
         assert unit.positions is not None
         mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
-        sample = self._sample(unit, 1, 1)
+        sample = self._sample(unit, 1)
         single = unit.crossed(mode, tree, single=True)
         at, _, _, cost = crossings(self.runs, sample, unit, single, self.gap)
         number = np.bincount(at, minlength=tree.graph.positions)
@@ -115,7 +113,7 @@ class Needs:
         for seed in range(3, 9):
             if not free:
                 break
-            places, sample = tuple(sorted(free)), self._sample(unit, seed, 1)
+            places, sample = tuple(sorted(free)), self._sample(unit, seed)
             crossed = [unit.crossed(mode, tree, positions=places, **how) for how in unit.ways]
             rises = self.runs.differences([(sample, one) for one in crossed], self.gap)
             if all(judged(rise, self.alpha) == "idle" for rise in rises):

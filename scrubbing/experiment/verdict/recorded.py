@@ -11,7 +11,7 @@ from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.fineness import Finer
 from scrubbing.experiment.verdict.interchange import Interchange
-from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES, ClaimFound, Found, judge
+from scrubbing.experiment.verdict.judge import ClaimFound, Found, judge
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, Removal
 from scrubbing.experiment.verdict.runs import Rise
 from scrubbing.experiment.verdict.sufficient import Wrong
@@ -31,18 +31,18 @@ from scrubbing.records.tested import (
 
 def tested(result: Result, executor: Executor) -> Result:
     """A result with its verdict."""
-    return replace(result, tested=recorded(judge(result, executor, REFERENCES, DRAWS), REFERENCES, DRAWS))
+    return replace(result, tested=recorded(judge(result, executor)))
 
 
-def recorded(found: Found, references: int, draws: int) -> VerdictRecord:
+def recorded(found: Found) -> VerdictRecord:
     """For the record."""
     return VerdictRecord(
         word=found.word,
         reasons=found.reasons,
         margin=MARGIN,
         alpha=ALPHA,
-        references=references,
-        draws=draws,
+        references=found.references,
+        draws=found.draws,
         together=None if found.together is None else _recovered(found.together),
         apart=None if found.apart is None else _share(found.apart),
         cancelled=None if found.cancelled is None else _share(found.cancelled),

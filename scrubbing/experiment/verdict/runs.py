@@ -16,6 +16,7 @@ from scrubbing.data.features import Feature
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.measured import MEASURE, Reference
+from scrubbing.experiment.result import Result
 from scrubbing.metrics.losses import Loss, divergence
 from scrubbing.metrics.measures import Predictions
 from scrubbing.metrics.slices import MAIN
@@ -28,6 +29,8 @@ Ints = NDArray[np.int64]
 
 
 NULL = Mode(output="another")
+
+_REFERENCES, _MORE = 400, 4
 
 
 class Moved:
@@ -121,7 +124,8 @@ class Runs:
 
     scrub: Job
     executor: Executor
-    references: int = 400
+    asked: int | None = None
+    """References that were asked for; None leaves it to the tests."""
     draws: int = 4
     _known: dict[tuple[int, Mode], tuple[Floats, Floats]] = field(
         default_factory=dict[tuple[int, Mode], tuple[Floats, Floats]]
@@ -129,6 +133,22 @@ class Runs:
     _samples: dict[object, Sample] = field(default_factory=dict[object, Sample])
     count: int = 0
     """Scrubbed examples measured."""
+
+    @classmethod
+    def of(cls, result: Result, executor: Executor) -> Runs:
+        """For tests of a result. References that were named one by one are not those of the tests."""
+        asked = result.settings.references
+        return cls(result.job, executor, int(asked) if isinstance(asked, (int, np.integer)) else None)
+
+    @property
+    def references(self) -> int:
+        """Of each test: 400, or as few as were asked for."""
+        return min(_REFERENCES, self.asked or _REFERENCES)
+
+    @property
+    def more(self) -> int:
+        """Of each test that these leave undecided: four times as many, or as many as were asked for."""
+        return max(_MORE * self.references, self.asked or 0)
 
     @property
     def data(self) -> Dataset:
