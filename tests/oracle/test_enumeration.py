@@ -45,7 +45,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = ("separate",)
+"""Of which every combination of six inputs in five places is enumerated."""
+
+
+@pytest.mark.parametrize("case", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in CASES])
 def test_sampled_estimate_is_the_enumerated_one(case: str, tiny_model: Any) -> None:
     model = tiny_model("native classifier")
     data = random_inputs(VOCABULARY, 3, padded=True, n=6, seed=4)

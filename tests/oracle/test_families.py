@@ -34,11 +34,12 @@ def engine(model: Any, data: Dataset, store: bool = True) -> Engine:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("padded", [False, True], ids=["unpadded", "padded"])
-def test_float64(name: str, padded: bool, tiny_model: Any) -> None:
+@pytest.mark.parametrize("seeds", [range(4), pytest.param(range(4, 16), marks=pytest.mark.slow)], ids=["few", "many"])
+def test_float64(name: str, padded: bool, seeds: range, tiny_model: Any) -> None:
     """In float64 the planner and the recursion agree to 1e-10, per input and draw."""
     model = tiny_model(name).to(dtype=torch.float64)
     made = engine(model, inputs(padded))
-    for seed in range(12):
+    for seed in seeds:
         hypothesis = random_hypothesis(made.graph, made.data, seed + 1000 * padded)
         compare(made, hypothesis, ProtocolNodes(model), references=2, seed=seed, tolerance=1e-10)
 
