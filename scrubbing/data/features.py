@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, cast, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scrubbing.data.classes import number_of_class, plain_classes
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, UsageError, brief, counted, fail, located
 from scrubbing.guards import is_finite
@@ -109,7 +110,7 @@ class Feature:
         Raises:
             UsageError: SCR-FEATURE, these are no classes, a value is in two of them, or is no value of a joint feature.
         """
-        given = self._classes(classes)
+        given = plain_classes(self, classes)
         values = [value for one in given for value in one]
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
@@ -117,28 +118,6 @@ class Feature:
             fail(UsageError, "SCR-FEATURE", problem, "Name each value once.")
         name = f"{self.name}.merged({[list(one) for one in given]})"
         return Feature(name, "merged", of=(self,), per=self.per, classes=given)
-
-    def _classes(self, classes: Iterable[Iterable[Any]]) -> tuple[tuple[Any, ...], ...]:
-        told = [*classes] if isinstance(classes, Iterable) and not isinstance(classes, str) else [classes]
-        for one in told:
-            if not isinstance(one, Iterable) or isinstance(one, str):
-                problem = f"{one!r} is no class of values of {self.name}."
-                fail(UsageError, "SCR-FEATURE", problem, "Give each class as a list: merged([[0, 1], [2]]).")
-        given = tuple(tuple(_plain(value) for value in one) for one in told)
-        for value in (value for one in given for value in one):
-            if not self._may_be(value):
-                problem = f"{value!r} is no value of {self.name}, of {len(self.of)} parts."
-                fail(UsageError, "SCR-FEATURE", problem, "Give a value for each part, as a tuple.")
-        return given
-
-    def _may_be(self, value: Any) -> bool:
-        """Whether a value has the form of this feature's: one for each part."""
-        if self.op != "joint":
-            return True
-        if not isinstance(value, tuple):
-            return False
-        parts = cast("tuple[Any, ...]", value)
-        return len(parts) == len(self.of) and all(map(Feature._may_be, self.of, parts))
 
     def everywhere(self) -> Feature:
         """Whether this boolean per-position feature is true at every position of the input.
@@ -252,7 +231,7 @@ class Feature:
             case "joint":
                 return _joint(parts)
             case "merged":
-                return self._merged(data)
+                return number_of_class(self.of[0], self.classes, data)
             case _:
                 raise AssertionError(self.op)
 
@@ -272,27 +251,6 @@ class Feature:
             alone = self.per == "position" and part.per == "input" and values.ndim == 1
             found.append(values[:, None] if alone else values)
         return found
-
-    def _merged(self, data: Dataset) -> NDArray[np.int64]:
-        """Number of the class, from 1; 0 for values that are in none. It means the same in every dataset."""
-        (feature,) = self.of
-        shape = feature(data).shape[: 2 if self.per == "position" else 1]
-        number = np.zeros(shape, dtype=np.int64)
-        for i, values in enumerate(self.classes):
-            for value in values:
-                number[feature.has(value, data)] = i + 1
-        return number
-
-    def has(self, value: Any, data: Dataset) -> NDArray[np.bool_]:
-        """Where it has a value, as `value_at` gives it, `[n]` or `[n, positions]`."""
-        if self.op == "joint":
-            found = [part.has(inner, data) for part, inner in zip(self.of, value, strict=True)]
-            wide = self.per == "position"
-            return np.all(np.broadcast_arrays(*(one[:, None] if wide and one.ndim == 1 else one for one in found)), 0)
-        values = self(data)
-        rows = values.ndim == 2 and self.per == "input"
-        same = values == np.asarray(value)
-        return same.all(axis=-1) if rows else same
 
     def _rounded(self, values: NDArray[Any], data: Dataset) -> NDArray[np.int64]:
         steps = values / self.numbers[0]
@@ -402,13 +360,6 @@ def _combine(op: str, form: str, *written: Feature | tuple[Feature, ...]) -> Fea
     features = tuple(as_feature(part) for part in written)
     per: Per = "position" if any(part.per == "position" for part in features) else "input"
     return Feature(form.format(*(part.name for part in features)), op, of=features, per=per)
-
-
-def _plain(value: Any) -> Any:
-    """A value in plain Python that can be hashed and stored: tuples for rows, no numbers of numpy."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    return tuple(map(_plain, cast("list[Any]", value))) if isinstance(value, list | tuple) else value
 
 
 def _joint(parts: list[NDArray[Any]]) -> NDArray[Any]:

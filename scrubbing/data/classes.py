@@ -1,0 +1,75 @@
+"""Classes of values that count as equal: as they are given, and which class each input is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.errors import UsageError, fail
+
+if TYPE_CHECKING:
+    from scrubbing.data.features import Feature
+
+
+def plain_classes(feature: Feature, classes: Iterable[Iterable[Any]]) -> tuple[tuple[Any, ...], ...]:
+    """Classes of a feature's values in plain Python, so that they can be hashed and stored.
+
+    Raises:
+        UsageError: SCR-FEATURE, one is no class, or has what is no value of this feature.
+    """
+    told = [*classes] if isinstance(classes, Iterable) and not isinstance(classes, str) else [classes]
+    for one in told:
+        if not isinstance(one, Iterable) or isinstance(one, str):
+            problem = f"{one!r} is no class of values of {feature.name}."
+            fail(UsageError, "SCR-FEATURE", problem, "Give each class as a list: merged([[0, 1], [2]]).")
+    given = tuple(tuple(_plain(value) for value in one) for one in told)
+    for value in (value for one in given for value in one):
+        if not _may_be(feature, value):
+            problem = f"{value!r} is no value of {feature.name}, of {len(feature.of)} parts."
+            fail(UsageError, "SCR-FEATURE", problem, "Give a value for each part, as a tuple.")
+    return given
+
+
+def number_of_class(feature: Feature, classes: Iterable[Iterable[Any]], data: Dataset) -> NDArray[np.int64]:
+    """Number of the class of each input's value, from 1; 0 for values in none. `[n]` or `[n, positions]`;
+    a number means the same in every dataset.
+    """
+    shape = feature(data).shape[: 2 if feature.per == "position" else 1]
+    number = np.zeros(shape, dtype=np.int64)
+    for i, values in enumerate(classes):
+        for value in values:
+            number[_has(feature, value, data)] = i + 1
+    return number
+
+
+def _has(feature: Feature, value: Any, data: Dataset) -> NDArray[np.bool_]:
+    """Where a feature has a value, as `value_at` gives it, `[n]` or `[n, positions]`."""
+    if feature.op == "joint":
+        found = [_has(part, inner, data) for part, inner in zip(feature.of, value, strict=True)]
+        wide = feature.per == "position"
+        return np.all(np.broadcast_arrays(*(one[:, None] if wide and one.ndim == 1 else one for one in found)), 0)
+    values = feature(data)
+    rows = values.ndim == 2 and feature.per == "input"
+    same = values == np.asarray(value)
+    return same.all(axis=-1) if rows else same
+
+
+def _may_be(feature: Feature, value: Any) -> bool:
+    """Whether a value has the form of a feature's: of a joint one, a value for each part."""
+    if feature.op != "joint":
+        return True
+    if not isinstance(value, tuple):
+        return False
+    parts = cast("tuple[Any, ...]", value)
+    return len(parts) == len(feature.of) and all(map(_may_be, feature.of, parts))
+
+
+def _plain(value: Any) -> Any:
+    """A value in plain Python: tuples for rows, no numbers of numpy."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return tuple(map(_plain, cast("list[Any]", value))) if isinstance(value, list | tuple) else value
