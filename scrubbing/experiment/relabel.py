@@ -19,11 +19,16 @@ def relabelled(hypothesis: Hypothesis, places: Mapping[Node, Node]) -> Hypothesi
     return replace(hypothesis, correspondence=_claim(hypothesis.correspondence, places))
 
 
-def what_is_claimed(claim: Claim) -> Hashable:
-    """The claims below one and itself, whatever their order: two that say the same are equal."""
-    below = Counter(what_is_claimed(child) for child in claim.children)
+def what_is_claimed(claim: Claim, *, routes: bool = True) -> Hashable:
+    """The claims below one and itself, whatever their order: two that say the same are equal.
+
+    Args:
+        claim: the topmost.
+        routes: whether it matters by which paths a node is reached.
+    """
+    below = Counter(what_is_claimed(child, routes=routes) for child in claim.children)
     return (
-        frozenset(claim.targets),
+        frozenset(one if routes else replace(one, route=None) for one in claim.targets),
         (claim.variable, claim.sampler, claim.unclaimed, claim.group, claim.exclude_self, claim.freeze_norm),
         frozenset(below.items()),
     )
