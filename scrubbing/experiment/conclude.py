@@ -84,15 +84,15 @@ def _controlled(control: Control, pairs: Sequence[tuple[Job, Measured]], setting
         return told.model_copy(update={"not_run": f"needs {control.needs}"})
     chosen, reference = settings.control_baselines(), pairs[0][0].reference
     own = _losses([one for one in pairs if not one[0].name.startswith(OTHER)], chosen)
-    others = [found.losses() for job, found in pairs if job.name.startswith(OTHER)]
-    shown = own if not others else own | {SCRUBBED: _mean(others)}
+    others = [found for job, found in pairs if job.name.startswith(OTHER)]
+    shown = own if not others else own | {SCRUBBED: _mean([one.losses() for one in others])}
     clusters = clusters_of(settings, reference)
     meanings = {name: one.meaning for name, one in chosen.items() if one.scale}
     losses, recovered = estimates(loss_table(reference, shown, clusters), meanings)
     found = told.model_copy(update={"losses": losses, "recovered": recovered, "references": len(reference.rows)})
     if not others:
         return found.model_copy(update={"outcome": outcome_of(found)})
-    return found.model_copy(update={"several": several_of(own, others, reference, control.wanted)})
+    return found.model_copy(update={"several": several_of(own, pairs[0][1], others, reference, control.wanted)})
 
 
 def _mean(found: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:

@@ -217,6 +217,10 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
     )
     try:
         found = _scrub_and_baselines(trial.hypothesis, subject, settings)
+        if others:
+            from scrubbing.experiment.verdict.runs import MOVED  # which imports this module
+
+            found[0] = replace(found[0], measures=(MOVED,))
         found += [_other(one.hypothesis, number, found[0]) for number, one in enumerate(others, 1)]
     except ScrubbingError as error:  # which does not know that it is about a control
         here = f"control {control.name}"
@@ -252,7 +256,7 @@ def _other(hypothesis: Hypothesis, number: int, scrub: Job) -> Job:
     subject = scrub.subject
     tree = legal(hypothesis, subject.graph, subject.data, subject.read)
     name = f"{OTHER}{number}"
-    return replace(scrub, name=name, hypothesis=hypothesis, tree=tree, with_model=False, measures=())
+    return replace(scrub, name=name, hypothesis=hypothesis, tree=tree)
 
 
 def _rows(data: Dataset, settings: Settings) -> NDArray[np.int64]:

@@ -55,14 +55,14 @@ def _all(trial: Trial, number: int, seed: int) -> dict[Hashable, Hypothesis]:
 
     subject, rng = Subject.of(trial.model, trial.data, trial.loss), np.random.default_rng(seed)
     found: dict[Hashable, Hypothesis] = {}
-    own = what_is_claimed(trial.hypothesis.correspondence, routes=False)
+    own = what_is_claimed(trial.hypothesis.correspondence, trial.data, routes=False)
     seen: set[Hashable] = set()
     for _ in range(_TRIES * number):
         made = _elsewhere(trial.hypothesis, subject.graph, rng)
         # The same features of the same nodes, such as of two that change places, are no other hypothesis.
-        if made is None or what_is_claimed(made.correspondence, routes=False) == own:
+        if made is None or what_is_claimed(made.correspondence, trial.data, routes=False) == own:
             continue
-        if (claimed := what_is_claimed(made.correspondence)) in seen:
+        if (claimed := what_is_claimed(made.correspondence, trial.data)) in seen:
             continue
         seen.add(claimed)
         if not faults(made, subject.graph, trial.data, subject.read):

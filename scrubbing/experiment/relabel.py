@@ -8,6 +8,8 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from scrubbing.data.agreement import digest_of
+from scrubbing.data.dataset import Dataset
 from scrubbing.graph.nodes import Node
 from scrubbing.hypothesis.claims import Claim, Target
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -19,17 +21,19 @@ def relabelled(hypothesis: Hypothesis, places: Mapping[Node, Node]) -> Hypothesi
     return replace(hypothesis, correspondence=_claim(hypothesis.correspondence, places))
 
 
-def what_is_claimed(claim: Claim, *, routes: bool = True) -> Hashable:
-    """The claims below one and itself, whatever their order: two that say the same are equal.
+def what_is_claimed(claim: Claim, data: Dataset, *, routes: bool = True) -> Hashable:
+    """The claims below one and itself, whatever their order and names: two that say the same are equal.
 
     Args:
         claim: the topmost.
+        data: inputs by whose values features are told apart.
         routes: whether it matters by which paths a node is reached.
     """
-    below = Counter(what_is_claimed(child, routes=routes) for child in claim.children)
+    below = Counter(what_is_claimed(child, data, routes=routes) for child in claim.children)
     return (
         frozenset(one if routes else replace(one, route=None) for one in claim.targets),
-        (claim.variable, claim.sampler, claim.unclaimed, claim.group, claim.exclude_self, claim.freeze_norm),
+        digest_of(claim.variable.agrees_on(), data),
+        (claim.sampler, claim.unclaimed, claim.group, claim.exclude_self, claim.freeze_norm),
         frozenset(below.items()),
     )
 

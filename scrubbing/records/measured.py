@@ -120,7 +120,7 @@ class SeveralTried(Strict):
     wanted: int | None = None
     """How many were to be tried; `tried` is less where there are no more places for the claims."""
     as_well: int
-    """Those whose mean loss is no larger."""
+    """Those whose mean loss is no larger, and whose outputs are no further from the model's own."""
     p: float
     """(1 + as_well) / (1 + tried)."""
     own: float | None = None

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.experiment.measured import Reference
+from scrubbing.experiment.measured import MEASURE, Measured, Reference
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, judged
-from scrubbing.experiment.verdict.runs import Rise
+from scrubbing.experiment.verdict.runs import MOVED, Rise
 from scrubbing.metrics.recovered import fraction, unbeaten
 from scrubbing.metrics.slices import MAIN
 from scrubbing.records.measured import ControlValue, SeveralTried
@@ -17,6 +17,7 @@ from scrubbing.records.tested import Unspecific
 from scrubbing.stats.intervals import Means
 
 Floats = NDArray[np.float64]
+_MOVED = f"{MEASURE}{MOVED.name}"
 P = 0.01
 """A hypothesis is better than chance where p is no larger than this."""
 
@@ -40,23 +41,33 @@ def outcome_of(control: ControlValue) -> str | None:
 
 def several_of(
     own: Mapping[str, Mapping[str, Floats]],
-    others: Sequence[Mapping[str, Floats]],
+    scrub: Measured,
+    others: Sequence[Measured],
     reference: Reference,
     wanted: int | None,
 ) -> SeveralTried:
-    """How many of several hypotheses do as well as one.
+    """How many of several hypotheses do as well as one: lose no more, with outputs no further from the model's own.
+
+    Losses alone would count what only adds noise that the labels do not depend on.
 
     Args:
         own: losses of the model, the hypothesis and the baselines, by slice.
-        others: losses of each other one, by slice, `[references, draws]`.
+        scrub: what was measured of the hypothesis, with how far its outputs are from the model's own.
+        others: the same of each other one.
         reference: on which all of them were scrubbed.
         wanted: how many others there were to be.
     """
     weights = reference.weights()[MAIN]
     columns = {name: found[MAIN].reshape(len(weights), -1).mean(axis=1) for name, found in own.items()}
-    lost = [float(np.average(one[MAIN].mean(axis=1), weights=weights)) for one in others]
+
+
+    def mean(values: Floats) -> float:
+        return float(np.average(values.mean(axis=1), weights=weights))
+
+    lost, moved = [mean(one.losses()[MAIN]) for one in others], [mean(one.values[_MOVED]) for one in others]
+    away = mean(scrub.values[_MOVED])
     means = Means(columns, weights=weights)
-    as_well = sum(one <= means.value("scrubbed") for one in lost)
+    as_well = sum(a <= means.value("scrubbed") and b <= away for a, b in zip(lost, moved, strict=True))
     explained = "null" in columns and unbeaten(means, "null") is None
     values = {name: means.value(name) for name in columns}
     return SeveralTried(
