@@ -15,9 +15,9 @@ from scrubbing.data.real import RealDraws
 from scrubbing.engine.demand import Demand, fixed, within
 from scrubbing.engine.engine import graph_of
 from scrubbing.errors import ScrubbingError, UsageError, counted, fail, located
-from scrubbing.experiment.trial import Control, Trial
 from scrubbing.experiment.measured import Reference
 from scrubbing.experiment.settings import Settings
+from scrubbing.experiment.trial import Control, Trial
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.positions import Where
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -205,17 +205,17 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
     others, trial = ([], made) if isinstance(made, Trial) else (made, replace(made[0], hypothesis=scrub.hypothesis))
     subject = _subject(trial, of)
     kept = settings.control_baselines()
-    settings = settings.but(
-        references=_how_many(control, trial, of, settings),
-        draws=settings.draws if control.draws is None else min(control.draws, settings.draws),
-        baselines=[name for name in settings.baseline_names if name in kept],
-        extra_baselines={name: one for name, one in settings.extra_baselines.items() if name in kept},
-        strata={},
-        slices={},
-        measures=(),
-        controls=(),
-    )
     try:
+        settings = settings.but(
+            references=_how_many(control, trial, of, settings),
+            draws=settings.draws if control.draws is None else min(control.draws, settings.draws),
+            baselines=[name for name in settings.baseline_names if name in kept],
+            extra_baselines={name: one for name, one in settings.extra_baselines.items() if name in kept},
+            strata={},
+            slices={},
+            measures=(),
+            controls=(),
+        )
         found = _scrub_and_baselines(trial.hypothesis, subject, settings)
         if others:
             from scrubbing.experiment.verdict.runs import MOVED  # which imports this module

@@ -41,7 +41,9 @@ def random_hypotheses(number: int = NUMBER, seed: int = 0) -> Control:
     def change(trial: Trial) -> list[Trial]:
         found = list(_all(trial, number, seed).values())
         if not found:
-            inapplicable(name, f"there is no other place in {trial.model.name} for the claims of {trial.hypothesis.name}.")
+            inapplicable(
+                name, f"there is no other place in {trial.model.name} for the claims of {trial.hypothesis.name}."
+            )
         return [replace(trial, hypothesis=one) for one in found]
 
     meaning = "the same features claimed of other nodes and paths, at random; mean over these hypotheses"
@@ -98,8 +100,7 @@ def _moved(
         children.append(below)
     taken = {target.node for child in children for target in child.targets if target.node is not None}
     routed = [
-        replace(child, targets=tuple(_routed(one, taken, places, rng) for one in child.targets))
-        for child in children
+        replace(child, targets=tuple(_routed(one, taken, places, rng) for one in child.targets)) for child in children
     ]
     return replace(claim, children=tuple(routed))
 
@@ -112,9 +113,7 @@ def _place(node: Node, above: Node, graph: ModelGraph, places: dict[Node, Node],
             places[node] = node
             return True
         free = [
-            one
-            for one in sorted(graph.upstream[above])
-            if _kind(one, graph) == kind and one not in places.values()
+            one for one in sorted(graph.upstream[above]) if _kind(one, graph) == kind and one not in places.values()
         ]
         if not free:
             return False

@@ -47,7 +47,9 @@ def permuted_weights(seed: int) -> Control:
     Args:
         seed: of the places; it is in the control's name, `permuted-weights-SEED`.
     """
-    return _on_weights("permuted-weights", "the entries of every tensor of the model permuted within it", _permuted, seed)
+    return _on_weights(
+        "permuted-weights", "the entries of every tensor of the model permuted within it", _permuted, seed
+    )
 
 
 def permuted_heads(seed: int = 0) -> Control:

@@ -114,7 +114,7 @@ class Slice(Strict):
 
 
 class SeveralTried(Strict):
-    """How many of several other hypotheses recover at least as much as the hypothesis itself, on the same references."""
+    """How many of several other hypotheses do as well as the hypothesis itself, on the same references."""
 
     tried: int
     wanted: int | None = None

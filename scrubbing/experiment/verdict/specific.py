@@ -60,7 +60,6 @@ def several_of(
     weights = reference.weights()[MAIN]
     columns = {name: found[MAIN].reshape(len(weights), -1).mean(axis=1) for name, found in own.items()}
 
-
     def mean(values: Floats) -> float:
         return float(np.average(values.mean(axis=1), weights=weights))
 

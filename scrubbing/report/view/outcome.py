@@ -253,13 +253,14 @@ def _came_out(one: ControlValue) -> Fact:
 
 def _counted(one: ControlValue, several: SeveralTried) -> Fact:
     """How a hypothesis stands among others of its size."""
-    words = f"{count(several.as_well)} of {count(several.tried)} others recover at least as much"
+    words = f"{count(several.as_well)} of {count(several.tried)} others do as well"
     if several.own is not None and several.best is not None:
         shares = RECOVERED.one(several.own), RECOVERED.one(several.best)
         words += f": the hypothesis {shares[0]}, the best of them {shares[1]}"
     if several.wanted is not None and several.tried < several.wanted:
         least = PLAIN.one(1 / (1 + several.tried))
-        words += f"; only {count(several.tried)} other places of {count(several.wanted)} were found, so p is at least {least}"
+        found = f"only {count(several.tried)} other places of {count(several.wanted)} were found"
+        words += f"; {found}, so that p is at least {least}"
     return Fact(one.name, f"p = {PLAIN.one(several.p)}", words, name=f"control.{one.name}.p", value=several.p)
 
 
