@@ -42,7 +42,7 @@ def fresh_weights(seed: int) -> Control:
 def permuted_weights(seed: int) -> Control:
     """The control in which the entries of every tensor of the model change places within it.
 
-    Not only scale and bias but the whole distribution of each tensor's entries is kept, outliers included. Source: ours.
+    Not only scale and bias but the whole distribution of its entries is kept, outliers included. Source: ours.
 
     Args:
         seed: of the places; it is in the control's name, `permuted-weights-SEED`.
