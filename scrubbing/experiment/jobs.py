@@ -202,7 +202,8 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
     """The jobs of a control: its own scrub, and of the baselines those that say how far it fell."""
     of = scrub.subject
     made = control.change(Trial(scrub.hypothesis, of.model, of.data, of.loss))
-    others, trial = ([], made) if isinstance(made, Trial) else (made, replace(made[0], hypothesis=scrub.hypothesis))
+    others: Sequence[Trial] = () if isinstance(made, Trial) else made
+    trial = made if isinstance(made, Trial) else replace(made[0], hypothesis=scrub.hypothesis)
     subject = _subject(trial, of)
     kept = settings.control_baselines()
     try:

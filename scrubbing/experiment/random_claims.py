@@ -29,8 +29,8 @@ def random_hypotheses(number: int = NUMBER, seed: int = 0) -> Control:
 
     Nodes take the place of nodes of their kind: heads of heads, MLPs of MLPs, and in a toy graph sources of sources.
     Embeddings and masks stay. Of those that lose no more than the hypothesis on the same references, with outputs no
-    further from the model's own, p = (1 + those) / (1 + all of them). Source: ours, after the random circuits of Shi et al. 2024; the formula is that of a Monte
-    Carlo test (Davison and Hinkley 1997).
+    further from the model's own, p = (1 + those) / (1 + all of them). Source: ours, after the random circuits of Shi et
+    al. 2024; the formula is that of a Monte Carlo test (Davison and Hinkley 1997).
 
     Args:
         number: how many; fewer if there are no more places.

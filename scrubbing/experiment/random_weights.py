@@ -100,14 +100,14 @@ def _fresh(tensor: Tensor, rng: np.random.Generator) -> Tensor:
     import torch
 
     mean, deviation = float(tensor.double().mean()), float(tensor.double().std(correction=0))
-    drawn = torch.from_numpy(rng.normal(mean, deviation, tuple(tensor.shape)))
+    drawn = torch.as_tensor(rng.normal(mean, deviation, tuple(tensor.shape)))
     return drawn.to(tensor.device, tensor.dtype)
 
 
 def _permuted(tensor: Tensor, rng: np.random.Generator) -> Tensor:
     import torch
 
-    places = torch.from_numpy(rng.permutation(tensor.numel())).to(tensor.device)
+    places = torch.as_tensor(rng.permutation(tensor.numel())).to(tensor.device)
     return tensor.detach().reshape(-1)[places].reshape(tensor.shape)
 
 
@@ -119,6 +119,7 @@ def _other_heads(nodes: list[Node], seed: int) -> Mapping[Node, Node]:
             layers.setdefault(one.layer, []).append(one)
     places: dict[Node, Node] = {}
     for layer, heads in layers.items():
-        order = [heads[i] for i in np.random.default_rng([seed, layer]).permutation(len(heads))]
+        shuffled: list[int] = np.random.default_rng([seed, layer]).permutation(len(heads)).tolist()
+        order = [heads[i] for i in shuffled]
         places |= zip(order, [*order[1:], order[0]], strict=True)
     return places

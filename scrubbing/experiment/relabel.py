@@ -6,11 +6,12 @@ import dataclasses
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from scrubbing.data.agreement import digest_of
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.nodes import Node
+from scrubbing.guards import is_tuple
 from scrubbing.hypothesis.claims import Claim, Target
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.routes import Route
@@ -57,6 +58,8 @@ def route_of(route: Route, places: Mapping[Node, Node]) -> Route:
 def _value(value: Any, places: Mapping[Node, Node]) -> Any:
     if isinstance(value, Node):
         return places.get(value, value)
-    if isinstance(value, (tuple, frozenset)):
-        return type(value)(_value(one, places) for one in value)
+    if is_tuple(value):
+        return tuple(_value(one, places) for one in value)
+    if isinstance(value, frozenset):
+        return frozenset(_value(one, places) for one in cast("frozenset[Any]", value))
     return value
