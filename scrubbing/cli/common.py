@@ -78,7 +78,7 @@ Memory = Annotated[
 ]
 Controls = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option("--control", help="Also run this control, such as shuffled-labels; may be repeated."),
+    typer.Option("--control", help="Also run this control, such as shuffled-labels, or `all`; may be repeated."),
 ]
 Verdicts = Annotated[
     bool, typer.Option("--verdict/--no-verdict", help="Test whether each claim is needed, and no finer than needed.")

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from scrubbing.experiment import describe
 from scrubbing.experiment.baselines import Baseline
 from scrubbing.experiment.beyond import recalibrated, worth
-from scrubbing.experiment.jobs import SCRUBBED, Job
+from scrubbing.experiment.jobs import OTHER, SCRUBBED, Job
 from scrubbing.experiment.measured import Measured, Reference
 from scrubbing.experiment.result import Result, bound_of, clusters_of, loss_table
 from scrubbing.experiment.settings import Settings
+from scrubbing.experiment.trial import Control
+from scrubbing.experiment.verdict.specific import outcome_of, several_of
 from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.slices import MAIN
 from scrubbing.records.inputs import LOSS
@@ -44,7 +46,9 @@ def conclude(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settin
         provenance=describe.provenance(scrub.subject.model, scrub.data, seconds, settings.task),
         recalibrated=recalibrated(found.sample(reference), reference.counted(), clusters, bound_of(by_slice)),
         equivalent=_worth(reference, by_slice, settings),
-        controls=tuple(_controlled(name, pairs, settings) for name, pairs in parts.items()),
+        controls=tuple(
+            _controlled(one, parts.get(name, []), settings) for name, one in settings.all_controls().items()
+        ),
     )
 
 
@@ -73,14 +77,26 @@ def _losses(pairs: Sequence[tuple[Job, Measured]], chosen: Mapping[str, Baseline
     return by_slice
 
 
-def _controlled(name: str, pairs: Sequence[tuple[Job, Measured]], settings: Settings) -> ControlValue:
-    control, chosen = settings.all_controls()[name], settings.control_baselines()
-    reference = pairs[0][0].reference
-    table = loss_table(reference, _losses(pairs, chosen), clusters_of(settings, reference))
-    losses, recovered = estimates(table, {name: one.meaning for name, one in chosen.items() if one.scale})
-    return ControlValue(
-        name=name, meaning=control.meaning, expected=control.expected, losses=losses, recovered=recovered
-    )
+def _controlled(control: Control, pairs: Sequence[tuple[Job, Measured]], settings: Settings) -> ControlValue:
+    """What came out of a control; of one that could not be run, what it needs."""
+    told = ControlValue(name=control.name, meaning=control.meaning, expected=control.expected)
+    if not pairs:
+        return told.model_copy(update={"not_run": f"needs {control.needs}"})
+    chosen, reference = settings.control_baselines(), pairs[0][0].reference
+    own = _losses([one for one in pairs if not one[0].name.startswith(OTHER)], chosen)
+    others = [found for job, found in pairs if job.name.startswith(OTHER)]
+    shown = own if not others else own | {SCRUBBED: _mean([one.losses() for one in others])}
+    clusters = clusters_of(settings, reference)
+    meanings = {name: one.meaning for name, one in chosen.items() if one.scale}
+    losses, recovered = estimates(loss_table(reference, shown, clusters), meanings)
+    found = told.model_copy(update={"losses": losses, "recovered": recovered, "references": len(reference.rows)})
+    if not others:
+        return found.model_copy(update={"outcome": outcome_of(found)})
+    return found.model_copy(update={"several": several_of(own, pairs[0][1], others, reference, control.wanted)})
+
+
+def _mean(found: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    return {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
 
 
 def _worth(reference: Reference, by_slice: BySlice, settings: Settings) -> Equivalent | None:

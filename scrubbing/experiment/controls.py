@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.data.others import other_inputs
+from scrubbing.experiment.random_claims import random_hypotheses
+from scrubbing.experiment.random_weights import fresh_weights, permuted_heads, permuted_weights
+from scrubbing.experiment.trial import Control as Control
+from scrubbing.experiment.trial import Trial as Trial
 from scrubbing.hypothesis.claims import Claim
-from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.registry import Registry
 from scrubbing.samplers import Agree
-
-if TYPE_CHECKING:
-    from scrubbing.metrics.losses import Loss
-    from scrubbing.models.protocol import Model
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """A hypothesis with the model, data and loss it is tested on. Controls return changed copies of it."""
-
-    hypothesis: Hypothesis
-    model: Model
-    data: Dataset
-    """The whole dataset, whatever the scope of the hypothesis."""
-    loss: Loss
-
-
-@dataclass(frozen=True)
-class Control:
-    """An experiment that puts a score in perspective: the hypothesis on another model, other data or other features."""
-
-    name: str
-    meaning: str
-    """What the control changes, in words."""
-    expected: Literal["fails", "holds"]
-    """Whether a true hypothesis about the model as it is should lose its loss recovered here, or keep it."""
-    change: Callable[[Trial], Trial]
-    """The changed trial."""
-
 
 controls: Registry[Control] = Registry("control", "scrubbing.controls")
 """Registry of controls by name: those of this package, and those registered elsewhere."""
@@ -95,7 +68,10 @@ def _permuted(feature: Feature) -> Feature:
     return Feature(f"shuffled {feature.name}", compute=values, per=feature.per)
 
 
-for _one in (
+SEEDS = range(1, 6)
+"""Of the weights of the controls that are registered; the functions that make them take any other."""
+
+_OURS = (
     Control("shuffled-labels", "judged by the labels of other inputs, features as they are", "fails", shuffled_labels),
     Control(
         "shuffled-features",
@@ -103,5 +79,14 @@ for _one in (
         "fails",
         shuffled_features,
     ),
-):
+    permuted_heads(),
+    *(scheme(seed) for scheme in (fresh_weights, permuted_weights) for seed in SEEDS),
+    random_hypotheses(),
+)
+for _one in _OURS:
     controls.add(_one.name, _one)
+
+ALL = "all"
+"""Asks for every control of this package that can be run on the hypothesis and model at hand."""
+OURS = tuple(one.name for one in _OURS)
+"""Names of the controls of this package."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,9 +15,9 @@ from scrubbing.data.real import RealDraws
 from scrubbing.engine.demand import Demand, fixed, within
 from scrubbing.engine.engine import graph_of
 from scrubbing.errors import ScrubbingError, UsageError, counted, fail, located
-from scrubbing.experiment.controls import Control, Trial
 from scrubbing.experiment.measured import Reference
 from scrubbing.experiment.settings import Settings
+from scrubbing.experiment.trial import Control, Trial
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.positions import Where
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -32,6 +32,8 @@ from scrubbing.sampling.contexts import REFERENCE, Contexts, Mode
 SCRUBBED = "scrubbed"
 """Name of the job, and of the losses, of the hypothesis itself."""
 
+OTHER = "other "
+"""Start of the names of the jobs of other hypotheses, of which a control counts those that do as well."""
 
 MOST_EXAMPLES = 2**28
 """References times draws of one run; each loss and measure keeps eight bytes of every one."""
@@ -152,8 +154,12 @@ def jobs(hypothesis: Hypothesis, subject: Subject, settings: Settings) -> list[J
         UsageError: SCR-REFERENCES, SCR-SLICE, these references cannot be explained.
     """
     found = _scrub_and_baselines(hypothesis, subject, settings)
-    for control in settings.all_controls().values():
-        found += _controlled(control, found[0], settings)
+    for name, control in settings.all_controls().items():
+        try:
+            found += _controlled(control, found[0], settings)
+        except UsageError as error:
+            if any(one.code != "SCR-CONTROL" for one in error.faults) or name in settings.named_controls():
+                raise
     return found
 
 
@@ -202,30 +208,63 @@ def _scrub_and_baselines(hypothesis: Hypothesis, subject: Subject, settings: Set
 def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
     """The jobs of a control: its own scrub, and of the baselines those that say how far it fell."""
     of = scrub.subject
-    trial = control.change(Trial(scrub.hypothesis, of.model, of.data, of.loss))
-    same = trial.model is of.model and trial.data is of.data and trial.loss is of.loss
-    subject = of if same else Subject.of(trial.model, trial.data, trial.loss)
+    made = control.change(Trial(scrub.hypothesis, of.model, of.data, of.loss))
+    others: Sequence[Trial] = () if isinstance(made, Trial) else made
+    trial = made if isinstance(made, Trial) else replace(made[0], hypothesis=scrub.hypothesis)
+    subject = _subject(trial, of)
     kept = settings.control_baselines()
-    references = settings.references
-    if trial.data is not of.data:  # whose inputs have other ids
-        available = len(trial.hypothesis.in_scope(trial.data))
-        references = min(settings.how_many(available), available)
-    settings = settings.but(
-        references=references,
-        baselines=[name for name in settings.baseline_names if name in kept],
-        extra_baselines={name: one for name, one in settings.extra_baselines.items() if name in kept},
-        strata={},
-        slices={},
-        measures=(),
-        controls=(),
-    )
     try:
+        settings = settings.but(
+            references=_how_many(control, trial, of, settings),
+            draws=settings.draws if control.draws is None else min(control.draws, settings.draws),
+            baselines=[name for name in settings.baseline_names if name in kept],
+            extra_baselines={name: one for name, one in settings.extra_baselines.items() if name in kept},
+            strata={},
+            slices={},
+            measures=(),
+            controls=(),
+        )
         found = _scrub_and_baselines(trial.hypothesis, subject, settings)
+        if others:
+            from scrubbing.experiment.verdict.runs import MOVED  # which imports this module
+
+            found[0] = replace(found[0], measures=(MOVED,))
+        found += [_other(one.hypothesis, number, found[0]) for number, one in enumerate(others, 1)]
     except ScrubbingError as error:  # which does not know that it is about a control
         here = f"control {control.name}"
         faults = [replace(one, where=f"{here}, {one.where}" if one.where else here) for one in error.faults]
         raise type(error)(faults) from error
     return [replace(job, control=control.name, logits=False) for job in found]
+
+
+def _subject(trial: Trial, of: Subject) -> Subject:
+    """The subject of a control, one for all hypotheses that are tried on the same model and loss."""
+    if trial.data is not of.data or trial.loss is not of.loss:
+        return Subject.of(trial.model, trial.data, trial.loss)
+    if trial.model is of.model:
+        return of
+    key = ("subject", id(trial.model), id(trial.loss))  # both held by the subject, so that their ids stay theirs
+    return of.data.remember(key, lambda: Subject.of(trial.model, trial.data, trial.loss))
+
+
+def _how_many(control: Control, trial: Trial, of: Subject, settings: Settings) -> int | Sequence[int] | None:
+    """References of a control: those of the run, as far as its inputs are the same, and no more than it takes."""
+    available = len(trial.hypothesis.in_scope(trial.data))
+    wanted = min(settings.how_many(available), available)
+    if control.references is None:
+        return settings.references if trial.data is of.data else wanted
+    most = min(control.references, wanted)
+    if trial.data is of.data and isinstance(settings.references, Sequence):
+        return settings.references[:most]
+    return most
+
+
+def _other(hypothesis: Hypothesis, number: int, scrub: Job) -> Job:
+    """One of several hypotheses that a control counts, on the same references."""
+    subject = scrub.subject
+    tree = legal(hypothesis, subject.graph, subject.data, subject.read)
+    name = f"{OTHER}{number}"
+    return replace(scrub, name=name, hypothesis=hypothesis, tree=tree)
 
 
 def _rows(data: Dataset, settings: Settings) -> NDArray[np.int64]:

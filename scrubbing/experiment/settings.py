@@ -14,8 +14,9 @@ import numpy as np
 from scrubbing.data.features import Feature, as_feature
 from scrubbing.errors import Fault, ScrubbingError, UsageError, nearest
 from scrubbing.experiment.baselines import BUILT_IN, OF_THE_DATA, Baseline, baselines
-from scrubbing.experiment.controls import Control, controls
+from scrubbing.experiment.controls import ALL, OURS, controls
 from scrubbing.experiment.executors import Executor, executors
+from scrubbing.experiment.trial import Control
 from scrubbing.guards import is_whole
 from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.measures import ALWAYS, Measure, measures
@@ -71,7 +72,8 @@ class Settings:
     measures: Sequence[str | Measure] = ALWAYS
     """Measures to take beside the loss, by name or as objects; each is taken where it is defined."""
     controls: Sequence[str | Control] = ()
-    """Controls to run (the hypothesis on another model, other data or other features), by name or as objects."""
+    """Controls to run (the hypothesis on another model, other data or other features), by name or as objects. Among
+    them `all` stands for those of this package that can be run; the record names the others."""
     verdict: bool = False
     """Also test whether each claim is needed, and no finer than needed; takes a few runs for each claim."""
     series: Series | Callable[[], Series] | None = None
@@ -142,7 +144,12 @@ class Settings:
 
     def all_controls(self) -> dict[str, Control]:
         """All controls to run, by name."""
-        return {one.name: one for one in _resolved(self.controls, controls)}
+        chosen = [one for each in self.controls for one in (OURS if each == ALL else (each,))]
+        return {one.name: one for one in _resolved(chosen, controls)}
+
+    def named_controls(self) -> set[str]:
+        """Names of those that were asked for one by one, and have to be run."""
+        return {one.name for one in _resolved([one for one in self.controls if one != ALL], controls)}
 
 
 class Options(TypedDict, total=False):
@@ -336,7 +343,7 @@ def _plugin_faults(what: str, kind: Any, registry: Registry[Any], chosen: Sequen
     """Names that are not registered, things of another kind, and two things of one name."""
     for one in chosen if _is_list(chosen) else ():
         if isinstance(one, str):
-            if one not in registry:
+            if one not in registry and not (registry is controls and one == ALL):
                 remedy = f"There are: {', '.join(registry)}."
                 yield Fault(registry.code, "", f"there is no {registry.kind} {one!r}.", remedy)
         elif not isinstance(one, kind):

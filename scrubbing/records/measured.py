@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from scrubbing.numbers import PLAIN, plainly
 from scrubbing.renamed import deprecated
@@ -113,6 +113,22 @@ class Slice(Strict):
     recovered: list[Recovered]
 
 
+class SeveralTried(Strict):
+    """How many of several other hypotheses do as well as the hypothesis itself, on the same references."""
+
+    tried: int
+    wanted: int | None = None
+    """How many were to be tried; `tried` is less where there are no more places for the claims."""
+    as_well: int
+    """Those whose mean loss is no larger, and whose outputs are no further from the model's own."""
+    p: float
+    """(1 + as_well) / (1 + tried)."""
+    own: float | None = None
+    """Fraction of the loss of the null recovered by the hypothesis itself; None where there is nothing to recover."""
+    best: float | None = None
+    """The largest fraction among the others."""
+
+
 class ControlValue(Strict):
     """What came out of the same hypothesis on another model, other data or other features."""
 
@@ -121,9 +137,17 @@ class ControlValue(Strict):
     """What the control changed, in words."""
     expected: Literal["fails", "holds"]
     """Whether a true hypothesis about the model as it is should lose its loss recovered here, or keep it."""
-    losses: dict[str, Number]
-    """`model`, `scrubbed` and the baselines, of the control."""
-    recovered: list[Recovered]
+    losses: dict[str, Number] = Field(default={})
+    """`model`, `scrubbed` and the baselines, of the control; of several hypotheses their mean."""
+    recovered: list[Recovered] = Field(default=[])
+    references: int = 0
+    """On which it was run; 0 in older records."""
+    outcome: Literal["supported", "not supported", "nothing to explain", "undecided"] | None = None
+    """Whether the hypothesis is supported there. None where several are counted, and in older records."""
+    several: SeveralTried | None = None
+    """How many other hypotheses do as well, of a control that tries several."""
+    not_run: str = ""
+    """Why it was left out, in words; empty where it was run."""
 
 
 class Cancellation(Strict):

@@ -14,6 +14,7 @@ Word = Literal[
     "vacuous",
     "insufficient",
     "wrong values",
+    "not specific",
     "redundant",
     "wider or finer than needed",
     "undecided",
@@ -114,6 +115,20 @@ class RunInterpretation(Strict):
     """Variables whose values or equations are not the model's."""
 
 
+class Unspecific(Strict):
+    """A control that should fail and does not."""
+
+    control: str
+    recovered: float | None = None
+    """Fraction of the loss of the null that is recovered there; None where several others were counted."""
+    tried: int | None = None
+    """Other hypotheses that were tried."""
+    as_well: int | None = None
+    """Those that recover at least as much."""
+    p: float | None = None
+    """(1 + as_well) / (1 + tried)."""
+
+
 class VerdictRecord(Strict):
     """The verdict on a hypothesis, and the number behind each word."""
 
@@ -138,6 +153,8 @@ class VerdictRecord(Strict):
     interpretation: RunInterpretation | None = None
     """None where variables have no value functions, so that it cannot be run."""
     wrong: list[WrongValue] = Field(default=[])
+    unspecific: list[Unspecific] = Field(default=[])
+    """Controls that should fail and do not; empty also where none was run."""
     claims: list[ClaimVerdict] = Field(default=[])
     idle_together: GivenUp | None = None
     """All that is idle alone, given up at once."""

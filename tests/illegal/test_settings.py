@@ -57,10 +57,10 @@ def scrubbed(w, **changed):
     return w.scrub(head(1, 0).direct().carries(w.parity), references=[0, 1], **changed)
 
 
-def on_numbers(w):
+def on_numbers(w, **changed):
     toy = ToyModel({"x": "x"}, {"logits": (lambda x: x, {"x": ["x"]})})
     data = Dataset({"x": np.arange(12.0) % 3, "label": np.arange(12.0) % 3}, name="numbers")
-    return scrub(w.hypothesis(node("x").direct().carries(w.parity)), toy, data, SquaredError())
+    return scrub(w.hypothesis(node("x").direct().carries(w.parity)), toy, data, SquaredError(), **changed)
 
 
 SETTINGS = {
@@ -91,6 +91,9 @@ SETTINGS = {
     "a measure that was not taken": ("SCR-MEASURE", lambda w: on_numbers(w).measure("odd")),
     "unknown control": ("SCR-PLUGIN", lambda w: scrubbed(w, controls=["shuffled"])),
     "a control that is a function": ("SCR-PLUGIN", lambda w: scrubbed(w, controls=[len])),
+    "fresh weights of a toy": ("SCR-CONTROL", lambda w: on_numbers(w, controls=["fresh-weights-1"])),
+    "no other place": ("SCR-CONTROL", lambda w: on_numbers(w, controls=["random-hypotheses"])),
+    "no heads to permute": ("SCR-CONTROL", lambda w: on_numbers(w, controls=["permuted-heads"])),
     "unknown executor": ("SCR-PLUGIN", lambda w: scrubbed(w, executor="cluster")),
     "an executor that is a number": ("SCR-PLUGIN", lambda w: scrubbed(w, executor=4)),
     "two controls of one name": (

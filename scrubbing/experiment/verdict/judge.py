@@ -16,12 +16,13 @@ from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_feature
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, moves
 from scrubbing.experiment.verdict.runs import Rise, Runs
+from scrubbing.experiment.verdict.specific import unspecific
 from scrubbing.experiment.verdict.sufficient import Wrong, cancelled, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
 from scrubbing.records.attribution import Attribution
-from scrubbing.records.tested import Word
+from scrubbing.records.tested import Unspecific, Word
 from scrubbing.sampling.contexts import Member, Mode
 
 TAU = 0.01
@@ -73,6 +74,8 @@ class Found:
     moved: Rise | None = None
     """How far outputs are from the model's own, its gap being how far they are in the null."""
     wrong: list[Wrong] = field(default_factory=list[Wrong])
+    unspecific: list[Unspecific] = field(default_factory=list[Unspecific])
+    """Controls that should fail and do not."""
     claims: list[ClaimFound] = field(default_factory=list[ClaimFound])
     idle_together: Removal | None = None
     """All that is idle alone, given up at once."""
@@ -126,6 +129,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
         found.word, found.reasons = "vacuous", told or ["no-claim"]
         return
     needs = Needs(runs, gap)
+    found.unspecific = unspecific(result.controls)
     _apart(found, runs, gap)
     found.wrong = wrong_values(runs, every, gap, ALPHA)
     if _loss(found.together) != "needed":
@@ -263,6 +267,7 @@ def _word(found: Found) -> None:
         ("insufficient", "apart", found.apart is not None and judged(found.apart, ALPHA) == "needed"),
         ("insufficient", "values", bool(found.wrong)),
         ("wrong values", "wrong values", found.interchange is not None and bool(found.interchange.wrong)),
+        ("not specific", "not specific", bool(found.unspecific)),
         ("redundant", "redundant", _redundant(found)),
         ("undecided", "loses?", _loss(found.together) == "undecided"),
         ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),

@@ -49,6 +49,7 @@ def recorded(found: Found) -> VerdictRecord:
         moved=None if found.moved is None else _share(found.moved),
         interpretation=None if found.interchange is None else _interpretation(found.interchange),
         wrong=[_wrong(one) for one in found.wrong],
+        unspecific=found.unspecific,
         claims=[_claim(one) for one in found.claims],
         idle_together=None if found.idle_together is None else _given_up(found.idle_together),
         given_up=None if found.given_up is None else _given_up(found.given_up),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from scrubbing.numbers import PLAIN, RECOVERED, SHARE, SHORT, Amounts, count, many
 from scrubbing.records.inputs import MEASURE, InputTable
+from scrubbing.records.measured import ControlValue, SeveralTried
 from scrubbing.records.schema import NUMERICS, Equivalent, MeasureValue, Note, Number, Recovered, RunRecord, Size
 from scrubbing.records.worst import worst
 from scrubbing.report import drawing
@@ -209,7 +210,7 @@ def equivalent(given: Equivalent) -> Fact:
 
 
 def controls(entry: Entry) -> Section | None:
-    """The same hypothesis on something else."""
+    """The same hypothesis on something else, and others of its size."""
     record = entry.record
     rows: list[Sequence[Fact | str]] = []
     for one in record.controls:
@@ -220,13 +221,47 @@ def controls(entry: Entry) -> Section | None:
                 Fact.of(one.name, one.losses.get("model"), name=f"control.{one.name}.loss.model"),
                 Fact.of(one.name, one.losses.get("scrubbed"), name=f"control.{one.name}.loss.scrubbed"),
                 Fact.of(one.name, zero and zero.fraction, RECOVERED, name=f"control.{one.name}.recovered"),
+                _came_out(one),
                 Fact(one.name, f"{one.meaning}; {_EXPECTED[one.expected]}"),
             ]
         )
     if not rows:
         return None
-    heads = ["control", "model", "scrubbed", f"of {record.zero}", "meaning"]
-    return Section("controls", "Controls", [Table("", heads, rows, wordy=["meaning"])])
+    heads = ["control", "model", "scrubbed", f"of {record.zero}", "outcome", "meaning"]
+    blocks: list[Block] = [Table("", heads, rows, wordy=["outcome", "meaning"])]
+    if counted := [_counted(one, one.several) for one in record.controls if one.several is not None]:
+        blocks.append(Facts(counted))
+    return Section("controls", "Controls", blocks)
+
+
+def _came_out(one: ControlValue) -> Fact:
+    """What a control says, and whether that is what it should."""
+    several = one.several
+    if several is not None:
+        text = f"{count(several.as_well)} of {count(several.tried)} do as well"
+        return Fact(one.name, text, name=f"control.{one.name}.as_well", value=several.as_well)
+    text = one.outcome or (f"not run: {one.not_run}" if one.not_run else MISSING)
+    unlike = "supported" if one.expected == "fails" else "not supported"
+    return Fact(
+        one.name,
+        text,
+        name=f"control.{one.name}.outcome",
+        value=one.outcome,
+        emphasis="warn" if one.outcome == unlike else "",
+    )
+
+
+def _counted(one: ControlValue, several: SeveralTried) -> Fact:
+    """How a hypothesis stands among others of its size."""
+    words = f"{count(several.as_well)} of {count(several.tried)} others do as well"
+    if several.own is not None and several.best is not None:
+        shares = RECOVERED.one(several.own), RECOVERED.one(several.best)
+        words += f": the hypothesis {shares[0]}, the best of them {shares[1]}"
+    if several.wanted is not None and several.tried < several.wanted:
+        least = PLAIN.one(1 / (1 + several.tried))
+        found = f"only {count(several.tried)} other places of {count(several.wanted)} were found"
+        words += f"; {found}, so that p is at least {least}"
+    return Fact(one.name, f"p = {PLAIN.one(several.p)}", words, name=f"control.{one.name}.p", value=several.p)
 
 
 def where(entry: Entry) -> Section | None:

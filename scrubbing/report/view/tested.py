@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from scrubbing.numbers import SHARE, SHORT, Form, many
+from scrubbing.numbers import PLAIN, SHARE, SHORT, Form, count, many
 from scrubbing.records.schema import Number
 from scrubbing.records.tested import ClaimVerdict, CoarserFeature, GivenUp, RunInterpretation, VerdictRecord
 from scrubbing.report.pictures import shortened
@@ -104,6 +104,18 @@ def _values(found: VerdictRecord) -> str:
     return f"Wrong values: {_recovered(found)} is recovered, but {_listed(told)}."
 
 
+def _unspecific(found: VerdictRecord) -> str:
+    told: list[str] = []
+    for one in found.unspecific:
+        if one.p is not None and one.tried is not None and one.as_well is not None:
+            more = f"{count(one.as_well)} of {count(one.tried)} hypotheses of the same size about other nodes"
+            told.append(f"{more} do as well (p = {PLAIN.one(one.p)})")
+        else:
+            share = "as much" if one.recovered is None else SHARE.one(one.recovered)
+            told.append(f"with {one.control}, where it should fail, {share} is recovered too")
+    return f"Not specific: {_recovered(found)} is recovered, but {_listed(told)}."
+
+
 def _redundant(found: VerdictRecord) -> str:
     lost = "" if found.idle_together is None else f", which costs {_cost(found.idle_together.cost)} of the gap"
     return (
@@ -135,6 +147,7 @@ _SENTENCES = {
     "vacuous": _vacuous,
     "insufficient": _insufficient,
     "wrong values": _values,
+    "not specific": _unspecific,
     "redundant": _redundant,
     "wider or finer than needed": _wider,
     "undecided": _undecided,

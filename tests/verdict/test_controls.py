@@ -1,0 +1,202 @@
+"""Controls on weights, heads and claims: they fail where they should, and what passes them is called not specific."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.groundtruth.catalogue import truth
+from benchmarks.parens.task import task
+from scrubbing import (
+    OUTPUT,
+    Dataset,
+    Experiment,
+    Hypothesis,
+    SquaredError,
+    ToyModel,
+    UsageError,
+    Variable,
+    everything,
+    feature,
+    node,
+)
+from scrubbing.experiment.controls import OURS
+from scrubbing.experiment.random_claims import random_hypotheses
+from scrubbing.experiment.random_weights import fresh_weights, permuted_heads, permuted_weights
+from scrubbing.experiment.trial import Control, Trial
+from scrubbing.experiment.verdict.specific import outcome_of, unspecific
+from scrubbing.records.measured import ControlValue, Number, Recovered
+from scrubbing.records.schema import RunRecord
+
+BRACKETS, COPIES = truth("brackets", 0), truth("copies", 0)
+
+
+def trial(one: Any = BRACKETS) -> Trial:
+    return Trial(one.tight[0], one.model, one.data, one.loss)
+
+
+def weights(model: Any) -> dict[str, Any]:
+    return {name: tensor.double().numpy() for name, tensor in model.weights.learned()}
+
+
+@pytest.mark.parametrize("scheme", [fresh_weights, permuted_weights])
+def test_weights_mean_nothing_and_keep_their_scale(scheme: Any) -> None:
+    """Another model, the same for the same seed; of permuted ones every entry is kept."""
+    made = [scheme(seed).change(trial()).model for seed in (1, 2)]
+    again = scheme(1).change(
+        Trial(BRACKETS.tight[0], truth("brackets", 0).model, truth("brackets", 0).data, BRACKETS.loss)
+    )
+    assert len({BRACKETS.model.fingerprint, *(one.fingerprint for one in made)}) == 3
+    assert again.model.fingerprint == made[0].fingerprint
+    before, after = weights(BRACKETS.model), weights(made[0])
+    assert any((before[name] != after[name]).any() for name in before)
+    for name, old in before.items():
+        if scheme is permuted_weights:
+            assert (np.sort(old, axis=None) == np.sort(after[name], axis=None)).all()
+        elif old.size > 500:
+            assert after[name].std() == pytest.approx(old.std(), rel=0.2, abs=1e-9)
+
+
+@pytest.mark.parametrize("family", ["GPT-2", "Llama", "Gemma 2"])
+def test_weights_of_any_family(family: str, tiny_model: Any) -> None:
+    model = tiny_model(family)
+    data = Dataset({"tokens": np.random.default_rng(0).integers(1, 40, (8, 5))}, name="text")
+    made = fresh_weights(1).change(Trial(BRACKETS.tight[0], model, data, BRACKETS.loss)).model
+    assert made.fingerprint != model.fingerprint
+    assert made.graph(data) == model.graph(data)
+
+
+def test_heads_change_places() -> None:
+    """Within their layers, in targets and routes; none keeps its own."""
+    own = [t.node for c in trial().hypothesis.correspondence.walk() for t in c.targets]
+    made = permuted_heads().change(trial())
+    assert isinstance(made, Trial)
+    moved = [t.node for c in made.hypothesis.correspondence.walk() for t in c.targets]
+    for a, b in zip(own, moved, strict=True):
+        assert a is not None and b is not None and (a.kind, a.layer) == (b.kind, b.layer)
+        assert (a != b) == (a.kind == "head")
+
+
+def test_others_of_the_same_size() -> None:
+    """The same features, each time elsewhere, all legal, the same for the same seed."""
+    first, again = (random_hypotheses(50).change(trial()) for _ in range(2))
+    assert isinstance(first, list) and isinstance(again, list) and len(first) == 50
+    assert [one.hypothesis for one in first] == [one.hypothesis for one in again]
+    assert len({one.hypothesis.correspondence for one in first}) == 50
+    own = [claim.variable for claim in trial().hypothesis.correspondence.walk()]
+    for one in first:
+        assert [claim.variable for claim in one.hypothesis.correspondence.walk()] == own
+
+
+def test_all_controls_of_a_true_hypothesis() -> None:
+    """None is passed, so that the hypothesis stays tight."""
+    experiment = Experiment(BRACKETS.model, BRACKETS.data, BRACKETS.loss, controls=["all"], baselines=False)
+    record = experiment.verdict(BRACKETS.tight[0]).record()
+    found = {one.name: one for one in record.controls}
+    assert list(found) == list(OURS)
+    assert {one.outcome for one in found.values() if one.several is None} <= {"not supported", "nothing to explain"}
+    several = found["random-hypotheses"].several
+    assert several is not None and several.own is not None and several.best is not None
+    assert (several.tried, several.as_well, several.p) == (200, 0, pytest.approx(1 / 201))
+    assert several.best < several.own
+    assert record.tested is not None and (record.tested.word, record.tested.unspecific) == ("tight", [])
+    assert RunRecord.model_validate_json(record.model_dump_json()) == record
+
+
+def test_copies_are_not_specific() -> None:
+    """Two of three heads that copy a bit: any other two do as well."""
+    experiment = Experiment(COPIES.model, COPIES.data, COPIES.loss, controls=["random-hypotheses"], baselines=False)
+    record = experiment.verdict(COPIES.tight[0]).record()
+    several = record.controls[0].several
+    assert several is not None and several.as_well > 0 and several.p > 0.01 and several.tried < 200
+    assert record.tested is not None and record.tested.word == "not specific"
+    assert record.tested.reasons[0] == "not specific"
+
+
+@feature
+def x_bit(data: Dataset) -> Any:
+    return data["x"] == 1
+
+
+X = np.tile([0.0, 1.0], 300)
+TOY = ToyModel({"x": "x"}, {"logits": (lambda x: x, {"x": ["x"]})}, name="toy")
+DATA = Dataset({"x": X, "label": X}, name="bits")
+ONLY_X = Hypothesis(
+    "x", "x.", OUTPUT.carries(Variable("out", everything), node("x").direct().carries(Variable("x", x_bit)))
+)
+
+
+def toy(*names: Any) -> Any:
+    return Experiment(TOY, DATA, SquaredError("label"), controls=names, baselines=False, references=400)
+
+
+@pytest.mark.parametrize("name", ["fresh-weights-1", "permuted-weights-2", "permuted-heads", "random-hypotheses"])
+def test_what_cannot_be_run_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="SCR-CONTROL"):
+        toy(name).run(ONLY_X)
+
+
+def test_what_cannot_be_run_is_named() -> None:
+    """Where all are asked for."""
+    record = toy("all").run(ONLY_X).record()
+    left = {one.name: one.not_run for one in record.controls if one.not_run}
+    assert set(left) == set(OURS) - {"shuffled-labels", "shuffled-features"}
+    assert left["fresh-weights-1"] == "needs a model whose weights are known"
+
+
+def test_supported_where_it_should_fail() -> None:
+    """A control that changes nothing is passed, which is said."""
+    same = Control("same", "nothing", "fails", lambda trial: trial)
+    tested = toy(same).verdict(ONLY_X).record().tested
+    assert tested is not None and tested.word == "not specific"
+    assert [(one.control, one.recovered) for one in tested.unspecific] == [("same", 1.0)]
+
+
+def outcome(value: float | None, se: float | None = 0.001, references: int = 400) -> str | None:
+    number = None if value is None else Number(value=value, se=se, low=None, high=None)
+    lost = Number(value=0.0, se=None, low=None, high=None)
+    recovered = [Recovered(baseline="null", meaning="", fraction=number, lost=lost)]
+    made = ControlValue(name="c", meaning="", expected="fails", recovered=recovered, references=references)
+    made = made.model_copy(update={"outcome": outcome_of(made)})
+    assert bool(unspecific([made])) == (made.outcome == "supported")
+    return made.outcome
+
+
+def test_outcomes() -> None:
+    """No gap is no support; a few references, or a wide interval, decide nothing."""
+    assert outcome(None) == "nothing to explain"
+    assert outcome(0.999) == "supported"
+    assert outcome(0.5) == "not supported"
+    assert outcome(0.999, 0.3) == "undecided"
+    assert outcome(0.999, references=100) == "undecided"
+    assert outcome(0.999, None) == "undecided"
+
+
+def parens(rungs: Any, seeds: Any) -> list[Any]:
+    chosen = [scheme(seed) for scheme in (fresh_weights, permuted_weights) for seed in seeds]
+    options: dict[str, Any] = {"baselines": False, "references": 400, "draws": 4, "controls": chosen}
+    experiment = Experiment(task.model(), task.data(), task.loss(), **options)
+    return [(one.name, c) for one in rungs for c in experiment.run(one).record().controls]
+
+
+def test_no_parens_on_weights_that_mean_nothing() -> None:
+    found = parens([task.rung("signs")], [6])
+    assert [c.outcome for _, c in found] == ["not supported", "nothing to explain"]
+
+
+@pytest.mark.slow
+def test_no_rung_of_parens_on_weights_that_mean_nothing() -> None:
+    """Ten seeds of two schemes."""
+    found = parens(list(task.ladder()), range(10))
+    assert len(found) == 20 * len(list(task.ladder()))
+    assert {c.outcome for _, c in found} <= {"not supported", "nothing to explain"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rung", ["four-heads", "signs", "one-number", "detectors", "suffixes"])
+def test_rungs_of_parens_among_others(rung: str) -> None:
+    experiment = Experiment(task.model(), task.data(), task.loss(), baselines=False, controls=["random-hypotheses"])
+    several = experiment.run(task.rung(rung)).record().controls[0].several
+    assert several is not None and several.tried == 200 and several.p <= 0.01
