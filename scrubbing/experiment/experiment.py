@@ -19,12 +19,15 @@ from scrubbing.experiment.jobs import Job, Subject, exchanged_alone, jobs
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.settings import Options, Settings, takes_settings
 from scrubbing.experiment.verdict.attribution import attribution
-from scrubbing.experiment.verdict.recorded import tested
+from scrubbing.experiment.verdict.complete import complete
+from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES
+from scrubbing.experiment.verdict.recorded import completeness, tested
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
 from scrubbing.records import names
 from scrubbing.records.attribution import Attribution
+from scrubbing.records.beyond import CompleteRecord
 from scrubbing.records.schema import ClaimCost
 
 
@@ -163,6 +166,24 @@ class Experiment:
             NoFraction: SCR-FRACTION, the model is not better than the null.
         """
         return attribution(result, self.executor)
+
+    def complete(self, result: Result) -> CompleteRecord | None:
+        """What the model can do without the mechanism: all that is claimed removed, and what is unclaimed kept; and for
+        each claim, and some sets of them, removed from model and hypothesis, how far the two differ.
+
+        Two runs of 400 references and 4 draws for each claim, and twenty more.
+
+        Args:
+            result: of scrubbing a hypothesis in this experiment, with the null.
+
+        Returns:
+            Shares of the gap between null and model; None where nothing is claimed to carry anything.
+
+        Raises:
+            NoFraction: SCR-FRACTION, the model is not better than the null.
+        """
+        found = complete(result, self.executor, REFERENCES, DRAWS)
+        return None if found is None else completeness(found)
 
     def claim_costs(self, result: Result) -> list[ClaimCost]:
         """The increase in loss from exchanging each claim alone, and the unclaimed inputs alone.

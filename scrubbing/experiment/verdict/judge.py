@@ -11,6 +11,7 @@ from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.attribution import attribute
 from scrubbing.experiment.verdict.claims import Unit, units
+from scrubbing.experiment.verdict.complete import Complete, remaining
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, moves
@@ -81,6 +82,8 @@ class Found:
     """All that is not needed, given up at once."""
     attribution: Attribution | None = None
     """Where the rest is lost; None where too little is lost to ask."""
+    complete: Complete | None = None
+    """What the model can do without the mechanism."""
     tight: Hypothesis | None = None
     examples: int = 0
     seconds: float = 0.0
@@ -140,6 +143,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
         found.claims.append(_claim(unit, tested[unit], members, needs, fine, sufficient))
     _at_once(found, runs, needs)
     found.attribution = None if sufficient else attribute(runs, gap)
+    found.complete = remaining(result, runs)
     _word(found)
 
 

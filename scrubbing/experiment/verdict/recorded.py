@@ -9,6 +9,7 @@ import numpy as np
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
+from scrubbing.experiment.verdict.complete import Complete
 from scrubbing.experiment.verdict.fineness import Finer
 from scrubbing.experiment.verdict.interchange import Interchange
 from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES, ClaimFound, Found, judge
@@ -16,6 +17,7 @@ from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, Removal
 from scrubbing.experiment.verdict.runs import Rise
 from scrubbing.experiment.verdict.sufficient import Wrong
 from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.records.beyond import CompleteRecord, RemovedClaims
 from scrubbing.records.measured import Number
 from scrubbing.records.tested import (
     ClaimVerdict,
@@ -53,12 +55,32 @@ def recorded(found: Found, references: int, draws: int) -> VerdictRecord:
         idle_together=None if found.idle_together is None else _given_up(found.idle_together),
         given_up=None if found.given_up is None else _given_up(found.given_up),
         attribution=found.attribution,
+        complete=None if found.complete is None else completeness(found.complete),
         tighter=None if found.tight is None else str(found.tight),
         tighter_stored=None if found.tight is None else _stored(found.tight),
         bits=found.bits,
         unneeded=found.unneeded,
         examples=found.examples,
         seconds=round(found.seconds, 3),
+    )
+
+
+def completeness(found: Complete) -> CompleteRecord:
+    """For the record."""
+    return CompleteRecord(
+        paths=_share(found.paths),
+        nodes=_share(found.nodes),
+        mean=_share(found.mean),
+        constant=None if found.constant is None else _share(found.constant),
+        removed=[
+            RemovedClaims(
+                claims=list(one.claims),
+                model=_share(one.model),
+                hypothesis=_share(one.hypothesis),
+                difference=_share(one.difference),
+            )
+            for one in found.removed
+        ],
     )
 
 
