@@ -1,4 +1,4 @@
-"""What a hypothesis leaves out: what the model can do without the mechanism."""
+"""What a hypothesis leaves out: what the model can do without the mechanism, and the worst that is permitted."""
 
 from __future__ import annotations
 
@@ -35,3 +35,33 @@ class CompleteRecord(Strict):
     """What the constant prediction recovers, which a mean may do without knowing anything."""
     removed: list[RemovedClaims] = Field(default=[])
     """Each claim, some sets of several, and all of them; empty where that was not asked for."""
+
+
+class StandInInput(Strict):
+    """What an assignment put in for the inputs with one value of a claim's feature."""
+
+    what: str
+    """The claim, in words; empty for what is unclaimed."""
+    value: str
+    id: int
+    text: str
+
+
+class AdversaryRecord(Strict):
+    """What is recovered of the null under assignments, which say for all references at once what stands in for what;
+    bounds are one-sided, 95 % each.
+    """
+
+    stochastic: Number
+    """Inputs drawn anew for each reference, as the scrub does."""
+    average: Number
+    """One assignment for all references, on average over those tried."""
+    worst: Number
+    """The worst of those tried, on references that it was not chosen by; or on all inputs in scope."""
+    whole: bool
+    """Whether the references are all inputs in scope."""
+    tried: int
+    number: int
+    """Draw number of the worst assignment."""
+    held: list[StandInInput] = Field(default=[])
+    """What stood in for what in the worst one; claims that draw per position are left out."""

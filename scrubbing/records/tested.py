@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from scrubbing.records.attribution import Attribution
-from scrubbing.records.beyond import CompleteRecord
+from scrubbing.records.beyond import AdversaryRecord, CompleteRecord
 from scrubbing.records.measured import Number, Strict
 
 Word = Literal[
@@ -148,6 +148,8 @@ class VerdictRecord(Strict):
     """Where the rest is lost; None where too little is lost to ask."""
     complete: CompleteRecord | None = None
     """What the model can do without the mechanism; None where nothing is claimed, and in older records."""
+    adversary: AdversaryRecord | None = None
+    """The worst that the hypothesis permits; None where that was not asked for."""
     tighter: str | None = None
     """The hypothesis without what is not needed, as a tree; None where nothing can be left out of it."""
     tighter_stored: dict[str, Any] | None = None

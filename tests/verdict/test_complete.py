@@ -134,7 +134,7 @@ def test_a_backup_that_waits_for_trouble_shows_at_the_mean_only() -> None:
 
 
 def test_paths_and_nodes_differ_where_a_claimed_node_reads_more_than_is_claimed() -> None:
-    """out = both = a + copy, label 2 x; claimed is both, and below it a. The null loses 2 Var(2 x) = 2, the model without
+    """out = both = a + copy, label 2 x; claimed is both, below it a. The null loses 2 Var(2 x) = 2, the model without
     the path (x' - x)^2 = 1/2, and without the node all.
     """
     nodes: Nodes = COPIES | {

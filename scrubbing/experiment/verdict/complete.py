@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -24,6 +25,10 @@ from scrubbing.sampling.contexts import Member, Mode
 
 SETS = 8
 """Sets of several claims that are removed together, beside each claim alone and all."""
+FEW = 4
+"""Claims up to which all sets are."""
+_TRIES = 9
+"""Times as many sets are drawn, in which each claim is half of the time, since some are alike, or of one claim."""
 _SEED = 0
 """Of the references and draws, on which the null is run anyway."""
 
@@ -147,12 +152,11 @@ def _chosen(carriers: Sequence[int], sets: int, seed: int) -> list[tuple[int, ..
     """Each claim alone, some sets of several (all sets, if they are few), and all claims."""
     n = len(carriers)
     rng = np.random.default_rng([seed, n])
-    several = (
-        range(1, 2**n - 1) if n <= 4 else (int.from_bytes(rng.bytes(n // 8 + 1), "little") for _ in range(9 * sets))
-    )
-    masks = dict.fromkeys(mask % 2**n for mask in several)
-    wanted = [[one for i, one in enumerate(carriers) if mask >> i & 1] for mask in masks]
-    found = [tuple(some) for some in wanted if 1 < len(some) < n]
-    if len(found) > sets:
-        found = [found[i] for i in sorted(rng.choice(len(found), sets, replace=False))]
-    return [*((one,) for one in carriers), *found, *([tuple(carriers)] if n > 1 else [])]
+    several = [tuple(some) for size in range(2, n) for some in combinations(carriers, size)] if n <= FEW else []
+    for _ in range(0 if n <= FEW else _TRIES * sets):
+        some = np.flatnonzero(rng.integers(0, 2, n))
+        several += [tuple(carriers[i] for i in some)] if 1 < len(some) < n else []
+    several = list(dict.fromkeys(several))
+    if n > FEW:
+        several = several[:sets]
+    return [*((one,) for one in carriers), *several, *([tuple(carriers)] if n > 1 else [])]

@@ -9,6 +9,7 @@ import numpy as np
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
+from scrubbing.experiment.verdict.adversary import Adversary
 from scrubbing.experiment.verdict.complete import Complete
 from scrubbing.experiment.verdict.fineness import Finer
 from scrubbing.experiment.verdict.interchange import Interchange
@@ -17,7 +18,7 @@ from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, Removal
 from scrubbing.experiment.verdict.runs import Rise
 from scrubbing.experiment.verdict.sufficient import Wrong
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.records.beyond import CompleteRecord, RemovedClaims
+from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, RemovedClaims, StandInInput
 from scrubbing.records.measured import Number
 from scrubbing.records.tested import (
     ClaimVerdict,
@@ -81,6 +82,22 @@ def completeness(found: Complete) -> CompleteRecord:
             )
             for one in found.removed
         ],
+    )
+
+
+def adversarial(found: Adversary) -> AdversaryRecord:
+    """For the record."""
+    worst = _recovered(found.worst)
+    if found.whole:  # the loss of one assignment on all inputs in scope is no estimate
+        worst = Number(value=worst.value, se=0.0, low=worst.value, high=worst.value)
+    return AdversaryRecord(
+        stochastic=_recovered(found.stochastic),
+        average=_recovered(found.average),
+        worst=worst,
+        whole=found.whole,
+        tried=found.tried,
+        number=found.number,
+        held=[StandInInput(what=one.what, value=one.value, id=one.id, text=one.text) for one in found.held],
     )
 
 

@@ -1,12 +1,13 @@
-"""What a hypothesis leaves out: what the model can do without the mechanism."""
+"""What a hypothesis leaves out: what the model can do without the mechanism, and the worst that is permitted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scrubbing.numbers import SHARE, Form
-from scrubbing.records.beyond import CompleteRecord
+from scrubbing.numbers import SHARE, Form, many
+from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, StandInInput
 from scrubbing.records.schema import Number
+from scrubbing.report.pictures import shortened
 from scrubbing.report.view.blocks import Block, Fact, Facts, Section, Sentences, Table
 from scrubbing.report.view.entry import Entry
 
@@ -20,20 +21,22 @@ def beyond(entry: Entry) -> Section | None:
         return None
     blocks: list[Block] = []
     if found.complete is not None:
-        blocks += _complete(found.complete)
+        blocks += _complete(found.complete, found.margin)
+    if found.adversary is not None:
+        blocks += _adversary(found.adversary)
     return Section("beyond", "What is left out", blocks) if blocks else None
 
 
-def complete_sentence(found: CompleteRecord) -> str:
-    """What the model can do without the mechanism."""
+def complete_sentence(found: CompleteRecord, margin: float) -> str:
+    """What the model can do without the mechanism, and whether that is surely more than a margin."""
     told = f"Without what is claimed, the model still recovers {_interval(found.paths)} of the null"
-    if found.paths.low is not None and found.paths.low > 0:
-        return f"{told}: it has other ways."
+    if found.paths.low is not None and found.paths.low > margin:
+        return f"{told}: what is unclaimed has a part in it."
     return f"{told}."
 
 
-def _complete(found: CompleteRecord) -> Iterator[Block]:
-    yield Sentences([complete_sentence(found)])
+def _complete(found: CompleteRecord, margin: float) -> Iterator[Block]:
+    yield Sentences([complete_sentence(found, margin)])
     facts = [
         ("claimed paths", found.paths, "what still is recovered where they hold another input, and all else is kept"),
         ("claimed nodes", found.nodes, "where the nodes claimed below the output do, whatever they read"),
@@ -60,6 +63,37 @@ def _complete(found: CompleteRecord) -> Iterator[Block]:
     yield Table(
         "Claims removed from model and hypothesis", ["removed", "model", "hypothesis", "difference"], rows, caption
     )
+
+
+def adversary_sentence(found: AdversaryRecord) -> str:
+    """How bad it can get."""
+    on = "on all inputs in scope" if found.whole else "on references that it was not chosen by"
+    return (
+        f"Where one input stands in for all with the same value, in every reference alike, {_interval(found.average)} "
+        f"is recovered on average, and {_interval(found.worst)} with the worst of "
+        f"{many(found.tried, 'assignment')} that were tried, {on}."
+    )
+
+
+def _adversary(found: AdversaryRecord) -> Iterator[Block]:
+    yield Sentences([adversary_sentence(found)])
+    facts = [
+        (
+            "stochastic",
+            found.stochastic,
+            "recovered of the null with inputs drawn for each reference, as the scrub does",
+        ),
+        ("average", found.average, "with one assignment for all references, on average"),
+        ("worst", found.worst, f"with assignment {found.number}, the worst of {found.tried}"),
+    ]
+    yield Facts([Fact.of(label, number, SHARE, words) for label, number, words in facts])
+    if found.held:
+        rows = [[Fact("", one.what or "what is unclaimed"), Fact("", one.value), _input(one)] for one in found.held]
+        yield Table("Stands in, in the worst assignment", ["claim", "for", "input"], rows, "", ["for", "input"])
+
+
+def _input(one: StandInInput) -> Fact:
+    return Fact("", f"{one.id}: {shortened(one.text, 60)}")
 
 
 def _interval(number: Number) -> str:
