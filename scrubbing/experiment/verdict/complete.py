@@ -152,11 +152,9 @@ def _chosen(carriers: Sequence[int], sets: int, seed: int) -> list[tuple[int, ..
     """Each claim alone, some sets of several (all sets, if they are few), and all claims."""
     n = len(carriers)
     rng = np.random.default_rng([seed, n])
-    several = [tuple(some) for size in range(2, n) for some in combinations(carriers, size)] if n <= FEW else []
+    several = [some for size in range(2, n) for some in combinations(carriers, size)] if n <= FEW else []
     for _ in range(0 if n <= FEW else _TRIES * sets):
-        some = np.flatnonzero(rng.integers(0, 2, n))
-        several += [tuple(carriers[i] for i in some)] if 1 < len(some) < n else []
-    several = list(dict.fromkeys(several))
-    if n > FEW:
-        several = several[:sets]
+        some = tuple(one for one, there in zip(carriers, rng.integers(0, 2, n).tolist(), strict=True) if there)
+        several += [some] if 1 < len(some) < n else []
+    several = list(dict.fromkeys(several))[: None if n <= FEW else sets]
     return [*((one,) for one in carriers), *several, *([tuple(carriers)] if n > 1 else [])]
