@@ -126,10 +126,13 @@ def verdict_(
     adversary: Annotated[
         bool, typer.Option("--adversary", help="Also look for the worst exchanges that the hypothesis permits.")
     ] = False,
+    scope: Annotated[
+        bool, typer.Option("--scope", help="Also look for counterexamples where no scope is stated.")
+    ] = False,
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     changed = _changed(references, draws, seed, memory, threads, None, control, True)
-    also = [name for name, asked in (("complete", complete), ("adversary", adversary)) if asked]
+    also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
     record = _one(address, task, changed, out, also)
     if json_:
         print_record(record, json_)

@@ -22,13 +22,14 @@ from scrubbing.experiment.verdict.adversary import adversary
 from scrubbing.experiment.verdict.attribution import attribution
 from scrubbing.experiment.verdict.complete import complete
 from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES
-from scrubbing.experiment.verdict.recorded import adversarial, completeness, tested
+from scrubbing.experiment.verdict.recorded import adversarial, completeness, scoped, tested
+from scrubbing.experiment.verdict.scope import scope
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
 from scrubbing.records import names
 from scrubbing.records.attribution import Attribution
-from scrubbing.records.beyond import AdversaryRecord, CompleteRecord
+from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, ScopeRecord
 from scrubbing.records.schema import ClaimCost
 
 
@@ -202,6 +203,20 @@ class Experiment:
             NoFraction: SCR-FRACTION, the model is not better than the null.
         """
         return adversarial(adversary(result, self.executor, REFERENCES, DRAWS))
+
+    def scope(self, result: Result) -> ScopeRecord:
+        """How far a hypothesis reaches: what the same claims recover outside its scope, and inputs, inside and outside,
+        on which scrubbed model and model disagree most.
+
+        A run of 1,600 references and 4 draws, and, if there is an outside, one there, with three of 400.
+
+        Args:
+            result: of scrubbing a hypothesis in this experiment, with the null.
+
+        Raises:
+            NoFraction: SCR-FRACTION, the model is not better than the null.
+        """
+        return scoped(scope(result, self.executor, REFERENCES, DRAWS))
 
     def claim_costs(self, result: Result) -> list[ClaimCost]:
         """The increase in loss from exchanging each claim alone, and the unclaimed inputs alone.

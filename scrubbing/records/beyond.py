@@ -1,4 +1,6 @@
-"""What a hypothesis leaves out: what the model can do without the mechanism, and the worst that is permitted."""
+"""What a hypothesis leaves out: what the model can do without the mechanism, the worst that is permitted, and how
+far it reaches.
+"""
 
 from __future__ import annotations
 
@@ -65,3 +67,31 @@ class AdversaryRecord(Strict):
     """Draw number of the worst assignment."""
     held: list[StandInInput] = Field(default=[])
     """What stood in for what in the worst one; claims that draw per position are left out."""
+
+
+class Counterexample(Strict):
+    """An input on which the scrubbed model is far from the model."""
+
+    id: int
+    text: str
+    moved: float
+    """How far its output is, on draws that it was not chosen by, as a share of how far outputs are in the null."""
+    model: float
+    """Loss of the model, and of the scrubbed model."""
+    scrubbed: float
+
+
+class ScopeRecord(Strict):
+    """How far a hypothesis reaches: inside and outside the inputs that it is said to hold on."""
+
+    inside: int
+    """Inputs in scope."""
+    total: int
+    """All inputs of the dataset."""
+    inside_worst: list[Counterexample] = Field(default=[])
+    """Inputs in scope whose outputs are surely far, those that were furthest in the search first."""
+    outside: Number | None = None
+    """What is recovered of the null where the same is claimed of all inputs outside; bounds are one-sided, 95 %."""
+    outside_worst: list[Counterexample] = Field(default=[])
+    why_not: str = ""
+    """Why nothing can be said of what lies outside."""

@@ -16,6 +16,7 @@ from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_feature
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, moves
 from scrubbing.experiment.verdict.runs import Rise, Runs
+from scrubbing.experiment.verdict.scope import Scope, reach
 from scrubbing.experiment.verdict.sufficient import Wrong, apart, cancelled, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -84,6 +85,8 @@ class Found:
     """Where the rest is lost; None where too little is lost to ask."""
     complete: Complete | None = None
     """What the model can do without the mechanism."""
+    scope: Scope | None = None
+    """Inside and outside of its scope; None where it has none."""
     tight: Hypothesis | None = None
     examples: int = 0
     seconds: float = 0.0
@@ -144,6 +147,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
     _at_once(found, runs, needs)
     found.attribution = None if sufficient else attribute(runs, gap)
     found.complete = remaining(result, runs)
+    found.scope = None if result.hypothesis.scope is None else reach(result, runs)
     _word(found)
 
 
@@ -247,6 +251,12 @@ def _redundant(found: Found) -> bool:
     return found.idle_together is not None and found.idle_together.outcome == "needed"
 
 
+def _out_of_scope(found: Found) -> bool:
+    """Whether it does not hold outside its scope, where most inputs are."""
+    scope = found.scope
+    return scope is not None and scope.is_narrow and scope.outside is not None and _loss(scope.outside) == "needed"
+
+
 def _cancels(found: Found) -> bool:
     assert found.cancelled is not None
     return found.cancelled.lower(ALPHA) > CANCELLED * found.cancelled.gap
@@ -263,6 +273,7 @@ def _word(found: Found) -> None:
         ("insufficient", "values", bool(found.wrong)),
         ("wrong values", "wrong values", found.interchange is not None and bool(found.interchange.wrong)),
         ("redundant", "redundant", _redundant(found)),
+        ("out of scope", "scope", _out_of_scope(found)),
         ("undecided", "loses?", _loss(found.together) == "undecided"),
         ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),
         ("wider or finer than needed", "idle", any(one.tested.outcome == "idle" for one in found.claims)),

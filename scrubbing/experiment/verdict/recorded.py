@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from scrubbing.experiment.verdict.interchange import Interchange
 from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES, ClaimFound, Found, judge
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, Removal
 from scrubbing.experiment.verdict.runs import Rise
+from scrubbing.experiment.verdict.scope import Counterexample, Scope
 from scrubbing.experiment.verdict.sufficient import Wrong
 from scrubbing.hypothesis.hypothesis import Hypothesis
-from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, RemovedClaims, StandInInput
+from scrubbing.records import beyond
+from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, RemovedClaims, ScopeRecord, StandInInput
 from scrubbing.records.measured import Number
 from scrubbing.records.tested import (
     ClaimVerdict,
@@ -57,6 +60,7 @@ def recorded(found: Found, references: int, draws: int) -> VerdictRecord:
         given_up=None if found.given_up is None else _given_up(found.given_up),
         attribution=found.attribution,
         complete=None if found.complete is None else completeness(found.complete),
+        scope=None if found.scope is None else scoped(found.scope),
         tighter=None if found.tight is None else str(found.tight),
         tighter_stored=None if found.tight is None else _stored(found.tight),
         bits=found.bits,
@@ -88,8 +92,8 @@ def completeness(found: Complete) -> CompleteRecord:
 def adversarial(found: Adversary) -> AdversaryRecord:
     """For the record."""
     worst = _recovered(found.worst)
-    if found.whole:  # the loss of one assignment on all inputs in scope is no estimate
-        worst = Number(value=worst.value, se=0.0, low=worst.value, high=worst.value)
+    if found.whole:  # the loss of one assignment on all inputs in scope is no estimate, and has no bounds
+        worst = Number(value=worst.value, se=0.0, low=None, high=None)
     return AdversaryRecord(
         stochastic=_recovered(found.stochastic),
         average=_recovered(found.average),
@@ -98,6 +102,22 @@ def adversarial(found: Adversary) -> AdversaryRecord:
         tried=found.tried,
         number=found.number,
         held=[StandInInput(what=one.what, value=one.value, id=one.id, text=one.text) for one in found.held],
+    )
+
+
+def scoped(found: Scope) -> ScopeRecord:
+    """For the record."""
+
+    def listed(some: Sequence[Counterexample]) -> list[beyond.Counterexample]:
+        return [beyond.Counterexample(**asdict(one)) for one in some]
+
+    return ScopeRecord(
+        inside=found.inside,
+        total=found.total,
+        inside_worst=listed(found.inside_worst),
+        outside=None if found.outside is None else _recovered(found.outside),
+        outside_worst=listed(found.outside_worst),
+        why_not=found.why_not,
     )
 
 

@@ -1,11 +1,11 @@
-"""What a hypothesis leaves out: what the model can do without the mechanism, and the worst that is permitted."""
+"""What a hypothesis leaves out: what the model does without it, the worst that it permits, how far it reaches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scrubbing.numbers import SHARE, Form, many
-from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, StandInInput
+from scrubbing.numbers import PLAIN, SHARE, Form, count, many
+from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, Counterexample, ScopeRecord, StandInInput
 from scrubbing.records.schema import Number
 from scrubbing.report.pictures import shortened
 from scrubbing.report.view.blocks import Block, Fact, Facts, Section, Sentences, Table
@@ -24,6 +24,8 @@ def beyond(entry: Entry) -> Section | None:
         blocks += _complete(found.complete, found.margin)
     if found.adversary is not None:
         blocks += _adversary(found.adversary)
+    if found.scope is not None:
+        blocks += _scope(found.scope)
     return Section("beyond", "What is left out", blocks) if blocks else None
 
 
@@ -92,7 +94,36 @@ def _adversary(found: AdversaryRecord) -> Iterator[Block]:
         yield Table("Stands in, in the worst assignment", ["claim", "for", "input"], rows, "", ["for", "input"])
 
 
-def _input(one: StandInInput) -> Fact:
+def scope_sentence(found: ScopeRecord) -> str:
+    """How much of the dataset is in scope, and what holds outside."""
+    share = SHARE.one(found.inside / found.total)
+    told = f"In scope are {count(found.inside)} of {count(found.total)} inputs, {share}"
+    if found.outside is not None:
+        return f"{told}; outside, the same claims recover {_interval(found.outside)} of the null there."
+    return f"{told}; outside nothing was tested, as {found.why_not}." if found.inside < found.total else f"{told}."
+
+
+def _scope(found: ScopeRecord) -> Iterator[Block]:
+    yield Sentences([scope_sentence(found)])
+    for title, some in (("Counterexamples", found.inside_worst), ("Out of scope", found.outside_worst)):
+        rows = [
+            [
+                _input(one),
+                Fact("", SHARE.one(one.moved)),
+                Fact("", PLAIN.one(one.model)),
+                Fact("", PLAIN.one(one.scrubbed)),
+            ]
+            for one in some
+        ]
+        caption = (
+            "Inputs whose scrubbed output is furthest from the model's, of those that were searched, measured again on "
+            "new draws: how far, as a share of how far outputs of other inputs are, and losses."
+        )
+        if rows:
+            yield Table(title, ["input", "moved", "model", "scrubbed"], rows, caption)
+
+
+def _input(one: StandInInput | Counterexample) -> Fact:
     return Fact("", f"{one.id}: {shortened(one.text, 60)}")
 
 
