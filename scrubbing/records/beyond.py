@@ -95,3 +95,8 @@ class ScopeRecord(Strict):
     outside_worst: list[Counterexample] = Field(default=[])
     why_not: str = ""
     """Why nothing can be said of what lies outside."""
+
+    @property
+    def share(self) -> float:
+        """Share of the dataset in scope; 1 where there is no dataset."""
+        return self.inside / self.total if self.total else 1.0

@@ -96,7 +96,7 @@ def _adversary(found: AdversaryRecord) -> Iterator[Block]:
 
 def scope_sentence(found: ScopeRecord) -> str:
     """How much of the dataset is in scope, and what holds outside."""
-    share = SHARE.one(found.inside / found.total)
+    share = SHARE.one(found.share)
     told = f"In scope are {count(found.inside)} of {count(found.total)} inputs, {share}"
     if found.outside is not None:
         return f"{told}; outside, the same claims recover {_interval(found.outside)} of the null there."

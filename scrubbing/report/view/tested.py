@@ -118,8 +118,7 @@ def _out_of_scope(found: VerdictRecord) -> str:
     if scope is None or scope.outside is None:
         return f"{told} in scope, and too little outside."
     return (
-        f"{told} in scope, which is {SHARE.one(scope.inside / scope.total)} of the dataset, and only "
-        f"{_cost(scope.outside)} outside."
+        f"{told} in scope, which is {SHARE.one(scope.share)} of the dataset, and only {_cost(scope.outside)} outside."
     )
 
 
