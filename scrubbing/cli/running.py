@@ -120,10 +120,20 @@ def verdict_(
     memory: Memory = None,
     threads: Threads = None,
     control: Controls = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Also remove each claim, and sets of them, from model and hypothesis.")
+    ] = False,
+    adversary: Annotated[
+        bool, typer.Option("--adversary", help="Also look for the worst exchanges that the hypothesis permits.")
+    ] = False,
+    scope: Annotated[
+        bool, typer.Option("--scope", help="Also look for counterexamples where no scope is stated.")
+    ] = False,
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     changed = _changed(references, draws, seed, memory, threads, None, control, True)
-    record = _one(address, task, changed, out)
+    also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
+    record = _one(address, task, changed, out, also)
     if json_:
         print_record(record, json_)
         return
@@ -246,8 +256,9 @@ def _run(
     changed: Options,
     out: Path | None,
     address: str | None = None,
+    also: Sequence[str] = (),
 ) -> list[RunRecord]:
-    """Run, and write each record as soon as there is one."""
+    """Run, and write each record as soon as there is one. `also` names methods of the experiment to add to verdicts."""
     from scrubbing.experiment.address import source_of
 
     experiment = task.experiment(**changed)
@@ -256,17 +267,20 @@ def _run(
         for result in results:
             place = address or f"{task.name}/{result.hypothesis.name.rpartition('/')[2]}"
             record = result.record().model_copy(update={"source": source_of(place, result.hypothesis)})
+            if record.tested is not None and record.tested.word != "nothing to explain":
+                more = {name: getattr(experiment, name)(result) for name in also}
+                record = record.model_copy(update={"tested": record.tested.model_copy(update=more)})
             records.append(record if out is None else _write(record, result.inputs(), out))
     return records
 
 
-def _one(address: str, task: str | None, changed: Options, out: Path | None) -> RunRecord:
+def _one(address: str, task: str | None, changed: Options, out: Path | None, also: Sequence[str] = ()) -> RunRecord:
     from scrubbing.experiment.address import hypothesis_at, task_at
 
     found = task_at(address, task)
     hypothesis = hypothesis_at(address, found)
     _prepare(out, [hypothesis])
-    return _run(found, [hypothesis], changed, out, address)[0]
+    return _run(found, [hypothesis], changed, out, address, also)[0]
 
 
 def _part(text: str) -> tuple[int, int]:

@@ -43,7 +43,7 @@ def conclude(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settin
         settings=settings,
         by_slice=by_slice,
         measured=replace(found, kept={}),  # up to 64 MiB of logits, of no more use
-        provenance=describe.provenance(scrub.subject.model, scrub.data, seconds, settings.task),
+        provenance=describe.provenance(scrub.subject.model, scrub.data, scrub.subject.data, seconds, settings.task),
         recalibrated=recalibrated(found.sample(reference), reference.counted(), clusters, bound_of(by_slice)),
         equivalent=_worth(reference, by_slice, settings),
         controls=tuple(

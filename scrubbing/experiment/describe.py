@@ -200,8 +200,8 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {instructions}, {threads}"
 
 
-def provenance(model: Model, data: Dataset, seconds: float, task: str | None) -> Provenance:
-    """What ran, on what, where."""
+def provenance(model: Model, data: Dataset, whole: Dataset, seconds: float, task: str | None) -> Provenance:
+    """What ran, on what (the inputs in scope, of a whole dataset), where."""
     spec = getattr(model, "spec", None)
     return Provenance(
         model=model.name,
@@ -209,6 +209,7 @@ def provenance(model: Model, data: Dataset, seconds: float, task: str | None) ->
         data=data.name,
         data_fingerprint=data.fingerprint,
         inputs_in_scope=len(data),
+        inputs=len(whole),
         versions=versions(),
         machine=machine(),
         seconds=round(seconds, 3),

@@ -18,13 +18,18 @@ from scrubbing.experiment.in_process import InProcess
 from scrubbing.experiment.jobs import Job, Subject, exchanged_alone, jobs
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.settings import Options, Settings, takes_settings
+from scrubbing.experiment.verdict.adversary import adversary
 from scrubbing.experiment.verdict.attribution import attribution
-from scrubbing.experiment.verdict.recorded import tested
+from scrubbing.experiment.verdict.complete import complete
+from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES
+from scrubbing.experiment.verdict.recorded import adversarial, completeness, scoped, tested
+from scrubbing.experiment.verdict.scope import scope
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
 from scrubbing.records import names
 from scrubbing.records.attribution import Attribution
+from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, ScopeRecord
 from scrubbing.records.schema import ClaimCost
 
 
@@ -163,6 +168,55 @@ class Experiment:
             NoFraction: SCR-FRACTION, the model is not better than the null.
         """
         return attribution(result, self.executor)
+
+    def complete(self, result: Result) -> CompleteRecord | None:
+        """What the model can do without the mechanism: all that is claimed removed, and what is unclaimed kept; and for
+        each claim, and some sets of them, removed from model and hypothesis, how far the two differ.
+
+        Two runs of 400 references and 4 draws for each claim, and twenty more.
+
+        Args:
+            result: of scrubbing a hypothesis in this experiment, with the null.
+
+        Returns:
+            Shares of the gap between null and model; None where nothing is claimed to carry anything.
+
+        Raises:
+            NoFraction: SCR-FRACTION, the model is not better than the null.
+        """
+        found = complete(result, self.executor, REFERENCES, DRAWS)
+        return None if found is None else completeness(found)
+
+    def adversary(self, result: Result) -> AdversaryRecord:
+        """The worst that a hypothesis permits: of 32 assignments, each of which says for all references at once which
+        input stands in for those with a value of a claim's feature, the one that loses most.
+
+        A run of 400 references and 32 draws, and three of 4 draws.
+
+        Args:
+            result: of scrubbing a hypothesis in this experiment, with the null.
+
+        Returns:
+            What is recovered of the null under the worst, on average, and with inputs drawn for each reference.
+
+        Raises:
+            NoFraction: SCR-FRACTION, the model is not better than the null.
+        """
+        return adversarial(adversary(result, self.executor, REFERENCES, DRAWS))
+
+    def scope(self, result: Result) -> ScopeRecord:
+        """How far a hypothesis reaches: what the same claims recover outside its scope, and inputs, inside and outside,
+        on which scrubbed model and model disagree most.
+
+        A run of 1,600 references and 4 draws, and, if there is an outside, one there, with three of 400.
+
+        Args:
+            result: of scrubbing a hypothesis in this experiment, with the null.
+
+        Raises:
+            NoFraction: SCR-FRACTION, the model is not better than the null.
+        """
+        return scoped(scope(result, self.executor, REFERENCES, DRAWS))
 
     def claim_costs(self, result: Result) -> list[ClaimCost]:
         """The increase in loss from exchanging each claim alone, and the unclaimed inputs alone.

@@ -202,6 +202,8 @@ class Provenance(Strict):
     data_fingerprint: str
     """Fingerprint of the inputs in scope."""
     inputs_in_scope: int
+    inputs: int | None = None
+    """Inputs of the whole dataset; None in older records."""
     versions: dict[str, str]
     machine: str = ""
     """Platform, instructions that torch uses, threads: what decides the last digits. Empty in older records."""

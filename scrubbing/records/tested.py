@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from scrubbing.records.attribution import Attribution
+from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, ScopeRecord
 from scrubbing.records.measured import Number, Strict
 
 Word = Literal[
@@ -16,6 +17,7 @@ Word = Literal[
     "wrong values",
     "not specific",
     "redundant",
+    "out of scope",
     "wider or finer than needed",
     "undecided",
     "tight",
@@ -162,6 +164,12 @@ class VerdictRecord(Strict):
     """All that is not needed, given up at once."""
     attribution: Attribution | None = None
     """Where the rest is lost; None where too little is lost to ask."""
+    complete: CompleteRecord | None = None
+    """What the model can do without the mechanism; None where nothing is claimed, and in older records."""
+    adversary: AdversaryRecord | None = None
+    """The worst that the hypothesis permits; None where that was not asked for."""
+    scope: ScopeRecord | None = None
+    """Inside and outside of its scope; None where it has none, and in older records."""
     tighter: str | None = None
     """The hypothesis without what is not needed, as a tree; None where nothing can be left out of it."""
     tighter_stored: dict[str, Any] | None = None

@@ -51,7 +51,7 @@ def verdict_view(record: RunRecord | Entry) -> RenderableType:
     entry = record if isinstance(record, Entry) else Entry(record)
     parts: list[RenderableType] = [plain(entry.record.hypothesis, "bold"), plain(entry.record.claim)]
     for section in view(entry):
-        if section.name in ("tested", "rest", "notes"):
+        if section.name in ("tested", "rest", "beyond", "notes"):
             parts += [Text(""), section_view(section)]
     return Group(*parts)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -43,6 +43,8 @@ class Context:
     """The activation is replaced by a statistic instead of by another input's."""
     region: int | None = None
     """The claim it belongs to; None for unclaimed draws, which reports do not count."""
+    shared: bool = False
+    """Whether rows that hold the same value draw the same input, whatever their reference."""
 
     def __repr__(self) -> str:
         return f"<{self.path}>" if self.ablation is None else f"<{self.ablation}>"
@@ -80,13 +82,23 @@ class Mode:
     """Samplers in place of a claim's own, by region. Random streams stay, so that all else is drawn as before."""
     freed: frozenset[Member] = frozenset()
     """Members of claims that hold an unrelated input of their own, as if they were claimed to carry nothing."""
+    together: bool = False
+    """Whether freed members hold one unrelated input between them: the one that the null's output comes from."""
     kept: frozenset[int] = frozenset()
     """Regions that keep the input of the claim above them."""
+    shared: bool = False
+    """Whether all references that hold the same value of what is claimed draw the same input in a draw, so that each
+    draw number is one assignment of inputs to values."""
 
     @property
     def draws_anything(self) -> bool:
         """Whether draws differ from each other; otherwise a single draw is enough."""
-        return self.output == "another" or self.claimed == "sample" or self.unclaimed in ("sample", "noise")
+        return (
+            bool(self.freed)
+            or self.output == "another"
+            or self.claimed == "sample"
+            or self.unclaimed in ("sample", "noise")
+        )
 
 
 SCRUB = Mode()
@@ -158,6 +170,8 @@ class Contexts:
         member = next((one for one in ((parent, target, None), (parent, target, slot)) if one in self.mode.freed), None)
         if member is None:
             return None
+        if self.mode.together:
+            return self._another()
         children = [child for child, *_ in self.tree.targets(parent)]
         child, node = children[target], self.tree.targets(parent)[target][2]
         name = f"{self._name(child)} freed {target - children.index(child)} {member[2]}"
@@ -225,5 +239,6 @@ class Contexts:
 
     def _once(self, key: object, build: Callable[[], Context]) -> Context:
         if key not in self._built:
-            self._built[key] = build()
+            made = build()
+            self._built[key] = replace(made, shared=True) if self.mode.shared else made
         return self._built[key]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from scrubbing.data.agreement import groups, locate
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.real import RealDraws
 from scrubbing.rng import stream_key, uniform
@@ -120,10 +121,12 @@ class Frame:
         data, held = self.source(context.parent)
         place = self.focus if context.position is None else np.full(len(self), context.position)
 
+        ids = self._first_agreeing(context, data, held, place) if context.shared else self.ids
+
         def random(columns: int) -> NDArray[np.float64]:
             names = (context.stream + (f" {column}" if column else "") for column in range(columns))
             keys = [stream_key(self.seed, name) for name in names]
-            return np.stack([uniform(key, self.ids, self.draw, self.counter) for key in keys], axis=1)
+            return np.stack([uniform(key, ids, self.draw, self.counter) for key in keys], axis=1)
 
         needed = None if self.real is None else self.real.needed(self.data)[self.source(REFERENCE)[1]]
         asked = Asked(
@@ -142,6 +145,18 @@ class Frame:
             count.total += len(drawn.rows)
             count.returned_self += int((drawn.rows == held).sum()) if data is self.data else 0
         return drawn.rows
+
+    def _first_agreeing(self, context: Context, source: Dataset, held: Rows, place: Rows | None) -> Rows:
+        """Id of the first input that agrees with the held one, one for each value, `[rows]`; 0 where none does."""
+        assert context.feature is not None
+        table = groups(context.feature, self.data)
+        place = place if context.feature.per == "position" else None
+        if source is self.data:
+            group = table.group[held] if place is None else table.group[held, place]
+        else:
+            group = locate(context.feature, source, held, self.data, place)
+        first = self.data.ids[table.members[table.start[group]]].astype(np.int64)
+        return np.where(group < 0, 0, first)
 
 
 def sample_tree(

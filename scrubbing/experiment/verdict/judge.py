@@ -12,10 +12,12 @@ from scrubbing.experiment.result import Result
 from scrubbing.experiment.vacuous import vacuous
 from scrubbing.experiment.verdict.attribution import attribute
 from scrubbing.experiment.verdict.claims import Unit, units
+from scrubbing.experiment.verdict.complete import Complete, remaining
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, moves
 from scrubbing.experiment.verdict.runs import Rise, Runs
+from scrubbing.experiment.verdict.scope import Scope, reach
 from scrubbing.experiment.verdict.specific import unspecific
 from scrubbing.experiment.verdict.sufficient import Wrong, cancelled, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
@@ -83,6 +85,10 @@ class Found:
     """All that is not needed, given up at once."""
     attribution: Attribution | None = None
     """Where the rest is lost; None where too little is lost to ask."""
+    complete: Complete | None = None
+    """What the model can do without the mechanism."""
+    scope: Scope | None = None
+    """Inside and outside of its scope; None where it has none."""
     tight: Hypothesis | None = None
     references: int = 0
     """Of each test, at first."""
@@ -143,6 +149,8 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
         found.claims.append(_claim(unit, tested[unit], members, needs, fine, sufficient))
     _at_once(found, runs, needs)
     found.attribution = None if sufficient else attribute(runs, gap)
+    found.complete = remaining(result, runs)
+    found.scope = None if result.hypothesis.scope is None else reach(result, runs)
     _word(found)
 
 
@@ -252,6 +260,12 @@ def _redundant(found: Found) -> bool:
     return found.idle_together is not None and found.idle_together.outcome == "needed"
 
 
+def _out_of_scope(found: Found) -> bool:
+    """Whether it does not hold outside its scope, where most inputs are."""
+    scope = found.scope
+    return scope is not None and scope.is_narrow and scope.outside is not None and _loss(scope.outside) == "needed"
+
+
 def _cancels(found: Found) -> bool:
     assert found.cancelled is not None
     return found.cancelled.lower(ALPHA) > CANCELLED * found.cancelled.gap
@@ -269,6 +283,7 @@ def _word(found: Found) -> None:
         ("wrong values", "wrong values", found.interchange is not None and bool(found.interchange.wrong)),
         ("not specific", "not specific", bool(found.unspecific)),
         ("redundant", "redundant", _redundant(found)),
+        ("out of scope", "scope", _out_of_scope(found)),
         ("undecided", "loses?", _loss(found.together) == "undecided"),
         ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),
         ("wider or finer than needed", "idle", any(one.tested.outcome == "idle" for one in found.claims)),

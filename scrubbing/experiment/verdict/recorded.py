@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
+from scrubbing.experiment.verdict.adversary import Adversary
+from scrubbing.experiment.verdict.complete import Complete
 from scrubbing.experiment.verdict.fineness import Finer
 from scrubbing.experiment.verdict.interchange import Interchange
 from scrubbing.experiment.verdict.judge import ClaimFound, Found, judge
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, Removal
 from scrubbing.experiment.verdict.runs import Rise
+from scrubbing.experiment.verdict.scope import Counterexample, Scope
 from scrubbing.experiment.verdict.sufficient import Wrong
 from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.records import beyond
+from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, RemovedClaims, ScopeRecord, StandInInput
 from scrubbing.records.measured import Number
 from scrubbing.records.tested import (
     ClaimVerdict,
@@ -54,12 +60,65 @@ def recorded(found: Found) -> VerdictRecord:
         idle_together=None if found.idle_together is None else _given_up(found.idle_together),
         given_up=None if found.given_up is None else _given_up(found.given_up),
         attribution=found.attribution,
+        complete=None if found.complete is None else completeness(found.complete),
+        scope=None if found.scope is None else scoped(found.scope),
         tighter=None if found.tight is None else str(found.tight),
         tighter_stored=None if found.tight is None else _stored(found.tight),
         bits=found.bits,
         unneeded=found.unneeded,
         examples=found.examples,
         seconds=round(found.seconds, 3),
+    )
+
+
+def completeness(found: Complete) -> CompleteRecord:
+    """For the record."""
+    return CompleteRecord(
+        paths=_share(found.paths),
+        nodes=_share(found.nodes),
+        mean=_share(found.mean),
+        constant=None if found.constant is None else _share(found.constant),
+        removed=[
+            RemovedClaims(
+                claims=list(one.claims),
+                model=_share(one.model),
+                hypothesis=_share(one.hypothesis),
+                difference=_share(one.difference),
+            )
+            for one in found.removed
+        ],
+    )
+
+
+def adversarial(found: Adversary) -> AdversaryRecord:
+    """For the record."""
+    worst = _recovered(found.worst)
+    if found.whole:  # the loss of one assignment on all inputs in scope is no estimate, and has no bounds
+        worst = Number(value=worst.value, se=0.0, low=None, high=None)
+    return AdversaryRecord(
+        stochastic=_recovered(found.stochastic),
+        average=_recovered(found.average),
+        worst=worst,
+        whole=found.whole,
+        tried=found.tried,
+        number=found.number,
+        held=[StandInInput(what=one.what, value=one.value, id=one.id, text=one.text) for one in found.held],
+    )
+
+
+def scoped(found: Scope) -> ScopeRecord:
+    """For the record."""
+
+    def listed(some: Sequence[Counterexample]) -> list[beyond.Counterexample]:
+        return [beyond.Counterexample(**asdict(one)) for one in some]
+
+    return ScopeRecord(
+        inside=found.inside,
+        total=found.total,
+        inside_worst=listed(found.inside_worst),
+        outside=None if found.outside is None else _recovered(found.outside),
+        outside_worst=listed(found.outside_worst),
+        why_not=found.why_not,
     )
 
 

@@ -45,10 +45,15 @@ def cancelled(result: Result) -> Rise:
     return _of(result, (result.losses["model"][:, None] - result.losses["scrubbed"]).clip(min=0))
 
 
-def _of(result: Result, difference: Floats) -> Rise:
-    losses, reference = result.losses, result.job.reference
+def sample_of(result: Result) -> Sample:
+    """The references and draws of a result itself."""
+    reference = result.job.reference
     whole = len(reference.rows) == int((reference.slices.weights(reference.data)[MAIN] > 0).sum())
-    sample = Sample(reference, result.job.draws, result.job.seed, whole)
+    return Sample(reference, result.job.draws, result.job.seed, whole)
+
+
+def _of(result: Result, difference: Floats) -> Rise:
+    losses, sample = result.losses, sample_of(result)
     gap = sample.rise(losses["null"] - losses["model"][:, None], 1.0).mean
     return sample.rise(difference, gap)
 

@@ -59,7 +59,21 @@ def unit(record: RunRecord) -> str:
 
 def scope(record: RunRecord) -> str:
     """The inputs on which the hypothesis claims to hold, as a sentence; empty where these are all."""
-    return f"On inputs where {record.scope}." if record.scope else ""
+    if not record.scope:
+        return ""
+    share, source = share_in_scope(record), record.provenance
+    if share is None or source.inputs is None:
+        return f"On inputs where {record.scope}."
+    return (
+        f"On inputs where {record.scope}: {count(source.inputs_in_scope)} of {count(source.inputs)}, "
+        f"{SHARE.one(share)} of the dataset."
+    )
+
+
+def share_in_scope(record: RunRecord) -> float | None:
+    """Share of the dataset on which the hypothesis claims to hold; None in older records."""
+    source = record.provenance
+    return source.inputs_in_scope / source.inputs if source.inputs else None
 
 
 def how(record: RunRecord) -> str:

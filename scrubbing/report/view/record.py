@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from scrubbing.registry import Registry
-from scrubbing.report.view import attribution, method, outcome, tested
+from scrubbing.report.view import attribution, beyond, method, outcome, tested
 from scrubbing.report.view.blocks import Fact, Facts, Section, Table
 from scrubbing.report.view.entry import Entry
 
@@ -24,6 +24,7 @@ _BEFORE: Sequence[SectionOf] = (
     outcome.verdict,
     tested.tested,
     attribution.attribution,
+    beyond.beyond,
     outcome.notes,
     outcome.losses,
     outcome.measures,

@@ -13,7 +13,7 @@ from scrubbing.report import drawing
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Table
 from scrubbing.report.view.entry import Entry, names
 from scrubbing.report.view.notes import sentence
-from scrubbing.report.view.outcome import equivalent, unit
+from scrubbing.report.view.outcome import equivalent, share_in_scope, unit
 
 _MARKS = {
     "model-loses-to-constant": "model worse than constant",
@@ -95,7 +95,8 @@ def _table(entries: Sequence[Entry], called: Sequence[str], baseline: str) -> Ta
         "loss",
         *(f"% of {name}" for name in fractions),
     ]
-    heads += [*(f"{name} %" for name in shares), "bits"]
+    scoped = any(record.scope for record in records)
+    heads += [*(f"{name} %" for name in shares), "bits", *(["in scope %"] if scoped else [])]
     rows: list[list[Fact]] = []
     for i, (name, entry) in enumerate(zip(called, entries, strict=True)):
         record = entry.record
@@ -107,11 +108,13 @@ def _table(entries: Sequence[Entry], called: Sequence[str], baseline: str) -> Ta
         row += [_share(record, one) for one in shares]
         kept = MISSING if record.size is None else SHORT.one(record.size.bits)
         row.append(Fact(name, kept))
+        row += [_in_scope(record)] if scoped else []
         rows.append(row)
     caption = (
         f"Loss in {' or '.join(dict.fromkeys(map(unit, records)))}. Of a baseline: recovered = 1 - (scrubbed - model) "
         "/ (baseline - model). Bits: of an input, that are kept at most. Intervals are 95 %."
     )
+    caption += " In scope: inputs of the dataset on which the hypothesis claims to hold." if scoped else ""
     return Table("", heads, rows, caption)
 
 
@@ -124,6 +127,12 @@ def _tested(record: RunRecord) -> Fact:
     said = MISSING if record.tested is None else record.tested.word
     short = "wider" if said.startswith("wider") else said
     return Fact("verdict", short, name="verdict", value=said, emphasis="" if said in ("tight", MISSING) else "warn")
+
+
+def _in_scope(record: RunRecord) -> Fact:
+    share = share_in_scope(record)
+    told = MISSING if share is None else _SHARE.one(share)
+    return Fact("in scope", told, name="in scope", value=share, emphasis="warn" if record.scope else "")
 
 
 def _share(record: RunRecord, name: str) -> Fact:

@@ -124,6 +124,16 @@ def _redundant(found: VerdictRecord) -> str:
     )
 
 
+def _out_of_scope(found: VerdictRecord) -> str:
+    scope = found.scope
+    told = f"Out of scope: {_recovered(found)} is recovered"
+    if scope is None or scope.outside is None:
+        return f"{told} in scope, and too little outside."
+    return (
+        f"{told} in scope, which is {SHARE.one(scope.share)} of the dataset, and only {_cost(scope.outside)} outside."
+    )
+
+
 def _wider(found: VerdictRecord) -> str:
     told = f"{SHORT.one(found.unneeded)} of {SHORT.one(found.bits)} bits claimed are not needed"
     return (
@@ -149,6 +159,7 @@ _SENTENCES = {
     "wrong values": _values,
     "not specific": _unspecific,
     "redundant": _redundant,
+    "out of scope": _out_of_scope,
     "wider or finer than needed": _wider,
     "undecided": _undecided,
     "tight": _tight,
@@ -161,7 +172,7 @@ def further(found: VerdictRecord) -> Iterator[str]:
         at = "" if one.position is None else f" at position {one.position}"
         if found.reasons[:1] != ["values"] or one is not found.wrong[0]:
             yield f"Where {one.variable} = {one.value}{at} is held, {_cost(one.cost)} of the gap is lost."
-    if found.word in ("insufficient", "wrong values", "undecided") and (less := _less(found)):
+    if found.word in ("insufficient", "wrong values", "out of scope", "undecided") and (less := _less(found)):
         yield f"Not needed: {_listed(less)}."
     elif found.word not in ("undecided", "tight") and found.claims and (unknown := list(_open(found))):
         yield f"Undecided: {_listed(unknown)}."

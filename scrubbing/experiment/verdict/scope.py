@@ -1,0 +1,131 @@
+"""How far a hypothesis reaches: what it recovers outside its scope, and inputs on which it is far from the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scrubbing.errors import ScrubbingError
+from scrubbing.experiment.executors import Executor
+from scrubbing.experiment.jobs import Job, Subject, jobs
+from scrubbing.experiment.measured import Reference
+from scrubbing.experiment.result import Result
+from scrubbing.experiment.settings import Settings
+from scrubbing.experiment.verdict.needed import ALPHA, MOVED
+from scrubbing.experiment.verdict.runs import NULL, Rise, Runs, Sample, rise_of
+from scrubbing.experiment.verdict.sufficient import ALL_EXACT
+from scrubbing.metrics.slices import MAIN
+
+MOST_OUTSIDE = 0.5
+"""Share of the dataset that may lie outside the scope of a hypothesis that does not hold there."""
+MORE = 4
+"""Times as many references as in a test are searched for counterexamples."""
+TAKEN, SHOWN = 20, 5
+"""Inputs whose outputs move most, which are tried again, and how many of them are shown."""
+_SEED = 400
+"""Of the search; new draws have the next one."""
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """An input on which the scrubbed model is far from the model."""
+
+    id: int
+    text: str
+    moved: float
+    """How far, on draws that it was not chosen by, as a share of how far outputs are in the null."""
+    model: float
+    scrubbed: float
+    """Losses."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Inside and outside of a scope."""
+
+    inside: int
+    total: int
+    """Inputs."""
+    inside_worst: tuple[Counterexample, ...]
+    """Those that were furthest in the search first."""
+    outside: Rise | None = None
+    """What is lost where the same is claimed of the inputs outside; None where that cannot be said."""
+    outside_worst: tuple[Counterexample, ...] = ()
+    why_not: str = ""
+    """Why nothing can be said of what lies outside."""
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether most of the dataset lies outside."""
+        return self.total - self.inside > MOST_OUTSIDE * self.total
+
+
+def scope(result: Result, executor: Executor, references: int, draws: int) -> Scope:
+    """Of the hypothesis of a result.
+
+    Raises:
+        NoFraction: SCR-FRACTION, the model is not better than the null.
+    """
+    result.loss_recovered("null")
+    return reach(result, Runs(result.job, executor, references, draws))
+
+
+def reach(result: Result, runs: Runs) -> Scope:
+    """As `scope`, where the model is known to be better than the null."""
+    inside, total = len(result.data), len(result.job.subject.data)
+    found = Scope(inside, total, _furthest(runs))
+    if inside == total:
+        return replace(found, why_not="no input is outside")
+    settings = _plain(result.settings)
+    try:
+        outside = Runs(_outside(result.job, settings), runs.executor, runs.references, runs.draws)
+        lost = _lost(outside)
+        if lost is None:
+            return replace(found, why_not="the model is no better than the null there")
+        return replace(found, outside=lost, outside_worst=_furthest(outside))
+    except ScrubbingError as error:  # such as a feature that is constant there, or a value that only one input has
+        return replace(found, why_not=error.faults[0].problem.rstrip("."))
+
+
+def _plain(settings: Settings) -> Settings:
+    """The same choices, of all inputs, and without what is only reported."""
+    plain = settings.but(strata={}, slices={}, measures=(), controls=())
+    return plain.but(references=None, shard=None, baselines=("null",), zero_baseline="null", extra_baselines={})
+
+
+def _outside(scrub: Job, settings: Settings) -> Job:
+    """The same claims about all inputs that are out of scope."""
+    hypothesis, of = scrub.hypothesis, scrub.subject
+    assert hypothesis.scope is not None
+    subject = Subject.of(of.model, of.data, of.loss)  # further slices may have no position there
+    return jobs(replace(hypothesis, scope=~hypothesis.scope), subject, settings)[0]
+
+
+def _lost(runs: Runs) -> Rise | None:
+    sample = runs.sample(0)
+    null, model, scrubbed = runs.losses_of([(sample, NULL), (sample, ALL_EXACT), (sample, runs.scrub.mode)])
+    gap = sample.rise(null - model, 1.0)
+    return sample.rise(scrubbed - model, gap.mean) if gap.lower(ALPHA) > 0 else None
+
+
+def _furthest(runs: Runs) -> tuple[Counterexample, ...]:
+    """Inputs whose scrubbed output is furthest from the model's, that which was furthest in the search first. They are
+    measured on new draws, on which they must be surely far: the worst of many looks worse than it is.
+    """
+    mode, data = runs.scrub.mode, runs.data
+    searched = runs.sample(_SEED, references=MORE * runs.references)
+    ((_, moved),) = runs.measured([(searched, mode)])
+    counts = searched.reference.weights()[MAIN] > 0
+    rows = searched.reference.rows[np.argsort(-moved.mean(axis=1) * counts, kind="stable")[:TAKEN]]
+    again = Sample(Reference(data, rows, searched.reference.slices), 2 * runs.draws, _SEED + 1, whole=False)
+    (model, _), (scrubbed, further) = runs.measured([(again, ALL_EXACT), (again, mode)])
+    found: list[Counterexample] = []
+    for row, own, lost, far in zip(rows, model, scrubbed, further, strict=True):
+        rise = rise_of(far, np.ones(len(far)), runs.spread)
+        if rise.lower(ALPHA / TAKEN) > MOVED * rise.gap:
+            share = rise.mean / rise.gap
+            found.append(
+                Counterexample(int(data.ids[row]), data.show(int(row)), share, float(own.mean()), float(lost.mean()))
+            )
+    return tuple(found[:SHOWN])
