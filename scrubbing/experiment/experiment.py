@@ -12,6 +12,7 @@ from typing import Unpack
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine.plan import ScrubPlan
+from scrubbing.experiment.anomaly import anomalies, exchange
 from scrubbing.experiment.conclude import conclude, costs
 from scrubbing.experiment.executors import Executor, executors
 from scrubbing.experiment.in_process import InProcess
@@ -20,10 +21,12 @@ from scrubbing.experiment.result import Result
 from scrubbing.experiment.settings import Options, Settings, takes_settings
 from scrubbing.experiment.verdict.attribution import attribution
 from scrubbing.experiment.verdict.recorded import tested
+from scrubbing.experiment.verdict.runs import Runs
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
 from scrubbing.records import names
+from scrubbing.records.anomalies import Anomalies
 from scrubbing.records.attribution import Attribution
 from scrubbing.records.schema import ClaimCost
 
@@ -163,6 +166,35 @@ class Experiment:
             NoFraction: SCR-FRACTION, the model is not better than the null.
         """
         return attribution(result, self.executor)
+
+    def anomalies(
+        self, hypothesis: Hypothesis, new: Dataset, *, rate: float = 0.05, held_out: int | None = None, draws: int = 8
+    ) -> Anomalies:
+        """Whether the explanation of this experiment's inputs, which are trusted, also explains new ones.
+
+        Each new input is exchanged with trusted ones in both directions: scrubbed with draws from trusted inputs, and
+        put in the place of what is unclaimed when trusted inputs are scrubbed. Its score is how far outputs are from
+        the model's own then, so it needs no label. Trusted inputs that are held out, and that nothing is drawn from,
+        are scored beside it; so an input like them is flagged at most at this rate (conformal p-values). Source of
+        the first score: Redwood Research, "Causal scrubbing" (2022), on anomalies; of the second: ours; of the
+        p-values: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005).
+
+        Args:
+            hypothesis: explains the trusted inputs; its scope is asked of them alone.
+            new: inputs with those columns that the model and the claimed features read.
+            rate: share of inputs like the trusted ones that may be flagged.
+            held_out: trusted inputs to calibrate with; None is half of those in scope, but at most 400.
+            draws: of each input, in either direction.
+
+        Raises:
+            IllegalHypothesis: lists every fault found.
+            UsageError: SCR-REFERENCES, too few trusted inputs for this rate; SCR-DRAWS.
+            BadData: SCR-DATA, new and trusted inputs do not fit together; SCR-COLUMN, new inputs lack one.
+        """
+        scrub = self.jobs(hypothesis)[0]
+        made = exchange(scrub, new, held_out, self.settings.seed)
+        null = Runs(scrub, self.executor).spread
+        return anomalies(made, new, null, _executor(self.settings), draws, rate)
 
     def claim_costs(self, result: Result) -> list[ClaimCost]:
         """The increase in loss from exchanging each claim alone, and the unclaimed inputs alone.
