@@ -183,7 +183,7 @@ def anomalies(
     from scrubbing.report.view.anomalies import anomalies as section_of
 
     found, new = task_at(address, task), from_file(inputs)
-    experiment = found.experiment(**_changed(seed=seed))
+    experiment = found.experiment(**_changed(None, None, seed=seed))
     judged = experiment.anomalies(hypothesis_at(address, found), new, rate=rate, held_out=held_out, draws=draws)
     if json_:
         print_json(judged)

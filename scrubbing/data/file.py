@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,6 +34,7 @@ def from_file(path: str | Path) -> Dataset:
         content = content_of(place)
     except OSError as error:
         fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
+    columns: Any
     try:
         if place.suffix == ".json":
             columns = json.loads(content)
@@ -45,4 +47,4 @@ def from_file(path: str | Path) -> Dataset:
         problem = f"it holds a {type(columns).__name__}, and columns have names."
         fail(FileError, "SCR-FILE", problem, remedy, str(path))
     with located(str(path)):
-        return Dataset(columns, name=place.name)
+        return Dataset(cast("dict[str, Any]", columns), name=place.name)

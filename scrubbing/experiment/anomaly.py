@@ -14,7 +14,7 @@ from scrubbing.data.dataset import Dataset, choose
 from scrubbing.data.features import Feature
 from scrubbing.errors import BadData, Fault, NothingToDraw, UsageError, counted, fail
 from scrubbing.experiment.executors import Executor
-from scrubbing.experiment.jobs import Job, Subject
+from scrubbing.experiment.jobs import MOST_EXAMPLES, Job, Subject
 from scrubbing.experiment.measured import MEASURE, Reference
 from scrubbing.experiment.verdict.runs import MOVED
 from scrubbing.hypothesis.claims import Claim
@@ -126,6 +126,9 @@ def exchange(scrub: Job, new: Dataset, held_out: int | None, seed: int) -> Excha
         UsageError: SCR-REFERENCES, too few trusted inputs.
         BadData: SCR-DATA, trusted and new inputs do not fit together.
     """
+    if not isinstance(new, Dataset):
+        problem = f"the new inputs are of type {type(new).__name__}."
+        fail(BadData, "SCR-DATA", problem, "Give a Dataset with what the model reads.", "anomalies")
     trusted = scrub.data
     count = min(len(trusted) // 2, MOST_HELD_OUT) if held_out is None else held_out
     if not 0 < count < len(trusted):
@@ -139,9 +142,7 @@ def exchange(scrub: Job, new: Dataset, held_out: int | None, seed: int) -> Excha
     return Exchange(scrub, subject, np.flatnonzero(~apart), judged, count, seed)
 
 
-def anomalies(
-    made: Exchange, new: Dataset, null: float, executor: Executor, draws: int, rate: float
-) -> Anomalies:
+def anomalies(made: Exchange, new: Dataset, null: float, executor: Executor, draws: int, rate: float) -> Anomalies:
     """Score new inputs, and those held out beside them.
 
     Args:
@@ -153,12 +154,16 @@ def anomalies(
         rate: share of inputs like the trusted ones that may be flagged.
 
     Raises:
-        UsageError: SCR-REFERENCES, too few trusted inputs were held out to flag anything at this rate.
+        UsageError: SCR-REFERENCES, too few trusted inputs were held out to flag anything at this rate; SCR-DRAWS.
     """
     if not 0 < rate < 1 or 1 / (made.held_out + 1) > rate:
         problem = f"no p-value of {counted(made.held_out, 'input')} held out is as small as the rate {rate:g}."
         remedy = f"Hold out {int(np.ceil(1 / rate)) - 1:,} or more." if 0 < rate < 1 else "Give one between 0 and 1."
         fail(UsageError, "SCR-REFERENCES", problem, remedy, "anomalies")
+    most = MOST_EXAMPLES // len(made.judged)
+    if not isinstance(draws, (int, np.integer)) or not 1 <= draws <= most:
+        problem = f"{draws!r} exchanges of {counted(len(made.judged), 'input')} were asked for."
+        fail(UsageError, "SCR-DRAWS", problem, f"Ask for 1 to {most:,}.", "anomalies")
     scale = null if null > 0 else 1.0
     job = made.explaining(draws)
     own, why, exchanged = _explained(job, executor)
@@ -240,7 +245,7 @@ def _together(trusted: Dataset, new: Dataset, drawn: NDArray[np.bool_]) -> Datas
         Fault(
             "SCR-DATA",
             new.name,
-            f"column {name!r} of the new inputs is {_shape(new, name)}, that of the trusted ones {_shape(trusted, name)}.",
+            f"column {name!r} is {_shape(new, name)}, and that of the trusted inputs {_shape(trusted, name)}.",
             "Give new inputs columns like those of the trusted ones.",
         )
         for name in names
@@ -275,7 +280,8 @@ def _shape(data: Dataset, name: str) -> str:
 def _drawn(hypothesis: Hypothesis, lent: Given | None) -> Hypothesis:
     """The hypothesis with draws from trusted inputs alone; if one is given, it stands in for what is unclaimed."""
 
-    def rule(written: Unclaimed) -> Unclaimed:
+    def rule(written: Sampler | Unclaimed) -> Unclaimed:
+        written = written if isinstance(written, Unclaimed) else Unclaimed(written)
         among = _among(written.sampler)
         if lent is not None and isinstance(among, Trusted) and isinstance(among.inner, Agree):
             among = replace(lent, otherwise=among)

@@ -176,7 +176,7 @@ class Experiment:
         put in the place of what is unclaimed when trusted inputs are scrubbed. Its score is how far outputs are from
         the model's own then, so it needs no label. Trusted inputs that are held out, and that nothing is drawn from,
         are scored beside it; so an input like them is flagged at most at this rate (conformal p-values). Source of
-        the first score: Redwood Research, "Causal scrubbing" (2022), on anomalies; of the second: ours; of the
+        the question: Christiano, "Mechanistic anomaly detection and ELK" (2022); of the score: ours; of the
         p-values: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005).
 
         Args:
@@ -187,9 +187,9 @@ class Experiment:
             draws: of each input, in either direction.
 
         Raises:
-            IllegalHypothesis: lists every fault found.
+            IllegalHypothesis: lists every fault found; SCR-COLUMN, new inputs lack a column that a feature reads.
             UsageError: SCR-REFERENCES, too few trusted inputs for this rate; SCR-DRAWS.
-            BadData: SCR-DATA, new and trusted inputs do not fit together; SCR-COLUMN, new inputs lack one.
+            BadData: SCR-DATA, new and trusted inputs do not fit together.
         """
         scrub = self.jobs(hypothesis)[0]
         made = exchange(scrub, new, held_out, self.settings.seed)

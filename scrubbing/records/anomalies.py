@@ -16,7 +16,7 @@ class NewInput(Strict):
     text: str
     score: float | None
     """How far exchanging it with trusted inputs moves outputs, as a share of what another input's output is away: the
-    mean of `own` and `lent`. None, which counts as infinite, where no trusted input agrees with it on a claimed feature.
+    mean of `own` and `lent`. None, which counts as infinite, where no trusted input agrees on a claimed feature.
     """
     own: float | None
     """How far its own output moves when it is scrubbed with trusted inputs."""

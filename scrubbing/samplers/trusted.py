@@ -127,11 +127,15 @@ def _agree(asked: Asked, rows: Rows) -> NDArray[np.bool_]:
 
 def _part(asked: Asked, here: Rows) -> Asked:
     """Some rows of a request."""
+
+    def some(k: int) -> NDArray[np.float64]:
+        return asked.uniform(k)[here]
+
     return replace(
         asked,
         held=asked.held[here],
         position=None if asked.position is None else asked.position[here],
-        uniform=lambda k: asked.uniform(k)[here],
+        uniform=some,
         reference=asked.reference[here],
         number=asked.number[here],
         needed=None if asked.needed is None else asked.needed[here],

@@ -53,15 +53,15 @@ def _notes(found: Anomalies, flagged: list[NewInput]) -> list[str]:
     mean = found.trusted_score
     if mean is not None and mean > EXPLAINED:
         notes.append(
-            f"The hypothesis does not explain the trusted inputs either: their mean score is {PLAIN.one(mean)}, and 1 is "
-            "that of an unrelated input. An anomaly must stand out from that."
+            f"The hypothesis does not explain the trusted inputs either: their mean score is {PLAIN.one(mean)}, and "
+            "1 is that of an unrelated input. An anomaly must stand out from that."
         )
     unseen = [one for one in flagged if one.unexplained]
     if unseen:
         first = unseen[0]
         notes.append(
-            f"With {many(len(unseen), 'input')} no trusted input agrees on a claimed feature, so their score is infinite. "
-            f"Of input {first.id}: {first.unexplained}."
+            f"With {many(len(unseen), 'input')} no trusted input agrees on a claimed feature, so their score is "
+            f"infinite. Of input {first.id}: {first.unexplained}."
         )
     lost = sum(one is None for one in found.trusted)
     if lost:
