@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from benchmarks.groundtruth import values
+from benchmarks.groundtruth import anomalies, values
 from benchmarks.groundtruth.catalogue import PROGRAMS, truth
 from benchmarks.groundtruth.truth import Truth
 from benchmarks.groundtruth.variations import Case, cases
@@ -115,6 +115,7 @@ def main() -> None:
     seconds = [one["seconds"] for one in found]
     told = f"{len(found)} hypotheses, {np.mean(seconds):.2f} s each, at most {max(seconds):.1f} s"
     sys.stdout.write(f"\n{told}\n")
+    sys.stdout.write("\n" + anomalies.table(range(FIRST_SEED, FIRST_SEED + options.seeds)) + "\n")
     if options.out is not None:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
 

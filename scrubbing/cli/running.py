@@ -1,4 +1,4 @@
-"""Commands that run something, or are about to: bench, run, check, plan."""
+"""Commands that run something, or are about to: bench, run, verdict, why, anomalies, check, plan."""
 
 from __future__ import annotations
 
@@ -169,6 +169,36 @@ def why(
     for section in sections_of(found):
         console().print(section_view(section))
         say("")
+
+
+@app.command()
+@prints_our_errors
+def anomalies(
+    address: Address,
+    inputs: Annotated[Path, typer.Option(help="New inputs: a .json or .npz file with a column per name.")],
+    task: TaskName = None,
+    rate: Annotated[float, typer.Option(help="Share of inputs like the trusted ones that may be flagged.")] = 0.05,
+    held_out: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Trusted inputs to calibrate with; the default is half of them, at most 400."),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Exchanges of each input, in either direction.")] = 8,
+    seed: Seed = None,
+    json_: AsJson = False,
+) -> None:
+    """Say which new inputs are not explained as the task's own are, at a known rate of false alarms."""
+    from scrubbing.data.file import from_file
+    from scrubbing.experiment.address import hypothesis_at, task_at
+    from scrubbing.report.terminal import section_view
+    from scrubbing.report.view.anomalies import anomalies as section_of
+
+    found, new = task_at(address, task), from_file(inputs)
+    experiment = found.experiment(**_changed(None, None, seed=seed))
+    judged = experiment.anomalies(hypothesis_at(address, found), new, rate=rate, held_out=held_out, draws=draws)
+    if json_:
+        print_json(judged)
+    else:
+        console().print(section_view(section_of(judged)))
 
 
 @app.command()

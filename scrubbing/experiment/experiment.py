@@ -12,6 +12,7 @@ from typing import Unpack
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine.plan import ScrubPlan
+from scrubbing.experiment.anomaly import anomalies, exchange
 from scrubbing.experiment.conclude import conclude, costs
 from scrubbing.experiment.executors import Executor, executors
 from scrubbing.experiment.in_process import InProcess
@@ -21,13 +22,14 @@ from scrubbing.experiment.settings import Options, Settings, takes_settings
 from scrubbing.experiment.verdict.adversary import adversary
 from scrubbing.experiment.verdict.attribution import attribution
 from scrubbing.experiment.verdict.complete import complete
-from scrubbing.experiment.verdict.judge import DRAWS, REFERENCES
 from scrubbing.experiment.verdict.recorded import adversarial, completeness, scoped, tested
+from scrubbing.experiment.verdict.runs import Runs
 from scrubbing.experiment.verdict.scope import scope
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
 from scrubbing.records import names
+from scrubbing.records.anomalies import Anomalies
 from scrubbing.records.attribution import Attribution
 from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, ScopeRecord
 from scrubbing.records.schema import ClaimCost
@@ -184,7 +186,7 @@ class Experiment:
         Raises:
             NoFraction: SCR-FRACTION, the model is not better than the null.
         """
-        found = complete(result, self.executor, REFERENCES, DRAWS)
+        found = complete(result, self.executor)
         return None if found is None else completeness(found)
 
     def adversary(self, result: Result) -> AdversaryRecord:
@@ -202,7 +204,7 @@ class Experiment:
         Raises:
             NoFraction: SCR-FRACTION, the model is not better than the null.
         """
-        return adversarial(adversary(result, self.executor, REFERENCES, DRAWS))
+        return adversarial(adversary(result, self.executor))
 
     def scope(self, result: Result) -> ScopeRecord:
         """How far a hypothesis reaches: what the same claims recover outside its scope, and inputs, inside and outside,
@@ -216,7 +218,36 @@ class Experiment:
         Raises:
             NoFraction: SCR-FRACTION, the model is not better than the null.
         """
-        return scoped(scope(result, self.executor, REFERENCES, DRAWS))
+        return scoped(scope(result, self.executor))
+
+    def anomalies(
+        self, hypothesis: Hypothesis, new: Dataset, *, rate: float = 0.05, held_out: int | None = None, draws: int = 8
+    ) -> Anomalies:
+        """Whether the explanation of this experiment's inputs, which are trusted, also explains new ones.
+
+        Each new input is exchanged with trusted ones in both directions: scrubbed with draws from trusted inputs, and
+        put in the place of what is unclaimed when trusted inputs are scrubbed. Its score is how far outputs are from
+        the model's own then, so it needs no label. Trusted inputs that are held out, and that nothing is drawn from,
+        are scored beside it; so an input like them is flagged at most at this rate (conformal p-values). Source of
+        the question: Christiano, "Mechanistic anomaly detection and ELK" (2022); of the score: ours; of the
+        p-values: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005).
+
+        Args:
+            hypothesis: explains the trusted inputs; its scope is asked of them alone.
+            new: inputs with those columns that the model and the claimed features read.
+            rate: share of inputs like the trusted ones that may be flagged.
+            held_out: trusted inputs to calibrate with; None is half of those in scope, but at most 400.
+            draws: of each input, in either direction.
+
+        Raises:
+            IllegalHypothesis: lists every fault found; SCR-COLUMN, new inputs lack a column that a feature reads.
+            UsageError: SCR-REFERENCES, too few trusted inputs for this rate; SCR-DRAWS.
+            BadData: SCR-DATA, new and trusted inputs do not fit together.
+        """
+        scrub = self.jobs(hypothesis)[0]
+        made = exchange(scrub, new, held_out, self.settings.seed)
+        null = Runs(scrub, self.executor).spread
+        return anomalies(made, new, null, _executor(self.settings), draws, rate)
 
     def claim_costs(self, result: Result) -> list[ClaimCost]:
         """The increase in loss from exchanging each claim alone, and the unclaimed inputs alone.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -147,6 +148,42 @@ def test_why(scrub, tmp_path):
     assert [one["id"] for one in found] == worst
     refused = scrub("why", str(path))
     assert refused.exit_code == 2 and "no input was named" in refused.output
+
+
+def test_anomalies(scrub, tmp_path):
+    """An input whose claimed bit is one that no trusted input has, among others; from either kind of file."""
+    columns = {"x": [0, 1, 5], "y": [1, 0, 1]}
+    (tmp_path / "new.json").write_text(json.dumps(columns))
+    np.savez(tmp_path / "new.npz", **{name: np.array(values) for name, values in columns.items()})
+    found = [json.loads(scrub("anomalies", "toy.py::half", "--inputs", f"new.{kind}", "--json").output)
+             for kind in ("json", "npz")]  # fmt: skip
+    assert [one["inputs"] for one in found[:1]] == [one["inputs"] for one in found[1:]]
+    assert [one["id"] for one in found[0]["inputs"]] == [0, 1, 2] and all(
+        0 < one["p"] <= 1 for one in found[0]["inputs"]
+    )
+    said = " ".join(scrub("anomalies", "toy.py::half", "--inputs", "new.json", "--rate", "0.2").output.split())
+    assert "3 new inputs flagged" in said and "20.0 % of inputs like the trusted ones" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("new.csv", b"x", "SCR-FILE"),
+        ("gone.json", None, "SCR-FILE"),
+        ("new.json", b"{", "SCR-FILE"),
+        ("new.json", b"[1]", "SCR-FILE"),
+        ("new.npz", b"{", "SCR-FILE"),
+        ("new.npz", b"", "SCR-FILE"),
+        ("new.json", b"{}", "SCR-DATA"),
+        ("new.json", b'{"x": [1], "y": [1, 2]}', "SCR-DATA"),
+        ("new.json", b'{"z": [1]}', "SCR-DATA"),
+    ],
+)
+def test_files_that_hold_no_inputs(scrub, tmp_path, name, content, told):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    refused = scrub("anomalies", "toy.py::half", "--inputs", name)
+    assert refused.exit_code == 2 and told in refused.output and "Traceback" not in refused.output
 
 
 def test_bench_writes_a_record_per_rung(scrub, tmp_path):

@@ -64,7 +64,7 @@ def toy(data: dict[str, Any], out: Any, *claims: Claim, **how: Any) -> tuple[Adv
         model, Dataset(data, name="toy"), SquaredError("label"), references=min(400, len(data["x"]))
     )
     result = experiment.run(Hypothesis("toy", "As claimed.", OUTPUT.carries(OUT, *claims)))
-    return adversary(result, experiment.executor, 400, 4, **how), experiment
+    return adversary(result, experiment.executor, **how), experiment
 
 
 def test_the_worst_of_an_unclaimed_number() -> None:

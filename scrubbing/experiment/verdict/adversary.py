@@ -18,7 +18,6 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.result import Result
-from scrubbing.experiment.verdict.claims import what
 from scrubbing.experiment.verdict.held import enclosing, held, parent_held
 from scrubbing.experiment.verdict.runs import NULL, Rise, Runs, Sample, rise_of
 from scrubbing.experiment.verdict.sufficient import ALL_EXACT
@@ -66,16 +65,14 @@ class Adversary:
     held: tuple[StandIn, ...]
 
 
-def adversary(
-    result: Result, executor: Executor, references: int, draws: int, assignments: int = ASSIGNMENTS
-) -> Adversary:
+def adversary(result: Result, executor: Executor, assignments: int = ASSIGNMENTS) -> Adversary:
     """Of a result with the null, on references of its own.
 
     Raises:
         NoFraction: SCR-FRACTION, the model is not better than the null.
     """
     result.loss_recovered("null")
-    runs = Runs(result.job, executor, references, draws)
+    runs = Runs.of(result, executor)
     usual, mode = runs.sample(_SEED), runs.scrub.mode
     tried = replace(usual, draws=assignments)
     null, model, scrubbed, shared = runs.losses_of(
@@ -123,7 +120,7 @@ def _held(job: Job, number: int) -> Iterator[StandIn]:
         _, first = np.unique(values[before[:, number]].reshape(len(before), -1), axis=0, return_index=True)
         for i in first[:_SHOWN]:
             value = "" if feature.op == "constant" else str(feature.value_at(above, int(before[i, number]), at))
-            yield _stand_in(what(job.tree, region.index), value, data, rows[i : i + 1, number])
+            yield _stand_in(region.claim.what, value, data, rows[i : i + 1, number])
 
 
 def _stand_in(claim: str, value: str, data: Dataset, rows: NDArray[np.int64]) -> StandIn:

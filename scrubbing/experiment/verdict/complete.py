@@ -16,7 +16,6 @@ import numpy as np
 
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
-from scrubbing.experiment.verdict.claims import what
 from scrubbing.experiment.verdict.runs import NULL, Rise, Runs
 from scrubbing.experiment.verdict.sufficient import ALL_EXACT, sample_of, together
 from scrubbing.hypothesis.treeify import Tree
@@ -63,14 +62,14 @@ class Complete:
     removed: tuple[Removed, ...] = ()
 
 
-def complete(result: Result, executor: Executor, references: int, draws: int, sets: int = SETS) -> Complete | None:
+def complete(result: Result, executor: Executor, sets: int = SETS) -> Complete | None:
     """Of a result with the null, on references of its own; None where nothing is claimed to carry anything.
 
     Raises:
         NoFraction: SCR-FRACTION, the model is not better than the null.
     """
     result.loss_recovered("null")
-    runs = Runs(result.job, executor, references, draws)
+    runs = Runs.of(result, executor)
     found = remaining(result, runs)
     return None if found is None else replace(found, removed=tuple(_each(runs, sets)))
 
@@ -94,7 +93,7 @@ def _each(runs: Runs, sets: int) -> Iterator[Removed]:
         sample = runs.sample(_SEED)
         ours, theirs = runs.losses_of([(sample, mode) for mode in modes])
         model, hypothesis = _left(runs, modes)
-        words = () if len(some) == len(carriers) else tuple(what(tree, one) for one in some)
+        words = () if len(some) == len(carriers) else tuple(tree.regions[one].claim.what for one in some)
         yield Removed(words, model, hypothesis, sample.rise(theirs - ours, model.gap))
 
 

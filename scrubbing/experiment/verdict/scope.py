@@ -19,8 +19,6 @@ from scrubbing.metrics.slices import MAIN
 
 MOST_OUTSIDE = 0.5
 """Share of the dataset that may lie outside the scope of a hypothesis that does not hold there."""
-MORE = 4
-"""Times as many references as in a test are searched for counterexamples."""
 TAKEN, SHOWN = 20, 5
 """Inputs whose outputs move most, which are tried again, and how many of them are shown."""
 _SEED = 400
@@ -61,14 +59,14 @@ class Scope:
         return self.total - self.inside > MOST_OUTSIDE * self.total
 
 
-def scope(result: Result, executor: Executor, references: int, draws: int) -> Scope:
+def scope(result: Result, executor: Executor) -> Scope:
     """Of the hypothesis of a result.
 
     Raises:
         NoFraction: SCR-FRACTION, the model is not better than the null.
     """
     result.loss_recovered("null")
-    return reach(result, Runs(result.job, executor, references, draws))
+    return reach(result, Runs.of(result, executor))
 
 
 def reach(result: Result, runs: Runs) -> Scope:
@@ -79,7 +77,7 @@ def reach(result: Result, runs: Runs) -> Scope:
         return replace(found, why_not="no input is outside")
     settings = _plain(result.settings)
     try:
-        outside = Runs(_outside(result.job, settings), runs.executor, runs.references, runs.draws)
+        outside = Runs(_outside(result.job, settings), runs.executor, runs.asked, runs.draws)
         lost = _lost(outside)
         if lost is None:
             return replace(found, why_not="the model is no better than the null there")
@@ -114,7 +112,7 @@ def _furthest(runs: Runs) -> tuple[Counterexample, ...]:
     measured on new draws, on which they must be surely far: the worst of many looks worse than it is.
     """
     mode, data = runs.scrub.mode, runs.data
-    searched = runs.sample(_SEED, references=MORE * runs.references)
+    searched = runs.sample(_SEED, references=runs.more)
     ((_, moved),) = runs.measured([(searched, mode)])
     counts = searched.reference.weights()[MAIN] > 0
     rows = searched.reference.rows[np.argsort(-moved.mean(axis=1) * counts, kind="stable")[:TAKEN]]
