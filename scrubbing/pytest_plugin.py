@@ -121,7 +121,7 @@ def _decides(gate: Gate) -> str:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tests that neither passed nor failed are told about without being asked, so that green does not hide them."""
     reports = [report for key in ("skipped", "xfailed") for report in terminalreporter.stats.get(key, ())]
-    told = [dict(report.user_properties).get(_UNDECIDED) for report in reports]
+    told = [dict(getattr(report, "user_properties", ())).get(_UNDECIDED) for report in reports]
     if shown := [one for one in told if one is not None]:
         terminalreporter.section("explanations that were neither confirmed nor refuted")
         for one in shown:
