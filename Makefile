@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup bench gate test test-slow check format docs speed coverage calibrate clean
+.PHONY: setup bench gate test test-gpu test-slow check format docs speed coverage calibrate clean
 
 # torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -25,6 +25,11 @@ gate: setup
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow'
+	OMP_NUM_THREADS=1 SCRUBBING_DEVICE=pretend $(BIN)/python -m pytest -n auto tests/devices
+
+# The same tests on the first GPU, against the CPU; skipped where there is none.
+test-gpu: setup
+	SCRUBBING_DEVICE=cuda $(BIN)/python -m pytest -rs tests/devices
 
 test-slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow

@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of `pytest`."""
     group = parser.getgroup("scrub", "causal scrubbing")
     group.addoption("--scrub-settle", action="store_true", help="draw references until verdicts are settled")
+    group.addoption("--scrub-device", metavar="DEVICE", help="where models compute: auto, cpu, cuda, cuda:1 or mps")
     group.addoption("--scrub-update", metavar="REASON", help="take snapshots instead of comparing with them, and why")
     parser.addini("scrub_alpha", "chance of any false alarm among all tests with scrub", default="0.05")
     parser.addini("scrub_inconclusive", "what an inconclusive verdict is: fail, xfail or skip", default="fail")
@@ -67,12 +68,13 @@ def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], 
     """Gate a hypothesis: `scrub("FILE.py::name", floor=0.9, margin=0.05)`.
 
     The function takes an address and the settings of a rule; those of the policy in `pyproject.toml` are the default.
+    `device` is where the model computes (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`), by default that of `--scrub-device`.
     It returns the verdict, and fails the test if that is a fail, or inconclusive unless the ini option
     `scrub_inconclusive` is `xfail` or `skip`. The numbers become properties of the test in JUnit files.
     """
     config = request.config
 
-    def gate(hypothesis: str, **settings: Any) -> Gate:
+    def gate(hypothesis: str, *, device: str | None = None, **settings: Any) -> Gate:
         from scrubbing.gate.outlets import facts
         from scrubbing.gate.policy import policy_of, settings_of
         from scrubbing.gate.run import Runner
@@ -85,7 +87,7 @@ def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], 
             "snapshots": config.getini("scrub_snapshots") or None,
         }
         policy = policy_of(table, file)
-        runner = Runner(policy, config.stash[_CHECKS])
+        runner = Runner(policy, config.stash[_CHECKS], device or config.getoption("scrub_device"))
         rule = policy.rules[0]
         if (reason := config.getoption("scrub_update")) is not None:
             told = f"{hypothesis}: took the snapshot {runner.update(rule, reason, only_new=False)}"
@@ -119,8 +121,9 @@ def _decides(gate: Gate) -> str:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tests that neither passed nor failed are told about without being asked, so that green does not hide them."""
     reports = [report for key in ("skipped", "xfailed") for report in terminalreporter.stats.get(key, ())]
-    told = [dict(report.user_properties).get(_UNDECIDED) for report in reports]
-    if shown := [one for one in told if one is not None]:
+    # A report of a whole file that skipped itself has no properties.
+    properties: list[tuple[str, object]] = [one for each in reports for one in getattr(each, "user_properties", ())]
+    if told := [value for name, value in properties if name == _UNDECIDED]:
         terminalreporter.section("explanations that were neither confirmed nor refuted")
-        for one in shown:
+        for one in told:
             terminalreporter.write_line(one)

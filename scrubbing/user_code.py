@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import linecache
 import os
+import re
 import sys
 import traceback
 from collections.abc import Generator
@@ -17,6 +18,8 @@ from scrubbing.errors import Fault, ScrubbingError, UsageError, brief, fail
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_OTHER_DEVICE = re.compile("on the same device|on cpu or on the same|on the expected device|same device as")
+"""How torch says that tensors of two devices were mixed."""
 _NOT_THEIRS = (str(Path(__file__).parent), str(Path(os.__file__).parent), "site-packages", "dist-packages", "<")
 
 
@@ -25,7 +28,8 @@ def running(what: str) -> Generator[None]:
     """What is run here was written by a user: a file, or a function.
 
     Raises:
-        UsageError: SCR-CODE, it raised an exception; SCR-EXIT, it asked Python to exit. Our own errors pass.
+        UsageError: SCR-CODE, it raised an exception; SCR-EXIT, it asked Python to exit; SCR-DEVICE, it mixes tensors of
+            two devices. Our own errors pass.
     """
     try:
         yield
@@ -41,6 +45,12 @@ def fault(error: BaseException, what: str = "") -> Fault:
     if isinstance(error, SystemExit):
         problem = f"its code asked Python to exit (with {error.code!r}){place}."
         return Fault("SCR-EXIT", what, problem, "Remove the call of sys.exit, exit or quit from what is imported.")
+    if isinstance(error, RuntimeError) and _OTHER_DEVICE.search(str(error)):
+        problem = f"it mixes tensors of two devices{place} ({brief(error).rstrip('!.')})."
+        remedy = (
+            "Bring what it holds to the device of what it is given: held.to(given.device), or given.new_tensor(...)."
+        )
+        return Fault("SCR-DEVICE", what, problem, remedy)
     if place or what:
         told = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else brief(error)
         remedy = "Correct this line, or what it was given." if place else "Correct it, or what it was given."

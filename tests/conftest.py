@@ -19,6 +19,9 @@ from hypothesis import settings
 from scrubbing import baselines, controls, executors, measures, tasks
 from scrubbing.report.view import sections
 
+collect_ignore = [] if "SCRUBBING_DEVICE" in os.environ else ["devices"]
+"""The pretend device is registered for a whole process, which `make test` makes for it."""
+
 REGISTRIES = (baselines, controls, executors, measures, tasks, sections)
 OURS = {registry.kind: set(registry._added) for registry in REGISTRIES}
 """What was registered before any test file was."""

@@ -84,6 +84,14 @@ Verdicts = Annotated[
     bool, typer.Option("--verdict/--no-verdict", help="Test whether each claim is needed, and no finer than needed.")
 ]
 Threads = Annotated[Optional[int], typer.Option(min=1, max=1024, help="CPU threads; the default is torch's.")]  # noqa: UP045
+Device = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Where the model computes: auto, cpu, cuda, cuda:1 or mps; the default is the task's."),
+]
+Tf32 = Annotated[
+    Optional[bool],  # noqa: UP045
+    typer.Option("--tf32/--no-tf32", help="Let a GPU round matrix products to TF32; the default is the task's."),
+]
 TaskName = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Task by name, or FILE.py::name; the default is the address's own."),

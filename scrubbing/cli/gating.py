@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.common import Threads, app, complain, console, prints_our_errors, say
+from scrubbing.cli.common import Device, Tf32, Threads, app, complain, console, prints_our_errors, say
 from scrubbing.errors import Fault, FileError, ScrubbingError, UsageError
 from scrubbing.printable import visible
 from scrubbing.user_code import fault, show_whole
@@ -34,6 +34,8 @@ def gate(
     reason: Annotated[str, typer.Option(help="Why the new snapshots are accepted; kept in them.")] = "",
     out: Annotated[Optional[Path], typer.Option(help="Folder for records, page, summary and JUnit file.")] = None,  # noqa: UP045
     threads: Threads = None,
+    device: Device = None,
+    tf32: Tf32 = None,
 ) -> None:
     """Hold hypotheses to their snapshots: exit code 0 pass, 1 fail, 2 cannot be judged, 3 inconclusive."""
     from scrubbing.gate.policy import load_policy
@@ -46,13 +48,13 @@ def gate(
 
         torch.set_num_threads(threads)
     if update or update_new:
-        _update(found, rules, reason, update_new and not update)
+        _update(Runner.of(found, rules, device, tf32), rules, reason, update_new and not update)
         return
     if out is not None:
         from scrubbing.records.files import folder
 
         folder(out)
-    runner = Runner.of(found, rules)
+    runner = Runner.of(found, rules, device, tf32)
     gates: list[Gate] = []
     for rule in rules:
         gate = _judged(runner, rule, settle)
@@ -82,13 +84,11 @@ def _judged(runner: Runner, rule: Rule, settle: bool) -> Gate | None:
     return None
 
 
-def _update(policy: Policy, rules: list[Rule], reason: str, only_new: bool) -> None:
-    from scrubbing.gate.run import Runner
+def _update(runner: Runner, rules: list[Rule], reason: str, only_new: bool) -> None:
     from scrubbing.gate.snapshots import check_reason
 
     if reason or not only_new:
         check_reason(reason)
-    runner = Runner.of(policy, rules)
     for rule in rules:
         path = runner.update(rule, reason or "first snapshot", only_new)
         told = (

@@ -12,6 +12,7 @@ from scrubbing.cli.common import (
     Address,
     AsJson,
     Controls,
+    Device,
     Draws,
     Memory,
     Out,
@@ -20,6 +21,7 @@ from scrubbing.cli.common import (
     Seed,
     Shard,
     TaskName,
+    Tf32,
     Threads,
     Verdicts,
     app,
@@ -63,6 +65,8 @@ def bench(
     out: Out = None,
     memory: Memory = None,
     threads: Threads = None,
+    device: Device = None,
+    tf32: Tf32 = None,
     shard: Shard = None,
     control: Controls = None,
     verdict: Verdicts = True,
@@ -77,7 +81,7 @@ def bench(
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
-    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict)
+    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict, device, tf32)
     found = [(one, _run(one, ladder, changed, out)) for one, ladder in ladders]
     if json_:
         print_json([record for _, records in found for record in records])
@@ -98,12 +102,14 @@ def run(
     out: Out = None,
     memory: Memory = None,
     threads: Threads = None,
+    device: Device = None,
+    tf32: Tf32 = None,
     shard: Shard = None,
     control: Controls = None,
     verdict: Verdicts = False,
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
-    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict)
+    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict, device, tf32)
     print_record(_one(address, task, changed, out), json_)
 
 
@@ -119,6 +125,8 @@ def verdict_(
     out: Out = None,
     memory: Memory = None,
     threads: Threads = None,
+    device: Device = None,
+    tf32: Tf32 = None,
     control: Controls = None,
     complete: Annotated[
         bool, typer.Option("--complete", help="Also remove each claim, and sets of them, from model and hypothesis.")
@@ -131,7 +139,7 @@ def verdict_(
     ] = False,
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
-    changed = _changed(references, draws, seed, memory, threads, None, control, True)
+    changed = _changed(references, draws, seed, memory, threads, None, control, True, device, tf32)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
     record = _one(address, task, changed, out, also)
     if json_:
@@ -150,6 +158,7 @@ def why(
     worst: Annotated[bool, typer.Option("--worst", help="The inputs of the record that scrubbing costs most.")] = False,
     task: TaskName = None,
     json_: AsJson = False,
+    device: Device = None,
 ) -> None:
     """Say of single inputs which claim broke each draw that fails, and with which input; their draws are made again."""
     from scrubbing.experiment.again import explain
@@ -162,7 +171,7 @@ def why(
     if not wanted:
         problem = "the record has no inputs that scrubbing costs anything." if worst else "no input was named."
         fail(UsageError, "SCR-REFERENCES", problem, "Name inputs by their ids, or take --worst.", str(record))
-    found = explain(loaded, wanted, task)
+    found = explain(loaded, wanted, task, device)
     if json_:
         print_json(found)
         return
@@ -224,6 +233,7 @@ def plan(
     references: References = None,
     draws: Draws = None,
     control: Controls = None,
+    device: Device = None,
 ) -> None:
     """Print what would be computed, and what it costs next to one plain forward pass."""
     from scrubbing.engine.cost import cost
@@ -231,7 +241,7 @@ def plan(
     from scrubbing.experiment.address import hypothesis_at, task_at
 
     found = task_at(address, task)
-    experiment = found.experiment(**_changed(references, draws, control=control))
+    experiment = found.experiment(**_changed(references, draws, control=control, device=device))
     hypothesis = hypothesis_at(address, found)
     say(str(hypothesis))
     passes = 0.0
@@ -262,6 +272,8 @@ def _changed(
     shard: str | None = None,
     control: list[str] | None = None,
     verdict: bool = False,
+    device: str | None = None,
+    tf32: bool | None = None,
 ) -> Options:
     """The settings that were given; all others are the task's."""
     if threads is not None:
@@ -276,6 +288,8 @@ def _changed(
         "shard": None if shard is None else _part(shard),
         "controls": control,
         "verdict": verdict or None,
+        "device": device,
+        "tf32": tf32,
     }
     return cast("Options", {name: value for name, value in changed.items() if value is not None})
 

@@ -39,6 +39,9 @@ class PartOps:
             told = f"shape {list(made.shape)}" if isinstance(made, Tensor) else f"type {type(made).__name__}"
             problem = f"it returned {told} for an output of shape {list(output.shape)}."
             fail(IllegalHypothesis, "SCR-PART", problem, "Return a tensor of the same shape.", str(part))
+        if made.device != output.device:
+            problem = f"it returned a tensor on {made.device} for an output on {output.device}."
+            fail(IllegalHypothesis, "SCR-DEVICE", problem, "Compute on the device of what it is given.", str(part))
         if part not in self._tokenwise and len(output) > 1:
             self._tokenwise.add(part)
             difference = (function(output[:1].clone()) - made[:1]).abs().max()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset, choose
+from scrubbing.device import has_double
 from scrubbing.engine import values as v
 from scrubbing.engine.batches import rows_at_once
 from scrubbing.engine.execute import Executor, Reader
@@ -38,21 +39,22 @@ def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Re
     executor = Executor(planned.plan, store, None)
     size = rows_at_once(planned.plan, memory // 3, kept=True)  # the sum is there a second time, in double precision
     references = choose(data, planned.inputs, seed=0)
-    count = torch.zeros(graph.positions, 1, dtype=torch.float64, device=model.device)
+    device = model.device if has_double(model.device) else torch.device("cpu")
+    count = torch.zeros(graph.positions, 1, dtype=torch.float64, device=device)
     total: Tensor | None = None
     square: Tensor | None = None
     for start in range(0, len(references), size):
         batch = references[start : start + size]
         found, tokens = executor.run(Frame.root(data, batch, np.zeros_like(batch), 0, {}))["sum"]
-        found = found.double()
+        found, at = found.to(device).double(), tokens.positions.to(device)
         if total is None:
             total = count.new_zeros(graph.positions, found.shape[1])
             square = count.new_zeros(graph.positions, found.shape[1], found.shape[1]) if value.kind == "noise" else None
-        total.index_add_(0, tokens.positions, found)
-        count.index_add_(0, tokens.positions, torch.ones_like(found[:, :1]))
+        _add(total, at, found)
+        _add(count, at, torch.ones_like(found[:, :1]))
         if square is not None:
             for position in positions:
-                here = found[tokens.positions == position]
+                here = found[at == position]
                 square[position] += here.T @ here
     assert total is not None
     mean = total / count.clamp(min=1)
@@ -60,8 +62,19 @@ def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Re
     if square is not None:
         covariance = square / count.clamp(min=1)[..., None] - mean[:, :, None] * mean[:, None, :]
         size, basis = _eigh(covariance)
-        root = (basis * size.clamp(min=0).sqrt()[:, None, :]).to(model.dtype)
-    return Moments(mean.to(model.dtype), root)
+        root = (basis * size.clamp(min=0).sqrt()[:, None, :]).to(model.dtype).to(model.device)
+    return Moments(mean.to(model.dtype).to(model.device), root)
+
+
+def _add(into: Tensor, index: Tensor, rows: Tensor) -> None:
+    """Add each row to the one with its index, in the same order every time.
+
+    On a GPU, `index_add_` adds floats in whatever order its threads come; accumulating `index_put_` sorts them first.
+    """
+    if into.device.type == "cpu":
+        into.index_add_(0, index, rows)
+    else:
+        into.index_put_((index,), rows, accumulate=True)
 
 
 def _eigh(symmetric: Tensor) -> tuple[Tensor, Tensor]:

@@ -133,7 +133,7 @@ class Store:
     def _plan(self, demands: dict[v.Item, Demand]) -> ScrubPlan:
         builder = Builder(self.graph, self.model, stored=False)
         roots = {str(i): (builder.clean(item, REFERENCE), demand) for i, (item, demand) in enumerate(demands.items())}
-        return make_plan(self.graph, self.model, roots, float(self.inputs.length.double().mean()))
+        return make_plan(self.graph, self.model, roots, float(self.inputs.length.cpu().double().mean()))
 
     def _distinct(self, data: Dataset) -> Tensor:
         """Number of the distinct input in each row of the dataset, or of a selection of it."""

@@ -19,25 +19,28 @@ from scrubbing.sampling.contexts import Ablation
 _CODE = "SCR-AGAIN"
 
 
-def explain(record: RunRecord, inputs: Sequence[int], task: str | None = None) -> list[WhyInput]:
+def explain(
+    record: RunRecord, inputs: Sequence[int], task: str | None = None, device: str | None = None
+) -> list[WhyInput]:
     """Which claim broke each failing draw of some inputs, by running these inputs of a record again.
 
     Args:
         record: of a run of a hypothesis with an address.
         inputs: ids of inputs in scope, references of the run or not.
         task: the hypothesis's task, by name; None is the record's.
+        device: where the model computes; None is the task's choice, whatever the record's was.
 
     Raises:
         UsageError: SCR-AGAIN, with every reason why that cannot be; SCR-REFERENCES, no such inputs; SCR-ADDRESS,
             SCR-TASK, the hypothesis or its task is not found where it was.
     """
-    experiment, hypothesis = again(record, task)
+    experiment, hypothesis = again(record, task, device)
     scrub = experiment.but(references=list(inputs)).jobs(hypothesis)[0]
     threshold = 0.0 if record.carried is None else record.carried.threshold
     return why(scrub, experiment.executor, threshold)
 
 
-def again(record: RunRecord, task: str | None = None) -> tuple[Experiment, Hypothesis]:
+def again(record: RunRecord, task: str | None = None, device: str | None = None) -> tuple[Experiment, Hypothesis]:
     """The experiment and the hypothesis of a record.
 
     Raises:
@@ -51,6 +54,7 @@ def again(record: RunRecord, task: str | None = None) -> tuple[Experiment, Hypot
     hypothesis = hypothesis_at(record.source.address, found)
     choices, ablation = record.choices, cast("Ablation | None", record.choices.ablation)
     experiment = found.experiment(draws=choices.draws, seed=choices.seed, ablation=ablation)
+    experiment = experiment if device is None else experiment.but(device=device)
     _refuse(_faults(record, experiment, hypothesis))
     return experiment, hypothesis
 

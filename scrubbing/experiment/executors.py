@@ -37,4 +37,4 @@ executors: Registry[Callable[[Settings], Executor]] = Registry("executor", "scru
 def _in_process(settings: Settings) -> Executor:
     from scrubbing.experiment.in_process import InProcess  # loads torch, which naming an executor must not
 
-    return InProcess(store=settings.store, memory=settings.memory, spill=settings.spill)
+    return InProcess(store=settings.store, memory=settings.memory, spill=settings.spill, tf32=settings.tf32)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Unpack
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import resolve
 from scrubbing.engine.plan import ScrubPlan
 from scrubbing.experiment.anomaly import anomalies, exchange
 from scrubbing.experiment.conclude import conclude, costs
@@ -56,7 +57,7 @@ class Experiment:
         self, model: Model, data: Dataset, loss: Loss, settings: Settings | None = None, **changed: Unpack[Options]
     ) -> None:
         self.settings = (settings or Settings()).but(**changed)
-        self.subject = Subject.of(model, data, loss, self.settings.slices)
+        self.subject = Subject.of(_placed(model, self.settings.device), data, loss, self.settings.slices)
         self.executor = _executor(self.settings)
 
     @takes_settings
@@ -64,9 +65,10 @@ class Experiment:
         """The same experiment with some settings changed. It shares clean activations and finished measurements."""
         made = copy.copy(self)
         made.settings = self.settings.but(**changed)
-        if "slices" in changed:
-            made.subject = Subject.of(self.model, self.data, self.loss, made.settings.slices)
-        if changed.keys() & {"executor", "store", "memory", "spill"}:
+        model = _placed(self.model, made.settings.device)
+        if "slices" in changed or model is not self.model:
+            made.subject = Subject.of(model, self.data, self.loss, made.settings.slices)
+        if changed.keys() & {"executor", "store", "memory", "spill", "tf32"}:
             made.executor = _executor(made.settings)
         return made
 
@@ -99,7 +101,8 @@ class Experiment:
         Raises:
             IllegalHypothesis: lists every fault found.
         """
-        here = InProcess(store=self.settings.store, memory=self.settings.memory, spill=self.settings.spill)
+        chosen = self.settings
+        here = InProcess(store=chosen.store, memory=chosen.memory, spill=chosen.spill, tf32=chosen.tf32)
         return [(job, here.compile(job).plan) for job in self.jobs(hypothesis)]
 
     def run(self, hypothesis: Hypothesis) -> Result:
@@ -257,6 +260,14 @@ class Experiment:
         """
         alone = exchanged_alone(result.job)
         return costs(result, alone, self.executor.measure(list(alone.values())))
+
+
+def _placed(model: Model, device: str | None) -> Model:
+    """The model on this device; what is no model is refused where everything is."""
+    if device is None or not isinstance(model, Model):
+        return model
+    there = resolve(device)
+    return model if there == model.device else model.to(there)
 
 
 def _executor(settings: Settings) -> Executor:

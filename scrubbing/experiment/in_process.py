@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from scrubbing.device import multiplying
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.engine import Compiled, Engine
 from scrubbing.engine.memory import MemoryBudget
@@ -27,9 +28,11 @@ class InProcess:
         store: keep clean activations (`True`), or recompute them where they are needed.
         memory: bytes for activations, outputs and their losses; what does not fit goes to temporary files.
         spill: folder for temporary files; None for the system's.
+        tf32: whether float32 matrix products on a GPU may be rounded to TF32.
     """
 
-    def __init__(self, *, store: bool, memory: int, spill: str | Path | None) -> None:
+    def __init__(self, *, store: bool, memory: int, spill: str | Path | None, tf32: bool = False) -> None:
+        self.tf32 = tf32
         self.store, self.memory = store, memory - min(BYTES_KEPT, memory // 3)
         self._room = MemoryBudget(2 * self.memory // 5, None if spill is None else str(spill), self.memory // 5)
         self._engines: dict[tuple[int, int, Demand], Engine] = {}
@@ -75,7 +78,8 @@ class InProcess:
                 if job in self._known:
                     yield self._known[job]
                     continue
-                found = self._measured(job, compiled[job], journal, str(numbers[job]))
+                with multiplying(job.subject.model.device, self.tf32):
+                    found = self._measured(job, compiled[job], journal, str(numbers[job]))
                 if job.shared:
                     self._known[job] = found
                 yield found
@@ -83,7 +87,7 @@ class InProcess:
                 journal.close()
 
     def _journal(self, out: Path, jobs: Sequence[Job]) -> Journal | None:
-        key = key_of(jobs, [self.store, self.memory])
+        key = key_of(jobs, [self.store, self.memory, self.tf32])
         stores = [engine.store for engine in self._engines.values() if engine.store is not None]
         return None if key is None else Journal.open(out, key, stores)
 

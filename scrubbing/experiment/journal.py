@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scrubbing.data.agreement import digest_of
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import as_feature
+from scrubbing.device import accelerator
 from scrubbing.engine.store import Store
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.describe import settings_of, versions
@@ -144,6 +145,7 @@ def _choices(job: Job) -> list[Any]:
     of = [
         subject.model.fingerprint,
         str(subject.model.device),
+        accelerator(subject.model.device, tf32=False),
         subject.data.fingerprint,
         settings_of(subject.loss, data),
     ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import with_double
 from scrubbing.engine.engine import Batch
 from scrubbing.errors import ModelMismatch, UsageError, counted, fail
 from scrubbing.metrics.losses import checked
@@ -189,6 +190,7 @@ class _Counting:
         }
 
     def losses(self, kind: str, output: Tensor, at: Any) -> None:
+        output = with_double(output)
         with running(f"the loss {self.loss.name!r}"):
             given = self.loss.per_token(output, self.data, self.of, self.position)
         found = checked(self.loss, given, len(self.of))
@@ -197,7 +199,7 @@ class _Counting:
             self.into.values[f"{kind}.{name}"][at] += self._sums(found, where)
 
     def measures(self) -> None:
-        own, scrubbed = self.batch.outputs["model"], self.batch.outputs["scrubbed"]
+        own, scrubbed = with_double(self.batch.outputs["model"]), with_double(self.batch.outputs["scrubbed"])
         given = Predictions(own, scrubbed, self.loss, self.data, self.of, self.position)
         if self.job.subject.loss.outputs == "classes":
             self._predictions(given)
@@ -208,7 +210,7 @@ class _Counting:
                 told = f"shape {list(found.shape)}" if isinstance(found, Tensor) else f"type {type(found).__name__}"
                 problem = f"it returned {told} for {counted(len(self.row), 'prediction')}."
                 fail(UsageError, "SCR-MEASURE", problem, "Return a tensor [tokens].", f"measure {one.name!r}")
-            self._add(f"{MEASURE}{one.name}", self._finite(found.double(), f"measure {one.name!r}"))
+            self._add(f"{MEASURE}{one.name}", self._finite(with_double(found).double(), f"measure {one.name!r}"))
 
     def _predictions(self, given: Predictions) -> None:
         self._add("prediction", given.scrubbed.argmax(1))
@@ -226,7 +228,7 @@ class _Counting:
         )
 
     def _sums(self, values: Tensor, where: NDArray[np.bool_]) -> Floats:
-        every = values.double().cpu().numpy() * where
+        every = with_double(values).double().cpu().numpy() * where
         return np.bincount(self.row, every, minlength=len(self.batch.index)).astype(np.float64)
 
     def _finite(self, values: Tensor, what: str) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import accelerator
 from scrubbing.errors import ScrubbingError, UsageError, fail
 from scrubbing.experiment import describe
 from scrubbing.experiment.baselines import baselines
@@ -316,6 +317,7 @@ def choices(job: Job, settings: Settings, bound: float | None) -> Choices:
         unit=job.subject.loss.unit,
         dtype=str(model.dtype).removeprefix("torch."),
         device=model.device.type,
+        accelerator=accelerator(model.device, settings.tf32),
         padding=None if job.data.mask is None else "input" if job.subject.loss.padding_is_input else "avoided",
         loss_identity=describe.identity(job.subject.loss, job.data),
         clusters=None if settings.clusters is None else str(settings.clusters),

@@ -12,6 +12,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, get_args
 import numpy as np
 
 from scrubbing.data.features import Feature, as_feature
+from scrubbing.device import WRITTEN
 from scrubbing.errors import Fault, ScrubbingError, UsageError, nearest
 from scrubbing.experiment.baselines import BUILT_IN, OF_THE_DATA, Baseline, baselines
 from scrubbing.experiment.controls import ALL, OURS, controls
@@ -39,7 +40,8 @@ class Settings:
     """The immutable settings of a run: every choice beside hypothesis, model, data and loss.
 
     `references` to `ablation` decide what is explained and how inputs are sampled, and `strata` to `series` what is
-    reported. `store` to `executor` decide how the run is computed, on which no result depends.
+    reported. `device` and `tf32` decide what computes. `store` to `executor` decide how the run is computed, on which
+    no result depends.
 
     Raises:
         UsageError: lists every fault found.
@@ -79,6 +81,11 @@ class Settings:
     series: Series | Callable[[], Series] | None = None
     """Unscrubbed models of increasing training, with which the scrubbed loss is compared; or a function that returns
     them when they are needed."""
+    device: str | None = None
+    """Where the model computes: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; None for where it is. It is recorded."""
+    tf32: bool = False
+    """Whether float32 matrix products on a GPU may be rounded to TF32, which is faster and keeps three digits. It is
+    recorded."""
     store: bool = True
     """Whether to keep clean activations."""
     memory: int = 2**30
@@ -170,6 +177,8 @@ class Options(TypedDict, total=False):
     controls: Sequence[str | Control]
     verdict: bool
     series: Series | Callable[[], Series] | None
+    device: str | None
+    tf32: bool
     store: bool
     memory: int
     spill: str | Path | None
@@ -265,6 +274,11 @@ def _word_faults(given: Settings) -> Iterator[Fault]:
     for name, value in lists.items():
         if not _is_list(value) and not (name == "baselines" and isinstance(value, bool)):
             yield Fault("SCR-SETTING", "", f"{name} is of type {type(value).__name__}.", "Give a list of names.")
+    if given.device is not None and not (isinstance(given.device, str) and WRITTEN.fullmatch(given.device)):
+        remedy = "Write auto, cpu, cuda, cuda:1 or mps, or leave it out to compute where the model is."
+        yield Fault("SCR-DEVICE", "", f"device={given.device!r} was asked for.", remedy)
+    if not isinstance(given.tf32, bool):
+        yield Fault("SCR-SETTING", "", f"tf32={given.tf32!r} was asked for.", "Write True or False.")
     if not isinstance(given.store, bool):
         problem = f"store is of type {type(given.store).__name__}."
         yield Fault("SCR-SETTING", "", problem, "Write store=True or store=False.")

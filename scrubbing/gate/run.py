@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from scrubbing.device import accelerator
 from scrubbing.errors import ScrubbingError, UsageError, fail, nearest
 from scrubbing.experiment.address import hypothesis_at, source_of, task_at
 from scrubbing.experiment.baselines import OF_THE_DATA, baselines
 from scrubbing.experiment.experiment import Experiment
 from scrubbing.experiment.result import Result
-from scrubbing.experiment.settings import MEBIBYTE
+from scrubbing.experiment.settings import MEBIBYTE, Options
 from scrubbing.experiment.task import Task
 from scrubbing.gate import snapshots
 from scrubbing.gate.held import Change, as_accepted, feature_changes, loss_changes, rule_changes
@@ -48,15 +49,19 @@ class Runner:
     policy: Policy
     checks: int
     """All checks of the run, among which alpha is divided."""
+    device: str | None = None
+    """Where models compute; None for the task's own choice."""
+    tf32: bool | None = None
+    """Whether matrix products on a GPU may be rounded to TF32; None for the task's own choice."""
     _experiments: dict[int, tuple[Task, Experiment]] = field(default_factory=dict[int, tuple[Task, Experiment]])
     """By the task's identity, since two files may call theirs the same; the task is held so that it keeps it."""
     _places: dict[Path, str] = field(default_factory=dict[Path, str])
     """The address of the rule that each snapshot is of."""
 
     @classmethod
-    def of(cls, policy: Policy, rules: list[Rule]) -> Runner:
+    def of(cls, policy: Policy, rules: list[Rule], device: str | None = None, tf32: bool | None = None) -> Runner:
         """For these rules."""
-        return cls(policy, sum(checks_of(rule) for rule in rules))
+        return cls(policy, sum(checks_of(rule) for rule in rules), device, tf32)
 
     def gate(self, rule: Rule, settling: bool = False) -> Gate:
         """The verdict on one rule, and what moved if it is not a pass.
@@ -146,8 +151,14 @@ class Runner:
     def _experiment(self, task: Task, rule: Rule) -> Experiment:
         """The task's, with the rule's settings; those of one task share what has been computed."""
         if id(task) not in self._experiments:
-            memory = self.policy.memory
-            made = task.experiment() if memory is None else task.experiment(memory=memory * MEBIBYTE)
+            memory, changed = self.policy.memory, Options()
+            if memory is not None:
+                changed["memory"] = memory * MEBIBYTE
+            if self.device is not None:
+                changed["device"] = self.device
+            if self.tf32 is not None:
+                changed["tf32"] = self.tf32
+            made = task.experiment(**changed)
             self._experiments[id(task)] = (task, made)
         experiment = self._experiments[id(task)][1]
         settings = experiment.settings
@@ -168,7 +179,9 @@ class Runner:
 
     def _place(self, rule: Rule, hypothesis: Hypothesis, experiment: Experiment) -> Path:
         dtype = str(experiment.model.dtype).removeprefix("torch.")
-        place = snapshots.place(self._folder(rule), hypothesis.name, dtype, experiment.model.device.type)
+        there = experiment.model.device
+        told = accelerator(there, experiment.settings.tf32)
+        place = snapshots.place(self._folder(rule), hypothesis.name, dtype, there.type, told)
         if (other := self._places.setdefault(place, rule.hypothesis)) != rule.hypothesis:
             problem = f"{other} is called {hypothesis.name!r} too, and their snapshots would have the same file."
             fail(UsageError, "SCR-NAME", problem, "Give each hypothesis a name of its own.", f"rule {rule.hypothesis}")

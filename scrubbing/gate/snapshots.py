@@ -35,9 +35,9 @@ class Snapshot:
     inputs: InputTable
 
 
-def place(folder: Path, hypothesis: str, dtype: str, device: str) -> Path:
-    """Where the snapshot of a hypothesis is kept; those of other precisions and kinds of device are kept apart. One
-    that release 0.1 took stays where it is.
+def place(folder: Path, hypothesis: str, dtype: str, device: str, accelerator: str | None = None) -> Path:
+    """Where the snapshot of a hypothesis is kept; those of other precisions, kinds of device and accelerators
+    (`device.accelerator`) are kept apart. One that release 0.1 took stays where it is.
 
     Raises:
         UsageError: SCR-NAME, the name is too long for a file, or 0.1 kept the snapshot of another hypothesis there.
@@ -45,6 +45,8 @@ def place(folder: Path, hypothesis: str, dtype: str, device: str) -> Path:
     """
     names.check([hypothesis])
     kind = "" if (dtype, device) == ("float32", "cpu") else f"{dtype}-{device}"
+    if accelerator not in (None, device):
+        kind += "-" + re.sub(r"[^a-z0-9]+", "-", accelerator.lower())
     path, old = names.place(folder, hypothesis, kind), names.before(folder, hypothesis, kind)
     if old != path and old.exists() and not path.exists() and load(old).hypothesis == hypothesis:
         return old

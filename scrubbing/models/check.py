@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import multiplying
 from scrubbing.errors import Fault, ModelMismatch, counted, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
@@ -41,7 +42,7 @@ def self_check(model: Model, data: Dataset, residuals: Residuals | None = None, 
     real = inputs.visible
     if real is None:
         real = torch.ones(len(data), graph.positions, dtype=torch.bool, device=model.device)
-    with torch.inference_mode():
+    with torch.inference_mode(), multiplying(model.device):
         composed, stream = compose(model, graph, inputs, len(data))
         own = wide((model.own_output(inputs, rows) if own is None else own).to(model.device))
         check_finite(own[real], model.name)

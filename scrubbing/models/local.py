@@ -35,6 +35,7 @@ def load_model(
     name: str | None = None,
     dtype: torch.dtype = torch.float32,
     positions: int = POSITIONS,
+    device: str | torch.device | None = None,
 ) -> Transformer:
     """Load a model from a file, a folder or the Hugging Face hub, and check it.
 
@@ -49,24 +50,28 @@ def load_model(
         name: shown in reports; defaults to that of the file or folder.
         dtype: precision to compute in; weights stored in another precision are converted.
         positions: longest input to prepare rotary tables for, at most the context length.
+        device: where to compute, such as `auto` or `cuda:1`; None is the CPU. What it computes there is compared with
+            the CPU.
 
     Raises:
         FileError: SCR-FILE, there is no such file, or one is missing or damaged; SCR-HUB, it cannot be downloaded.
-        UsageError: SCR-EXTRA, a library that is needed is not installed; or a config was given for a folder.
+        UsageError: SCR-EXTRA, a library that is needed is not installed; a config was given for a folder; SCR-DEVICE.
         ModelMismatch: SCR-CONFIG, SCR-WEIGHTS, SCR-FAMILY, SCR-DTYPE, SCR-NAN, SCR-CHECK: see `from_file`.
     """
     check_dtype(dtype, str(source))
     path = Path(source)
     if path.is_file() or path.suffix in _SUFFIXES:
-        return from_file(path, config, name=name, dtype=dtype, positions=positions)
+        return from_file(path, config, name=name, dtype=dtype, positions=positions, device=device)
     if config is not None:
         problem = "a config was given for what is not a file of weights; a folder has its own."
         fail(UsageError, "SCR-CONFIG", problem, "Leave out config=, or correct the folder's config.json.", str(source))
     folder = path if path.is_dir() else fetch(str(source))
-    return _from_folder(folder, name or _name_of(path), dtype, positions)
+    return _from_folder(folder, name or _name_of(path), dtype, positions).to(device)
 
 
-def from_folder(folder: str | Path, *, name: str | None = None) -> Transformer:
+def from_folder(
+    folder: str | Path, *, name: str | None = None, device: str | torch.device | None = None
+) -> Transformer:
     """Load a causal language model from a folder, in float32, and check it.
 
     Two formats are read. The first is that of Hugging Face models, whose `config.json` has `model_type`; it needs
@@ -77,6 +82,7 @@ def from_folder(folder: str | Path, *, name: str | None = None) -> Transformer:
     Args:
         folder: path of the folder.
         name: shown in reports; defaults to the folder's.
+        device: where to compute, such as `auto` or `cuda:1`; None is the CPU.
 
     Raises:
         FileError: SCR-FILE, a file is missing or damaged.
@@ -88,7 +94,7 @@ def from_folder(folder: str | Path, *, name: str | None = None) -> Transformer:
     if not model.spec.causal or model.weights.W_U.shape[1] < model.weights.W_E.shape[0]:
         remedy = "Give a model that predicts the next token."
         fail(ModelMismatch, "SCR-MODEL", "it is not a causal language model.", remedy, str(folder))
-    return model
+    return model.to(device)
 
 
 def from_state_dict(
@@ -98,6 +104,7 @@ def from_state_dict(
     name: str = "state dict",
     dtype: torch.dtype = torch.float32,
     positions: int = POSITIONS,
+    device: str | torch.device | None = None,
 ) -> Transformer:
     """Make a model from tensors in memory, which are copied, and check it like a model from a file.
 
@@ -109,6 +116,7 @@ def from_state_dict(
         name: shown in reports.
         dtype: precision to compute in.
         positions: longest input to prepare rotary tables for, at most the context length.
+        device: where to compute, such as `auto` or `cuda:1`; None is the CPU.
 
     Raises:
         UsageError: SCR-EXTRA, TransformerLens is needed and not installed.
@@ -124,10 +132,10 @@ def from_state_dict(
     if others:
         problem = f"not a tensor: {', '.join(others[:8])}."
         fail(ModelMismatch, "SCR-WEIGHTS", problem, "Pass model.state_dict().", name)
-    tensors = {str(key): tensor.detach().clone() for key, tensor in state_dict.items()}
+    tensors = {str(key): tensor.detach().to("cpu", copy=True) for key, tensor in state_dict.items()}
     if "model_type" in config:
-        return _hugging_face()(tensors, config, name, name, dtype, positions)
-    return from_tensors(tensors, config, name, name, dtype, positions)
+        return _hugging_face()(tensors, config, name, name, dtype, positions).to(device)
+    return from_tensors(tensors, config, name, name, dtype, positions).to(device)
 
 
 def _name_of(path: Path) -> str:

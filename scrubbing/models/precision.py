@@ -37,6 +37,8 @@ def tolerance(model: Model, table: Mapping[torch.dtype, float] = TOLERANCE) -> f
     precisions = (model.dtype, getattr(model, "own_precision", model.dtype))
     for one in precisions:
         check_dtype(one, model.name)
+    if model.device.type == "cuda" and torch.get_float32_matmul_precision() != "highest":
+        precisions = (*precisions, torch.float16)  # TF32 has its ten bits of mantissa
     return max(table[one] for one in precisions)
 
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import resolve
+from scrubbing.errors import UsageError, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node
 from scrubbing.models.content import NoContent, content_hash
@@ -125,6 +127,20 @@ class Model(ABC):
             return content_hash((type(self), {n: v for n, v in vars(self).items() if not n.startswith("_")}))
         except NoContent as reason:
             return f"{self._unreadable} (of this object only: {reason})"
+
+    def to(self, device: torch.device | str | None = None) -> Model:
+        """The same model on another device. A model of your own that is to be moved overrides this.
+
+        Raises:
+            UsageError: SCR-DEVICE, there is no such device; or the model cannot be moved, which is the default.
+        """
+        there = self.device if device is None else resolve(device, self.name)
+        if there != self.device:
+            problem = (
+                f"it is on {self.device}, was to be moved to {there}, and {type(self).__name__} has no method to()."
+            )
+            fail(UsageError, "SCR-DEVICE", problem, "Make it there and leave out device=, or give it one.", self.name)
+        return self
 
     def constant(self, node: Node, slot: str) -> Tensor | None:
         """The constant that a slot reads beside its parents, `[d]`, such as the biases of earlier layers, or None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import resolve
 from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, counted, fail
 from scrubbing.graph.model_graph import ModelGraph, Slot
 from scrubbing.graph.nodes import MASK, Node
@@ -91,8 +93,18 @@ class ToyModel(Model):
     def graph(self, data: Dataset) -> ModelGraph:
         """The graph for a dataset. The first input is run through it once to find the widths of the nodes."""
         if not self._widths:
-            self._forward(self.inputs(data), torch.zeros(1, dtype=torch.int64))
+            self._forward(self.inputs(data), torch.zeros(1, dtype=torch.int64, device=self.device))
         return self._graph
+
+    def to(self, device: torch.device | str | None = None) -> ToyModel:
+        """The same graph on inputs that are on another device; what its functions hold is not moved.
+
+        Raises:
+            UsageError: SCR-DEVICE, there is no such device.
+        """
+        made = copy.copy(self)
+        made.device = self.device if device is None else resolve(device, self.name)
+        return made
 
     def inputs(self, data: Dataset) -> ModelInputs:
         """The source columns, `[n, positions, width]`."""
@@ -103,7 +115,7 @@ class ToyModel(Model):
                 problem = f"column {column!r}, which {self.name} reads, is {given.dtype} of shape {list(given.shape)}."
                 remedy = f"Give numbers [n], [n, {positions}] or [n, {positions}, width]."
                 fail(BadData, "SCR-DATA", problem, remedy, data.name)
-            values = torch.as_tensor(np.array(given), dtype=self.dtype, device="cpu")
+            values = torch.as_tensor(np.array(given), dtype=self.dtype, device=self.device)
             if values.ndim == 1:
                 values = values[:, None].expand(-1, positions)
             columns[column] = values[..., None] if values.ndim == 2 else values

@@ -51,6 +51,7 @@ ASPECTS = (
     Aspect("ablation", lambda r: r.choices.ablation or "none", "snapshot"),
     Aspect("dtype", lambda r: r.choices.dtype, "snapshot"),
     Aspect("device", lambda r: r.choices.device, "snapshot"),
+    Aspect("accelerator", lambda r: r.choices.accelerator or "none", "snapshot"),
     Aspect("numerics", lambda r: r.choices.numerics, "snapshot"),
     Aspect("weights", lambda r: r.provenance.model_fingerprint, "merge", hidden=True),
     Aspect("draws", lambda r: r.choices.draws, "merge"),

@@ -176,6 +176,10 @@ class Choices(Strict):
     """Unit of the loss, such as nats."""
     dtype: str
     device: str
+    """Kind of device, such as `cpu` or `cuda`."""
+    accelerator: str | None = None
+    """The GPU, the version of CUDA, and whether matrix products were rounded to TF32; None on the CPU, and in older
+    records."""
     loss_identity: str | None = None
     """Class and settings of the loss, and a hash of its code; None in older records."""
     padding: Literal["avoided", "input"] | None = None

@@ -130,7 +130,7 @@ def compare(
         raise
     for draw, scrubbed in enumerate(outputs):
         for i, row in enumerate(rows):
-            wanted = oracle.output(hypothesis, int(row), draw, by_seed(seed))
+            wanted = oracle.output(hypothesis, int(row), draw, by_seed(seed)).to(scrubbed.device)
             real = oracle.visible_positions(int(row)) if read is None else np.flatnonzero(read[row])
             difference = (scrubbed[i] - wanted)[real].abs().max() / wanted[real].abs().max().clamp(min=1)
             assert bool(difference <= tolerance), (

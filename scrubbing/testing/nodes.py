@@ -56,8 +56,8 @@ class ProtocolNodes:
         """See `NodeEvaluator.source`."""
         inputs = self.model.inputs(data)
         length = self.model.graph(data).positions
-        rows = torch.full((length,), row)
-        return self.model.write([(node, None, self.model.source(node, inputs, rows, torch.arange(length)))])
+        rows, positions = torch.full((length,), row, device=self.model.device), self._positions(length)
+        return self.model.write([(node, None, self.model.source(node, inputs, rows, positions))])
 
     def extra(self, node: Node, slot: str) -> Tensor | float:
         """See `NodeEvaluator.extra`."""
@@ -79,7 +79,10 @@ class ProtocolNodes:
         for name, x in slots.items():
             norm_key = self.model.norm_key(node, name)
             scale = None if frozen is None else self.model.scale(norm_key, frozen[name])
-            prepared[name] = self.model.prepare(norm_key, x, torch.arange(length), scale)
-        mask = None if visible is None else visible[None]
+            prepared[name] = self.model.prepare(norm_key, x, self._positions(length), scale)
+        mask = None if visible is None else visible[None].to(self.model.device)
         (raw,) = self.model.run([node], prepared, dict.fromkeys(prepared, tokens), mask, part)
         return raw if node.kind == "logits" else self.model.write([(node, part, raw)])
+
+    def _positions(self, length: int) -> Tensor:
+        return torch.arange(length, device=self.model.device)

@@ -227,13 +227,12 @@ class Oracle:
         return part.function(self.model)(value.clone())
 
     def _of_input(self, part: InputPart, row: int) -> Tensor:
-        value, along = torch.as_tensor(np.asarray(part.values(self.data))[row]).double(), part.along(self.model)
+        value, along = np.asarray(part.values(self.data))[row].astype(np.float64), part.along(self.model)
         if along is not None:
-            value = value.reshape(-1, 1) * torch.tensor(along)
-        return value.reshape(-1, value.shape[-1]).expand(self.graph.positions, -1).to(self._dtype())
-
-    def _dtype(self) -> torch.dtype:
-        return self._clean_value(next(n for n, s in self.graph.slots.items() if not s and n != MASK), 0).dtype
+            value = value.reshape(-1, 1) * along
+        like = self._clean_value(next(n for n, s in self.graph.slots.items() if not s and n != MASK), 0)
+        found = torch.as_tensor(value.reshape(-1, value.shape[-1]), device="cpu").expand(self.graph.positions, -1)
+        return found.to(like.dtype).to(like.device)
 
     def _mixed(self, held: _Claimed, node: Node, path: tuple[Step, ...], part: InnerPart | None = None) -> Tensor:
         """A node on the path from a claim's own node, recomputed on its mixture."""

@@ -83,6 +83,10 @@ def centred(x):
     return x - x.mean(0)
 
 
+def elsewhere(x):
+    return torch.empty_like(x, device="meta")
+
+
 def endless(x):
     return x * float("inf")
 
@@ -106,6 +110,7 @@ ILLEGAL = {
     "output of another width": ("SCR-PART", lambda w: scrubbed(w, activation(narrowed))),
     "no output": ("SCR-PART", lambda w: scrubbed(w, activation(forgotten))),
     "one token depends on others": ("SCR-PART", lambda w: scrubbed(w, activation(centred))),
+    "output on another device": ("SCR-DEVICE", lambda w: scrubbed(w, activation(elsewhere))),
     "not finite": ("SCR-SUM", lambda w: scrubbed(w, activation(endless))),
 }
 
@@ -114,6 +119,15 @@ ILLEGAL = {
 def test_illegal(case, world, refused):
     codes, call = ILLEGAL[case]
     refused(IllegalHypothesis, codes, lambda: call(world))
+
+
+def test_a_part_that_holds_a_tensor_of_another_device(world, refused):
+    held = torch.ones(8, device="meta")
+
+    def shifted(x):
+        return x + held
+
+    refused(UsageError, "SCR-DEVICE", lambda: scrubbed(world, activation(shifted)))
 
 
 def test_direction_that_is_zero(world, refused):

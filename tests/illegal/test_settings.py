@@ -14,6 +14,7 @@ from scrubbing import (
     Control,
     Dataset,
     Feature,
+    Model,
     ModelMismatch,
     Settings,
     SquaredError,
@@ -70,6 +71,8 @@ SETTINGS = {
     "strata in a list": ("SCR-SETTING", lambda w: scrubbed(w, strata=[w.parity.feature])),
     "strata that are variables": ("SCR-FEATURE", lambda w: scrubbed(w, strata={"parity": w.parity})),
     "clusters by position": ("SCR-FEATURE", lambda w: scrubbed(w, clusters=w.token_parity.feature)),
+    "device in words": ("SCR-DEVICE", lambda w: scrubbed(w, device="the second GPU")),
+    "TF32 by name": ("SCR-SETTING", lambda w: scrubbed(w, tf32="on")),
     "parts of a run": ("SCR-REFERENCES", lambda w: scrubbed(w, shard=(3, 2))),
     "series of another kind": ("SCR-SERIES", lambda w: scrubbed(w, series=[1.0, 2.0])),
     "unknown baseline": ("SCR-BASELINE", lambda w: scrubbed(w, baselines=["null", "unigram"])),
@@ -108,6 +111,22 @@ SETTINGS = {
 def test_settings(case, world, refused):
     codes, call = SETTINGS[case]
     refused(UsageError, codes, lambda: call(world), hide={r"already, from .*": "already, from FILE:LINE."})
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta"])
+def test_a_device_that_is_not_here(device, world, refused):
+    hide = {r"here \(.*\)": "here (<words of torch>)", r"There are: .*": "There are: <devices>."}
+    refused(UsageError, "SCR-DEVICE", lambda: scrubbed(world, device=device), hide)
+
+
+def test_a_model_that_cannot_be_moved(world, refused):
+    class Still(type(world.models("native classifier"))):
+        to = Model.to
+
+    there = world.models("native classifier")
+    still = Still(there.spec, there.weights, None, "still")
+    still.device = torch.device("meta")
+    refused(UsageError, "SCR-DEVICE", lambda: scrubbed(world, model=still, device="cpu"))
 
 
 def test_everything_at_once(world, refused):

@@ -79,6 +79,7 @@ CHANGES = {
     "ablation": {"ablation": "mean"},
     "dtype": {"dtype": "bfloat16"},
     "device": {"device": "cuda"},
+    "accelerator": {"accelerator": "NVIDIA H100, CUDA 12.8, TF32 off"},
     "numerics": {"numerics": 1},
     "weights": {"model_fingerprint": "z" * 32},
     "draws": {"draws": 9},

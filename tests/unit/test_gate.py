@@ -210,6 +210,7 @@ KEYS = {
     "ablation": {"choices": CHOICES.model_copy(update={"ablation": "mean"})},
     "dtype": {"choices": CHOICES.model_copy(update={"dtype": "bfloat16"})},
     "device": {"choices": CHOICES.model_copy(update={"device": "cuda"})},
+    "accelerator": {"choices": CHOICES.model_copy(update={"accelerator": "NVIDIA H100, CUDA 12.8, TF32 on"})},
     "numerics": {"choices": CHOICES.model_copy(update={"numerics": 1})},
     "unit": {"choices": CHOICES.model_copy(update={"unit": "bits"})},
     "padding": {"choices": CHOICES.model_copy(update={"padding": "avoided"})},

@@ -71,6 +71,13 @@ def test_verdicts_are_outcomes_and_numbers_are_properties(project):
     assert not list(cases["test_arithmetic"].iter("property"))
 
 
+def test_a_file_that_skips_itself(tmp_path):
+    """It has a report, which is of no test."""
+    (tmp_path / "test_skipped.py").write_text("import pytest\npytest.skip('not here', allow_module_level=True)\n")
+    found = run(tmp_path, "-p", "no:cacheprovider")
+    assert "1 skipped" in found.stdout and "Traceback" not in found.stdout + found.stderr
+
+
 def test_the_marker_selects_and_workers_agree(project):
     found = run(project, "-m", "scrub", "-n", "2")
     assert "1 failed, 1 passed" in found.stdout, found.stdout

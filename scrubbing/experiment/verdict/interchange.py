@@ -247,7 +247,7 @@ def _read(runs: Runs, root: Variable, units: Sequence[Unit]) -> Iterator[ReadOut
                 held_there = read(runs.scrub.subject.model, node, data)
                 if held_there.shape[-1] != 1:
                     continue  # what many numbers say depends on who reads them
-                number = held_there[..., 0].double().numpy()
+                number = held_there[..., 0].cpu().double().numpy()
                 wanted = values.astype(np.float64)
                 if wanted.ndim == 1:
                     wanted = wanted[:, None]

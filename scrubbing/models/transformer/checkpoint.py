@@ -33,6 +33,7 @@ def from_file(
     name: str | None = None,
     dtype: torch.dtype = torch.float32,
     positions: int = POSITIONS,
+    device: str | torch.device | None = None,
 ) -> Transformer:
     """Load a model from a local file in one of TransformerLens's layouts, checked against an independent forward pass.
 
@@ -46,6 +47,7 @@ def from_file(
         name: shown in reports; defaults to the file's.
         dtype: precision to compute in.
         positions: longest input to prepare rotary tables for, at most the context length.
+        device: where to compute, such as `auto` or `cuda:1`; None is the CPU.
 
     Raises:
         FileError: SCR-FILE, the file is missing, truncated, or without a config.
@@ -56,7 +58,7 @@ def from_file(
     path = Path(weights)
     state, header = read_tensors(path)
     fields = read_config(config, header, path)
-    return from_tensors(state, fields, str(path), name or path.stem, dtype, positions)
+    return from_tensors(state, fields, str(path), name or path.stem, dtype, positions).to(device)
 
 
 def from_tensors(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.errors import BadData, fail
+from scrubbing.device import has_double, multiplying, resolve
+from scrubbing.errors import BadData, UsageError, fail
 from scrubbing.graph.model_graph import ModelGraph, transformer_graph
 from scrubbing.graph.nodes import LOGITS, Node
 from scrubbing.models.check import check_weights, random_inputs, self_check
@@ -33,6 +34,7 @@ from scrubbing.parts import AttentionPart, InnerPart, NeuronPart
 Forward = Callable[[Tensor, Tensor | None], Tensor]
 """Tokens `[rows, positions]` and padding mask (true = real) or None, to logits `[rows, positions, outputs]`."""
 
+_CHECKED_POSITIONS = 16
 _NormKey = tuple[str, int, str]
 """Kind of the reading node, its layer, and which of several norms there."""
 
@@ -65,6 +67,7 @@ class Transformer(Model):
         self.dtype = weights.W_E.dtype
         self.own_precision = own_precision or self.dtype
         self._given = forward
+        self._home = self.device
         self._fingerprint: str | None = None
 
     @property
@@ -315,12 +318,36 @@ class Transformer(Model):
         tokens = inputs.columns["tokens"][rows]
         visible = None if inputs.visible is None else inputs.visible[rows]
         with torch.inference_mode():
-            return self.forward(tokens, visible)
+            there = None if visible is None else visible.to(self._home)
+            return self.forward(tokens.to(self._home), there).to(self.device)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Transformer:
-        """The same model on another device or in another precision. A `forward` that was passed in is not moved."""
-        weights = self.weights.to(device or self.device, dtype or self.dtype)
-        return Transformer(self.spec, weights, self._given, self.name, self.own_precision if self._given else None)
+        """The same model on another device or in another precision.
+
+        A `forward` that was passed in, such as a bridge's, stays where it is, gets its inputs there, and what it
+        returns is brought here. A model on another device is compared with this one first.
+
+        Args:
+            device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or a device of torch; None is this model's.
+            dtype: precision to compute in; None is this model's.
+
+        Raises:
+            UsageError: SCR-DEVICE, there is no such device.
+            ModelMismatch: SCR-CHECK, the other device computes something else.
+        """
+        there, precision = self.device if device is None else resolve(device, self.name), dtype or self.dtype
+        if precision == torch.float64 and not has_double(there):
+            remedy = "Load the model in float32: losses and statistics are in float64 on the host."
+            fail(UsageError, "SCR-DEVICE", f"there are no float64 numbers on {there}.", remedy, self.name)
+        weights = self.weights.to(there, precision)
+        made = Transformer(self.spec, weights, self._given, self.name, self.own_precision if self._given else None)
+        made._home = self._home if self._given else there
+        if there != self.device and precision == self.dtype:
+            for data in (self._samples(padded=False), self._samples(padded=True)):
+                with multiplying(self.device):
+                    own = self.own_output(self.inputs(data), torch.arange(len(data), device=self.device))
+                self_check(made, data, own=own)
+        return made
 
     def with_weights(self, tensors: Mapping[str, Tensor], name: str | None = None) -> Transformer:
         """A model of the same architecture with other weights, which its forward pass uses too.
@@ -342,14 +369,18 @@ class Transformer(Model):
         copied = {key: tensor.detach().to(self.device, self.dtype, copy=True) for key, tensor in tensors.items()}
         check_weights(copied, self.dtype, name or self.name)
         made = Transformer(self.spec, self.weights.replaced(copied), None, name or self.name)
-        lengths = [len(one) for one in (self.weights.W_pos, *(self.weights.rotary or ())) if one is not None]
-        data = random_inputs(len(self.weights.W_E), min([16, *lengths]), padded=True)
+        data = self._samples(padded=True)
         if self._given is not None:
             inputs = self.inputs(data)
             self_check(self, data)
             self_check(self, data, own=self._textbook(inputs.columns["tokens"], inputs.visible))
         self_check(made, data)
         return made
+
+    def _samples(self, padded: bool) -> Dataset:
+        """A few random inputs, for checks."""
+        lengths = [len(one) for one in (self.weights.W_pos, *(self.weights.rotary or ())) if one is not None]
+        return random_inputs(len(self.weights.W_E), min([_CHECKED_POSITIONS, *lengths]), padded)
 
     def _textbook(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
         return textbook(self.spec, self.weights, tokens, visible)[-1]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from scrubbing.device import outdated
 from scrubbing.errors import FileError, ModelMismatch, fail, located
 from scrubbing.models.check import check_mode, check_weights, random_inputs, self_check
 from scrubbing.models.precision import check_dtype, check_dtypes
@@ -36,6 +37,7 @@ def from_bridge(
     name: str | None = None,
     positions: int | None = None,
     dtype: torch.dtype = torch.float32,
+    device: str | torch.device | None = None,
 ) -> Transformer:
     """A bridged model, ready to scrub. Weights are copied; later changes to the bridge do not reach the result.
 
@@ -44,6 +46,8 @@ def from_bridge(
         name: shown in reports; defaults to the class of the wrapped model.
         positions: longest input to prepare rotary tables for; defaults to the context length, at most 4096.
         dtype: that the weights must already have; bf16 is only used when asked for here.
+        device: where to compute, such as `auto` or `cuda:1`; None is the bridge's own. The bridge is not moved: its
+            forward pass, with which the nodes are compared, runs where it is.
 
     Raises:
         ModelMismatch: SCR-MODEL, not a bridge; SCR-MODE or SCR-DROPOUT, training mode; SCR-DTYPE, SCR-DEVICE;
@@ -69,11 +73,16 @@ def from_bridge(
     for padded in (False, True):
         data = random_inputs(weights.W_E.shape[0], min(_CHECKED_POSITIONS, int(cfg.n_ctx)), padded)
         self_check(model, data, _residuals(bridge, int(cfg.n_layers)))
-    return model
+    return model.to(device)
 
 
 def from_directory(
-    folder: str | Path, *, name: str | None = None, dtype: torch.dtype = torch.float32, positions: int = POSITIONS
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    positions: int = POSITIONS,
+    device: str | torch.device | None = None,
 ) -> Transformer:
     """A Hugging Face causal language model from a local folder (config.json and weights), without the hub.
 
@@ -85,6 +94,7 @@ def from_directory(
         name: shown in reports; defaults to the folder's.
         dtype: precision to compute in; weights stored in another precision are converted.
         positions: longest input to prepare rotary tables for, at most the context length.
+        device: where to compute, such as `auto` or `cuda:1`; None is the CPU.
 
     Raises:
         FileError: SCR-FILE, the folder lacks a file, or one cannot be read.
@@ -98,7 +108,8 @@ def from_directory(
         remedy = "Give a folder with the config.json and the model.safetensors of a causal language model."
         fail(FileError, "SCR-FILE", "it has no config.json.", remedy, str(folder))
     config = read_json(path / "config.json")
-    return hugging_face.load(read_folder(path), config, str(folder), name or path.resolve().name, dtype, positions)
+    made = hugging_face.load(read_folder(path), config, str(folder), name or path.resolve().name, dtype, positions)
+    return made.to(device)
 
 
 def _forward(bridge: TransformerBridge, spec: Spec, dtype: torch.dtype) -> Forward:
@@ -138,6 +149,6 @@ def _check_device(bridge: TransformerBridge, name: str, dtype: torch.dtype) -> N
     if "meta" in kinds:
         problem = "its weights are on the meta device, which holds shapes and no numbers."
         fail(ModelMismatch, "SCR-DEVICE", problem, "Load them.", name)
-    if "mps" in kinds and torch.__version__ < "2.9":
-        problem = f"torch {torch.__version__} computes wrong results on MPS."
-        fail(ModelMismatch, "SCR-DEVICE", problem, "Use torch 2.9 or newer, or the CPU.", name)
+    for kind in sorted(kinds):
+        if told := outdated(kind):
+            fail(ModelMismatch, "SCR-DEVICE", told, "Use torch 2.9 or newer, or the CPU.", name)

@@ -200,6 +200,7 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
     yield _fact("draws by numbering", str(choices.numerics), "numerics", choices.numerics)
     yield _fact("precision", choices.dtype, "dtype")
     yield _fact("device", choices.device)
+    yield _fact("accelerator", choices.accelerator or "")
     for label, name in (("task", "task"), ("family", "family"), ("processing", "processing")):
         yield _fact(label, getattr(source, name) or "")
     yield _fact("model", source.model)

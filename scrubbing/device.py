@@ -1,0 +1,118 @@
+"""Where a model computes: names of devices made devices, what is said of them in records, and how they multiply."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from scrubbing.errors import UsageError, brief, fail
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+WRITTEN = re.compile(r"auto|[a-z]+(:\d{1,3})?")
+"""How a device is written; whether it exists is seen when torch is loaded."""
+_OLDEST_MPS = (2, 9)
+"""The first release of torch whose results on Apple GPUs are right."""
+
+
+def resolve(wanted: str | torch.device, where: str = "") -> torch.device:
+    """The device of a name, with its number.
+
+    Args:
+        wanted: `auto` for the first GPU, or the CPU where there is none; `cpu`, `cuda`, `cuda:1`, `mps`, or another
+            name that this build of torch knows.
+        where: for messages.
+
+    Raises:
+        UsageError: SCR-DEVICE, there is no such device here, or torch computes wrong results on it.
+    """
+    import torch
+
+    if wanted == "auto":
+        mps = torch.backends.mps.is_available() and not outdated("mps")
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    remedy = f"There are: auto, {', '.join(_present())}."
+    try:
+        found = torch.device(wanted)
+        # `cuda` is the current one of them, and a tensor on it says which that is.
+        found = found if found.type == "cpu" else torch.empty(0, device=found).device
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        fail(UsageError, "SCR-DEVICE", f"there is no device {str(wanted)!r} here ({brief(error)}).", remedy, where)
+    if found.type == "meta":
+        fail(UsageError, "SCR-DEVICE", "the meta device holds shapes and no numbers.", remedy, where)
+    if told := outdated(found.type):
+        fail(UsageError, "SCR-DEVICE", told, "Use torch 2.9 or newer, or the CPU.", where)
+    return torch.device("cpu") if found.type == "cpu" else found
+
+
+def outdated(kind: str) -> str:
+    """What is wrong with this release of torch on this kind of device; empty where nothing is."""
+    import torch
+
+    if kind != "mps" or tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) >= _OLDEST_MPS:
+        return ""
+    return f"torch {torch.__version__} computes wrong results on MPS."
+
+
+def accelerator(device: torch.device, tf32: bool) -> str | None:
+    """What decides the last digits on a device beside its kind; None for the CPU.
+
+    A GPU, the version of CUDA that torch was built with, and whether its matrix products may round to TF32.
+    """
+    import torch
+
+    if device.type == "cpu":
+        return None
+    if device.type == "cuda":
+        version = f"CUDA {torch.version.cuda}" if torch.version.cuda else f"ROCm {torch.version.hip}"
+        return f"{torch.cuda.get_device_name(device)}, {version}, TF32 {'on' if tf32 else 'off'}"
+    return f"MPS, macOS {platform.mac_ver()[0]}" if device.type == "mps" else device.type
+
+
+@contextmanager
+def multiplying(device: torch.device, tf32: bool = False) -> Generator[None]:
+    """Within, float32 matrix products on a GPU are in float32, or rounded to TF32 where that was asked for.
+
+    It is a switch of the whole process, which some containers and other libraries turn on.
+    """
+    import torch
+
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def has_double(device: torch.device) -> bool:
+    """Whether there are float64 numbers on a device; Apple GPUs have none."""
+    import torch
+
+    if device.type in ("cpu", "cuda"):
+        return True
+    try:
+        torch.empty(0, dtype=torch.float64, device=device)
+    except (TypeError, RuntimeError):
+        return False
+    return True
+
+
+def with_double(x: Tensor) -> Tensor:
+    """The tensor where it can be made float64: on its device, or on the host if the device has no such numbers."""
+    return x if has_double(x.device) else x.cpu()
+
+
+def _present() -> list[str]:
+    import torch
+
+    gpus = [f"cuda:{number} ({torch.cuda.get_device_name(number)})" for number in range(torch.cuda.device_count())]
+    return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]

@@ -1,0 +1,51 @@
+"""Where these tests run: on the pretend device, or on the first GPU with SCRUBBING_DEVICE=cuda."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+NAME = os.environ.get("SCRUBBING_DEVICE", "pretend")
+ABSENT = (
+    ""
+    if NAME == "pretend" or torch.cuda.is_available()
+    else f"there is no {NAME} here: this build of torch sees no GPU"
+)
+CLOSE = 1e-4
+"""Losses per input on a GPU and on the CPU, in nats; on the pretend device they are the same to the bit."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "devices" in item.path.parts and ABSENT:
+            item.add_marker(pytest.mark.skip(reason=ABSENT))
+
+
+@pytest.fixture
+def there(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of the device, which is there while the test runs; `there.double` is off where it is given as False."""
+    if NAME != "pretend":
+        if getattr(request, "param", True) is False:
+            pytest.skip("this GPU has float64")
+        yield NAME
+        return
+    from pretend import Pretend
+
+    with Pretend(double=getattr(request, "param", True)):
+        yield "pretend"
+
+
+def same(found: Any, wanted: Any, what: str = "") -> None:
+    """The device computes what the CPU does."""
+    if NAME == "pretend":
+        np.testing.assert_array_equal(found, wanted, what)
+    else:
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=CLOSE, err_msg=what)

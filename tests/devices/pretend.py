@@ -1,0 +1,171 @@
+"""A device that does not exist: it computes on the CPU, refuses what CUDA refuses, and counts what CUDA waits for.
+
+Its tensors wrap those of the CPU. Every operation passes through `Pretend`, which looks at where its arguments are,
+runs it on the CPU, and wraps what comes out. A device is registered for the whole process, so tests that use it have
+one of their own. It says nothing about kernels, rounding, or speed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as trees
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
+
+ops = torch.ops.aten
+TRANSFERS = {ops._to_copy, ops.to, ops.copy_, ops._copy_from}
+INDEXING = {ops.index, ops._unsafe_index, ops.index_put, ops.index_put_, ops._index_put_impl_}
+WAITING = {
+    ops._local_scalar_dense, ops.item, ops.is_nonzero, ops.equal, ops.allclose, ops.nonzero, ops.nonzero_numpy,
+    ops.masked_select, ops._unique, ops._unique2, ops.unique_dim, ops.unique_consecutive, ops.bincount,
+    ops._linalg_eigh, ops.linalg_eigh, ops.linalg_svd, ops._linalg_svd,
+}  # fmt: skip
+"""The shape of the result, or a number that Python asks for, is known when the device is done."""
+FRESH = {ops.empty, ops.new_empty, ops.empty_like, ops.empty_strided, ops.new_empty_strided}
+UNORDERED = {ops.index_add, ops.index_add_, ops.scatter_add, ops.scatter_add_}
+"""Their sums are in another order every time on CUDA."""
+
+
+class _Module(_DummyBackendModule):
+    def get_rng_state(self, _: Any = None) -> Tensor:
+        return torch.zeros(1, dtype=torch.uint8)
+
+    def set_rng_state(self, *_: Any) -> None:
+        pass
+
+
+_setup_privateuseone_for_python_backend("pretend", backend_module=_Module())
+PRETEND = torch.device("pretend", 0)
+
+
+class There(Tensor):
+    """A tensor on the pretend device."""
+
+    value: Tensor
+    """What it holds, on the CPU."""
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, value: Tensor) -> There:
+        with torch.inference_mode(False):  # so that views can be taken of it in either mode
+            made = Tensor._make_wrapper_subclass(
+                cls,
+                value.shape,
+                strides=value.stride(),
+                storage_offset=value.storage_offset(),
+                dtype=value.dtype,
+                device=PRETEND,
+            )
+        made.value = value
+        return made
+
+    def __repr__(self, **_: Any) -> str:
+        return f"There({self.value!r})"
+
+    def numpy(self, **_: Any) -> Any:
+        raise TypeError("can't convert pretend:0 device type tensor to numpy. Use Tensor.cpu() first.")
+
+    __array__ = numpy
+
+    def tolist(self) -> Any:
+        return self.cpu().tolist()
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise AssertionError(f"{func} on the pretend device, outside of `with Pretend():`")
+
+
+class Pretend(TorchDispatchMode):
+    """Within, the device `pretend` is there.
+
+    Args:
+        double: whether it has float64.
+    """
+
+    def __init__(self, double: bool = True) -> None:
+        super().__init__()
+        self.double = double
+        self.waits: Counter[str] = Counter()
+        """Where the host waits for the device, and for what."""
+
+    def __enter__(self) -> Pretend:
+        self._lifted = torch._C._only_lift_cpu_tensors()
+        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device=) then moves where it is seen
+        return super().__enter__()
+
+    def __exit__(self, *raised: object) -> None:
+        torch._C._set_only_lift_cpu_tensors(self._lifted)
+        super().__exit__(*raised)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        leaves, spec = trees.tree_flatten((args, kwargs or {}))
+        there = [one for one in leaves if isinstance(one, There)]
+        asked = [one for one in leaves if isinstance(one, torch.device)]
+        if not there and PRETEND.type not in {one.type for one in asked}:
+            return func(*args, **(kwargs or {}))
+        op = func.overloadpacket
+        onto = asked[0].type == PRETEND.type if asked else bool(there)
+        if op is ops.copy_:
+            onto = isinstance(args[0], There)
+        if op in TRANSFERS:
+            if there and not onto:
+                self._wait(f"{op} to the host")
+        elif op in INDEXING:
+            self._index(op, args)
+        else:
+            self._together(func, args, leaves, there)
+        if op in WAITING or (op is ops.repeat_interleave and isinstance(args[-1], Tensor)):
+            self._wait(str(op))
+        if op in UNORDERED and args[-1].is_floating_point():
+            raise AssertionError(f"{op} of floats: on CUDA no two runs would be the same")
+        on_host = [
+            one.value if isinstance(one, There) else torch.device("cpu") if one in asked else one for one in leaves
+        ]
+        host_args, host_kwargs = trees.tree_unflatten(on_host, spec)
+        made = func(*host_args, **host_kwargs)
+        if op in TRANSFERS and not func._schema.is_mutable and onto != bool(there):
+            made = made.clone()  # another device is other memory
+        if op in FRESH and made.is_floating_point():
+            made.fill_(torch.nan)  # what was there before
+        if not onto:
+            return made
+        same = {id(one.value): one for one in there}
+        return trees.tree_map_only(Tensor, lambda one: same[id(one)] if id(one) in same else self._put(one), made)
+
+    def _put(self, value: Tensor) -> There:
+        if value.dtype in (torch.float64, torch.complex128) and not self.double:
+            raise TypeError("Cannot convert a pretend tensor to float64, which the device does not have.")
+        return There(value)
+
+    def _together(self, func: Any, args: Any, leaves: list[Any], there: list[There]) -> None:
+        """Arguments are on one device; a number in a tensor may be on the host, unless it is written to."""
+        for one in leaves:
+            elsewhere = there and isinstance(one, Tensor) and not isinstance(one, There)
+            if elsewhere and (one.dim() or (func._schema.is_mutable and one is args[0])):
+                raise RuntimeError(
+                    f"Expected all tensors to be on the same device, but found {PRETEND} and cpu! ({func})"
+                )
+
+    def _index(self, op: Any, args: Any) -> None:
+        """Indices may be on the host, where a tensor on the device is indexed, but not the other way round."""
+        on_device = isinstance(args[0], There)
+        for index in args[1]:
+            if isinstance(index, There) and not on_device:
+                raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor (cpu)")
+            if isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8) and on_device:
+                self._wait(f"{op} by a mask")
+        values = args[2] if len(args) > 2 else None
+        if isinstance(values, Tensor) and values.dim() and isinstance(values, There) != on_device:
+            raise RuntimeError("Expected all tensors to be on the same device, but the values are on another.")
+
+    def _wait(self, what: str) -> None:
+        frame: Any = sys._getframe(2)
+        while frame is not None and "/scrubbing/" not in frame.f_code.co_filename:
+            frame = frame.f_back
+        place = "?" if frame is None else f"{frame.f_code.co_filename.rpartition('/scrubbing/')[2]}:{frame.f_lineno}"
+        self.waits[f"{place} {what}".replace("aten.", "")] += 1

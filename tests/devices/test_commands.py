@@ -1,0 +1,44 @@
+"""The device where people name it: commands, and the gate with its snapshots."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import CLOSE, NAME
+from typer.testing import CliRunner
+
+from scrubbing import cli
+from scrubbing.gate.policy import policy_of
+from scrubbing.gate.run import Runner
+
+SMALL = ["--references", "16", "--draws", "1", "--json"]
+
+
+def printed(*arguments):
+    found = CliRunner().invoke(cli.app, list(arguments))
+    assert found.exit_code == 0, found.output
+    return json.loads(found.stdout)
+
+
+def test_a_command(there):
+    wanted, found = (printed("run", "parens/signs", *SMALL, "--device", one) for one in ("cpu", there))
+    assert (wanted["choices"]["device"], found["choices"]["device"]) == ("cpu", NAME)
+    assert wanted["choices"]["accelerator"] is None and found["choices"]["accelerator"]
+    for name, loss in wanted["losses"].items():
+        # Batches of 10,000 inputs are as large as the processor's cache on the CPU alone, and sums round accordingly.
+        assert found["losses"][name]["value"] == pytest.approx(loss["value"], abs=CLOSE), name
+
+
+def test_a_snapshot_of_the_cpu_is_none_of_the_device(there, tmp_path):
+    rule = {"hypothesis": "parens/signs", "references": 16, "budget": 16, "draws": 1}
+    policy = policy_of({"rules": [rule], "snapshots": "kept"}, tmp_path / "gate.toml")
+    runner = Runner.of(policy, list(policy.rules), there)
+    on_cpu = Runner.of(policy, list(policy.rules), "cpu").update(
+        policy.rules[0], "this is the first one", only_new=False
+    )
+    assert on_cpu.name == "parens--signs.json"
+    assert runner.gate(policy.rules[0]).snapshot is None
+    taken = runner.update(policy.rules[0], "this is the first one", only_new=False)
+    assert taken.name.startswith(f"parens--signs.float32-{NAME}")
+    assert runner.gate(policy.rules[0]).snapshot is not None
