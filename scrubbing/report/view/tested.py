@@ -105,6 +105,11 @@ def _values(found: VerdictRecord) -> str:
 
 
 def _unspecific(found: VerdictRecord) -> str:
+    return f"Not specific: {_recovered(found)} is recovered, but {_listed(_passed(found))}."
+
+
+def _passed(found: VerdictRecord) -> list[str]:
+    """Controls that should fail and do not, in words."""
     told: list[str] = []
     for one in found.unspecific:
         if one.p is not None and one.tried is not None and one.as_well is not None:
@@ -113,7 +118,7 @@ def _unspecific(found: VerdictRecord) -> str:
         else:
             share = "as much" if one.recovered is None else SHARE.one(one.recovered)
             told.append(f"with {one.control}, where it should fail, {share} is recovered too")
-    return f"Not specific: {_recovered(found)} is recovered, but {_listed(told)}."
+    return told
 
 
 def _redundant(found: VerdictRecord) -> str:
@@ -168,6 +173,8 @@ _SENTENCES = {
 
 def further(found: VerdictRecord) -> Iterator[str]:
     """What else was found, beside what the word rests on."""
+    if found.unspecific and found.word != "not specific":
+        yield f"Not specific either: {_listed(_passed(found))}."
     for one in found.wrong[: _MOST + 1]:
         at = "" if one.position is None else f" at position {one.position}"
         if found.reasons[:1] != ["values"] or one is not found.wrong[0]:
