@@ -21,8 +21,6 @@ from .errors import ScrubbingError as ScrubbingError
 from .errors import UsageError as UsageError
 from .experiment.baselines import Baseline as Baseline
 from .experiment.baselines import baselines as baselines
-from .experiment.controls import Control as Control
-from .experiment.controls import Trial as Trial
 from .experiment.controls import controls as controls
 from .experiment.executors import Executor as Executor
 from .experiment.executors import executors as executors
@@ -36,6 +34,8 @@ from .experiment.result import Result as Result
 from .experiment.settings import Settings as Settings
 from .experiment.task import Task as Task
 from .experiment.task import tasks as tasks
+from .experiment.trial import Control as Control
+from .experiment.trial import Trial as Trial
 from .graph.model_graph import ModelGraph as ModelGraph
 from .graph.model_graph import transformer_graph as transformer_graph
 from .graph.nodes import Node as Node

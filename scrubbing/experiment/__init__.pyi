@@ -1,7 +1,5 @@
 from .baselines import Baseline as Baseline
 from .baselines import baselines as baselines
-from .controls import Control as Control
-from .controls import Trial as Trial
 from .controls import controls as controls
 from .executors import Executor as Executor
 from .executors import executors as executors
@@ -16,3 +14,5 @@ from .settings import Settings as Settings
 from .task import Task as Task
 from .task import find_task as find_task
 from .task import tasks as tasks
+from .trial import Control as Control
+from .trial import Trial as Trial

@@ -13,6 +13,7 @@ from scrubbing.errors import FileError, ModelMismatch, UsageError, brief, fail
 from scrubbing.models.precision import check_dtype
 from scrubbing.models.transformer.checkpoint import POSITIONS, from_file, from_tensors
 from scrubbing.models.transformer.files import read_json
+from scrubbing.models.transformer.fit import unusable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,7 +133,11 @@ def from_state_dict(
     if others:
         problem = f"not a tensor: {', '.join(others[:8])}."
         fail(ModelMismatch, "SCR-WEIGHTS", problem, "Pass model.state_dict().", name)
-    tensors = {str(key): tensor.detach().to("cpu", copy=True) for key, tensor in state_dict.items()}
+    # What cannot be copied, such as a tensor without numbers, is refused by name with all that does not fit.
+    tensors = {
+        str(key): tensor if unusable(tensor) else tensor.detach().to("cpu", copy=True)
+        for key, tensor in state_dict.items()
+    }
     if "model_type" in config:
         return _hugging_face()(tensors, config, name, name, dtype, positions).to(device)
     return from_tensors(tensors, config, name, name, dtype, positions).to(device)
