@@ -151,7 +151,7 @@ def report(
 def plot(
     records: Records,
     out: Annotated[Path, typer.Option(help="File to write, ending in .svg, .pdf or .png.")],
-    kind: Annotated[str, typer.Option(help="recovered, losses or inputs.")] = "recovered",
+    kind: Annotated[str, typer.Option(help="recovered, size, losses or inputs.")] = "recovered",
     width: Annotated[str, typer.Option(help="single (89 mm) or double (183 mm).")] = "single",
 ) -> None:
     """Draw a figure for a paper."""

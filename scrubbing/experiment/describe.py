@@ -24,8 +24,8 @@ from scrubbing.hypothesis.printing import describe, sample_text
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.protocol import Model
-from scrubbing.records.schema import Branch, ClaimCounts, ModelNode, Provenance, Size, VariableNode
-from scrubbing.sampling.contexts import REFERENCE, Context
+from scrubbing.records.schema import Branch, ClaimCounts, ModelNode, Provenance, VariableNode
+from scrubbing.sampling.contexts import Context
 from scrubbing.sampling.frames import DrawCounts, sample_tree
 
 
@@ -160,28 +160,6 @@ def nodes(job: Job) -> list[ModelNode]:
         )
 
     return [ModelNode(name=str(node), layer=node.layer, state=state(node)) for node in graph.slots]
-
-
-def size(job: Job, of_nodes: list[ModelNode]) -> Size:
-    """How much of model and input is kept."""
-    of_bits = float(np.log2(len(job.data)))
-    features: dict[Feature, None] = {}
-    for region in job.tree.regions[1:]:
-        context = job.contexts.of(region.index)
-        if not region.children and context is REFERENCE:
-            return _sized(job, of_nodes, of_bits, of_bits)  # it keeps its input whole
-        if context.feature is not None:
-            features[context.feature] = None
-    positions = job.tree.graph.positions
-    bits = sum(groups(f, job.data).entropy * (positions if f.per == "position" else 1) for f in features)
-    if len(job.tree.regions) == 1:
-        bits = of_bits
-    return _sized(job, of_nodes, min(bits, of_bits), of_bits)
-
-
-def _sized(job: Job, of_nodes: list[ModelNode], bits: float, of_bits: float) -> Size:
-    claimed = sum(node.state == "claimed" for node in of_nodes)
-    return Size(claims=len(job.tree.regions) - 1, nodes=claimed, of_nodes=len(of_nodes), bits=bits, of_bits=of_bits)
 
 
 def versions() -> dict[str, str]:

@@ -18,6 +18,7 @@ from scrubbing.experiment.baselines import baselines
 from scrubbing.experiment.jobs import SCRUBBED, Job
 from scrubbing.experiment.measured import AT_PADDING, MEASURE, Measured, Reference
 from scrubbing.experiment.settings import Settings
+from scrubbing.experiment.size import size
 from scrubbing.experiment.vacuous import vacuous
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.measures import Measure
@@ -130,7 +131,7 @@ class Result:
     @cached_property
     def size(self) -> Size:
         """How much of model and input is kept."""
-        return describe.size(self.job, describe.nodes(self.job))
+        return size(self.job, describe.nodes(self.job))
 
     def measure(self, name: str) -> Floats:
         """A measure of each reference and draw, over its counted positions, `[n, draws]`.

@@ -113,6 +113,9 @@ class Size(Strict):
     """Entropy of the features claimed, summed, at most that of the inputs: what is kept of an input, at most."""
     of_bits: float
     """Entropy of the inputs themselves: log2 of their number."""
+    claimed: float | None = None
+    """Entropy of the features claimed, over all positions at which they are, summed over claims: what is claimed of two
+    nodes counts twice. None in older records."""
 
 
 class Note(Strict):

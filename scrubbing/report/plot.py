@@ -1,4 +1,4 @@
-"""Figures for papers, with matplotlib: what a ladder recovers, losses on one axis, and losses per input."""
+"""Figures for papers, with matplotlib: what a ladder recovers, against its size, losses, and losses per input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Kind = Literal["recovered", "losses", "inputs"]
+Kind = Literal["recovered", "size", "losses", "inputs"]
 
 _MM = 1 / 25.4
 WIDTHS = {"single": 89 * _MM, "double": 183 * _MM}
@@ -57,7 +57,9 @@ def plot(
     Args:
         records: records to draw; an `Entry` carries its values per input.
         path: path of the file to write.
-        kind: `recovered` for the loss recovered against each baseline, with intervals; `losses` for the losses of
+        kind: `recovered` for the loss recovered against each baseline, with intervals; `size` for the loss recovered of
+            the null against the bits claimed, with a line through those of which none claims less and recovers more;
+            `losses` for the losses of
             model, scrubbed model and baselines; `inputs` for the loss of the scrubbed model against that of the model,
             with a point per input.
         width: width of the figure: one column (89 mm) or two (183 mm).
@@ -78,6 +80,8 @@ def plot(
     told = {"inputs": "values per input"}.get(kind, "records")
     if kind == "recovered" and drawn and not any(one.fraction for _, entry in drawn for one in entry.record.recovered):
         told, drawn = "fractions recovered", []
+    if kind == "size":
+        told, drawn = "fractions of the null with a size", [one for one in drawn if _place(one[1].record) is not None]
     if not drawn:
         remedy = "Pass at least one, in the order of the records; where there is no fraction, draw the losses."
         fail(UsageError, "SCR-PLOT", f"there are no {told} to draw.", remedy)
@@ -114,6 +118,9 @@ def _figure(called: Sequence[str], drawn: Sequence[Entry], kind: Kind, width: fl
         figure = Figure((width, lines * width / columns + (8 + room) * _MM), layout="constrained")
         for i, (name, entry) in enumerate(zip(called, drawn, strict=True)):
             _inputs(figure.add_subplot(lines, columns, i + 1), name, entry)
+    elif kind == "size":
+        figure = Figure((width, 0.8 * width + room * _MM), layout="constrained")
+        _sizes(figure.add_subplot(), called, records)
     else:
         height = {"recovered": 3 * len(_losses_of(records)) - 4, "losses": 6}[kind]
         figure = Figure((width, (20 + height * len(records) + room) * _MM), layout="constrained")
@@ -164,6 +171,48 @@ def _points(
     face = colour if name in ("scrubbed", "model") else "white"
     x = [scale * number.value for _, number in rows]
     axes.errorbar(x, [y for y, _ in rows], xerr=ends, label=name, markerfacecolor=face, **options)
+
+
+def _place(record: RunRecord) -> tuple[float, Number] | None:
+    """Bits claimed, and what is recovered of the null."""
+    fraction = _fraction(record, "null")
+    known = record.size is not None and record.size.claimed is not None and fraction is not None
+    return (record.size.claimed, fraction) if known else None  # pyright: ignore[reportReturnType, reportOptionalMemberAccess]
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Which of some hypotheses no other one beats, the smallest first: the Pareto front.
+
+    Args:
+        points: bits claimed and loss recovered of each. One is beaten by another that claims no more and recovers no
+            less, and differs in one of them.
+    """
+    order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
+    kept: list[int] = []
+    for i in order:
+        if not kept or points[i][1] > points[kept[-1]][1] or points[i] == points[kept[-1]]:
+            kept.append(i)
+    return kept
+
+
+def _sizes(axes: Axes, called: Sequence[str], records: Sequence[RunRecord]) -> None:
+    colour, marker = _style(records, "scrubbed")
+    places = [place for record in records if (place := _place(record)) is not None]
+    points = [(bits, 100 * fraction.value) for bits, fraction in places]
+    best = front(points)
+    axes.plot(
+        *zip(*(points[i] for i in best), strict=True), color="0.6", linewidth=0.8, drawstyle="steps-post", zorder=0
+    )
+    options: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linestyle": "", "elinewidth": 0.8}
+    for i, ((x, y), (_, fraction), name) in enumerate(zip(points, places, called, strict=True)):
+        ends = [[100 * max(0.0, _difference(fraction, side))] for side in ("low", "high")]
+        axes.errorbar([x], [y], yerr=ends, markerfacecolor=colour if i in best else "white", **options)
+        axes.annotate(name, (x, y), (4, -2), textcoords="offset points", fontsize=6, va="top")
+    axes.set_ylim(max(100 * _LEAST, axes.get_ylim()[0]), 103)
+    axes.set_xlim(left=0)
+    axes.margins(x=0.2)
+    axes.set_xlabel("bits claimed, summed over claims (filled: none claims less and recovers more)")
+    axes.set_ylabel("loss recovered of the null, % (95 % interval)")
 
 
 def _difference(number: Number, side: str) -> float:

@@ -86,6 +86,8 @@ def test_bits_are_those_of_distinct_features(experiment):
     two = record(experiment, head(1, 0).direct().carries(p), head(1, 1).direct().carries(again)).size
     assert 0.9 < one.bits == two.bits <= 1.0
     assert (one.claims, two.claims, two.nodes) == (1, 2, 3)
+    assert one.claimed == pytest.approx(one.bits)  # what is claimed of two nodes is claimed twice
+    assert two.claimed == pytest.approx(2 * one.bits)
 
 
 def test_branches_in_the_order_of_a_walk(experiment):

@@ -208,6 +208,9 @@ def _size(given: Size) -> Iterator[Fact]:
     yield Fact("claims", count(given.claims), "how many there are", name="claims", value=given.claims)
     yield Fact("nodes", nodes, "of the model, that a claim names", name="nodes", value=given.nodes)
     yield Fact("bits", kept, "of an input that are kept, at most", name="bits", value=given.bits)
+    if given.claimed is not None:
+        words = "of features, summed over all that is claimed"
+        yield Fact("bits claimed", SHORT.one(given.claimed), words, name="bits.claimed", value=given.claimed)
 
 
 def equivalent(given: Equivalent) -> Fact:
