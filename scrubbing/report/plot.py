@@ -208,9 +208,13 @@ def _sizes(axes: Axes, called: Sequence[str], records: Sequence[RunRecord]) -> N
         ends = [[100 * max(0.0, _difference(fraction, side))] for side in ("low", "high")]
         axes.errorbar([x], [y], yerr=ends, markerfacecolor=colour if i in best else "white", **options)
         axes.annotate(name, (x, y), (4, -2), textcoords="offset points", fontsize=6, va="top")
-    axes.set_ylim(max(100 * _LEAST, axes.get_ylim()[0]), 103)
-    axes.set_xlim(left=0)
-    axes.margins(x=0.2)
+    lowest = min([0.0, *(100 * (f.value if f.low is None else f.low) for _, f in places)])
+    axes.set_ylim(max(100 * _LEAST, lowest) - 3, 103)
+    axes.set_xscale("symlog", linthresh=1)  # one claim of whole inputs is a hundred others
+    most = 2 * max([1.0, *(x for x, _ in points)])  # with room for names
+    ticks = [0.0, *(10.0**power for power in range(int(most).bit_length()) if 10.0**power <= most)]
+    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])  # its own are formulas, which are off
+    axes.set_xlim(0, most)
     axes.set_xlabel("bits claimed, summed over claims (filled: none claims less and recovers more)")
     axes.set_ylabel("loss recovered of the null, % (95 % interval)")
 
