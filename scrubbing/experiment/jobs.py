@@ -17,7 +17,7 @@ from scrubbing.engine.engine import graph_of
 from scrubbing.errors import ScrubbingError, UsageError, counted, fail, located
 from scrubbing.experiment.measured import Reference
 from scrubbing.experiment.settings import Settings
-from scrubbing.experiment.trial import Control, Trial
+from scrubbing.experiment.trial import Control, Trial, inapplicable
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.positions import Where
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -210,6 +210,8 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
     of = scrub.subject
     made = control.change(Trial(scrub.hypothesis, of.model, of.data, of.loss))
     others: Sequence[Trial] = () if isinstance(made, Trial) else made
+    if not isinstance(made, Trial) and not others:
+        inapplicable(control.name, "it gives no hypothesis to try.")
     trial = made if isinstance(made, Trial) else replace(made[0], hypothesis=scrub.hypothesis)
     subject = _subject(trial, of)
     kept = settings.control_baselines()

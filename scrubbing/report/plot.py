@@ -176,8 +176,8 @@ def _points(
 def _place(record: RunRecord) -> tuple[float, Number] | None:
     """Bits claimed, and what is recovered of the null."""
     fraction = _fraction(record, "null")
-    known = record.size is not None and record.size.claimed is not None and fraction is not None
-    return (record.size.claimed, fraction) if known else None  # pyright: ignore[reportReturnType, reportOptionalMemberAccess]
+    bits = None if record.size is None else record.size.claimed
+    return None if bits is None or fraction is None else (bits, fraction)
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[int]:

@@ -26,8 +26,9 @@ def test_a_command(there):
     assert (wanted["choices"]["device"], found["choices"]["device"]) == ("cpu", NAME)
     assert wanted["choices"]["accelerator"] is None and found["choices"]["accelerator"]
     for name, loss in wanted["losses"].items():
-        # Batches of 10,000 inputs are as large as the processor's cache on the CPU alone, and sums round accordingly.
-        assert found["losses"][name]["value"] == pytest.approx(loss["value"], abs=CLOSE), name
+        # Batches are as large as the processor's cache on the CPU alone, so sums need not be the same to the bit.
+        close = {"rel": 1e-5, "abs": 1e-9} if NAME == "pretend" else {"abs": CLOSE}
+        assert found["losses"][name]["value"] == pytest.approx(loss["value"], **close), name
 
 
 def test_a_snapshot_of_the_cpu_is_none_of_the_device(there, tmp_path):
