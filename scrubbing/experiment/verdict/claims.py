@@ -174,6 +174,8 @@ def _slots(tree: Tree, parent: int, number: int) -> list[str]:
 
 def _read(job: Job) -> dict[int, tuple[int, ...]]:
     """Positions at which claims that draw per position are read at all, where the same for all inputs."""
+    if not any(enclosing(job.tree, region.index) for region in job.tree.regions[1:]):
+        return {}  # no plan is needed
     plan = InProcess(store=False, memory=2**30, spill=None).compile(job).plan
     found: dict[int, tuple[int, ...]] = {}
     for space in plan.space.walk():
