@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from scrubbing import UsageError
@@ -61,48 +62,56 @@ HOSTILE = {
     "broken.py": "def (:\n", "leaves.py": "import sys; sys.exit(0)\n", "raises.py": "x = 1 / 0\n", "empty.py": "",
     "binary.py": "\0\xff", "missing.py": "import not_there\n", "secret.txt": "secret",
     "torch.py": "raise SystemExit('hijacked')\n",
+    "new.json": '{"x": [0, 1, 0], "y": [1, 1, 0], "label": [1, 2, 0]}',
     "gate.toml": '[[rules]]\nhypothesis = "toy.py::half"\nreferences = 12\nbudget = 12\n',
 }  # fmt: skip
-PLACES = {
-    "run": ["run", "@"],
-    "run --task": ["run", "toy.py::half", "--task", "@"],
-    "run --references": ["run", "toy.py::half", "--references", "@"],
-    "run --draws": ["run", "toy.py::half", "--draws", "@"],
-    "run --seed": ["run", "toy.py::half", "--seed", "@"],
-    "run --memory": ["run", "toy.py::half", "--memory", "@"],
-    "run --threads": ["run", "toy.py::half", "--threads", "@"],
-    "run --shard": ["run", "toy.py::half", "--shard", "@"],
-    "run --control": ["run", "toy.py::half", "--control", "@"],
-    "run --out": ["run", "toy.py::half", "--out", "@"],
-    "check": ["check", "@"],
-    "check --task": ["check", "toy.py::half", "--task", "@"],
-    "plan": ["plan", "@"],
-    "bench": ["bench", "@"],
-    "bench --only": ["bench", "toy.py::task", "--only", "@"],
-    "bench --model": ["bench", "parens", "--model", "@"],
-    "show": ["show", "@"],
-    "ls": ["ls", "@"],
-    "compare": ["compare", "@", "r.json"],
-    "compare --alpha": ["compare", "r.json", "r.json", "--alpha", "@"],
-    "merge": ["merge", "@", "--out", "merged.json"],
-    "power": ["power", "@"],
-    "power --power": ["power", "r.json", "--power", "@"],
-    "power --alpha": ["power", "r.json", "--alpha", "@"],
-    "power --change": ["power", "r.json", "--change", "@"],
-    "power --margin": ["power", "r.json", "--margin", "@"],
-    "report": ["report", "@"],
-    "report --out": ["report", "r.json", "--out", "@"],
-    "report --history": ["report", "r.json", "--history", "@"],
-    "plot --kind": ["plot", "r.json", "--out", "f.svg", "--kind", "@"],
-    "plot --width": ["plot", "r.json", "--out", "f.svg", "--width", "@"],
-    "plot --out": ["plot", "r.json", "--out", "@"],
-    "gate": ["gate", "--policy", "gate.toml", "@"],
-    "gate --policy": ["gate", "--policy", "@"],
-    "gate --out": ["gate", "--policy", "gate.toml", "--out", "@"],
+LINES = {
+    "gate": ["gate", "toy.py::half", "--policy", "gate.toml"],
+    "show": ["show", "r.json"],
+    "ls": ["ls", "records"],
+    "compare": ["compare", "r.json", "r.json"],
+    "merge": ["merge", "records/toy--half.json", "--out", "merged.json"],
+    "power": ["power", "r.json"],
+    "report": ["report", "r.json"],
+    "plot": ["plot", "r.json", "--out", "f.svg"],
+    "bench": ["bench", "toy.py::task"],
+    "run": ["run", "toy.py::half"],
+    "verdict": ["verdict", "toy.py::half", "--references", "4", "--draws", "1"],
+    "why": ["why", "r.json", "1"],
+    "anomalies": ["anomalies", "toy.py::half", "--inputs", "new.json"],
+    "check": ["check", "toy.py::half"],
+    "plan": ["plan", "toy.py::half"],
+}
+"""Of every command, a line that it takes."""
+FURTHER = {
     "gate --reason": ["gate", "--policy", "gate.toml", "--update", "--reason", "@"],
+    "bench parens --model": ["bench", "parens", "--model", "@"],
+    "bench induction --text": ["bench", "induction", "--text", "@"],
+    "bench induction --model": ["bench", "induction", "--model", "@"],
+    "plot --width": ["plot", "r.json", "--out", "f.svg", "--width", "@"],
+    "compare with": ["compare", "@", "r.json"],
     "a command": ["@"],
     "an option": ["run", "toy.py::half", "@"],
 }
+
+
+def places() -> dict[str, list[str]]:
+    """A line for each place of each command where a word can stand; `@` stands for the word."""
+    made: dict[str, list[str]] = {}
+    for name, command in typer.main.get_command(app).commands.items():
+        line, arguments = LINES[name], 0
+        for parameter in command.params:
+            if parameter.param_type_name == "argument":
+                arguments += 1
+                made[f"{name} {parameter.name}"] = [*line[:arguments], "@", *line[arguments + 1 :]]
+            elif not parameter.is_flag:
+                option = parameter.opts[0]
+                at = line.index(option) if option in line else len(line)
+                made[f"{name} {option}"] = [*line[:at], option, "@", *line[at + 2 :]]
+    return made | FURTHER
+
+
+PLACES = places()
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +160,12 @@ def test_words(place, held, folder, monkeypatch):
     def right(found: Any) -> bool:
         if "hijacked" in found.output or "secret" in found.output:
             return False
-        if PLACES[place][0] == "run" and found.exit_code == 0 and "Losses" in found.stdout:
+        if PLACES[place][0] in ("run", "verdict") and found.exit_code == 0 and "Losses" in found.stdout:
             return "0.000" in found.stdout  # the loss of the model itself
         return True
 
     elsewhere = (
-        {"/", "//", "..", "../x", "~"} if place in ("ls", "report --history") else set()
+        {"/", "//", "..", "../x", "~"} if place in ("ls folder", "report --history") else set()
     )  # all of a disk is read
     words = [word for word in WORDS if word not in elsewhere]
     held("command line", ((repr(word)[:40], lambda word=word: call(word)) for word in words), right)
