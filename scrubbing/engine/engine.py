@@ -70,7 +70,8 @@ class Batch:
 
     index: NDArray[np.int64]
     """Place of each row in the list of references, `[rows]`."""
-    draw: int
+    draw: NDArray[np.int64]
+    """Draw number of each row, `[rows]`."""
     outputs: dict[str, Tensor]
     """Outputs `[tokens, d_out]` by name: that of the scrubbed model and, if requested, that of the model."""
     tokens: Tokens
@@ -184,8 +185,9 @@ class Engine:
             skip: number of batches to leave out at the beginning, for a run that is resumed.
 
         Yields:
-            Batches draw by draw, each in pieces whose outputs fit the memory budget. Within a draw, references whose
-            padding masks are of similar length come together, so that little of a batch is padding.
+            Batches draw by draw, or of several draws where the references do not fill one, each in pieces whose
+            outputs fit the memory budget. Within them, references whose padding masks are of similar length come
+            together, so that little of a batch is padding.
 
         Raises:
             NothingToDraw: SCR-DRAW, no input agrees with a held one.
@@ -196,18 +198,26 @@ class Engine:
         counts = {} if counts is None else counts
         padded = compiled.data.lengths is not None and bool((compiled.data.lengths < self.graph.positions).any())
         padding = PaddingReads.of(compiled.plan) if padded else None
-        starts = [(draw, start) for draw in range(draws) for start in range(0, len(references), size)]
-        for draw, each in itertools.groupby(starts[skip:], key=lambda start: start[0]):
-            numbers = np.full(len(references), draw, dtype=np.int64)
-            order = self._order(compiled, references, numbers, seed)
+        n = len(references)
+        together = max(1, size // max(1, n))
+        starts = [
+            (first, start)
+            for first in range(0, draws, together)
+            for start in range(0, n * min(together, draws - first), size)
+        ]
+        for first, each in itertools.groupby(starts[skip:], key=lambda start: start[0]):
+            number, index = np.divmod(np.arange(n * min(together, draws - first)), n)
+            number += first
+            order = self._order(compiled, references[index], number, seed)
             for _, start in each:
-                index = order[start : start + size]
-                frame = Frame.root(compiled.data, references[index], numbers[index], seed, counts, compiled.real)
+                rows = order[start : start + size]
+                held, draw = references[index[rows]], number[rows]
+                frame = Frame.root(compiled.data, held, draw, seed, counts, compiled.real)
                 for outputs, tokens, last in executor.pieces(frame, most):
                     read = None
                     if padding is not None and last:
                         read = padding.count(FrameRows(frame, self.model, self.graph.positions))
-                    yield Batch(index, draw, outputs, tokens, read, last)
+                    yield Batch(index[rows], draw, outputs, tokens, read, last)
 
     def outputs(
         self, compiled: Compiled, references: NDArray[np.int64], draws: int, seed: int, batch: int | None = None
@@ -220,8 +230,9 @@ class Engine:
             output = one.outputs["scrubbed"]
             if found is None:
                 found = output.new_empty(draws, len(references), len(self.positions.fixed), output.shape[1])
-            row = torch.as_tensor(one.index, device=output.device)[one.tokens.rows]
-            found[one.draw, row, column[one.tokens.positions]] = output
+            draw, index = (torch.as_tensor(of, device=output.device) for of in (one.draw, one.index))
+            rows = one.tokens.rows
+            found[draw[rows], index[rows], column[one.tokens.positions]] = output
         assert found is not None
         return found
 

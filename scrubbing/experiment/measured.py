@@ -138,10 +138,10 @@ class Measured:
             ModelMismatch: SCR-NAN, a loss or measure is not finite.
         """
         counting = _Counting(self, batch, job, title)
-        counting.losses("loss", batch.outputs["scrubbed"], (batch.index, batch.draw))
+        counting.losses("loss", batch.outputs["scrubbed"])
         if job.with_model:
-            if batch.draw == 0:
-                counting.losses("model", batch.outputs["model"], batch.index)
+            if (batch.draw == 0).any():  # the model's own loss is the same in every draw
+                counting.losses("model", batch.outputs["model"])
             counting.measures()
             if batch.padding is not None:
                 self.values[AT_PADDING][batch.index, batch.draw] = batch.padding
@@ -189,14 +189,14 @@ class _Counting:
             name: where[self.of, self.position] for name, where in job.reference.slices.of(self.data).items()
         }
 
-    def losses(self, kind: str, output: Tensor, at: Any) -> None:
+    def losses(self, kind: str, output: Tensor) -> None:
         output = with_double(output)
         with running(f"the loss {self.loss.name!r}"):
             given = self.loss.per_token(output, self.data, self.of, self.position)
         found = checked(self.loss, given, len(self.of))
         found = self._finite(found, "the scrubbed loss")
         for name, where in self.counted.items():
-            self.into.values[f"{kind}.{name}"][at] += self._sums(found, where)
+            self._sum(f"{kind}.{name}", found, where)
 
     def measures(self) -> None:
         own, scrubbed = with_double(self.batch.outputs["model"]), with_double(self.batch.outputs["scrubbed"])
@@ -214,7 +214,7 @@ class _Counting:
 
     def _predictions(self, given: Predictions) -> None:
         self._add("prediction", given.scrubbed.argmax(1))
-        if self.batch.draw == 0:
+        if (self.batch.draw == 0).any():
             self._add("model prediction", given.model.argmax(1))
             self._add("model right", given.right(given.model))
         targets = self.loss.targets(self.data, self.of, self.position, given.scrubbed)
@@ -222,14 +222,17 @@ class _Counting:
             self._keep(given.scrubbed, targets)
 
     def _add(self, name: str, values: Tensor) -> None:
-        sums = self.into.values[name]
-        sums[(self.batch.index, self.batch.draw) if sums.ndim == 2 else self.batch.index] += self._sums(
-            values, self.counted[MAIN]
-        )
+        self._sum(name, values, self.counted[MAIN])
 
-    def _sums(self, values: Tensor, where: NDArray[np.bool_]) -> Floats:
+    def _sum(self, name: str, values: Tensor, where: NDArray[np.bool_]) -> None:
+        """Add values of tokens to a sum per row: of each reference and draw, or of each reference in its first draw."""
         every = with_double(values).double().cpu().numpy() * where
-        return np.bincount(self.row, every, minlength=len(self.batch.index)).astype(np.float64)
+        sums, index, draw = self.into.values[name], self.batch.index, self.batch.draw
+        found = np.bincount(self.row, every, minlength=len(index)).astype(np.float64)
+        if sums.ndim == 2:
+            sums[index, draw] += found
+        else:
+            sums[index[draw == 0]] += found[draw == 0]
 
     def _finite(self, values: Tensor, what: str) -> Tensor:
         if not bool(values.isfinite().all()):

@@ -46,8 +46,8 @@ def test_outputs_in_pieces_are_those_of_the_whole(family, seed, tiny_model, monk
         for one in pieces:
             assert len(one.tokens) <= most
             for name, output in one.outputs.items():
-                row = torch.from_numpy(one.index)[one.tokens.rows]
-                found[name][one.draw, row, torch.searchsorted(torch.tensor([0, 2, 5]), one.tokens.positions)] = output
+                draw, row = torch.tensor(one.draw)[one.tokens.rows], torch.tensor(one.index)[one.tokens.rows]
+                found[name][draw, row, torch.searchsorted(torch.tensor([0, 2, 5]), one.tokens.positions)] = output
         counted.append((len(pieces), sum(one.last for one in pieces)))
         return found
 
@@ -56,6 +56,23 @@ def test_outputs_in_pieces_are_those_of_the_whole(family, seed, tiny_model, monk
         for name, found in outputs(most).items():
             torch.testing.assert_close(found, whole[name], rtol=1e-5, atol=1e-5)
     assert counted == [(6, 6), (72, 6), (20, 6)]
+
+
+@pytest.mark.parametrize("batch", [1, 5, 12, 17, 24, 36, 100])
+def test_batches_hold_several_draws_where_there_is_room(batch, tiny_model):
+    """Of 12 references and 3 draws. Every pair comes once, and gives what it gives alone, whoever it comes with."""
+    model, data = tiny_model("GPT-2"), random_inputs(VOCABULARY, 6, padded=True, n=12)
+    engine = Engine(model, data, fixed((0, 2, 5)))
+    compiled = engine.compile(random_hypothesis(engine.graph, data, 1), with_model=True)
+    batches = list(engine.run(compiled, np.arange(12), 3, seed=3, batch=batch))
+    pairs = [(int(draw), int(row)) for one in batches for draw, row in zip(one.draw, one.index, strict=True)]
+    assert sorted(pairs) == [(draw, row) for draw in range(3) for row in range(12)]
+    assert max(len(one.index) for one in batches) == (batch if batch < 12 else 12 * min(3, batch // 12))
+    for skip in range(len(batches)):
+        left = next(iter(engine.run(compiled, np.arange(12), 3, seed=3, batch=batch, skip=skip)))
+        assert np.array_equal(left.index, batches[skip].index) and np.array_equal(left.draw, batches[skip].draw)
+    found, alone = (engine.outputs(compiled, np.arange(12), 3, seed=3, batch=size) for size in (batch, 1))
+    torch.testing.assert_close(found, alone, rtol=1e-5, atol=1e-5)
 
 
 def test_a_run_does_not_depend_on_the_budget(tiny_model):
