@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from scrubbing.records.schema import RunRecord
 
+NARROWEST = 40
+"""Columns: a terminal that claims fewer, or none as some CI's do, gets lines that it may wrap itself."""
 _Wrong: Any = typer.BadParameter.__bases__[0]
 """`UsageError` of the click that this typer goes with, which may be one of its own."""
 
@@ -155,7 +157,9 @@ def console(stderr: bool = False) -> Console:
     """Where to print what rich lays out. Text that it is given as a string is no markup."""
     from rich.console import Console
 
-    return Console(file=stream(stderr), markup=False, emoji=False, highlight=False)
+    made = Console(file=stream(stderr), markup=False, emoji=False, highlight=False)
+    made.width = max(made.width, NARROWEST)
+    return made
 
 
 def stream(stderr: bool = False) -> IO[str]:

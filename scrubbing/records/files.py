@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from scrubbing.errors import FileError, fail
 
@@ -20,13 +21,12 @@ def write(path: Path, content: bytes, what: str = "the file") -> Path:
     """
     temporary = None
     try:
-        if path.exists() and not path.is_file():  # a device would be replaced by a file
-            raise OSError(errno.EINVAL, "It is no file")
+        _replaceable(path)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
         umask = os.umask(0)
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)  # mkstemp's own 0600 would keep colleagues from reading
@@ -34,9 +34,31 @@ def write(path: Path, content: bytes, what: str = "the file") -> Path:
     except (OSError, ValueError) as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        remedy = "Choose a folder you can write, with room; what was there before is unchanged."
-        fail(FileError, "SCR-FILE", f"{what} cannot be written ({_told(error)}).", remedy, str(path))
+        _cannot(path, what, error)
     return path
+
+
+def file(path: str | Path, what: str) -> Path:
+    """A file to write to, its folder created: before anything that lies beside it is written.
+
+    Raises:
+        FileError: SCR-FILE, its folder cannot be written to, or it is a folder or a device itself.
+    """
+    try:
+        _replaceable(Path(path))
+    except (OSError, ValueError) as error:
+        _cannot(Path(path), what, error)
+    return folder(Path(path).parent) / Path(path).name
+
+
+def _replaceable(path: Path) -> None:
+    if path.exists() and not path.is_file():  # a device would be replaced by a file
+        raise OSError(errno.EINVAL, "It is no file")
+
+
+def _cannot(path: Path, what: str, error: OSError | ValueError) -> NoReturn:
+    remedy = "Choose a folder you can write, with room; what was there before is unchanged."
+    fail(FileError, "SCR-FILE", f"{what} cannot be written ({_told(error)}).", remedy, str(path))
 
 
 def folder(path: str | Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from scrubbing.errors import FileError, brief, fail
-from scrubbing.records.files import folder, write
+from scrubbing.records.files import file, write
 from scrubbing.records.inputs import InputTable, digest
 from scrubbing.records.names import is_table, table
 from scrubbing.records.schema import VERSION, PerInput, RunRecord
@@ -24,9 +24,9 @@ def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) 
     run, even if writing is interrupted.
 
     Raises:
-        FileError: SCR-FILE, the folder cannot be written; existing files are then unchanged.
+        FileError: SCR-FILE, the folder cannot be written, or the path is one; existing files are then unchanged.
     """
-    target = folder(Path(path).parent) / Path(path).name
+    target = file(path, "the record")
     if inputs is not None:
         content = inputs.to_parquet()
         name = table(target, digest(content))

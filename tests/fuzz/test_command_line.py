@@ -60,7 +60,7 @@ task = Task("toy", lambda: model().graph(data()), data, model, loss, ladder=lamb
 '''
 HOSTILE = {
     "broken.py": "def (:\n", "leaves.py": "import sys; sys.exit(0)\n", "raises.py": "x = 1 / 0\n", "empty.py": "",
-    "binary.py": "\0\xff", "missing.py": "import not_there\n", "secret.txt": "secret",
+    "binary.py": "\0\xff", "missing.py": "import not_there\n", "secret.txt": "whisper",
     "torch.py": "raise SystemExit('hijacked')\n",
     "new.json": '{"x": [0, 1, 0], "y": [1, 1, 0], "label": [1, 2, 0]}',
     "gate.toml": '[[rules]]\nhypothesis = "toy.py::half"\nreferences = 12\nbudget = 12\n',
@@ -158,7 +158,7 @@ def test_words(place, held, folder, monkeypatch):
         return called([word if one == "@" else one for one in PLACES[place]])
 
     def right(found: Any) -> bool:
-        if "hijacked" in found.output or "secret" in found.output:
+        if "hijacked" in found.output or "whisper" in found.output:
             return False
         if PLACES[place][0] in ("run", "verdict") and found.exit_code == 0 and "Losses" in found.stdout:
             return "0.000" in found.stdout  # the loss of the model itself
