@@ -36,15 +36,16 @@ def attention_only(kind: str, tiny_model: Any) -> Any:
     return network.scrubbable("shortformer")
 
 
+@pytest.mark.parametrize("seeds", [range(7), pytest.param(range(7, 30), marks=pytest.mark.slow)], ids=["few", "more"])
 @pytest.mark.parametrize("padded", [False, True], ids=["unpadded", "padded"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_random_hypotheses(kind: str, padded: bool, tiny_model: Any) -> None:
+def test_random_hypotheses(kind: str, padded: bool, seeds: range, tiny_model: Any) -> None:
     """In float64 the planner agrees with the textbook's formulas to 1e-10."""
     single = attention_only(kind, tiny_model)
     model = assemble(single.spec, single.weights.to("cpu", torch.float64), kind)
     data = random_inputs(VOCABULARY, LENGTH, padded, n=13)
     engine = Engine(model, data, fixed(tuple(range(LENGTH))))
-    for seed in range(25):
+    for seed in seeds:
         hypothesis = random_hypothesis(engine.graph, data, seed + 100 * padded)
         compare(engine, hypothesis, TextbookNodes(model), references=2, seed=seed, tolerance=1e-10)
 

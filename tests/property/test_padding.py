@@ -159,13 +159,14 @@ def test_the_count_depends_on_neither_store_nor_batch(family: str, tiny_model: A
     assert total
 
 
+@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 8), marks=pytest.mark.slow)], ids=["few", "more"])
 @pytest.mark.parametrize("family", NAMES)
-def test_real_draws_are_those_of_the_recursion(family: str, tiny_model: Any) -> None:
+def test_real_draws_are_those_of_the_recursion(family: str, seeds: range, tiny_model: Any) -> None:
     """Engine and oracle draw the same inputs, and refuse the same."""
     model = tiny_model(family).to(dtype=torch.float64)
     data = inputs(width(model))
     engine = Engine(model, data, fixed(tuple(range(LENGTH))), read=next_tokens)
-    for seed in range(6):
+    for seed in seeds:
         compare(engine, random_hypothesis(engine.graph, data, seed), ProtocolNodes(model), 3, seed, tolerance=1e-10)
 
 
