@@ -73,7 +73,7 @@ def test_stopped_twice(whole, tmp_path, monkeypatch):
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
-    stopped(monkeypatch, tmp_path, 32)
+    stopped(monkeypatch, tmp_path, 20)
     skipped, real = [], Engine.run
     monkeypatch.setattr(Engine, "run", lambda *a, **k: skipped.append(k["skip"]) or real(*a, **k))
     experiment().run_all([task.rung(name) for name in RUNGS], tmp_path)
