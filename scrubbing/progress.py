@@ -19,7 +19,7 @@ EVERY = 30.0
 
 @dataclass
 class Bar:
-    """One task's progress."""
+    """One task's progress. Tasks that run within another are shown beside it."""
 
     what: str
     total: float
@@ -34,23 +34,50 @@ class Bar:
         now = time.monotonic()
         if not _watched():
             _lines.advanced(self, now)
-        elif self.shown is None and now - self.started > DELAY:
-            self.shown = _display()
-            self.shown.start()
-            self.task = self.shown.add_task(visible(self.what), total=self.total)
+        else:
+            for one in _open:  # what a task is part of is older, and shown above it
+                if one.shown is None and now - one.started > DELAY:
+                    one.show()
         if self.shown is not None:
             self.shown.update(self.task, completed=self.done)
+
+    def begin(self, what: str) -> None:
+        """Say what is being done now, as one part of the task."""
+        self.what = what
+        if self.shown is not None:
+            self.shown.update(self.task, description=visible(what))
+
+    def show(self) -> None:
+        """Show it, if it is not shown."""
+        if self.shown is None:
+            self.shown = next((one.shown for one in _open if one.shown is not None), None)
+            if self.shown is None:
+                self.shown = _display()
+                self.shown.start()
+            self.task = self.shown.add_task(visible(self.what), total=self.total, completed=self.done)
+
+    def close(self) -> None:
+        """Show it no longer."""
+        if self.shown is not None and any(one.shown is not None for one in _open):
+            self.shown.remove_task(self.task)
+        elif self.shown is not None:
+            self.shown.stop()
+
+
+_open: list[Bar] = []
+"""Tasks that go on, those that others run within first."""
 
 
 @contextmanager
 def bar(what: str, total: float) -> Generator[Bar]:
     """Show how far a task is, if it turns out to be long."""
     made = Bar(what, total, started=time.monotonic())
+    _open.append(made)
     try:
         yield made
     finally:
-        if made.shown is not None:
-            made.shown.stop()
+        _open.remove(made)
+        made.close()
 
 
 class _Lines:
@@ -60,16 +87,19 @@ class _Lines:
         self._written = self._busy = float("-inf")
 
     def advanced(self, of: Bar, now: float) -> None:
-        if of.started - self._busy > EVERY:  # nothing ran for a while, so this is the beginning of something
-            self._written = of.started
+        if min(one.started for one in [of, *_open]) - self._busy > EVERY:
+            self._written = of.started  # nothing ran for a while, so this is the beginning of something
         self._busy = now
         if now - self._written < EVERY:
             return
         self._written = now
-        share = of.done / of.total if of.total else 1.0
-        line = f"{of.what}: {of.done:,.0f} of {of.total:,.0f} ({share:.0%})"
-        sys.stderr.write(unheard(visible(line)) + "\n")
+        told = [f"{one.what}: {one.done:,.0f} of {one.total:,.0f} ({_share(one):.0%})" for one in _open or [of]]
+        sys.stderr.write(unheard(visible("; ".join(told))) + "\n")
         sys.stderr.flush()
+
+
+def _share(of: Bar) -> float:
+    return of.done / of.total if of.total else 1.0
 
 
 _lines = _Lines()

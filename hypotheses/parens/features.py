@@ -79,6 +79,15 @@ def more_close(data: Dataset) -> NDArray[np.bool_]:
 
 
 @feature
+def failure(data: Dataset) -> NDArray[np.int8]:
+    """What is wrong: more open (1), more close and no more than that (2), some suffix though no more open (3), or
+    nothing (0).
+    """
+    suffix, kinds = ~horizon_ok(data), (more_open(data), more_close(data))
+    return np.select([kinds[0], kinds[1] & ~suffix, suffix], [1, 2, 3], 0).astype(np.int8)
+
+
+@feature
 def starts_open(data: Dataset) -> NDArray[np.bool_]:
     """The first parenthesis is `(`."""
     return data["tokens"][:, 1] == OPEN

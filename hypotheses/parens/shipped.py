@@ -14,6 +14,7 @@ from hypotheses.parens.features import (
     balanced,
     count_ok,
     excess_sign,
+    failure,
     horizon_ok,
     length,
     more_close,
@@ -33,6 +34,8 @@ COUNT = Variable("count", count_ok)
 COUNT_OPEN = Variable("count and open", count_ok & starts_open)
 HORIZON = Variable("horizon", horizon_ok)
 EXCESS = Variable("excess", excess_sign)
+MORE_OPEN = Variable("more open", more_open)
+FAILURE = Variable("failure", failure)
 VERDICT = Variable("verdict", joint(excess_sign, horizon_ok))
 """What layer 1 has found out: five classes, one of them balanced."""
 LENGTH = Variable("length", length)
@@ -96,8 +99,10 @@ def ladder() -> list[Hypothesis]:
         two_tests(),
         four_heads(),
         signs(),
+        tight_signs(),
         detectors(),
         one_number(),
+        tight_one_number(),
         suffixes(),
         neighbours(),
         sources(),
@@ -161,6 +166,25 @@ def signs() -> Hypothesis:
     )
 
 
+def tight_signs() -> Hypothesis:
+    """What the verdict on signs leaves of it: values that may stand in for each other count as equal. Head 1.0 need not
+    tell too many `)` from as many, since 2.1 does, and 2.0 need say no more than the outcome.
+    """
+    return _rung(
+        "tight-signs",
+        "Head 1.0 reports whether too many open, 1.1 the horizon, 2.0 the outcome, and 2.1 which test fails.",
+        COUNTER.any_path(avoid=LATE).carries(MORE_OPEN),
+        WATCHER.any_path(avoid=LATE).carries(HORIZON),
+        *_late_apart(),
+    )
+
+
+def _late_apart() -> list[Claim]:
+    """Of what layer 2 has found out, 2.0 the outcome and 2.1 what is wrong."""
+    one, other = LATE
+    return [one.any_path(avoid=other).carries(OUTCOME), other.any_path(avoid=one).carries(FAILURE)]
+
+
 def _late_heads(variable: Variable, *below: Claim) -> list[Claim]:
     """Each of 2.0 and 2.1 by all its paths."""
     return [one.any_path(avoid=other).carries(variable, *below) for one, other in (LATE, LATE[::-1])]
@@ -171,7 +195,7 @@ def detectors() -> Hypothesis:
     each is a detector of one of three conditions: the one that explains most of its variance at position 0.
     """
     by_condition = (
-        (OPEN_NEURONS, Variable("more open", more_open)),
+        (OPEN_NEURONS, MORE_OPEN),
         (CLOSE_NEURONS, Variable("more close", more_close)),
         (BALANCED_NEURONS, OUTCOME),
     )
@@ -194,6 +218,17 @@ def one_number() -> Hypothesis:
         _along(COUNTER, main_direction_10).carries(EXCESS),
         _along(WATCHER, main_direction_11).carries(HORIZON),
         *_late_heads(VERDICT),
+    )
+
+
+def tight_one_number() -> Hypothesis:
+    """What the verdict on one-number leaves of it, as with signs."""
+    return _rung(
+        "tight-one-number",
+        "As tight-signs, heads 1.0 and 1.1 each writing a single number.",
+        _along(COUNTER, main_direction_10).carries(MORE_OPEN),
+        _along(WATCHER, main_direction_11).carries(HORIZON),
+        *_late_apart(),
     )
 
 

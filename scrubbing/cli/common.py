@@ -126,7 +126,7 @@ def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except KeyboardInterrupt:
             told = "Interrupted."
-            if "shard" in options:  # a command that keeps what it has computed
+            if {"draws", "out"} <= options.keys():  # a command that keeps what it has computed
                 kept, lost = "The same command goes on where this one stopped.", "Nothing was kept; with --out FOLDER"
                 told += f" {kept}" if options["out"] is not None else f" {lost}, the same command could go on."
             say(told, stderr=True)

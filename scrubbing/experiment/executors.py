@@ -24,7 +24,8 @@ class Executor(Protocol):
         Args:
             jobs: jobs to measure; equal jobs need to be measured only once.
             out: folder for finished measurements until the last one is fetched, so that the same jobs continue after an
-                interruption; an executor may ignore it.
+                interruption; an executor may ignore it. Tests of a verdict are further calls without a folder, made
+                before the next measurement is requested; they should continue too.
         """
         ...
 

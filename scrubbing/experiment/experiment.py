@@ -114,13 +114,18 @@ class Experiment:
         """
         return self.run_all([hypothesis])[0]
 
-    def verdict(self, hypothesis: Hypothesis) -> Result:
+    def verdict(self, hypothesis: Hypothesis, out: str | Path | None = None) -> Result:
         """Scrub one hypothesis, and test whether what it claims is needed and no finer than needed.
 
+        Args:
+            hypothesis: the hypothesis to test.
+            out: folder for finished measurements, so that the same verdict continues after an interruption and is the
+                same bit for bit.
+
         Raises:
-            As `run`.
+            As `run`; FileError: SCR-FILE, the folder cannot be written, or another run is writing to it.
         """
-        return self.but(verdict=True).run(hypothesis)
+        return self.but(verdict=True).run_all([hypothesis], out)[0]
 
     def run_all(self, hypotheses: Sequence[Hypothesis], out: str | Path | None = None) -> list[Result]:
         """Scrub several hypotheses; all are checked before anything runs, and one pass caches what all of them read.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from scrubbing.device import multiplying
@@ -37,6 +37,8 @@ class InProcess:
         self._room = MemoryBudget(2 * self.memory // 5, None if spill is None else str(spill), self.memory // 5)
         self._engines: dict[tuple[int, int, Demand], Engine] = {}
         self._known: dict[Job, Measured] = {}
+        self._journals: list[Journal | None] = []
+        """Of the runs that go on and keep what they measure, the last one begun last."""
 
     def engine(self, subject: Subject) -> Engine:
         """The engine of a subject. Subjects that differ only in their loss share one."""
@@ -59,7 +61,7 @@ class InProcess:
 
     def measure(self, jobs: Sequence[Job], out: Path | None = None) -> Iterator[Measured]:
         """See `Executor.measure`. All jobs are compiled before the first is run, so that one pass over the inputs
-        computes what all of them read.
+        computes what all of them read. While a run with a folder goes on, its journal keeps whatever is measured.
 
         Raises:
             FileError: SCR-FILE, the folder cannot be written, or another run is writing to it.
@@ -67,38 +69,45 @@ class InProcess:
             NothingToDraw: SCR-DRAW, a feature value has no agreeing input.
             ModelMismatch: SCR-NAN, SCR-CHECK, the model computes something else than its nodes.
         """
-        numbers = {job: number for number, job in reversed(list(enumerate(jobs)))}
         compiled = {job: self.compile(job) for job in dict.fromkeys(jobs) if job not in self._known}
         with ExitStack() as held:
-            journal = None
             if out is not None:
                 held.enter_context(alone(folder(out)))
-                journal = self._journal(out, jobs)
+                held.enter_context(self._keeping(out, jobs))
+            journal = self._journals[-1] if self._journals else None
+            if journal is not None:
+                journal.follow([engine.store for engine in self._engines.values() if engine.store is not None])
             for job in jobs:
                 if job in self._known:
                     yield self._known[job]
                     continue
                 with multiplying(job.subject.model.device, self.tf32):
-                    found = self._measured(job, compiled[job], journal, str(numbers[job]))
+                    found = self._measured(job, compiled[job], journal)
                 if job.shared:
                     self._known[job] = found
                 yield found
-            if journal is not None:
+            if out is not None and journal is not None:
                 journal.close()
 
-    def _journal(self, out: Path, jobs: Sequence[Job]) -> Journal | None:
+    @contextmanager
+    def _keeping(self, out: Path, jobs: Sequence[Job]) -> Generator[None]:
+        """While the list of jobs is being measured, whatever is measured goes to its journal."""
         key = key_of(jobs, [self.store, self.memory, self.tf32])
-        stores = [engine.store for engine in self._engines.values() if engine.store is not None]
-        return None if key is None else Journal.open(out, key, stores)
+        journal = None if key is None else Journal.open(out, key)
+        self._journals.append(journal)
+        try:
+            yield
+        finally:
+            self._journals.remove(journal)
 
-    def _measured(self, job: Job, compiled: Compiled, journal: Journal | None, stage: str) -> Measured:
+    def _measured(self, job: Job, compiled: Compiled, journal: Journal | None) -> Measured:
         engine, reference = self.engine(job.subject), job.reference
         if job.mode == SCRUB:
             engine.verify(compiled, reference.rows[reference.weights()[MAIN] > 0])
         found, done = Measured.empty(job), False
         found.exchanged = _exchanges(compiled)
         if journal is not None:
-            done = journal.restore(stage, found)
+            done = journal.restore(job, found)
         if not done:
             counts = {compiled.contexts.of(region): count for region, count in found.counts.items()}
             batches = engine.run(compiled, reference.rows, job.draws, job.seed, counts, skip=found.batches)
@@ -109,10 +118,10 @@ class InProcess:
                     if not batch.last:
                         continue
                     if journal is not None:
-                        journal.keep(stage, found, done=False)
+                        journal.keep(job, found, done=False)
                     progress.advance(len(batch.index))
             if journal is not None:
-                journal.keep(stage, found, done=True)
+                journal.keep(job, found, done=True)
         return found.done(reference)
 
 

@@ -11,9 +11,9 @@ import sys
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from scrubbing.data.agreement import digest_of
 from scrubbing.data.dataset import Dataset
-from scrubbing.data.features import as_feature
+from scrubbing.data.features import Feature, as_feature
 from scrubbing.device import accelerator
 from scrubbing.engine.store import Store
 from scrubbing.errors import ScrubbingError
@@ -39,31 +39,41 @@ EVERY = 15.0
 
 @dataclass(eq=False)
 class Journal:
-    """The measurements of one list of jobs, a file each.
+    """The measurements of one run, a file each: of its list of jobs, and of all that is measured while the run goes on.
 
     Only a run with the same key continues it: same hypotheses, feature values, source files, model, data, choices and
     versions. Results are then those of an uninterrupted run, bit for bit.
     """
 
     path: Path
-    stores: Sequence[Store]
-    """Stores of the models that the jobs run on, always in the same order."""
+    _followed: list[_Followed] = field(default_factory=list["_Followed"])
     _written: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def open(cls, where: Path, key: str, stores: Sequence[Store]) -> Journal:
+    def open(cls, where: Path, key: str) -> Journal:
         """Open the journal in a hidden folder of the output folder."""
-        journal = cls(folder(where / f".scrub-{key}"), stores)
-        for number, store in enumerate(stores):
-            fills = journal._read(f"fills {number}")
-            store.replay = {
-                name: _split(fills[name], fills[f"{name} sizes"]) for name in fills if f"{name} sizes" in fills
-            }
-        return journal
+        return cls(folder(where / f".scrub-{key}"))
 
-    def restore(self, stage: str, found: Measured) -> bool:
+    def follow(self, stores: Sequence[Store]) -> None:
+        """Keep in which groups these stores compute activations, and have them repeat those of a run that was stopped.
+
+        Args:
+            stores: of the models that jobs run on, those that are followed already first, in the same order.
+        """
+        for number, store in enumerate(stores[len(self._followed) :], len(self._followed)):
+            replay, files = dict[str, list[torch.Tensor]](), 0
+            while stored := self._read(f"fills {number} {files}"):
+                for name in stored:
+                    if f"{name} sizes" in stored:
+                        replay.setdefault(name, []).extend(_split(stored[name], stored[f"{name} sizes"]))
+                files += 1
+            store.replay = replay
+            self._followed.append(_Followed(store, files))
+
+    def restore(self, job: Job, found: Measured) -> bool:
         """Put back what was measured of a job; whether it was finished."""
-        stored = self._read(stage)
+        stage = stage_of(job)
+        stored = {} if stage is None else self._read(stage)
         if not stored:
             return False
         found.values = {name.removeprefix("value "): v for name, v in stored.items() if name.startswith("value ")}
@@ -76,9 +86,12 @@ class Journal:
                 found.counts[int(region)] = DrawCounts([values], int(returned), int(total))
         return bool(done)
 
-    def keep(self, stage: str, found: Measured, done: bool) -> None:
+    def keep(self, job: Job, found: Measured, done: bool) -> None:
         """Write what has been measured, if it is done or was last written a while ago."""
         if not done and time.monotonic() - self._written < EVERY:
+            return
+        stage = stage_of(job)
+        if stage is None:
             return
         arrays: dict[str, NDArray[Any]] = {f"value {name}": values for name, values in found.values.items()}
         arrays |= {f"kept {name}": np.concatenate(parts) for name, parts in found.kept.items()}
@@ -86,19 +99,25 @@ class Journal:
         for region, count in found.counts.items():
             arrays[f"agreed {region}"] = np.concatenate(count.agreed)
             arrays[f"drawn {region}"] = np.array([count.total, count.returned_self])
-        for number, store in enumerate(
-            self.stores
-        ):  # first: no measurement is ahead of the activations it was made with
-            fills = {**store.replay, **store.fills}
-            joined = {name: torch.cat(parts).cpu().numpy() for name, parts in fills.items()}
-            sizes = {f"{name} sizes": np.array([len(part) for part in parts]) for name, parts in fills.items()}
-            self._write(f"fills {number}", joined | sizes)
+        self._keep_fills()  # first: no measurement is ahead of the activations it was made with
         self._write(stage, arrays)
         self._written = time.monotonic()
 
     def close(self) -> None:
         """The run is over and its records are written."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def _keep_fills(self) -> None:
+        for number, one in enumerate(self._followed):
+            new = {name: parts[one.groups.get(name, 0) :] for name, parts in one.store.fills.items()}
+            new = {name: parts for name, parts in new.items() if parts}
+            if not new:
+                continue
+            joined = {name: torch.cat(parts).cpu().numpy() for name, parts in new.items()}
+            sizes = {f"{name} sizes": np.array([len(part) for part in parts]) for name, parts in new.items()}
+            self._write(f"fills {number} {one.files}", joined | sizes)
+            one.groups = {name: len(parts) for name, parts in one.store.fills.items()}
+            one.files += 1
 
     def _file(self, stage: str) -> Path:
         return self.path / f"{hashlib.blake2b(stage.encode(), digest_size=8).hexdigest()}.npz"
@@ -116,6 +135,24 @@ class Journal:
             return {}  # not begun, or damaged: measured again
 
 
+@dataclass(eq=False)
+class _Followed:
+    """A store, and how much of what it has computed is in files."""
+
+    store: Store
+    files: int
+    groups: dict[str, int] = field(default_factory=dict[str, int])
+    """By shelf. Groups that are repeated are written again, since nothing tells them from others."""
+
+
+def stage_of(job: Job) -> str | None:
+    """What a job is, as the name of its measurement; None where its hypothesis cannot be stored."""
+    try:
+        return json.dumps([_identity(job.hypothesis, job.reference.data), _choices(job)], sort_keys=True)
+    except ScrubbingError:
+        return None
+
+
 def key_of(jobs: Sequence[Job], how: Sequence[Any]) -> str | None:
     """The key of a list of jobs; None where a hypothesis cannot be stored, so that nobody could tell whether it is the
     same.
@@ -125,12 +162,11 @@ def key_of(jobs: Sequence[Job], how: Sequence[Any]) -> str | None:
         how: what else the last bits of the numbers depend on, as JSON values.
     """
     digest = hashlib.blake2b(digest_size=8)
-    try:
-        for job in jobs:
-            digest.update(_identity(job.hypothesis, job.reference.data).encode())
-            digest.update(json.dumps(_choices(job), sort_keys=True, default=str).encode())
-    except ScrubbingError:
-        return None
+    for job in jobs:
+        stage = stage_of(job)
+        if stage is None:
+            return None
+        digest.update(stage.encode())
     digest.update(json.dumps([*how, versions(), torch.get_num_threads()], sort_keys=True).encode())
     return digest.hexdigest()
 
@@ -139,7 +175,7 @@ def _choices(job: Job) -> list[Any]:
     """What a job is beside its hypothesis."""
     subject, data = job.subject, job.reference.data
     features = [(name, digest_of(as_feature(feature), data)) for name, feature in subject.slices.further.items()]
-    run = [job.name, job.control, job.mode, job.draws, job.seed, job.with_model, job.logits]
+    run = [job.name, job.control, _plain(job.mode, data), job.draws, job.seed, job.with_model, job.logits]
     measures = [(one.name, type(one).__qualname__, _source(type(one).__module__)) for one in job.measures]
     references = hashlib.blake2b(job.reference.rows.tobytes(), digest_size=8).hexdigest()
     of = [
@@ -152,8 +188,30 @@ def _choices(job: Job) -> list[Any]:
     return [of, features, run, measures, references]
 
 
+def _plain(value: Any, data: Dataset) -> Any:
+    """What decides draws, as JSON that is the same in every process: features by which inputs agree on them."""
+    if isinstance(value, Feature):
+        return digest_of(value, data)
+    if isinstance(value, np.ndarray):
+        array = np.ascontiguousarray(cast("NDArray[Any]", value))
+        return [list(array.shape), hashlib.blake2b(array.tobytes(), digest_size=8).hexdigest()]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [type(value).__qualname__, {one.name: _plain(getattr(value, one.name), data) for one in fields(value)}]
+    if isinstance(value, (set, frozenset)):
+        return sorted((_plain(one, data) for one in cast("frozenset[Any]", value)), key=json.dumps)
+    if isinstance(value, (tuple, list)):
+        return [_plain(one, data) for one in cast("Sequence[Any]", value)]
+    if callable(value):
+        return [value.__module__, getattr(value, "__qualname__", str(type(value))), _source(value.__module__)]
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+
+
 def _identity(hypothesis: Hypothesis, data: Dataset) -> str:
     """The hypothesis as JSON, the values of its features, and the files its functions are from."""
+    return data.remember(("identity", hypothesis), lambda: _identified(hypothesis, data))
+
+
+def _identified(hypothesis: Hypothesis, data: Dataset) -> str:
     stored = json.dumps(hypothesis.to_json(), sort_keys=True)
     values = [digest_of(variable.agrees_on(), data) for variable in hypothesis.interpretation.variables]
     modules = {name.partition(":")[0] for name in _strings(json.loads(stored)) if ":" in name}

@@ -93,7 +93,7 @@ def test_each_refinement_gains_and_details_cost_little(results: dict[str, Result
     losses = [loss(results[name]) for name in order]
     assert losses == sorted(losses, reverse=True)
     assert loss(results["signs"]) < 0.03
-    for detail in ("detectors", "one-number", "neighbours", "sources"):
+    for detail in ("tight-signs", "tight-one-number", "detectors", "one-number", "neighbours", "sources"):
         assert loss(results[detail]) < 0.15, detail
     assert loss(results["neighbours"]) < loss(results["suffixes"]) < loss(results["best"])
     assert max(map(loss, results.values())) == loss(results["original-roles"])

@@ -44,7 +44,26 @@ def test_long_tasks_show_what_is_done_and_tidy_up(shown):
         clock[0] = 2.5
         bar.advance(3)
         bar.advance(1)
-    assert display.calls == [("start", None), ("add_task", None), ("update", 5.0), ("update", 6.0), ("stop", None)]
+    assert display.calls == [("start", None), ("add_task", 5.0), ("update", 5.0), ("update", 6.0), ("stop", None)]
+
+
+def test_a_task_within_another_is_shown_below_it(shown):
+    display, clock = shown
+    with progress.bar("all", 2) as outer:
+        with progress.bar("first", 2) as inner:
+            clock[0] = 1.0
+            inner.advance()
+            clock[0] = 2.5
+            inner.advance()
+        outer.advance()
+        outer.begin("all: second")
+        with progress.bar("second", 1) as inner:
+            clock[0] = 3.0
+            inner.advance()
+    assert display.calls == [
+        *(("start", None), ("add_task", 0.0), ("add_task", 2.0), ("update", 2.0), ("remove_task", None)),
+        *(("update", 1.0), ("update", None), ("stop", None)),
+    ]
 
 
 def test_an_interrupted_task_is_tidied_up(shown):
@@ -97,6 +116,17 @@ def test_a_line_now_and_then_without_a_terminal(log):
         f"scrubbing [/INST]\u241b[2J: {done:,} of 4,000 ({share}%)"
         for done, share in ((1200, 30), (2400, 60), (3600, 90))
     ]
+
+
+def test_a_line_says_what_a_task_is_part_of(log):
+    clock, written = log
+    with progress.bar("all", 4) as outer:
+        outer.advance()
+        outer.begin("all: second")
+        with progress.bar("second", 100) as inner:
+            clock[0] += 40
+            inner.advance(50)
+    assert written() == "all: second: 1 of 4 (25%); second: 50 of 100 (50%)\n"
 
 
 def test_many_short_tasks_are_one_long_run(log):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from scrubbing.errors import ScrubbingError
@@ -23,6 +24,7 @@ from scrubbing.experiment.verdict.sufficient import Wrong, cancelled, together, 
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
+from scrubbing.progress import Bar, bar
 from scrubbing.records.attribution import Attribution
 from scrubbing.records.tested import Unspecific, Word
 from scrubbing.sampling.contexts import Member, Mode
@@ -31,6 +33,8 @@ TAU = 0.01
 """Share of the gap that a sufficient hypothesis may lose."""
 CANCELLED = 0.02
 """Share of the gap by which losses may fall where others rise: twice what may be lost."""
+PARTS = 9
+"""Parts of a verdict beside the search for a coarser feature of each claim."""
 VACUOUS = ("nothing-exchanged", "output-by-own-value", "feature-is-label")
 
 
@@ -129,29 +133,57 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
         return
     found.together = together(result)
     found.cancelled, found.moved = cancelled(result), _moved(runs)
-    gap = found.together.gap
     every, told = units(result.job), _vacuous(result)
     if told or not every:
         found.word, found.reasons = "vacuous", told or ["no-claim"]
         return
-    needs = Needs(runs, gap)
     found.unspecific = unspecific(result.controls)
-    _apart(found, runs, gap)
-    found.wrong = wrong_values(runs, every, gap, ALPHA)
-    if _loss(found.together) != "needed":
-        found.interchange = interchange(runs, every)
-    tested = needs.claims(every)
-    members = needs.members()
-    known = known_features(runs.data, [one.feature for one in every])
-    fine = Fineness(runs, gap, known)
-    sufficient = _loss(found.together) != "needed"
-    for unit in every:
-        found.claims.append(_claim(unit, tested[unit], members, needs, fine, sufficient))
-    _at_once(found, runs, needs)
-    found.attribution = None if sufficient else attribute(runs, gap)
-    found.complete = remaining(result, runs)
-    found.scope = None if result.hypothesis.scope is None else reach(result, runs)
+    title = f"verdict on {result.hypothesis.name}"
+    with bar(title, PARTS + len(every)) as progress:
+        _each_part(found, result, runs, every, _Parts(progress, title))
     _word(found)
+
+
+def _each_part(found: Found, result: Result, runs: Runs, every: Sequence[Unit], part: _Parts) -> None:
+    assert found.together is not None
+    gap, sufficient = found.together.gap, _loss(found.together) != "needed"
+    needs = Needs(runs, gap)
+    with part("unclaimed nodes apart"):
+        _apart(found, runs, gap)
+    with part("each value"):
+        found.wrong = wrong_values(runs, every, gap, ALPHA)
+    with part("the interpretation"):
+        found.interchange = interchange(runs, every) if sufficient else None
+    with part("claims given up"):
+        tested = needs.claims(every)
+    with part("members of claims given up"):
+        members = needs.members()
+    fine = Fineness(runs, gap, known_features(runs.data, [one.feature for one in every]))
+    for unit in every:
+        with part(f"is {unit.words} finer than needed"):
+            found.claims.append(_claim(unit, tested[unit], members, needs, fine, sufficient))
+    with part("all that is not needed given up"):
+        _at_once(found, runs, needs)
+    with part("where the rest is lost"):
+        found.attribution = None if sufficient else attribute(runs, gap)
+    with part("what is left out"):
+        found.complete = remaining(result, runs)
+    with part("scope"):
+        found.scope = None if result.hypothesis.scope is None else reach(result, runs)
+
+
+@dataclass
+class _Parts:
+    """Progress of a verdict, part by part."""
+
+    progress: Bar
+    title: str
+
+    @contextmanager
+    def __call__(self, what: str) -> Generator[None]:
+        self.progress.begin(f"{self.title}, {what}")
+        yield
+        self.progress.advance()
 
 
 def _vacuous(result: Result) -> list[str]:

@@ -1,0 +1,114 @@
+"""The verdict on every hypothesis that we ship, written into `docs/reference/verdicts-of-what-we-ship.md`.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.verdicts                    # all of them, half an hour on one core
+    OMP_NUM_THREADS=1 python -m benchmarks.verdicts --original DIR     # and the original study's ladder, on its own files
+    python -m benchmarks.verdicts --records DIR                        # from records that `scrub bench --out DIR` wrote
+
+Sentences and numbers are those that reports show; what they mean is told in `benchmarks.verdicts.words`. Suites that are
+not run keep what the page has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.verdicts.words import ABOUT, SUITES
+from scrubbing import Task
+from scrubbing.experiment import find_task
+from scrubbing.records import RunRecord, load, records_in, save
+from scrubbing.report import Entry, Sentences, view
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "verdicts-of-what-we-ship.md"
+_HELD = ("tight", "wider or finer than needed")
+
+
+def sentences(record: RunRecord) -> list[str]:
+    """What the verdict came to, and where the rest is lost, as reports say it."""
+    sections = [one for one in view(Entry(record)) if one.name in ("tested", "rest")]
+    return [line for one in sections for block in one.blocks if isinstance(block, Sentences) for line in block.lines]
+
+
+def suite(task: str, records: Sequence[RunRecord]) -> str:
+    """The part of the page about one suite."""
+    return "\n".join(_lines(task, records))
+
+
+def _lines(task: str, records: Sequence[RunRecord]) -> Iterator[str]:
+    title, about = SUITES[task]
+    choices = records[0].choices
+    yield f"## {title}\n"
+    yield f"{about} {choices.references:,} references, {choices.draws} draws, seed {choices.seed}.\n"
+    yield "| rung | verdict | recovered | bits claimed | not needed |\n|---|---|---|---|---|"
+    for one in records:
+        tested = one.tested
+        assert tested is not None
+        rung = one.hypothesis.rpartition("/")[2]
+        recovered = "–" if tested.together is None else f"{100 * tested.together.value:.1f} %"
+        unneeded = f"{tested.unneeded:.1f}" if tested.word in _HELD else "–"
+        yield f"| [{rung}](#{_anchor(task, rung)}) | {tested.word} | {recovered} | {tested.bits:.1f} | {unneeded} |"
+    for one in records:
+        yield from _rung(task, one)
+
+
+def _rung(task: str, record: RunRecord) -> Iterator[str]:
+    assert record.tested is not None
+    rung = record.hypothesis.rpartition("/")[2]
+    yield f"\n({_anchor(task, rung)})=\n\n### {task}: {rung}\n\n*{record.claim}*\n"
+    yield "\n".join(f"- {line}" for line in sentences(record))
+    word, told = ABOUT.get(f"{task}/{rung}", ("tight", ""))
+    if word != record.tested.word:
+        sys.exit(f"{task}/{rung} is {record.tested.word!r}: what benchmarks/verdicts/words.py tells is about {word!r}.")
+    if told:
+        yield f"\n{told}"
+
+
+def _anchor(task: str, rung: str) -> str:
+    return f"verdict-{task}-{rung}".replace("+", "-and-")
+
+
+def _run(task: Task, out: Path | None) -> Iterator[RunRecord]:
+    experiment = task.experiment(verdict=True)
+    with experiment.results(list(task.ladder()), out) as results:
+        for result in results:
+            record = result.record()
+            if out is not None:
+                save(record, out / task.name / f"{record.hypothesis.rpartition('/')[2]}.json", result.inputs())
+            print(record.hypothesis, file=sys.stderr, flush=True)
+            yield record
+
+
+def _loaded(task: str, folder: Path, rungs: Iterable[str]) -> list[RunRecord]:
+    """The records of a suite, in the order of its ladder."""
+    found = {record.hypothesis: record for record in map(load, sorted((folder / task).rglob("*.json")))}
+    return [found[name] for name in rungs]
+
+
+def replaced(page: str, task: str, made: str) -> str:
+    """The page with the part about one suite renewed."""
+    marks = f"(<!-- {task} -->\n).*(\n<!-- end of {task} -->)"
+    return re.sub(marks, lambda mark: f"{mark[1]}{made}{mark[2]}", page, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Run every suite, or load its records, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suites", nargs="+", default=[name for name in SUITES if name != "parens-original"])
+    parser.add_argument("--original", type=Path, help="folder with the original study's files")
+    parser.add_argument("--records", type=Path, help="folder with a folder of records for each suite")
+    parser.add_argument("--out", type=Path, help="folder for records; a run that was stopped goes on")
+    options = parser.parse_args()
+    tasks = [find_task(name) for name in options.suites]
+    if options.original is not None:
+        tasks.append(find_task("parens").variant("redwood", options.original))
+    for task in tasks:
+        names = [hypothesis.name for hypothesis in task.ladder()]
+        records = _loaded(task.name, options.records, names) if options.records else list(_run(task, options.out))
+        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), task.name, suite(task.name, records)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""A verdict that was stopped goes on where it was, and is that of an uninterrupted run bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from benchmarks.parens.task import our_data, task
+from scrubbing import Experiment
+from scrubbing.engine.engine import Engine
+from scrubbing.experiment import journal
+from scrubbing.experiment.verdict import runs
+from scrubbing.records.store import load
+
+RUNGS = ["signs", "two-tests"]
+"""One that is sufficient, whose values are merged, and one that is not, whose loss is shared out."""
+ALSO = ("complete", "adversary")
+WHERE = (0.1, 0.4, 0.7, 0.97)
+"""Of all files that a run writes, those after which it is stopped."""
+
+
+class Stop(BaseException):
+    """Stands for Ctrl-C, or a power cut."""
+
+
+@pytest.fixture(autouse=True)
+def _few_references(monkeypatch):
+    monkeypatch.setattr(runs, "_REFERENCES", 30)
+
+
+def verdicts(out=None):
+    """Verdicts with every further part, as records without the time they took."""
+    data = our_data(400)
+    experiment = Experiment(
+        task.model(),
+        data,
+        task.loss(),
+        references=60,
+        draws=2,
+        memory=2**22,
+        verdict=True,
+        controls=["shuffled-labels"],
+    )
+    records = []
+    with experiment.results([task.rung(name) for name in RUNGS], out) as results:
+        for result in results:
+            more = {name: getattr(experiment, name)(result) for name in ALSO}
+            record = result.record().model_dump(exclude={"provenance": {"seconds", "when"}, "tested": {"seconds"}})
+            records.append((record, {name: one.model_dump() for name, one in more.items()}))
+    return records
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """What an uninterrupted run says, and how many files it writes on the way."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runs, "_REFERENCES", 30)
+        return verdicts()
+
+
+def stopped(out, after, monkeypatch):
+    """Run until so many files were written, then stop; how many were."""
+    written, real = 0, journal.write
+
+    def write(*arguments):
+        nonlocal written
+        if written == after:
+            raise Stop
+        written += 1
+        return real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "EVERY", 0.0)
+        patched.setattr(journal, "write", write)
+        with suppress(Stop):
+            verdicts(out)
+    return written
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runs, "_REFERENCES", 30)
+        return stopped(tmp_path_factory.mktemp("all"), -1, patched)
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_stopped_anywhere_the_verdict_is_the_same_bit_for_bit(where, whole, files, tmp_path, monkeypatch):
+    assert stopped(tmp_path, int(where * files), monkeypatch) < files
+    assert list(tmp_path.glob(".scrub-*/*.npz"))
+    assert verdicts(tmp_path) == whole
+    assert not list(tmp_path.glob(".scrub-*"))
+
+
+def test_stopped_again_and_again(whole, files, tmp_path, monkeypatch):
+    for _ in range(3):
+        stopped(tmp_path, files // 4, monkeypatch)
+    assert verdicts(tmp_path) == whole
+
+
+def test_what_was_measured_is_not_measured_again(files, tmp_path, monkeypatch):
+    asked, real = [], Engine.run
+    monkeypatch.setattr(Engine, "run", lambda *a, **k: asked.append(k) or real(*a, **k))
+    stopped(tmp_path, int(0.9 * files), monkeypatch)
+    before = len(asked)
+    verdicts(tmp_path)
+    assert len(asked) - before < 0.25 * before
+
+
+def test_what_is_kept_is_known_by_what_was_measured(whole, files, tmp_path, monkeypatch):
+    """Not by how many measurements came before it: tests that ask for other references find none of theirs."""
+    stopped(tmp_path, files // 2, monkeypatch)
+    monkeypatch.setattr(runs, "_REFERENCES", 40)
+    for (resumed, _), (afresh, _), (before, _) in zip(verdicts(tmp_path), verdicts(), whole, strict=True):
+        for one, other in zip(resumed["tested"]["claims"], afresh["tested"]["claims"], strict=True):
+            # Activations were computed in other groups, which shows in the last bits.
+            assert one["crossed"]["cost"]["value"] == pytest.approx(other["crossed"]["cost"]["value"], abs=1e-4)
+        assert resumed["tested"]["examples"] == afresh["tested"]["examples"] != before["tested"]["examples"]
+
+
+PROGRAM = """
+from benchmarks.parens import task as parens
+from hypotheses.parens.shipped import signs
+from scrubbing import Task, Settings
+task = Task("few", parens.graph, lambda: parens.our_data(1500), parens.our_model, parens.loss, ladder=lambda: [signs()],
+            settings=Settings(references=500))
+"""
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("few")
+    (folder / "few.py").write_text(PROGRAM)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def straight(few):
+    """The record of a command that nobody stops."""
+    _, error = command(few, few / "straight").communicate()
+    assert "scrub show" in error
+    return record_in(few / "straight")
+
+
+def command(few: Path, out: Path):
+    line = [sys.executable, "-m", "scrubbing.cli", "verdict", "few.py::signs", "--out", str(out), "--json"]
+    root = str(Path(__file__).parents[2])
+    env = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(line, cwd=few, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def record_in(out: Path):
+    (path,) = out.rglob("*.json")
+    return load(path).model_dump(exclude={"provenance": {"seconds", "when"}, "tested": {"seconds"}})
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_ctrl_c_and_kill(how, few, straight, tmp_path):
+    process = command(few, tmp_path)
+    while process.poll() is None and len(list(tmp_path.glob(".scrub-*/*.npz"))) < 20:
+        time.sleep(0.01)
+    process.send_signal(how)
+    _, error = process.communicate()
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert error.splitlines()[-1] == "Interrupted. The same command goes on where this one stopped."
+    assert len(list(tmp_path.glob(".scrub-*/*.npz"))) >= 20
+    command(few, tmp_path).communicate()
+    assert record_in(tmp_path) == straight
