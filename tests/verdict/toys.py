@@ -18,6 +18,7 @@ from scrubbing import (
     Experiment,
     Feature,
     Hypothesis,
+    Loss,
     SquaredError,
     ToyModel,
     Variable,
@@ -30,6 +31,7 @@ from scrubbing.records.tested import VerdictRecord
 Nodes = Mapping[str, tuple[Callable[..., torch.Tensor], Mapping[str, Sequence[str]]]]
 """By name, what a node computes and from which nodes it reads each argument; the last one is the output."""
 
+SQUARES = SquaredError("label")
 OUT, ANY = Variable("output", everything), Variable("anything", anything)
 
 
@@ -66,11 +68,13 @@ def claimed(*claims: Claim, root: Variable = OUT, **how: Any) -> Hypothesis:
     return Hypothesis("toy", "As claimed.", OUTPUT.carries(root, *claims), **how)
 
 
-def experiment(nodes: Nodes, columns: Mapping[str, Any], label: Any, **settings: Any) -> Experiment:
+def experiment(
+    nodes: Nodes, columns: Mapping[str, Any], label: Any, loss: Loss = SQUARES, **settings: Any
+) -> Experiment:
     """A graph that reads all columns, judged by the squared distance of its output from the label."""
     data = Dataset({**columns, "label": label}, name="toy")
     model = ToyModel({name: name for name in columns}, nodes)
-    return Experiment(model, data, SquaredError("label"), **{"references": min(1000, len(data)), **settings})
+    return Experiment(model, data, loss, **{"references": min(1000, len(data)), **settings})
 
 
 def verdict_of(result: Result) -> VerdictRecord:

@@ -16,6 +16,7 @@ from scrubbing.experiment.verdict.complete import Complete, remaining
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, moves
+from scrubbing.experiment.verdict.perturbed import Perturbed, perturbed
 from scrubbing.experiment.verdict.runs import Rise, Runs
 from scrubbing.experiment.verdict.scope import Scope, reach
 from scrubbing.experiment.verdict.specific import unspecific
@@ -73,6 +74,8 @@ class Found:
     """By how much losses of single draws fall below the model's own."""
     interchange: Interchange | None = None
     """What running the interpretation shows; None where it cannot be run."""
+    perturbed: list[Perturbed] = field(default_factory=list[Perturbed])
+    """What is lost, and computed, where draws are also from inputs that were declared beside the dataset."""
     moved: Rise | None = None
     """How far outputs are from the model's own, its gap being how far they are in the null."""
     wrong: list[Wrong] = field(default_factory=list[Wrong])
@@ -140,6 +143,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
     found.wrong = wrong_values(runs, every, gap, ALPHA)
     if _loss(found.together) != "needed":
         found.interchange = interchange(runs, every)
+        found.perturbed = list(perturbed(result, runs, gap, TAU))
     tested = needs.claims(every)
     members = needs.members()
     known = known_features(runs.data, [one.feature for one in every])
@@ -280,12 +284,19 @@ def _word(found: Found) -> None:
         ("insufficient", "outputs", found.moved is not None and moves(found.moved, ALPHA)),
         ("insufficient", "apart", found.apart is not None and judged(found.apart, ALPHA) == "needed"),
         ("insufficient", "values", bool(found.wrong)),
+        ("insufficient", "perturbed", any(one.outcome == "needed" for one in found.perturbed)),
         ("wrong values", "wrong values", found.interchange is not None and bool(found.interchange.wrong)),
+        (
+            "wrong values",
+            "perturbed values",
+            any(one.interchange is not None and bool(one.interchange.wrong) for one in found.perturbed),
+        ),
         ("not specific", "not specific", bool(found.unspecific)),
         ("redundant", "redundant", _redundant(found)),
         ("out of scope", "scope", _out_of_scope(found)),
         ("undecided", "loses?", _loss(found.together) == "undecided"),
         ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),
+        ("undecided", "perturbed?", any(one.outcome == "undecided" for one in found.perturbed)),
         ("wider or finer than needed", "idle", any(one.tested.outcome == "idle" for one in found.claims)),
         ("wider or finer than needed", "members", any(t.outcome == "idle" for c in found.claims for _, t in c.members)),
         ("wider or finer than needed", "positions", any(one.free for one in found.claims)),
