@@ -30,6 +30,7 @@ from .experiment.in_process import InProcess as InProcess
 from .experiment.jobs import Job as Job
 from .experiment.jobs import Subject as Subject
 from .experiment.measured import Measured as Measured
+from .experiment.perturb import Perturb as Perturb
 from .experiment.result import Result as Result
 from .experiment.settings import Settings as Settings
 from .experiment.task import Task as Task

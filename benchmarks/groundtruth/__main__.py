@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 
 from benchmarks.groundtruth import anomalies, values
-from benchmarks.groundtruth.catalogue import PROGRAMS, truth
+from benchmarks.groundtruth.catalogue import PROGRAMS, TRAINED, truth
 from benchmarks.groundtruth.truth import Truth
 from benchmarks.groundtruth.variations import Case, cases
 from scrubbing import Experiment
@@ -38,9 +38,14 @@ def every(seeds: Sequence[int]) -> Iterator[tuple[Truth, Case]]:
     """All hypotheses of all programs, from these seeds."""
     for seed in seeds:
         yield from values.cases(seed)
-        for program in PROGRAMS:
-            made = truth(program, seed)
-            yield from ((made, case) for case in cases(made, np.random.default_rng([seed, 99])))
+        yield from of(PROGRAMS, seed)
+
+
+def of(programs: Collection[str], seed: int) -> Iterator[tuple[Truth, Case]]:
+    """All hypotheses of some programs, or trained models."""
+    for program in programs:
+        made = truth(program, seed)
+        yield from ((made, case) for case in cases(made, np.random.default_rng([seed, 99])))
 
 
 def judged(made: Truth, case: Case) -> dict[str, Any]:
@@ -110,12 +115,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = [judged(*one) for one in every(range(FIRST_SEED, FIRST_SEED + options.seeds))]
+    seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
+    found = [judged(*one) for one in every(seeds)]
     sys.stdout.write(table(found) + "\n")
+    trained = [judged(*one) for seed in seeds for one in of(TRAINED, seed)]
+    sys.stdout.write("\nTrained models, in which a circuit was planted:\n\n" + table(trained) + "\n")
+    found += trained
     seconds = [one["seconds"] for one in found]
     told = f"{len(found)} hypotheses, {np.mean(seconds):.2f} s each, at most {max(seconds):.1f} s"
     sys.stdout.write(f"\n{told}\n")
-    sys.stdout.write("\n" + anomalies.table(range(FIRST_SEED, FIRST_SEED + options.seeds)) + "\n")
+    sys.stdout.write("\n" + anomalies.table(seeds) + "\n")
     if options.out is not None:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 from benchmarks.groundtruth import counting, deciding, looking_up
+from benchmarks.groundtruth.planted import PLANS, planted
 from benchmarks.groundtruth.truth import Truth
 
 PROGRAMS: dict[str, Callable[[int], Truth]] = {
@@ -24,8 +25,11 @@ PROGRAMS: dict[str, Callable[[int], Truth]] = {
 }
 """From a seed, the model and what is true of it. It draws sizes, the order of tokens, heads and neurons, and data."""
 
+TRAINED: dict[str, Callable[[int], Truth]] = {name: partial(planted, name) for name in PLANS}
+"""From a seed, inputs of a model in which a circuit was planted by training, and what is true of it."""
+
 
 @cache
 def truth(program: str, seed: int) -> Truth:
-    """The model that this program makes from a seed."""
-    return PROGRAMS[program](seed)
+    """The model that this program makes from a seed; of a trained one, the seed draws the inputs only."""
+    return (PROGRAMS | TRAINED)[program](seed)

@@ -164,6 +164,17 @@ class Dataset:
                 raise TypeError(f"text was expected, not {type(found).__name__}")
         return found.encode("utf-8", "backslashreplace").decode()  # half a character has no place in a file
 
+    def with_inputs(self, columns: Mapping[str, ArrayLike]) -> Dataset:
+        """A dataset of these inputs and then further ones, whose ids follow the largest.
+
+        Args:
+            columns: of the further inputs; all columns of this dataset, with entries of the same shape.
+        """
+        both = {name: np.concatenate([values, columns[name]]) for name, values in self._columns.items()}
+        further = len(next(iter(both.values()))) - len(self)
+        ids = np.concatenate([self.ids, self.ids.max() + 1 + np.arange(further)])
+        return Dataset(both, ids=ids, name=self.name, show=self._show, pad=self.pad)
+
     def remember(self, key: Any, compute: Callable[[], Any]) -> Any:
         """Compute a value derived from this dataset once, and return the cached value from then on.
 

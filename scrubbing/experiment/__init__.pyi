@@ -9,6 +9,7 @@ from .in_process import InProcess as InProcess
 from .jobs import Job as Job
 from .jobs import Subject as Subject
 from .measured import Measured as Measured
+from .perturb import Perturb as Perturb
 from .result import Result as Result
 from .settings import Settings as Settings
 from .task import Task as Task

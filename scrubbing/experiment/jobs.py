@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from scrubbing.engine.demand import Demand, fixed, within
 from scrubbing.engine.engine import graph_of
 from scrubbing.errors import ScrubbingError, UsageError, counted, fail, located
 from scrubbing.experiment.measured import Reference
+from scrubbing.experiment.perturb import Perturb
 from scrubbing.experiment.settings import Settings
 from scrubbing.experiment.trial import Control, Trial, inapplicable
 from scrubbing.graph.model_graph import ModelGraph
@@ -151,9 +153,11 @@ def jobs(hypothesis: Hypothesis, subject: Subject, settings: Settings) -> list[J
 
     Raises:
         IllegalHypothesis: lists every fault found, of the hypothesis or of one that a baseline or control runs.
-        UsageError: SCR-REFERENCES, SCR-SLICE, these references cannot be explained.
+        UsageError: SCR-REFERENCES, SCR-SLICE, these references cannot be explained; SCR-PERTURB.
     """
     found = _scrub_and_baselines(hypothesis, subject, settings)
+    for one in settings.perturbations if settings.verdict else ():
+        perturbed_subject(one, hypothesis, subject, settings.seed)  # before anything runs, rather than after the scrub
     for name, control in settings.all_controls().items():
         try:
             found += _controlled(control, found[0], settings)
@@ -161,6 +165,18 @@ def jobs(hypothesis: Hypothesis, subject: Subject, settings: Settings) -> list[J
             if any(one.code != "SCR-CONTROL" for one in error.faults) or name in settings.named_controls():
                 raise
     return found
+
+
+def perturbed_subject(one: Perturb, hypothesis: Hypothesis, of: Subject, seed: int) -> tuple[Subject, Tree]:
+    """The subject with its dataset's perturbed inputs beside it, and the hypothesis treeified on it.
+
+    Raises:
+        IllegalHypothesis: lists every fault found. UsageError: SCR-PERTURB, SCR-CODE.
+    """
+    data = one.of(of.data, seed)
+    with _about(f"perturbation {one.name!r}"):
+        there = of.data.remember(("subject", of, data), lambda: Subject.of(of.model, data, of.loss))
+        return there, legal(hypothesis, there.graph, data, there.read)
 
 
 def exchanged_alone(scrub: Job) -> dict[str, Job]:
@@ -215,7 +231,7 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
     trial = made if isinstance(made, Trial) else replace(made[0], hypothesis=scrub.hypothesis)
     subject = _subject(trial, of)
     kept = settings.control_baselines()
-    try:
+    with _about(f"control {control.name}"):
         settings = settings.but(
             references=_how_many(control, trial, of, settings),
             draws=settings.draws if control.draws is None else min(control.draws, settings.draws),
@@ -232,11 +248,17 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
 
             found[0] = replace(found[0], measures=(MOVED,))
         found += [_other(one.hypothesis, number, found[0]) for number, one in enumerate(others, 1)]
-    except ScrubbingError as error:  # which does not know that it is about a control
-        here = f"control {control.name}"
+    return [replace(job, control=control.name, logits=False) for job in found]
+
+
+@contextmanager
+def _about(here: str) -> Generator[None]:
+    """Errors in here do not know that they are about something else than the hypothesis on its dataset."""
+    try:
+        yield
+    except ScrubbingError as error:
         faults = [replace(one, where=f"{here}, {one.where}" if one.where else here) for one in error.faults]
         raise type(error)(faults) from error
-    return [replace(job, control=control.name, logits=False) for job in found]
 
 
 def _subject(trial: Trial, of: Subject) -> Subject:

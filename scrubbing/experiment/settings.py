@@ -17,6 +17,7 @@ from scrubbing.errors import Fault, ScrubbingError, UsageError, nearest
 from scrubbing.experiment.baselines import BUILT_IN, OF_THE_DATA, Baseline, baselines
 from scrubbing.experiment.controls import ALL, OURS, controls
 from scrubbing.experiment.executors import Executor, executors
+from scrubbing.experiment.perturb import Perturb
 from scrubbing.experiment.trial import Control
 from scrubbing.guards import is_whole
 from scrubbing.metrics.equivalent import Series
@@ -78,6 +79,8 @@ class Settings:
     them `all` stands for those of this package that can be run; the record names the others."""
     verdict: bool = False
     """Also test whether each claim is needed, and no finer than needed; takes a few runs for each claim."""
+    perturbations: Sequence[Perturb] = ()
+    """Inputs that the dataset lacks, from which the verdict draws too."""
     series: Series | Callable[[], Series] | None = None
     """Unscrubbed models of increasing training, with which the scrubbed loss is compared; or a function that returns
     them when they are needed."""
@@ -176,6 +179,7 @@ class Options(TypedDict, total=False):
     measures: Sequence[str | Measure]
     controls: Sequence[str | Control]
     verdict: bool
+    perturbations: Sequence[Perturb]
     series: Series | Callable[[], Series] | None
     device: str | None
     tf32: bool
@@ -242,6 +246,7 @@ def _faults(given: Settings) -> Iterator[Fault]:
         ("executor", Executor, executors, [given.executor]),
     ):
         yield from _plugin_faults(what, kind, registry, chosen)
+    yield from _perturbation_faults(given.perturbations)
     if not (given.series is None or isinstance(given.series, Series) or callable(given.series)):
         problem = f"series is of type {type(given.series).__name__}."
         yield Fault("SCR-SERIES", "", problem, "Give a Series of unscrubbed models.")
@@ -346,6 +351,23 @@ def _baseline_faults(given: Settings) -> Iterator[Fault]:
     if not _is_one_of(given.zero_baseline, (*names, *extra)):
         problem = f"zero_baseline={given.zero_baseline!r} is not among the baselines to compute."
         yield Fault("SCR-BASELINE", "", problem, f"They are: {', '.join(map(str, [*names, *extra])) or 'none'}.")
+
+
+def _perturbation_faults(given: Sequence[Perturb]) -> Iterator[Fault]:
+    if not _is_list(given):
+        yield Fault("SCR-SETTING", "", f"perturbations is of type {type(given).__name__}.", "Give a list.")
+        return
+    seen: set[str] = set()
+    for one in given:
+        if not isinstance(one, Perturb):
+            problem = f"perturbations= was given something of type {type(one).__name__}."
+            yield Fault("SCR-PERTURB", "", problem, 'Write Perturb("what is changed", function).')
+        elif not can_be_written(one.name):
+            yield Fault("SCR-NAME", "", f"a perturbation is called {one.name!r}.", "Give it a name, as text.")
+        elif one.name in seen:
+            yield Fault("SCR-PERTURB", "", f"two perturbations are called {one.name!r}.", "Rename one.")
+        else:
+            seen.add(one.name)
 
 
 def _not_a_mapping(what: str, given: object) -> Fault:

@@ -117,6 +117,20 @@ class RunInterpretation(Strict):
     """Variables whose values or equations are not the model's."""
 
 
+class PerturbedRecord(Strict):
+    """The same claims where draws are also from inputs that the dataset lacks, and that were declared beside it."""
+
+    name: str
+    """What is changed in them."""
+    recovered: Number
+    """Of the null on the dataset; bounds are one-sided, 95 % each."""
+    outcome: Outcome
+    """Whether surely more is lost than a sufficient hypothesis may lose, or outputs move too far (`needed`); or surely
+    not (`idle`)."""
+    interpretation: RunInterpretation | None = None
+    """The interpretation, run with variables set to the values of these inputs too; None where it was not run."""
+
+
 class Unspecific(Strict):
     """A control that should fail and does not."""
 
@@ -155,6 +169,8 @@ class VerdictRecord(Strict):
     interpretation: RunInterpretation | None = None
     """None where variables have no value functions, so that it cannot be run."""
     wrong: list[WrongValue] = Field(default=[])
+    perturbed: list[PerturbedRecord] = Field(default=[])
+    """Each declared perturbation of the dataset; empty in older records, and where too much is lost without."""
     unspecific: list[Unspecific] = Field(default=[])
     """Controls that should fail and do not; empty also where none was run."""
     claims: list[ClaimVerdict] = Field(default=[])

@@ -16,6 +16,7 @@ from scrubbing import (
     Feature,
     Model,
     ModelMismatch,
+    Perturb,
     Settings,
     SquaredError,
     ToyModel,
@@ -52,6 +53,10 @@ class Odd:
 
     def per_token(self, predictions):
         return self.value(predictions.scrubbed)
+
+
+def perturbed(w, *given):
+    return scrubbed(w, verdict=True, perturbations=given)
 
 
 def scrubbed(w, **changed):
@@ -97,6 +102,25 @@ SETTINGS = {
     "fresh weights of a toy": ("SCR-CONTROL", lambda w: on_numbers(w, controls=["fresh-weights-1"])),
     "no other place": ("SCR-CONTROL", lambda w: on_numbers(w, controls=["random-hypotheses"])),
     "no heads to permute": ("SCR-CONTROL", lambda w: on_numbers(w, controls=["permuted-heads"])),
+    "a perturbation that is a function": ("SCR-PERTURB", lambda w: scrubbed(w, perturbations=[len])),
+    "one perturbation": ("SCR-SETTING", lambda w: scrubbed(w, perturbations=Perturb("odd", lambda data, u: {}))),
+    "two perturbations of one name": (
+        "SCR-PERTURB",
+        lambda w: scrubbed(w, perturbations=2 * [Perturb("other tokens", lambda data, u: {})]),
+    ),
+    "a perturbation without a name": ("SCR-NAME", lambda w: scrubbed(w, perturbations=[Perturb(3, len)])),
+    "a perturbation of nothing": ("SCR-PERTURB", lambda w: perturbed(w, Perturb("other tokens", lambda data, u: {}))),
+    "a perturbation of other columns": (
+        "SCR-PERTURB SCR-PERTURB",
+        lambda w: perturbed(
+            w, Perturb("other words", lambda data, u: {"words": data["tokens"], "tokens": data["tokens"][:, :2]})
+        ),
+    ),
+    "a perturbation to other numbers": (
+        "SCR-PERTURB",
+        lambda w: perturbed(w, Perturb("halves", lambda data, u: {"tokens": data["tokens"] / 2})),
+    ),
+    "a perturbation that fails": ("SCR-CODE", lambda w: perturbed(w, Perturb("odd", lambda data, u: {"tokens": data["tokens"] + u}))),
     "unknown executor": ("SCR-PLUGIN", lambda w: scrubbed(w, executor="cluster")),
     "an executor that is a number": ("SCR-PLUGIN", lambda w: scrubbed(w, executor=4)),
     "two controls of one name": (
@@ -141,9 +165,10 @@ def test_everything_at_once(world, refused):
         "extra_baselines": {"null": Baseline("another", losses=lambda data: data)},
         "measures": ["acuracy"],
         "controls": ["shuffled"],
+        "perturbations": [len],
         "executor": "cluster",
     }
-    codes = "SETTING DRAWS ABLATION FEATURE FEATURE BASELINE BASELINE MEASURE PLUGIN PLUGIN"
+    codes = "SETTING DRAWS ABLATION FEATURE FEATURE BASELINE BASELINE MEASURE PLUGIN PLUGIN PERTURB"
     refused(UsageError, " ".join(f"SCR-{code}" for code in codes.split()), lambda: scrubbed(world, **wrong))
 
 

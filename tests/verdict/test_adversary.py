@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 from typing import Any
@@ -10,19 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from typer.testing import CliRunner
 
 from scrubbing import (
     OUTPUT,
     Claim,
-    Dataset,
     Experiment,
-    Feature,
     Hypothesis,
     NoFraction,
-    SquaredError,
-    ToyModel,
     Variable,
     anything,
     everything,
@@ -43,28 +37,15 @@ from scrubbing.rng import stream_key, uniform
 from scrubbing.sampling.contexts import Mode
 from scrubbing.testing import Oracle, ProtocolNodes
 from scrubbing.testing.random_hypotheses import halves, thirds, token_parity
-
-OUT = Variable("output", everything)
-
-
-def column(name: str) -> Feature:
-    return Feature(name, compute=lambda data: data[name].astype(np.int64))
-
-
-def same(**read: torch.Tensor) -> torch.Tensor:
-    (value,) = read.values()
-    return value
+from tests.verdict.toys import OUT, claimed, copy, experiment, same, shown, variable, verdict_of
 
 
 def toy(data: dict[str, Any], out: Any, *claims: Claim, **how: Any) -> tuple[Adversary, Experiment]:
     names = [name for name in data if name != "label"]
-    nodes = {f"{name}copy": (same, {name: [name]}) for name in names}
-    model = ToyModel({name: name for name in names}, nodes | {"out": (out, {name: [f"{name}copy"] for name in names})})
-    experiment = Experiment(
-        model, Dataset(data, name="toy"), SquaredError("label"), references=min(400, len(data["x"]))
-    )
-    result = experiment.run(Hypothesis("toy", "As claimed.", OUTPUT.carries(OUT, *claims)))
-    return adversary(result, experiment.executor, **how), experiment
+    nodes = {f"{name}copy": copy(name) for name in names} | {"out": (out, {name: [f"{name}copy"] for name in names})}
+    columns = {name: data[name] for name in names}
+    made = experiment(nodes, columns, data["label"], references=min(400, len(data["x"])))
+    return adversary(made.run(claimed(*claims)), made.executor, **how), made
 
 
 def test_the_worst_of_an_unclaimed_number() -> None:
@@ -72,9 +53,7 @@ def test_the_worst_of_an_unclaimed_number() -> None:
     rng = np.random.default_rng(0)
     x, z = rng.integers(0, 9, 3000) * 1.0, rng.choice([0.0, 1.0, 3.0], 3000)
     data = {"x": x, "z": z, "label": x + z}
-    found, _ = toy(
-        data | {"label": x, "z": z}, lambda x, z: x + z, node("xcopy").direct().carries(Variable("x", column("x")))
-    )
+    found, _ = toy(data | {"label": x, "z": z}, lambda x, z: x + z, node("xcopy").direct().carries(variable("x")))
     own = (z**2).mean()  # of the model, on all inputs; on the references about as much
     assert not found.whole
     assert found.worst.mean == pytest.approx(9 - own, abs=4 * (z**2).std() / np.sqrt(200))
@@ -105,7 +84,7 @@ def test_enumeration_of_all_assignments() -> None:
     """All inputs are references, so that losses of assignments are exact: the worst of many is the enumerated one."""
     x, y, z = INPUTS.T
     data = {"x": x, "y": y, "z": z, "label": y + 2 * x * z}
-    claim = node("ycopy").direct().carries(Variable("x", column("x")))
+    claim = node("ycopy").direct().carries(variable("x"))
     found, _ = toy(data, lambda x, y, z: y + 2 * x * z, claim, assignments=600)
     assert found.whole
     wanted = enumerated()
@@ -126,8 +105,7 @@ def test_enumeration_of_all_assignments() -> None:
 def test_what_is_sufficient_input_by_input_has_no_worst() -> None:
     """out = 2 x, of two copies: whatever stands in for an x has it."""
     x = np.random.default_rng(0).integers(0, 2, 3000) * 1.0
-    variable = Variable("x", column("x"))
-    claims = [node(f"{name}copy").direct().carries(variable) for name in "xc"]
+    claims = [node(f"{name}copy").direct().carries(variable("x")) for name in "xc"]
     found, _ = toy({"x": x, "c": x, "label": 2 * x}, lambda x, c: x + c, *claims)
     assert (found.worst.mean, found.average.mean, found.stochastic.mean) == (0, 0, 0)
 
@@ -193,18 +171,15 @@ def test_one_assignment_for_all_references_is_what_the_oracle_computes(tiny_mode
 def test_the_record_and_what_is_shown() -> None:
     x, y, z = INPUTS.T
     data = {"x": x, "y": y, "z": z, "label": y + 2 * x * z}
-    claims = node("ycopy").direct().carries(Variable("x", column("x")))
-    _, experiment = toy(data, lambda x, y, z: y + 2 * x * z, claims)
-    result = experiment.verdict(Hypothesis("toy", "As claimed.", OUTPUT.carries(OUT, claims)))
-    found = experiment.adversary(result)
+    claims = node("ycopy").direct().carries(variable("x"))
+    _, made = toy(data, lambda x, y, z: y + 2 * x * z, claims)
+    result = made.verdict(claimed(claims))
+    found = made.adversary(result)
     assert AdversaryRecord.model_validate_json(found.model_dump_json()) == found
     assert (found.worst.low, found.worst.se) == (None, 0)
     assert found.worst.value < found.average.value
-    assert result.tested is not None
-    record = result.record().model_copy(update={"tested": result.tested.model_copy(update={"adversary": found})})
-    console = Console(file=io.StringIO(), width=100)
-    console.print(verdict_view(record))
-    said = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    record = result.record().model_copy(update={"tested": verdict_of(result).model_copy(update={"adversary": found})})
+    said = shown(verdict_view(record))
     assert "with the worst of 32 assignments that were tried, on all inputs in scope" in said
     assert "what is unclaimed" in said
 

@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
-from scrubbing import (
-    OUTPUT,
-    Claim,
-    Dataset,
-    Experiment,
-    Hypothesis,
-    NoFraction,
-    RunRecord,
-    SquaredError,
-    ToyModel,
-    Variable,
-    anything,
-    everything,
-    feature,
-    node,
-)
+from scrubbing import Claim, Experiment, NoFraction, RunRecord, Variable, anything, node
 from scrubbing.experiment.verdict import attribution as shares_of
 from scrubbing.experiment.verdict.attribution import attribute, players
 from scrubbing.experiment.verdict.runs import Runs
 from scrubbing.records.attribution import Attribution
 from scrubbing.report.terminal import verdict_view
+from tests.verdict.toys import bits, claimed, column, copy, experiment, same, shown, variable
 
-BITS = np.random.default_rng(0).integers(0, 2, (4000, 8)).astype(np.float64)
 NAMES = "abcdefgh"
-OUT, ANY = Variable("output", everything), Variable("anything", anything)
+BITS = bits(0, 4000, NAMES)
 
 
-def inputs(weights: dict[str, float]) -> Dataset:
-    columns = dict(zip(NAMES, BITS.T, strict=True))
-    return Dataset({**columns, "label": sum(w * columns[name] for name, w in weights.items())}, name="bits")
-
-
-def summed(weights: dict[str, float]) -> ToyModel:
-    """The label itself, of one node for each column."""
+def summed(weights: dict[str, float], label: Any = None, **settings: Any) -> Experiment:
+    """A weighted sum of columns, which is the label unless another is given."""
 
     def total(**read: torch.Tensor) -> torch.Tensor:
         return sum(weights[name] * value for name, value in read.items())  # type: ignore[return-value]
 
-    return ToyModel({name: name for name in NAMES}, {"out": (total, {name: [name] for name in weights})})
+    if label is None:
+        label = sum(w * BITS[name] for name, w in weights.items())
+    return experiment({"out": (total, {name: [name] for name in weights})}, BITS, label, **settings)
 
 
 def attributed(weights: dict[str, float], *claims: Claim, **changed: Any) -> tuple[Attribution, Runs, float]:
-    experiment = Experiment(summed(weights), inputs(weights), SquaredError("label"), references=1000)
-    result = experiment.run(Hypothesis("toy", "As claimed.", OUTPUT.carries(OUT, *claims)))
+    made = summed(weights)
+    result = made.run(claimed(*claims))
     gap = float(result.loss("null").value - result.loss("model").value)
-    runs = Runs(result.job, experiment.executor, **changed)
+    runs = Runs(result.job, made.executor, **changed)
     return attribute(runs, gap), runs, gap
 
 
@@ -86,11 +66,11 @@ def test_independent_errors_have_the_shares_of_their_squares(method, monkeypatch
     assert sum(one.share.value for one in found.shares) == pytest.approx(found.lost.value, abs=1e-12)
 
 
-@pytest.mark.parametrize("claimed", [2, 6])
-def test_shares_sum_to_what_is_lost_on_the_same_references(claimed):
+@pytest.mark.parametrize("number", [2, 6])
+def test_shares_sum_to_what_is_lost_on_the_same_references(number):
     weights = dict.fromkeys(NAMES, 1.0)
-    found, runs, gap = attributed(weights, *(free(name) for name in NAMES[:claimed]))
-    assert found.method == ("all subsets" if claimed == 2 else "sampled orders")
+    found, runs, gap = attributed(weights, *(free(name) for name in NAMES[:number]))
+    assert found.method == ("all subsets" if number == 2 else "sampled orders")
     samples = list(runs._samples.values())
     losses = runs.losses_of([(sample, runs.scrub.mode) for sample in samples])  # all known: nothing is run again
     lost = np.mean([one.mean() for one in losses]) / gap  # the model itself has none
@@ -99,49 +79,28 @@ def test_shares_sum_to_what_is_lost_on_the_same_references(claimed):
 
 
 def test_runs_stay_within_the_budget():
-    for claimed in (4, 7):
-        _, runs, _ = attributed(dict.fromkeys(NAMES, 1.0), *(free(name) for name in NAMES[:claimed]))
+    for number in (4, 7):
+        _, runs, _ = attributed(dict.fromkeys(NAMES, 1.0), *(free(name) for name in NAMES[:number]))
         assert runs.count <= 40 * runs.references * runs.draws
 
 
-@feature
-def bit_a(data: Dataset) -> Any:
-    return data["a"] == 1
-
-
-@feature
-def bit_b(data: Dataset) -> Any:
-    return data["b"] == 1
-
-
-def chain() -> tuple[ToyModel, Dataset]:
-    """The output is `late`, which copies `early`, which copies a; z is read beside it and does nothing."""
-
-    def same(early: torch.Tensor) -> torch.Tensor:
-        return early
-
+def chain() -> Experiment:
+    """The output is `late`, which copies `early`, which copies a; b is read beside it and does nothing."""
     nodes = {
-        "early": (lambda a: a, {"a": ["a"]}),
+        "early": copy("a"),
         "late": (same, {"early": ["early"]}),
         "out": (lambda late, b: late + 0.0 * b, {"late": ["late"], "b": ["b"]}),
     }
-    model = ToyModel({name: name for name in NAMES}, nodes)
-    columns = dict(zip(NAMES, BITS.T, strict=True))
-    return model, Dataset({**columns, "label": columns["a"]}, name="bits")
+    return experiment(nodes, BITS, BITS["a"])
 
 
 @pytest.mark.parametrize("wrong", ["late", "early"])
 def test_the_claim_with_the_wrong_feature_has_all_of_it(wrong):
     """Also below another claim, and above one: a claim that is restored passes on what lies above it."""
-    model, data = chain()
-    late, early = (Variable(name, bit_b if name == wrong else bit_a) for name in ("late", "early"))
-    hypothesis = Hypothesis(
-        "chain",
-        "As claimed.",
-        OUTPUT.carries(OUT, node("late").direct().carries(late, node("early").direct().carries(early))),
-    )
-    experiment = Experiment(model, data, SquaredError("label"), references=1000)
-    found = experiment.attribute(experiment.run(hypothesis))
+    made = chain()
+    late, early = (Variable(name, column("b" if name == wrong else "a")) for name in ("late", "early"))
+    hypothesis = claimed(node("late").direct().carries(late, node("early").direct().carries(early)))
+    found = made.attribute(made.run(hypothesis))
     assert found.shares[0].variable == wrong
     assert of(found, wrong).value == pytest.approx(found.lost.value, abs=0.02)
     assert found.lost.value > 0.8
@@ -157,26 +116,18 @@ def test_claims_of_one_group_are_one_player():
 
 
 def test_a_model_that_is_no_better_than_the_null_has_nothing_to_share_out():
-    data = inputs({"a": 1.0})
-    data = data.with_columns(label=data["b"])
-    experiment = Experiment(summed({"a": 1.0}), data, SquaredError("label"), references=500)
+    made = summed({"a": 1.0}, BITS["b"], references=500)
     with pytest.raises(NoFraction, match="SCR-FRACTION"):
-        experiment.attribute(experiment.run(Hypothesis("toy", "As claimed.", OUTPUT.carries(OUT, free("a")))))
+        made.attribute(made.run(claimed(free("a"))))
 
 
 def test_an_insufficient_verdict_says_where_the_rest_is_lost():
     weights = {"a": 2.0, "b": 1.0}
-    experiment = Experiment(summed(weights), inputs(weights), SquaredError("label"), references=1000)
-    a = node("a").direct().carries(Variable("a", bit_a))
-    one, both = (
-        experiment.verdict(Hypothesis("toy", "As claimed.", OUTPUT.carries(OUT, *claims)))
-        for claims in ((a,), (a, node("b").direct().carries(Variable("b", bit_b))))
-    )
+    a, b = (node(name).direct().carries(variable(name)) for name in "ab")
+    one, both = (summed(weights).verdict(claimed(*claims)) for claims in ((a,), (a, b)))
     assert both.tested is not None and both.tested.attribution is None
     record = RunRecord.model_validate_json(one.record().model_dump_json())
     assert record.tested is not None and record.tested.attribution is not None
     assert record.tested.attribution.shares[0].what == ""
-    console = Console(file=io.StringIO(), width=100)
-    console.print(verdict_view(record))
-    said = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    said = shown(verdict_view(record))
     assert "Where the rest is lost" in said and "goes back to what is unclaimed" in said

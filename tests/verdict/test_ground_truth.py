@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.groundtruth import __main__ as calibration
-from benchmarks.groundtruth import values
-from benchmarks.groundtruth.catalogue import PROGRAMS, truth
+from benchmarks.groundtruth import planting, values
+from benchmarks.groundtruth.catalogue import PROGRAMS, TRAINED, truth
+from benchmarks.groundtruth.planted import PLANS
 from benchmarks.groundtruth.variations import FALSE, OVERCLAIMS, cases
 from scrubbing import Experiment
 
 SEED = 50
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", [*PROGRAMS, *TRAINED])
 def test_a_program_computes_its_label_and_what_is_true_of_it_is_tight(program: str) -> None:
     made = truth(program, SEED)
     experiment = Experiment(made.model, made.data, made.loss, baselines=False)
@@ -48,8 +50,31 @@ def test_every_change_in_one_program_that_has_an_occasion_for_it(change: str) ->
         assert calibration.accepted(one)
 
 
+@pytest.mark.parametrize("name", PLANS)
+def test_training_depends_on_its_seed_alone(name: str) -> None:
+    """And interchange interventions are trained on: their loss falls with the task's."""
+    plan = PLANS[name]
+    first, again, other = (dict(planting.train(plan, seed, 20)[0].learned()) for seed in (0, 0, 1))
+    assert all((first[key] == again[key]).all() for key in first)
+    assert not (first["W_E"] == other["W_E"]).all()
+    assert planting.train(plan, 0, 100)[1] < 0.9 * planting.train(plan, 0, 1)[1]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_parts_of_a_planted_model_are_the_models_own(name: str) -> None:
+    """What training exchanges is what the engine exchanges: put together again, it is the model's output."""
+    made, plan = truth(name, SEED), PLANS[name]
+    weights = made.model.weights
+    tokens = torch.tensor(made.data["tokens"])
+    whole = sum(planting.writes(weights, plan, tokens))
+    with torch.inference_mode():
+        found = planting.answers(weights, whole, whole)
+        wanted = made.model.own_output(made.model.inputs(made.data), torch.arange(len(tokens)))[:, -1]
+    assert torch.allclose(found, wanted, atol=1e-4)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", [*PROGRAMS, *TRAINED])
 def test_every_hypothesis_about_a_program(program: str) -> None:
     made = truth(program, SEED)
     found = [calibration.judged(made, case) for case in cases(made, np.random.default_rng(2))]

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
-from scrubbing import (
-    OUTPUT,
-    Dataset,
-    Experiment,
-    Feature,
-    Hypothesis,
-    NoFraction,
-    RunRecord,
-    SquaredError,
-    ToyModel,
-    Variable,
-    everything,
-    node,
-)
-from scrubbing.experiment.result import Result
+from scrubbing import Experiment, Feature, Hypothesis, NoFraction, RunRecord, node
 from scrubbing.report import markdown
 from scrubbing.report.page import page
 from scrubbing.report.terminal import ladder_view, record_view, verdict_view
+from tests.verdict.toys import OUT, claimed, copy, experiment, shown, variable, verdict_of, word
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.integers(0, 2, (2, 4000)).astype(np.float64)
 EVERY = np.arange(4000)
-OUT = Variable("output", everything)
-
-
-def column(name: str) -> Feature:
-    return Feature(name, compute=lambda data: data[name] > 0)
-
-
-CARRIES_X = OUTPUT.carries(OUT, node("a").direct().carries(Variable("x", column("x"))))
+IN_SCOPE = Feature("s", compute=lambda data: data["s"] > 0)
+CARRIES_X = node("a").direct().carries(variable("x"))
 
 
 def where(tenths: int) -> Any:
@@ -48,37 +28,30 @@ def where(tenths: int) -> Any:
     return tenths > EVERY % 10
 
 
-def experiment(scope: Any, out: Callable[..., torch.Tensor], label: Any, **columns: Any) -> Experiment:
-    """The output is a function of x, y and s; the label is given."""
-    data = Dataset({"x": X, "y": Y, "s": scope * 1.0, "label": label, **columns}, name="bits")
+def limited(scope: Any, out: Callable[..., torch.Tensor], label: Any, **columns: Any) -> Experiment:
+    """The output is a function of x, and of y where s is 0; the label is given."""
     nodes = {
-        "a": (lambda x: x, {"x": ["x"]}),
+        "a": copy("x"),
         "b": (lambda y, s: y * (1 - s), {"y": ["y"], "s": ["s"]}),
         "out": (out, {"a": ["a"], "b": ["b"]}),
     }
-    return Experiment(ToyModel({name: name for name in "xys"}, nodes), data, SquaredError("label"), references=400)
+    return experiment(nodes, {"x": X, "y": Y, "s": scope * 1.0, **columns}, label, references=400)
 
 
 def switched(tenths: int) -> Experiment:
     """x, outside of s also y; claimed is x where s. Outside the null loses 2 Var(x + y) = 1, the scrub half of it."""
     s = where(tenths)
-    return experiment(s, lambda a, b: a + b, X + Y * ~s)
+    return limited(s, lambda a, b: a + b, X + Y * ~s)
 
 
 def scoped() -> Hypothesis:
-    return Hypothesis("toy", "As claimed.", CARRIES_X, scope=column("s"))
-
-
-def word(result: Result) -> str:
-    assert result.tested is not None
-    return result.tested.word
+    return claimed(CARRIES_X, scope=IN_SCOPE)
 
 
 @pytest.mark.parametrize(("tenths", "wanted"), [(2, "out of scope"), (4, "out of scope"), (6, "tight")])
 def test_a_scope_that_leaves_out_most_inputs_on_which_it_fails(tenths: int, wanted: str) -> None:
     result = switched(tenths).verdict(scoped())
-    found = result.tested
-    assert found is not None
+    found = verdict_of(result)
     assert found.scope is not None
     assert (found.scope.inside, found.scope.total) == (400 * tenths, 4000)
     outside = found.scope.outside
@@ -90,45 +63,43 @@ def test_a_scope_that_leaves_out_most_inputs_on_which_it_fails(tenths: int, want
 
 
 def test_a_narrow_scope_outside_of_which_it_holds_as_well() -> None:
-    result = experiment(where(1), lambda a, b: a, X).verdict(scoped())
+    result = limited(where(1), lambda a, b: a, X).verdict(scoped())
     assert word(result) == "tight"
-    assert result.tested is not None
-    assert result.tested.scope is not None
-    assert result.tested.scope.outside is not None
-    assert (result.tested.scope.outside.value, result.tested.scope.outside_worst) == (1, [])
+    scope = verdict_of(result).scope
+    assert scope is not None
+    assert scope.outside is not None
+    assert (scope.outside.value, scope.outside_worst) == (1, [])
 
 
 def test_what_is_insufficient_in_scope_is_so_first() -> None:
-    claims = OUTPUT.carries(OUT, node("a").direct().carries(Variable("y", column("y"))))
-    other = Hypothesis("toy", "As claimed.", claims, scope=column("s"))
+    other = claimed(node("a").direct().carries(variable("y")), scope=IN_SCOPE)
     assert word(switched(2).verdict(other)) == "insufficient"
 
 
 def test_nothing_to_explain_outside() -> None:
     """Outside, the label is noise to the model."""
     s = where(2)
-    result = experiment(s, lambda a, b: a, np.where(s, X, RNG.integers(0, 2, 4000))).verdict(scoped())
-    assert result.tested is not None
-    assert result.tested.scope is not None
-    assert (result.tested.scope.outside, word(result)) == (None, "tight")
-    assert result.tested.scope.why_not == "the model is no better than the null there"
+    result = limited(s, lambda a, b: a, np.where(s, X, RNG.integers(0, 2, 4000))).verdict(scoped())
+    scope = verdict_of(result).scope
+    assert scope is not None
+    assert (scope.outside, word(result)) == (None, "tight")
+    assert scope.why_not == "the model is no better than the null there"
 
 
 def test_a_scope_of_all_inputs_has_no_outside() -> None:
-    result = experiment(where(10), lambda a, b: a, X).verdict(scoped())
-    assert result.tested is not None
-    assert result.tested.scope is not None
-    assert (result.tested.scope.outside, result.tested.scope.why_not) == (None, "no input is outside")
+    result = limited(where(10), lambda a, b: a, X).verdict(scoped())
+    scope = verdict_of(result).scope
+    assert scope is not None
+    assert (scope.outside, scope.why_not) == (None, "no input is outside")
 
 
 def test_claims_that_cannot_be_tested_outside() -> None:
     """There no input agrees with another on what is claimed, though there are values, and none may draw itself."""
     s = where(9)
     number = np.where(s, X, EVERY)
-    made = experiment(s, lambda a, b: a, X, number=number)
-    once = Variable("number", Feature("number", compute=lambda data: data["number"].astype(np.int64)))
-    claims = OUTPUT.carries(OUT, node("a").direct().carries(once, exclude_self=True))
-    found = made.scope(made.run(Hypothesis("toy", "As claimed.", claims, scope=column("s"))))
+    made = limited(s, lambda a, b: a, X, number=number)
+    claims = node("a").direct().carries(variable("number"), exclude_self=True)
+    found = made.scope(made.run(claimed(claims, scope=IN_SCOPE)))
     assert found.outside is None
     assert found.why_not.startswith("no input other than itself has number")
 
@@ -136,13 +107,13 @@ def test_claims_that_cannot_be_tested_outside() -> None:
 def rare() -> Experiment:
     """y is added on a few inputs only, which are rare in scope."""
     where_added = np.isin(EVERY, np.arange(7, 4007, 40))
-    return experiment(~where_added, lambda a, b: a + 3 * b, X + 3 * Y * where_added)
+    return limited(~where_added, lambda a, b: a + 3 * b, X + 3 * Y * where_added)
 
 
 def test_counterexamples_are_found_and_measured_again() -> None:
     """Of a hypothesis without a scope: x, where 100 of 4,000 inputs add 3 y. Those with y = 1 lose it nearly always."""
     made = rare()
-    result = made.run(Hypothesis("toy", "As claimed.", CARRIES_X))
+    result = made.run(claimed(CARRIES_X))
     found = made.scope(result)
     added = np.arange(7, 4007, 40)
     assert (found.inside, found.total, found.outside) == (4000, 4000, None)
@@ -165,28 +136,21 @@ def test_what_looked_worst_by_chance_is_no_counterexample() -> None:
 
     while (own := hit(x, y)).any():
         y = np.where(own, RNG.random(4000), y)
-    made = experiment(where(0), lambda a, b: a + 0.5 * hit(a, b), x, x=x, y=y)
-    claims = OUTPUT.carries(OUT, node("a").direct().carries(OUT))
-    result = made.run(Hypothesis("toy", "As claimed.", claims))
+    made = limited(where(0), lambda a, b: a + 0.5 * hit(a, b), x, x=x, y=y)
+    result = made.run(claimed(node("a").direct().carries(OUT)))
     assert np.sort((result.losses["scrubbed"] > 0.2).mean(axis=1))[-1] >= 1 / 4
     assert made.scope(result).inside_worst == []
 
 
 def test_a_model_that_is_no_better_than_the_null() -> None:
-    made = experiment(where(5), lambda a, b: a, RNG.integers(0, 2, 4000).astype(np.float64))
+    made = limited(where(5), lambda a, b: a, RNG.integers(0, 2, 4000).astype(np.float64))
     with pytest.raises(NoFraction, match="SCR-FRACTION"):
         made.scope(made.run(scoped()))
 
 
-def shown(view: Any) -> str:
-    console = Console(file=io.StringIO(), width=140)
-    console.print(view)
-    return " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
-
-
 def test_the_share_in_scope_is_in_every_table() -> None:
     made = switched(2)
-    results = [made.verdict(scoped()), made.run(Hypothesis("all", "Everywhere.", CARRIES_X))]
+    results = [made.verdict(scoped()), made.run(replace(claimed(CARRIES_X), name="all"))]
     records = [RunRecord.model_validate_json(one.record().model_dump_json()) for one in results]
     assert [(one.provenance.inputs_in_scope, one.provenance.inputs) for one in records] == [(800, 4000), (4000, 4000)]
     told = "800 of 4,000, 20.0 % of the dataset"

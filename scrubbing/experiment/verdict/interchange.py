@@ -122,7 +122,11 @@ class _Outputs:
         self.spread = float(np.std(values.astype(np.float64))) if values.dtype.kind in "biuf" else 1.0
         self.meaning = None
         if loss.outputs == "classes" and isinstance(label, str) and data[label].ndim == 1:
-            self.meaning = {v: int(np.bincount(data[label][values == v]).argmax()) for v in np.unique(values).tolist()}
+            known = np.arange(len(values)) < (len(values) if self.runs.first is None else self.runs.first)
+            self.meaning = {}
+            for v in np.unique(values).tolist():  # labels of inputs that may be references are surely right
+                has = values == v
+                self.meaning[v] = int(np.bincount(data[label][has & known if (has & known).any() else has]).argmax())
 
     def model(self, sample: Sample, mode: Mode) -> Values:
         """The model's prediction in each draw, or its number, `[references, draws]`."""

@@ -17,6 +17,7 @@ from scrubbing.experiment.verdict.complete import Complete, remaining
 from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
 from scrubbing.experiment.verdict.interchange import Interchange, interchange
 from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, moves
+from scrubbing.experiment.verdict.perturbed import Perturbed, perturbed
 from scrubbing.experiment.verdict.runs import Rise, Runs
 from scrubbing.experiment.verdict.scope import Scope, reach
 from scrubbing.experiment.verdict.specific import unspecific
@@ -33,7 +34,7 @@ TAU = 0.01
 """Share of the gap that a sufficient hypothesis may lose."""
 CANCELLED = 0.02
 """Share of the gap by which losses may fall where others rise: twice what may be lost."""
-PARTS = 9
+PARTS = 10
 """Parts of a verdict beside the search for a coarser feature of each claim."""
 VACUOUS = ("nothing-exchanged", "output-by-own-value", "feature-is-label")
 
@@ -77,6 +78,8 @@ class Found:
     """By how much losses of single draws fall below the model's own."""
     interchange: Interchange | None = None
     """What running the interpretation shows; None where it cannot be run."""
+    perturbed: list[Perturbed] = field(default_factory=list[Perturbed])
+    """What is lost, and computed, where draws are also from inputs that were declared beside the dataset."""
     moved: Rise | None = None
     """How far outputs are from the model's own, its gap being how far they are in the null."""
     wrong: list[Wrong] = field(default_factory=list[Wrong])
@@ -154,6 +157,8 @@ def _each_part(found: Found, result: Result, runs: Runs, every: Sequence[Unit], 
         found.wrong = wrong_values(runs, every, gap, ALPHA)
     with part("the interpretation"):
         found.interchange = interchange(runs, every) if sufficient else None
+    with part("declared perturbations"):
+        found.perturbed = list(perturbed(result, runs, gap, TAU)) if sufficient else []
     with part("claims given up"):
         tested = needs.claims(every)
     with part("members of claims given up"):
@@ -312,12 +317,19 @@ def _word(found: Found) -> None:
         ("insufficient", "outputs", found.moved is not None and moves(found.moved, ALPHA)),
         ("insufficient", "apart", found.apart is not None and judged(found.apart, ALPHA) == "needed"),
         ("insufficient", "values", bool(found.wrong)),
+        ("insufficient", "perturbed", any(one.outcome == "needed" for one in found.perturbed)),
         ("wrong values", "wrong values", found.interchange is not None and bool(found.interchange.wrong)),
+        (
+            "wrong values",
+            "perturbed values",
+            any(one.interchange is not None and bool(one.interchange.wrong) for one in found.perturbed),
+        ),
         ("not specific", "not specific", bool(found.unspecific)),
         ("redundant", "redundant", _redundant(found)),
         ("out of scope", "scope", _out_of_scope(found)),
         ("undecided", "loses?", _loss(found.together) == "undecided"),
         ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),
+        ("undecided", "perturbed?", any(one.outcome == "undecided" for one in found.perturbed)),
         ("wider or finer than needed", "idle", any(one.tested.outcome == "idle" for one in found.claims)),
         ("wider or finer than needed", "members", any(t.outcome == "idle" for c in found.claims for _, t in c.members)),
         ("wider or finer than needed", "positions", any(one.free for one in found.claims)),

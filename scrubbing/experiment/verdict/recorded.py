@@ -16,6 +16,7 @@ from scrubbing.experiment.verdict.fineness import Finer
 from scrubbing.experiment.verdict.interchange import Interchange
 from scrubbing.experiment.verdict.judge import ClaimFound, Found, judge
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, Removal
+from scrubbing.experiment.verdict.perturbed import Perturbed
 from scrubbing.experiment.verdict.runs import Rise
 from scrubbing.experiment.verdict.scope import Counterexample, Scope
 from scrubbing.experiment.verdict.sufficient import Wrong
@@ -27,6 +28,7 @@ from scrubbing.records.tested import (
     ClaimVerdict,
     CoarserFeature,
     GivenUp,
+    PerturbedRecord,
     ReadNode,
     RunInterpretation,
     SetVariable,
@@ -55,6 +57,7 @@ def recorded(found: Found) -> VerdictRecord:
         moved=None if found.moved is None else _share(found.moved),
         interpretation=None if found.interchange is None else _interpretation(found.interchange),
         wrong=[_wrong(one) for one in found.wrong],
+        perturbed=[_perturbed(one) for one in found.perturbed],
         unspecific=found.unspecific,
         claims=[_claim(one) for one in found.claims],
         idle_together=None if found.idle_together is None else _given_up(found.idle_together),
@@ -175,6 +178,16 @@ def _interpretation(one: Interchange) -> RunInterpretation:
         ],
         nodes=[ReadNode(variable=each.variable, node=each.node, share=each.share) for each in one.read],
         wrong=one.wrong,
+    )
+
+
+def _perturbed(one: Perturbed) -> PerturbedRecord:
+    run = one.interchange
+    return PerturbedRecord(
+        name=one.name,
+        recovered=_recovered(one.lost),
+        outcome=one.outcome,
+        interpretation=None if run is None else _interpretation(run),
     )
 
 

@@ -127,6 +127,8 @@ class Runs:
     asked: int | None = None
     """References that were asked for; None leaves it to the tests."""
     draws: int = 4
+    first: int | None = None
+    """Inputs in scope, the first so many, that may be references; None for all."""
     _known: dict[tuple[int, Mode], tuple[Floats, Floats]] = field(
         default_factory=dict[tuple[int, Mode], tuple[Floats, Floats]]
     )
@@ -165,7 +167,7 @@ class Runs:
         """
         wanted = self.references if references is None else references
         reference = self.scrub.reference
-        counted = np.flatnonzero(reference.slices.weights(self.data)[MAIN] > 0)
+        counted = np.flatnonzero(reference.slices.weights(self.data)[MAIN][: self.first] > 0)
         whole = len(counted) <= wanted
         rows = counted if whole else _spread(self.data, counted, feature, wanted, seed)
         draws = max(self.draws, int(np.ceil(wanted * self.draws / len(rows)))) if whole else self.draws

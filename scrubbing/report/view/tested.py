@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from scrubbing.numbers import PLAIN, SHARE, SHORT, Form, count, many
 from scrubbing.records.schema import Number
-from scrubbing.records.tested import ClaimVerdict, CoarserFeature, GivenUp, RunInterpretation, VerdictRecord
+from scrubbing.records.tested import (
+    ClaimVerdict,
+    CoarserFeature,
+    GivenUp,
+    PerturbedRecord,
+    RunInterpretation,
+    VerdictRecord,
+)
 from scrubbing.report.pictures import shortened
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Source, Table
 from scrubbing.report.view.entry import Entry
@@ -29,6 +36,8 @@ def tested(entry: Entry) -> Section | None:
         blocks.append(_table(found))
     if found.interpretation is not None and (found.interpretation.variables or found.interpretation.nodes):
         blocks.append(_interpretation(found.interpretation))
+    if found.perturbed:
+        blocks.append(_perturbations(found.perturbed))
     if found.tighter is not None:
         blocks.append(Source("Tighter", found.tighter))
     return Section("tested", "Verdict", blocks)
@@ -55,7 +64,8 @@ def _vacuous(found: VerdictRecord) -> str:
 
 
 def _insufficient(found: VerdictRecord) -> str:
-    reason = next((one for one in found.reasons if one in ("loses", "cancels", "outputs", "apart", "values")), "loses")
+    known = ("loses", "cancels", "outputs", "apart", "values", "perturbed")
+    reason = next((one for one in found.reasons if one in known), "loses")
     start = f"Insufficient: {_recovered(found)} is recovered"
     if reason == "cancels" and found.cancelled is not None:
         return (
@@ -79,29 +89,40 @@ def _insufficient(found: VerdictRecord) -> str:
             f"{start}, but where {one.variable} = {one.value}{at} is held, {_cost(one.cost)} of the gap is lost "
             f"({claim(one.what, one.variable)})."
         )
+    if reason == "perturbed":
+        one = next(one for one in found.perturbed if one.outcome == "needed")
+        return f"{start}, but only {_cost(one.recovered)} where inputs with {one.name} are drawn too."
     return f"{start}, less than {SHARE.one(1 - found.margin)} for sure."
 
 
 def _values(found: VerdictRecord) -> str:
-    run, told = found.interpretation, list[str]()
-    if run is None:
-        return f"Wrong values: {_recovered(found)} is recovered, but the interpretation computes something else."
+    told = [] if found.interpretation is None else _computed(found.interpretation)
+    for one in found.perturbed:
+        if one.interpretation is not None:
+            told += [f"with {one.name} too, {words}" for words in _computed(one.interpretation)]
+    listed = _listed(told) if told else "the interpretation computes something else"
+    return f"Wrong values: {_recovered(found)} is recovered, but {listed}."
+
+
+def _computed(run: RunInterpretation) -> list[str]:
+    """Where an interpretation computes something else than the model, in words."""
+    told: list[str] = []
     if run.output in run.wrong:
         told.append(
             f"{run.output}, computed as the interpretation says, is what the model says on {SHARE.one(run.model)}"
         )
-    for one in run.variables:
-        if one.is_wrong:
-            told.append(
-                f"with {one.variable} set to another input's value, model and interpretation differ in "
-                f"{_cost(one.disagreement)} of draws"
-            )
+    told += [
+        f"with {one.variable} set to another input's value, model and interpretation differ in "
+        f"{_cost(one.disagreement)} of draws"
+        for one in run.variables
+        if one.is_wrong
+    ]
     told += [
         f"{one.node} holds {one.variable} on {SHARE.one(one.share)} of inputs only"
         for one in run.nodes
         if one.variable in run.wrong and one.share < _HOLDS
     ]
-    return f"Wrong values: {_recovered(found)} is recovered, but {_listed(told)}."
+    return told
 
 
 def _unspecific(found: VerdictRecord) -> str:
@@ -228,6 +249,9 @@ def _open(found: VerdictRecord) -> Iterator[str]:
         yield f"whether that is {SHARE.one(1 - found.margin)} or more takes more references"
     if "apart?" in found.reasons:
         yield "what unclaimed nodes cost apart takes more references"
+    for one in found.perturbed:
+        if one.outcome == "undecided":
+            yield f"whether that is so where inputs with {one.name} are drawn too takes more references"
     for one in found.claims:
         if one.crossed.outcome == "undecided":
             yield f"whether {claim(one.what, one.variable)} is needed takes more references"
@@ -311,6 +335,21 @@ def _interpretation(run: RunInterpretation) -> Table:
     )
     heads = ["variable", "differs", "at"]
     return Table("The interpretation, run", heads, rows, caption, ["at"])
+
+
+def _perturbations(found: Sequence[PerturbedRecord]) -> Table:
+    words = {"needed": "too much is lost", "idle": "holds", "undecided": "undecided"}
+    rows: list[list[Fact]] = []
+    for one in found:
+        wrong = one.interpretation is not None and bool(one.interpretation.wrong)
+        told = "wrong values" if wrong else words[one.outcome]
+        emphasis = "" if told == "holds" else "warn"
+        rows.append([Fact("", one.name), Fact.of(one.name, one.recovered, SHARE), Fact("", told, emphasis=emphasis)])
+    caption = (
+        "The same claims and references, with draws from the dataset and from its inputs with something changed: "
+        "recovered of the null on the dataset, with one-sided 95 % bounds."
+    )
+    return Table("Beside the dataset", ["inputs with", "recovered", ""], rows, caption)
 
 
 def _row(what: str, bits: str, given_up: GivenUp, words: str) -> list[Fact]:
