@@ -11,9 +11,10 @@ from torch import Tensor, fx, nn
 
 from scrubbing.errors import Fault, ModelMismatch
 from scrubbing.graph.nodes import Node
+from scrubbing.guards import is_mapping, is_sequence
 from scrubbing.models.module.naming import Function, Named, Spec
 from scrubbing.models.module.operations import Shape, addends, asks_of_shape, dependent, run, same_as
-from scrubbing.models.module.trace import Trace, chosen
+from scrubbing.models.module.trace import Trace, chosen, entered_by
 
 
 @dataclass
@@ -74,7 +75,6 @@ class Layout:
         self.output = self._output()
         self._sums()
         self._write_programs()
-        self._embeddings()
         self._keep_what_is_read(specs)
 
     def evaluate(
@@ -90,8 +90,10 @@ class Layout:
         """
         known: dict[fx.Node, Any] = {}
         for one, slot in program.given.items():
-            whole = program.argument and arguments is not None
-            known[one] = arguments[str(one.target)] if whole else self._shaped(given[slot], one)
+            if program.argument and arguments is not None:
+                known[one] = arguments[str(one.target)]
+            else:
+                known[one] = self._shaped(given[slot], one)
         device = next(iter(self.values.values())).device
         for one in program.order:
             for read in one.all_input_nodes:
@@ -216,17 +218,28 @@ class Layout:
         made.slots = {slot: nodes for nodes, slot in named.items()}
         return made
 
-    def _embeddings(self) -> None:
-        """Nodes that read a single argument of integers, which nothing else reads, become sources."""
+    def embeddings(self, mixing: set[Node]) -> dict[Node, set[Node]]:
+        """Make sources of the nodes that read a single argument of integers, position by position, if nothing else
+        reads it.
+
+        Args:
+            mixing: nodes that read other positions than their own.
+
+        Returns:
+            By argument that is no node any more, the nodes that read it.
+        """
         reads = {node: {one for nodes in made.slots.values() for one in nodes} for node, made in self.programs.items()}
-        whole = {node: {self.columns[one] for one in read} if read <= set(self.columns) else None
-                 for node, read in reads.items()}  # fmt: skip
+        found: dict[Node, set[Node]] = {}
         for node, name in self.columns.items():
-            readers = [reader for reader, read in reads.items() if node in read]
+            readers = {reader for reader, read in reads.items() if node in read}
             integers = not self.shapes[self.trace.arguments[name]].dtype.is_floating_point
-            if integers and all(whole[one] == {name} and one != self.output for one in readers):
+            alone = all(reads[one] == {node} and one != self.output for one in readers)
+            if integers and alone and not readers & mixing:
+                found[node] = readers
                 for one in readers:
                     self.programs[one].slots, self.programs[one].argument = {}, True
+        self.columns = {node: name for node, name in self.columns.items() if node not in found}
+        return found
 
     def _keep_what_is_read(self, specs: Mapping[str, Spec]) -> None:
         """Leave out what does not reach the output; what the user named must."""
@@ -253,13 +266,21 @@ class Layout:
 
 def _examined(trace: Trace, examples: Mapping[str, Tensor]) -> tuple[dict[fx.Node, Tensor], dict[fx.Node, Shape]]:
     """Every tensor of the forward on three inputs, and how its shape depends on their number."""
+    needed, pending = set[fx.Node](), [*_stand_ins(trace.outputs), *_stand_ins(trace.calls)]
+    while pending:  # assertions about arguments that were left out are not
+        one = pending.pop()
+        if one not in needed:
+            needed.add(one)
+            pending += one.all_input_nodes
     found: list[dict[fx.Node, Any]] = []
     for rows in (2, 3):
         known: dict[fx.Node, Any] = {one: examples[name][:rows].clone() for name, one in trace.arguments.items()}
         kept: dict[fx.Node, Any] = {one: x.clone() for one, x in known.items()}
         for one in trace.graph.nodes:
-            if one.op in ("placeholder", "output") or one.target == "_guards_fn":
-                known.setdefault(one, None)
+            if one in known or one not in needed:
+                continue
+            if one.op == "placeholder":
+                known[one] = one.args[0] if one.args else None
                 continue
             value = known[one] = run(one, trace.root, known)
             kept[one] = value.clone() if isinstance(value, Tensor) else value
@@ -270,13 +291,21 @@ def _examined(trace: Trace, examples: Mapping[str, Tensor]) -> tuple[dict[fx.Nod
     return values, {one: shape for one, shape in shapes.items() if shape is not None}
 
 
+def _stand_ins(held: Any) -> list[fx.Node]:
+    """The operations in what forward returns, or in another structure."""
+    found: list[fx.Node] = []
+    plain = is_sequence(held) or is_mapping(held) or isinstance(held, fx.Node)
+    fx.map_arg(held if plain else list(getattr(held, "__dict__", {}).values()), found.append)
+    return found
+
+
 def _made_by(one: fx.Node) -> str:
     """The module or parameter that a constant comes from: the innermost on the way to it."""
     found, pending = "", [one]
     while pending:
         at = pending.pop()
-        stack = list((at.meta.get("nn_module_stack") or {}).values())
-        path = str(at.target) if at.op in ("get_attr", "call_module") else str(stack[-1][0]) if stack else ""
+        stack = list(entered_by(at).values())
+        path = str(at.target) if at.op in ("get_attr", "call_module") else stack[-1] if stack else ""
         if at.op != "get_attr" or at is one:
             found = path if path.count(".") >= found.count(".") and len(path) > len(found) else found
         pending += at.all_input_nodes

@@ -1,10 +1,9 @@
-"""`from_module`: a user's own `nn.Module` as a model whose nodes are its submodules."""
+"""A user's own module evaluated node by node."""
 
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,13 @@ from torch import Tensor, nn
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.device import multiplying, resolve
-from scrubbing.errors import BadData, Fault, IllegalHypothesis, ModelMismatch, ScrubbingError, fail, nearest
+from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, ScrubbingError, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node
-from scrubbing.models.check import check_mode, check_weights, self_check
+from scrubbing.models.check import self_check
 from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.module.layout import Layout
-from scrubbing.models.module.naming import Columns, Spec
+from scrubbing.models.module.naming import Spec
 from scrubbing.models.module.probing import Reading, probed
 from scrubbing.models.module.trace import Trace, always, by_export, by_fx, chosen, impossible
 from scrubbing.models.precision import tolerance
@@ -28,84 +27,7 @@ from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
 from scrubbing.user_code import running
 
-Named = str | Columns | tuple[str, Callable[[Any], Tensor]]
-"""A submodule by its path, a group of columns of a linear layer, or a path with a function of what it returns."""
 _EXAMPLES = 3
-
-
-def columns(path: str, number: int, of: int) -> Columns:
-    """The share of a linear layer that comes from one of `of` equal groups of the columns it reads, counted from 0.
-
-    An attention layer ends in such a layer, which adds up its heads: `columns("attn.proj", 0, of=4)` is the first of
-    four heads. The shares, and the bias as a node of its own, add up to what the layer writes.
-    """
-    return Columns(path, number, of)
-
-
-def from_module(
-    module: nn.Module,
-    data: Dataset | None = None,
-    *,
-    nodes: Sequence[str] | Mapping[str, Named],
-    inputs: Mapping[str, str] | None = None,
-    output: str | int | None = None,
-    positions: bool | None = None,
-    name: str | None = None,
-    device: str | torch.device | None = None,
-) -> TracedModule:
-    """Any module of your own as a model to scrub. It is copied; later changes to it do not reach the result.
-
-    Its forward is traced, with `torch.fx` or, where that fails, `torch.export`. The named submodules are the nodes of
-    the graph, and so are the arguments of forward; a node runs everything between it and the nodes it reads. Where
-    forward adds values up, as in `x = x + attn(x)`, what reads the sum reads every writer. The nodes are compared with
-    the module itself on examples before anything else happens.
-
-    Args:
-        module: in evaluation mode, in float32 or float64. The first axis of what it takes and returns is that of
-            inputs, and each input is computed on its own.
-        data: inputs to trace and check it with; three are used. Without them it is checked when first used, and
-            `torch.export` cannot be tried.
-        nodes: paths of submodules, such as `blocks.0.attn`, or a mapping of names to paths, to `columns(...)`, or to
-            `(path, function)` for a function of what the submodule returns. A submodule that is called several times
-            has the nodes `path.call0`, `path.call1` and so on.
-        inputs: argument of forward to the column of the dataset that it reads; by default, arguments without a default
-            value read the column of their own name.
-        output: which of the values that forward returns is the output, by place or name; by default `logits`, or the
-            first tensor.
-        positions: whether values have a position axis after that of inputs, `[inputs, positions, ...]`, so that claims
-            can be about positions. By default they have if the arguments are integers `[inputs, positions]` and every
-            node keeps that axis. Otherwise a node's value is one vector per input.
-        name: shown in reports; defaults to the class of the module.
-        device: where to compute, such as `auto` or `cuda:1`; None is the module's own.
-
-    Raises:
-        ModelMismatch: SCR-NODE, no such submodule, or it is not called; SCR-TRACE, forward cannot be traced, or a value
-            has no axis of inputs or positions; SCR-CHECK, the nodes do not add up to the module; SCR-MODE, SCR-DROPOUT,
-            SCR-DTYPE, SCR-NAN.
-        BadData: SCR-COLUMN, SCR-DATA: the columns are not there, or not numbers.
-        UsageError: SCR-DEVICE; SCR-CODE, the module raises an exception on the examples.
-    """
-    called = name or type(module).__name__
-    if not isinstance(module, nn.Module):
-        problem = f"it is of type {type(module).__name__}, not an nn.Module."
-        fail(ModelMismatch, "SCR-MODEL", problem, "Give the module itself.", called)
-    check_mode([module], called)
-    copied = copy.deepcopy(module).requires_grad_(False)
-    floats = {key: x for key, x in copied.state_dict().items() if isinstance(x, Tensor) and x.is_floating_point()}
-    dtype = next((x.dtype for x in floats.values()), torch.get_default_dtype())
-    if dtype not in (torch.float32, torch.float64):
-        problem = f"its weights are {dtype}."
-        fail(ModelMismatch, "SCR-DTYPE", problem, "Make them float32 first: module.float().", called)
-    check_weights(floats, dtype, called)
-    specs = _specs(copied, nodes, called)
-    arguments = _arguments(copied, inputs or {}, called)
-    made = TracedModule(copied, specs, arguments, output, positions, called, dtype)
-    made = made if device is None else made.to(device)
-    if data is None:
-        next(made.trace(None))
-    else:
-        made.graph(data)
-    return made
 
 
 class TracedModule(Model):
@@ -174,44 +96,48 @@ class TracedModule(Model):
         assert self._graph is not None
         return self._graph
 
-    def trace(self, examples: Mapping[str, Tensor] | None) -> Iterator[Trace]:
-        """Traces of forward: that of torch.fx, and that of torch.export on examples if there are any.
+    def followed(self) -> None:
+        """Try torch.fx, which needs no examples.
 
         Raises:
-            ModelMismatch: SCR-TRACE, neither can follow it; raised when a trace after the last is asked for.
+            ModelMismatch: SCR-TRACE, it cannot follow forward.
         """
-        errors: dict[str, Exception] = {}
-        paths = list(dict.fromkeys(spec.path for spec in self._specs.values()))
         try:
-            yield by_fx(self.module, paths, list(self.arguments))
+            by_fx(self.module, self._paths(), list(self.arguments))
         except Exception as error:
-            errors["torch.fx"] = error
-        if examples is not None:
-            try:
-                yield by_export(self.module, paths, examples)
-            except Exception as error:
-                errors["torch.export"] = error
-        impossible(self.name, errors, tried_export=examples is not None)
+            impossible(self.name, {"torch.fx": error}, tried_export=False)
+
+    def _paths(self) -> list[str]:
+        return list(dict.fromkeys(spec.path for spec in self._specs.values()))
 
     def _prepare(self, data: Dataset) -> None:
         """Trace, cut, probe and check: the first trace that passes is taken."""
         self._examples, examples = data, self._columns(data)
+        ways: dict[str, Callable[[], Trace]] = {
+            "torch.fx": lambda: by_fx(self.module, self._paths(), list(self.arguments)),
+            "torch.export": lambda: by_export(self.module, self._paths(), examples),
+        }
+        errors: dict[str, Exception] = {}
         with torch.no_grad(), multiplying(self.device):
             with running(self.name):
                 self._called(examples)
-            refused: ScrubbingError | None = None
-            for trace in self.trace(examples):
+            for tool, trace in ways.items():
                 try:
-                    layout = Layout(trace, self.module, examples, self._specs, self._which, self.dtype)
-                    self._graph, self._known = probed(layout, examples, self._positions, self.name)
-                    self._layout = layout
-                    self._alone(examples)
-                    self_check(self, data)
+                    self._take(Layout(trace(), self.module, examples, self._specs, self._which, self.dtype), examples)
                     return
-                except ScrubbingError as error:
-                    self._graph, refused = None, refused or error
-            assert refused is not None
-            raise refused
+                except Exception as error:
+                    errors[tool], self._graph = error, None
+        for error in errors.values():
+            if isinstance(error, ScrubbingError):
+                raise error
+        impossible(self.name, errors, tried_export=True)
+
+    def _take(self, layout: Layout, examples: Mapping[str, Tensor]) -> None:
+        assert self._examples is not None
+        self._graph, self._known = probed(layout, examples, self._positions, self.name)
+        self._layout = layout
+        self._alone(examples)
+        self_check(self, self._examples)
 
     def _alone(self, examples: Mapping[str, Tensor]) -> None:
         """Inputs must be computed each on its own."""
@@ -327,55 +253,6 @@ class TracedModule(Model):
         return self._layout, self._known
 
 
-def _specs(module: nn.Module, nodes: Sequence[str] | Mapping[str, Named], name: str) -> dict[str, Spec]:
-    given = nodes.items() if isinstance(nodes, Mapping) else [(one, one) for one in _listed(nodes)]
-    known = [path for path, _ in module.named_modules() if path]
-    specs: dict[str, Spec] = {}
-    faults: list[Fault] = []
-    for key, one in given:
-        match one:
-            case str():
-                spec = Spec(one)
-            case Columns():
-                spec = Spec(one.path, columns=one)
-            case (str() as path, function) if callable(function):
-                spec = Spec(path, function)
-            case _:
-                problem = f"{one!r} is no submodule."
-                remedy = "Give a path, columns(...), or a path and a function."
-                faults.append(Fault("SCR-NODE", f"{name}, node {key}", problem, remedy))
-                continue
-        if spec.path not in known:
-            problem = f"there is no submodule {spec.path!r}."
-            faults.append(Fault("SCR-NODE", name, problem, f"Did you mean: {nearest(spec.path, known)}?"))
-        if not isinstance(key, str) or not key:
-            faults.append(Fault("SCR-NAME", name, f"a node is called {key!r}.", "Give it a name, as text."))
-        specs[str(key)] = spec
-    if not specs and not faults:
-        remedy = f"Name submodules, such as {nearest('', known, 3) or 'those of your module'}."
-        faults.append(Fault("SCR-GRAPH", name, "no node was named.", remedy))
-    if faults:
-        raise ModelMismatch(faults, "These nodes cannot be made" if len(faults) > 1 else "")
-    return specs
-
-
-def _listed(nodes: Any) -> list[Any]:
-    return [nodes] if isinstance(nodes, str) else list(nodes)
-
-
-def _arguments(module: nn.Module, inputs: Mapping[str, str], name: str) -> dict[str, str]:
-    taken = inspect.signature(module.forward).parameters
-    plain = [key for key, one in taken.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-    if unknown := [key for key in inputs if key not in plain]:
-        problem = f"its forward takes no argument {unknown[0]!r}."
-        fail(ModelMismatch, "SCR-COLUMN", problem, f"It takes {', '.join(plain) or 'none by name'}.", name)
-    needed = [key for key in plain if taken[key].default is inspect.Parameter.empty]
-    found = {key: inputs.get(key, key) for key in plain if key in needed or key in inputs}
-    if not found:
-        problem = "its forward takes no argument without a default value."
-        fail(ModelMismatch, "SCR-COLUMN", problem, "Say which columns it reads: inputs={'argument': 'column'}.", name)
-    return found
-
-
 def _unique(rows: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.unique(rows, return_inverse=True)  # pyright: ignore; torch: no types
+    numbers, place = np.unique(rows.cpu().numpy(), return_inverse=True)
+    return torch.as_tensor(numbers, device=rows.device), torch.as_tensor(place, device=rows.device)

@@ -146,7 +146,7 @@ class Named:
 
     def _by_functions(self, call: fx.Node, parts: list[tuple[Node, Spec]]) -> Iterator[Fault]:
         """Let a value be written by functions of it, and the rest."""
-        if mixed := next((node for node, spec in parts if spec.function is None), None):
+        if mixed := next((node for node, spec in parts if spec.columns is not None), None):
             yield Fault("SCR-NODE", str(mixed), _MIXED, "Divide it in one way.")
             return
         base = self.writers.get(call, (None,))[0] or self.node(parts[0][1].path)
@@ -162,7 +162,7 @@ class Named:
         path, first = parts[0][1].path, str(parts[0][0])
         layer, read = self.module.get_submodule(path), call.args[0]
         if not isinstance(layer, nn.Linear) or not isinstance(read, fx.Node):
-            problem = f"{path} is a {type(layer).__name__}, and only an nn.Linear is divided by columns."
+            problem = f"{path} is of type {type(layer).__name__}, and only an nn.Linear is divided by columns."
             yield Fault("SCR-NODE", first, problem, "Name a linear layer.")
             return
         left = set(range(layer.in_features))
@@ -182,9 +182,10 @@ class Named:
             left -= group
             self.pieces.append(Piece(node, read, _linear(layer, sorted(group), None), "read", call))
         self.writers[call] = tuple(node for node, _ in parts)
-        if left or layer.bias is not None:
+        bias: Any = layer.bias  # None without one, whatever torch's types say
+        if left or bias is not None:
             rest = self.node(f"{path}.{'rest' if left else 'bias'}")
-            after = _linear(layer, sorted(left), layer.bias)
+            after = _linear(layer, sorted(left), bias)
             self.pieces.append(Piece(rest, read, after, "read" if left else "nothing", call))
             self.writers[call] += (rest,)
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-_SUMS = {operator.add, operator.iadd, torch.add, "add", "add_"}
+_SUMS: set[Any] = {operator.add, operator.iadd, torch.add, "add", "add_"}  # pyright: ignore[reportUnknownMemberType]
 _SAME = {torch.clone, torch.detach, "contiguous", "clone", "detach"}
 _SHAPES = {len, torch.numel, torch.zeros_like, torch.ones_like, torch.empty_like, torch.full_like, "size", "dim",
            "numel", "stride", "new_zeros", "new_ones", "new_full", "new_empty"}  # fmt: skip
@@ -28,8 +28,8 @@ def addends(one: fx.Node) -> tuple[fx.Node, fx.Node] | None:
     kind = one.target in _SUMS or str(one.target) in _ATEN_SUMS
     if one.op not in ("call_function", "call_method") or not kind or len(one.args) != 2 or one.kwargs:
         return None
-    first, second = one.args
-    return (first, second) if isinstance(first, fx.Node) and isinstance(second, fx.Node) else None
+    found = [read for read in one.args if isinstance(read, fx.Node)]
+    return (found[0], found[1]) if len(found) == 2 else None
 
 
 def same_as(one: fx.Node, root: nn.Module) -> fx.Node | None:
@@ -39,7 +39,8 @@ def same_as(one: fx.Node, root: nn.Module) -> fx.Node | None:
     if one.op == "call_module":
         return one.args[0] if isinstance(root.get_submodule(str(one.target)), (nn.Identity, nn.Dropout)) else None
     if one.target is nn.functional.dropout or str(one.target) == "aten.dropout.default":
-        training = one.args[2] if len(one.args) > 2 else one.kwargs.get("training", True)
+        arguments: list[Any] = list(one.args)
+        training = arguments[2] if len(arguments) > 2 else one.kwargs.get("training", True)
         return one.args[0] if training is False else None
     return one.args[0] if one.target in _SAME or str(one.target) in _ATEN_SAME else None
 

@@ -66,7 +66,7 @@ def probed(
     faults: list[Fault] = []
     for node, own in {**arguments, **axes}.items():
         if own is None:
-            problem = f"its values have the shape {layout.told(node)} on three inputs, which are not its first axis."
+            problem = f"its values have the shape {layout.told(node)} on three inputs, whose axis is not the first."
             remedy = "Name a submodule whose values come with the axis of inputs first, or one that contains it."
         elif length is not None and node != layout.output and own[:1] != (length,):
             problem = f"its values have the shape {list(own)} for each input, without a position axis of {length}."
@@ -90,10 +90,15 @@ def probed(
         found = Reading(0, one, constant, length is not None and (len(own) < 2 or own[0] != length))
         written[node] = found.flat(layout.evaluate(made, given, rows, examples), rows).to(layout.dtype)
         found = replace(found, width=written[node].shape[-1])
-        reach = {slot: _reach(layout, made, found, given, slot, written[node]) for slot in made.slots}
+        reach: dict[str, Reach] = {slot: _reach(layout, made, found, given, slot, written[node]) for slot in made.slots}
         known[node] = replace(found, reach=reach)
         known[node] = replace(known[node], alone=_is_alone(layout, made, known[node], given, written[node]))
         slots[node] = {slot: Slot(parents, reach[slot]) for slot, parents in made.slots.items()}
+    mixing = {node for node, made in known.items() if any(one != "same" for one in made.reach.values())}
+    for argument, readers in layout.embeddings(mixing).items():
+        del slots[argument], known[argument]
+        for node in readers:
+            slots[node], known[node] = {}, replace(known[node], reach={})
     widths = {known[node].width for node in slots if node != layout.output}
     return ModelGraph(slots, layout.output, one, {}, widths.pop() if len(widths) == 1 else 0), known
 
@@ -127,7 +132,8 @@ def _reach(
     """Which positions of a slot are noticed at which positions of the result."""
     if not layout.positional or reading.positions == 1:
         return "same"
-    x, length, found = given[slot], reading.positions, "same"
+    x, length = given[slot], reading.positions
+    found: Reach = "same"
     generator = torch.Generator().manual_seed(0)
     for position in np.unique(np.linspace(0, length - 1, min(length, _PROBED)).astype(int)).tolist():
         other = x.roll(1, 0)[:, position]
@@ -137,10 +143,9 @@ def _reach(
         changed[:, position] = other
         after = reading.flat(layout.evaluate(made, {**given, slot: changed}, len(x)), len(x))
         noticed = (after - before).abs().amax((0, 2)) > _NOTICED * before.abs().max().clamp(min=1e-30)
-        where = noticed.nonzero()[:, 0].tolist()
-        if any(one < position for one in where):
+        if bool(noticed[:position].any()):
             return "every"
-        found = "earlier" if any(one > position for one in where) else found
+        found = "earlier" if bool(noticed[position + 1 :].any()) else found
     return found
 
 

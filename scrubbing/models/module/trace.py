@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from scrubbing.errors import ModelMismatch, brief, fail
+from scrubbing.guards import is_mapping, is_sequence
 from scrubbing.user_code import line_of
 
 _SEVERAL = re.compile(r"@(\d+)$")
@@ -85,7 +86,9 @@ def by_export(module: nn.Module, paths: Sequence[str], examples: Mapping[str, Te
     assert isinstance(made, fx.GraphModule)
     holders = {str(one.target): one for one in made.graph.nodes if one.op == "placeholder"}
     (output,) = (one for one in made.graph.nodes if one.op == "output")
-    outputs = pytree.tree_unflatten(list(output.args[0]), exported.call_spec.out_spec)
+    shape, flat = exported.call_spec.out_spec, output.args[0]
+    assert shape is not None
+    outputs = pytree.tree_unflatten(list(flat), shape)
     calls = {path: _returned(made.graph, path) for path in paths}
     arguments = {name: holders[name] for name in examples}
     return Trace(made.graph, made, arguments, outputs, {path: found for path, found in calls.items() if found})
@@ -95,8 +98,8 @@ def _returned(graph: fx.Graph, path: str) -> list[fx.Node | None]:
     """What each call of a module gives to the operations outside of it."""
     calls: dict[tuple[str, ...], list[fx.Node]] = {}
     for one in graph.nodes:
-        stack = {} if one.target == "_guards_fn" else one.meta.get("nn_module_stack") or {}
-        entered = [key for key, (at, _) in stack.items() if _SEVERAL.sub("", at) == path]
+        stack = {} if one.target == "_guards_fn" else entered_by(one)
+        entered = [key for key, at in stack.items() if _SEVERAL.sub("", at) == path]
         if entered:  # keys tell the calls of a module apart, and those of what contains it
             keys = list(stack)
             calls.setdefault(tuple(keys[: keys.index(entered[0]) + 1]), []).append(one)
@@ -107,13 +110,19 @@ def _returned(graph: fx.Graph, path: str) -> list[fx.Node | None]:
     return found
 
 
+def entered_by(one: fx.Node) -> dict[str, str]:
+    """The modules within which an operation was run, outermost first: their paths, by a key for each call."""
+    stack: dict[str, tuple[str, Any]] = one.meta.get("nn_module_stack") or {}
+    return {key: str(path) for key, (path, _) in stack.items()}
+
+
 def impossible(name: str, errors: Mapping[str, Exception], tried_export: bool) -> None:
     """Say that a forward cannot be traced, where it stops, and what to do.
 
     Raises:
         ModelMismatch: SCR-TRACE.
     """
-    told = "; ".join(f"{tool} stops{line_of(error)} ({brief(error)})" for tool, error in errors.items())
+    told = "; ".join(f"{tool} stops{line_of(error)} ({_sentence(error)})" for tool, error in errors.items())
     remedy = (
         "What depends on values, such as `if x.sum() > 0`, cannot be followed: move it into a submodule and list that "
         "under nodes=, which runs it whole, or write it with torch.where."
@@ -121,6 +130,10 @@ def impossible(name: str, errors: Mapping[str, Exception], tried_export: bool) -
     if not tried_export:
         remedy = f"Pass data=, so that torch.export can run it on examples. {remedy}"
     fail(ModelMismatch, "SCR-TRACE", f"its forward cannot be traced: {told}.", remedy, name)
+
+
+def _sentence(error: Exception) -> str:
+    return brief(error).split(". ")[0]
 
 
 def chosen(returned: Any, output: str | int | None) -> Any:
@@ -132,12 +145,12 @@ def chosen(returned: Any, output: str | int | None) -> Any:
     """
     if isinstance(returned, (Tensor, fx.Node)):
         return returned if output is None else None
-    if isinstance(returned, (tuple, list)) and not isinstance(output, str):
+    if is_sequence(returned) and not isinstance(output, str):
         several = list(returned)
         if output is not None:
             return several[output] if -len(several) <= output < len(several) else None
         return next((one for one in several if isinstance(one, (Tensor, fx.Node))), None)
-    named = dict(returned) if isinstance(returned, Mapping) else dict(getattr(returned, "__dict__", {}))
+    named: dict[Any, Any] = dict(returned if is_mapping(returned) else getattr(returned, "__dict__", {}))
     if output is None:
         first = next((one for one in named.values() if isinstance(one, (Tensor, fx.Node))), None)
         return named.get("logits", first)
