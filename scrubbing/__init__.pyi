@@ -66,6 +66,7 @@ from .metrics.next_token import NextToken as NextToken
 from .models.local import from_folder as from_folder
 from .models.local import from_state_dict as from_state_dict
 from .models.local import load_model as load_model
+from .models.module.loading import from_module as from_module
 from .models.protocol import Model as Model
 from .models.toy import ToyModel as ToyModel
 from .models.transformer.checkpoint import from_file as from_file

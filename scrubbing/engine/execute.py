@@ -15,6 +15,7 @@ from scrubbing.engine.parts import PartOps
 from scrubbing.engine.plan import ScrubPlan, Space, reads, slot_demands
 from scrubbing.engine.rows import FrameRows
 from scrubbing.graph.nodes import Node
+from scrubbing.models.protocol import RESULT
 from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart, InputPart, OutputPart
 from scrubbing.sampling.frames import Frame
@@ -223,6 +224,8 @@ class _SpaceRun:
             weights = [self._at(dict(one.slots)[v.WEIGHTS], demand) for one in together]
             prepared[v.WEIGHTS] = torch.stack(weights, 1)
         tokens = {name: self.rows.tokens(needed) for name, needed in wanted.items()}
+        if all(slot.reach != "same" for slot in self.graph.slots[value.node].values()):
+            tokens[RESULT] = self.rows.tokens(demand)
         if not len(self.rows.tokens(demand)):
             empty = next(iter(prepared.values()))
             for one in together:

@@ -2,6 +2,8 @@ from .check import self_check as self_check
 from .local import from_folder as from_folder
 from .local import from_state_dict as from_state_dict
 from .local import load_model as load_model
+from .module.loading import columns as columns
+from .module.loading import from_module as from_module
 from .protocol import Model as Model
 from .protocol import ModelInputs as ModelInputs
 from .tokens import Tokens as Tokens

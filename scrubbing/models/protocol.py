@@ -22,6 +22,9 @@ from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
 from scrubbing.renamed import deprecated, old_names
 
+RESULT = "result"
+"""Under this name, `Model.run` gets the tokens of its result where no slot of the node is read at its own position."""
+
 
 @dataclass(frozen=True, eq=False)
 class ModelInputs:
@@ -95,7 +98,8 @@ class Model(ABC):
         Args:
             nodes: heads of one layer, or a single node.
             prepared: slot name to prepared input `[tokens of the slot, d]`.
-            tokens: slot name to the tokens of the slot; the result has the tokens of `q` (for heads) or `x`.
+            tokens: slot name to the tokens of the slot. The result has the tokens of the slots that are read at their
+                own position, such as `q` of heads; where there are none, those under `RESULT`, or else every token.
             visible: keys that attention may see, bool `[rows, positions]`; None for all.
             part: evaluate only this part: a `NeuronPart` of an MLP, or an `AttentionPart` of a head.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.device import resolve
-from scrubbing.errors import BadData, IllegalHypothesis, ModelMismatch, counted, fail
+from scrubbing.errors import BadData, Fault, IllegalHypothesis, ModelMismatch, counted, fail
 from scrubbing.graph.model_graph import ModelGraph, Slot
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.models.content import NoContent, content_hash
@@ -34,12 +36,18 @@ class ToyModel(Model):
         ... )
 
     Args:
-        sources: source node to the dataset column it reads, `[n]`, `[n, positions]` or `[n, positions, width]`.
+        sources: source node to the dataset column it reads, `[n]`, `[n, positions]` or `[n, positions, width]`; with
+            one position, also `[n, width]`.
         nodes: node to its function and slots, in order of computation; the last one is the output. A slot lists the
             nodes that it reads, whose outputs are summed. Functions take one tensor `[tokens, width]` per slot, by
-            name, and treat every token on its own.
+            name, and treat every token on its own. The function of a node with one slot may call its argument
+            something else, as `nn.Linear` does.
         positions: length of the position axis.
-        dtype: precision of all values.
+        dtype: precision of all values, and of the weights of layers among the functions.
+
+    Raises:
+        ModelMismatch: SCR-GRAPH, a node reads nothing, or its function does not take its slots.
+        IllegalHypothesis: SCR-GRAPH, the graph is malformed; SCR-NAME.
     """
 
     def __init__(
@@ -67,10 +75,32 @@ class ToyModel(Model):
         if idle is not None:
             problem = f"node {idle} reads nothing."
             fail(ModelMismatch, "SCR-GRAPH", problem, "Give it a slot, or list it under sources.", name)
+        self._by_place: set[Node] = set()
+        self._match(slots)
         if MASK in slots:
             fail(ModelMismatch, "SCR-GRAPH", "a toy graph has no attention, so no mask node.", "Rename the node.", name)
         self._graph = ModelGraph(slots, Node.parse(list(nodes)[-1]), positions)
         self._widths: dict[Node, int] = {}
+
+    def _match(self, slots: Mapping[Node, Mapping[str, Slot]]) -> None:
+        """Functions must take what their slots are called, or one argument for one slot."""
+        faults: list[Fault] = []
+        for node, function in self.functions.items():
+            try:
+                signature = inspect.signature(getattr(function, "forward", function))
+            except (TypeError, ValueError):  # a compiled function does not say
+                continue
+            if _takes(signature, **slots[node]):
+                continue
+            if len(slots[node]) == 1 and _takes(signature, None):
+                self._by_place.add(node)
+                continue
+            problem = f"its function takes {signature}, and its slots are {', '.join(slots[node])}."
+            faults.append(
+                Fault("SCR-GRAPH", f"node {node}", problem, "Call the slots what the function's arguments are.")
+            )
+        if faults:
+            raise ModelMismatch(faults)
 
     @property
     def fingerprint(self) -> str:
@@ -111,9 +141,16 @@ class ToyModel(Model):
         columns: dict[str, Tensor] = {}
         for column in self.sources.values():
             given, positions = data[column], self._graph.positions
+            if positions == 1 and given.ndim == 2:
+                given = given[:, None]
             if given.dtype.kind not in "biuf" or given.ndim > 3 or (given.ndim > 1 and given.shape[1] != positions):
                 problem = f"column {column!r}, which {self.name} reads, is {given.dtype} of shape {list(given.shape)}."
-                remedy = f"Give numbers [n], [n, {positions}] or [n, {positions}, width]."
+                shapes = (
+                    "[n], [n, width] or [n, 1, width]"
+                    if positions == 1
+                    else f"[n], [n, {positions}] or [n, {positions}, width]"
+                )
+                remedy = f"Give numbers {shapes}."
                 fail(BadData, "SCR-DATA", problem, remedy, data.name)
             values = torch.as_tensor(np.array(given), dtype=self.dtype, device=self.device)
             if values.ndim == 1:
@@ -161,11 +198,21 @@ class ToyModel(Model):
         return values[self._graph.output].reshape(n, positions, -1)
 
     def _computed(self, node: Node, read: Mapping[str, Tensor]) -> Tensor:
-        with running(f"node {node}"):
-            result = self.functions[node](**read)
+        # What is run may be trained: without gradients, which no activation of inference mode can have.
+        with torch.no_grad(), running(f"node {node}"):
+            by_place = node in self._by_place
+            result = self.functions[node](*read.values()) if by_place else self.functions[node](**read)
         tokens = len(next(iter(read.values())))
         if not isinstance(result, Tensor) or result.ndim != 2 or len(result) != tokens:
             told = f"shape {list(result.shape)}" if isinstance(result, Tensor) else type(result).__name__
             problem = f"it returned {told} for {counted(tokens, 'token')}."
             fail(ModelMismatch, "SCR-CHECK", problem, "Return a tensor [tokens, width].", f"node {node}")
         return result
+
+
+def _takes(signature: inspect.Signature, *arguments: Any, **named: Any) -> bool:
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError:
+        return False
+    return True

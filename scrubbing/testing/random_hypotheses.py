@@ -194,7 +194,7 @@ class _Maker:
             function(wave, along=self.rng.normal(size=d)),
             activation(half),
         ]
-        if node.kind == "head":
+        if "k" in self.graph.slots.get(node, ()):
             parts += [*self._attention_parts(node), *self._attention_parts(node)]
         if width := self.graph.widths.get(node, 0):
             parts.append(neurons(self.rng.choice(width, size=max(1, width // 3), replace=False)))
