@@ -120,7 +120,10 @@ SETTINGS = {
         "SCR-PERTURB",
         lambda w: perturbed(w, Perturb("halves", lambda data, u: {"tokens": data["tokens"] / 2})),
     ),
-    "a perturbation that fails": ("SCR-CODE", lambda w: perturbed(w, Perturb("odd", lambda data, u: {"tokens": data["tokens"] + u}))),
+    "a perturbation that fails": (
+        "SCR-CODE",
+        lambda w: perturbed(w, Perturb("odd", lambda data, u: {"tokens": data["tokens"] + u})),
+    ),
     "unknown executor": ("SCR-PLUGIN", lambda w: scrubbed(w, executor="cluster")),
     "an executor that is a number": ("SCR-PLUGIN", lambda w: scrubbed(w, executor=4)),
     "two controls of one name": (
