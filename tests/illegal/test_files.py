@@ -16,7 +16,8 @@ from scrubbing.hypothesis.addresses import resolve
 from scrubbing.models.transformer.checkpoint import from_file, to_file
 from scrubbing.models.transformer_lens import from_bridge, from_directory
 from scrubbing.models.transformer_lens.tiny import NATIVE, NATIVE_SIZES
-from scrubbing.records.store import folder, load, save
+from scrubbing.records.files import folder
+from scrubbing.records.store import load, save
 from scrubbing.testing.random_hypotheses import halves
 
 ROOT = Path(__file__).parents[2]
