@@ -105,6 +105,7 @@ def ladder() -> list[Hypothesis]:
         tight_one_number(),
         suffixes(),
         neighbours(),
+        tight_neighbours(),
         sources(),
         best(),
         left_to_right(),
@@ -251,6 +252,18 @@ def neighbours() -> Hypothesis:
         "neighbours",
         "As suffixes, and from each position the token before it, so that its suffix is known one earlier too.",
         SUFFIX_BEFORE,
+    )
+
+
+def tight_neighbours() -> Hypothesis:
+    """What the verdict on neighbours leaves of it: as with signs, and of the query not even the length."""
+    reading = reads("k", "v", each=True).carries(SUFFIX_BEFORE), reads("mask").carries(LENGTH)
+    return _rung(
+        "tight-neighbours",
+        "As neighbours and tight-signs, and the query of head 1.1 does not matter.",
+        WATCHER.any_path(avoid=LATE).carries(HORIZON_IN_LENGTH, *reading),
+        COUNTER.any_path(avoid=LATE).carries(MORE_OPEN),
+        *_late_apart(),
     )
 
 

@@ -1,0 +1,75 @@
+"""The page of verdicts has every hypothesis that ships, and says what a run of it prints."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+
+from benchmarks.verdicts.__main__ import PAGE, replaced, sentences, suite
+from benchmarks.verdicts.words import ABOUT, SUITES
+from hypotheses.parens import original
+from scrubbing.experiment import find_task
+from scrubbing.records.tested import Word
+
+TEXT = PAGE.read_text(encoding="utf-8")
+SHIPPED = {name: find_task(name).ladder for name in ("parens", "induction", "induction-python")}
+LADDERS = {**SHIPPED, "parens-original": original.ladder}
+RUNGS = [(name, one.name.rpartition("/")[2]) for name, ladder in LADDERS.items() for one in ladder()]
+
+
+def part(task: str, rung: str) -> str:
+    """What the page says about one rung."""
+    found = re.search(rf"^### {task}: {re.escape(rung)}$(.*?)(?=^\(verdict-|^<!-- end)", TEXT, re.M | re.S)
+    assert found is not None, f"{task}/{rung} is not on the page: run python -m benchmarks.verdicts"
+    return found[1]
+
+
+def word(task: str, rung: str) -> str:
+    """The word in the table of its suite."""
+    found = re.search(rf"^\| \[{re.escape(rung)}\]\(#verdict-{task}-\S+\) \| ([^|]+) \|", TEXT, re.M)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize(("task", "rung"), RUNGS)
+def test_every_rung_has_a_verdict_and_a_paragraph_where_it_is_not_tight(task, rung):
+    assert word(task, rung) in get_args(Word)
+    lines = [line for line in part(task, rung).splitlines() if line]
+    assert sum(line.startswith("- ") for line in lines) >= 1
+    told, paragraph = ABOUT.get(f"{task}/{rung}", ("tight", ""))
+    assert told == word(task, rung)
+    assert paragraph or told == "tight"
+    assert paragraph in part(task, rung)
+
+
+def test_nothing_is_told_of_what_is_not_there():
+    assert set(SUITES) == set(LADDERS)
+    assert {*ABOUT} <= {f"{task}/{rung}" for task, rung in RUNGS}
+    on_the_page = re.findall(r"^### (\S+): (\S+)$", TEXT, re.M)
+    assert sorted(on_the_page) == sorted(RUNGS)
+
+
+def test_words_have_no_numbers_of_runs():
+    assert [paragraph for _, paragraph in ABOUT.values() if re.search(r"\d %|\d\.\d\d", paragraph)] == []
+
+
+@pytest.mark.parametrize(
+    ("task", "rung"),
+    [
+        ("parens", "two-tests"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in RUNGS if one[0] in SHIPPED),
+    ],
+)
+def test_the_page_says_what_a_run_says(task, rung):
+    found = find_task(task)
+    record = found.experiment(verdict=True).run(found.rung(rung)).record()
+    assert [f"- {line}" for line in sentences(record)] == re.findall(r"^- .*", part(task, rung), re.M)
+
+
+def test_a_suite_is_renewed_alone():
+    page = "a\n<!-- parens -->\nold\n<!-- end of parens -->\n<!-- induction -->\nkept\n<!-- end of induction -->\n"
+    made = replaced(page, "parens", r"new \1")
+    assert made == page.replace("old", r"new \1")
+    assert callable(suite)
