@@ -85,6 +85,8 @@ UNSHOWN = {
     "tested.unspecific.recovered": "only of a control that counts no other hypotheses",
     "tested.reasons": "codes of what the verdict's sentence says",
     "tested.interpretation.wrong": "in the sentence, where values are wrong",
+    "tested.perturbed.interpretation.label": "of the references, as without the perturbation",
+    "tested.perturbed.interpretation.wrong": "in the sentence, where values are wrong",
     "tested.tighter_stored": "the tree of the same hypothesis is shown",
 }
 """Fields whose absence is not seen, and why."""
