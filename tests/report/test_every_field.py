@@ -80,6 +80,7 @@ UNSHOWN = {
     "equivalent.beyond": "only where there is no amount",
     "equivalent.end": "only where there is no amount",
     "shared.value": "only of a stratum",
+    "size.conditional": "only where it is less than what is claimed",
     "controls.outcome": "only where no other hypotheses are counted",
     "controls.several.wanted": "only where there are fewer of them",
     "tested.unspecific.recovered": "only of a control that counts no other hypotheses",
