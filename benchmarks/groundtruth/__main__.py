@@ -27,6 +27,7 @@ FIRST_SEED = 200
 SUPPORTED = ("tight", "wider or finer than needed")
 WANTED = {
     "tight": ("tight",),
+    "equivalent": ("tight",),
     "redundant": ("redundant",),
     "sufficient": ("tight", "wider or finer than needed", "redundant", "undecided"),
 }

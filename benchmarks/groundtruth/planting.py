@@ -44,8 +44,10 @@ def fresh(plan: Plan, generator: torch.Generator) -> Weights:
     attention = [
         Attention(
             norm,
-            *(made(HEADS, WIDTH, OF_A_HEAD, scale=small) for _ in "QKV"),
-            made(HEADS, OF_A_HEAD, WIDTH, scale=small),
+            W_Q=made(HEADS, WIDTH, OF_A_HEAD, scale=small),
+            W_K=made(HEADS, WIDTH, OF_A_HEAD, scale=small),
+            W_V=made(HEADS, WIDTH, OF_A_HEAD, scale=small),
+            W_O=made(HEADS, OF_A_HEAD, WIDTH, scale=small),
         )
         for _ in range(LAYERS)
     ]
@@ -81,27 +83,31 @@ def heads(attention: Attention, stream: Tensor) -> list[Tensor]:
 
 def neurons(mlp: Mlp, stream: Tensor) -> Tensor:
     """Activations of an MLP's neurons."""
-    return torch.relu(stream @ mlp.W_in + mlp.b_in)
+    return torch.relu(stream @ mlp.W_in + _there(mlp.b_in))
 
 
 def writes(weights: Weights, plan: Plan, tokens: Tensor) -> list[Tensor]:
     """What each node below MLP 1 writes at the last position, `[n, d]`; first the two that are to carry variables."""
     (first, second), (mlp, _) = weights.attention, weights.mlps
-    assert weights.W_pos is not None
-    embedded = weights.W_E[tokens] + weights.W_pos
+    embedded, bias = weights.W_E[tokens] + _there(weights.W_pos), _there(mlp.b_out)
     below = heads(first, embedded)
     active = neurons(mlp, embedded + sum(below))
-    after = heads(second, embedded + sum(below) + active @ mlp.W_out + mlp.b_out)
+    after = heads(second, embedded + sum(below) + active @ mlp.W_out + bias)
     groups = plan.groups or ()
     parts = [active[..., one] @ mlp.W_out[one] for one in groups] or [active @ mlp.W_out]
     order = [*parts, *after] if groups else [*after, *parts]
-    return [one[:, -1] for one in (*order, embedded + mlp.b_out, *below)]
+    return [one[:, -1] for one in (*order, embedded + bias, *below)]
 
 
 def answers(weights: Weights, read: Tensor, beside: Tensor) -> Tensor:
     """Logits, from what MLP 1 reads, and what reaches the output beside it."""
     mlp = weights.mlps[1]
-    return (neurons(mlp, read) @ mlp.W_out + mlp.b_out + beside) @ weights.W_U + weights.b_U
+    return (neurons(mlp, read) @ mlp.W_out + _there(mlp.b_out) + beside) @ weights.W_U + _there(weights.b_U)
+
+
+def _there(bias: Tensor | None) -> Tensor:
+    assert bias is not None
+    return bias
 
 
 def interchange(weights: Weights, plan: Plan, symbols: np.ndarray, rng: np.random.Generator) -> Tensor:

@@ -81,8 +81,19 @@ class Counterexample(Strict):
     scrubbed: float
 
 
+class EdgeRecord(Strict):
+    """The inputs in scope that are nearest to those outside."""
+
+    inputs: int
+    """How many, of those in scope that were compared with inputs outside."""
+    distance: int
+    """Entries (tokens, or numbers) of what the model reads in which they differ from an input outside, at most."""
+    recovered: Number | None
+    """Of the null on these inputs; None where the model is no better there. Bounds are one-sided, 95 %."""
+
+
 class ScopeRecord(Strict):
-    """How far a hypothesis reaches: inside and outside the inputs that it is said to hold on."""
+    """How far a hypothesis reaches: inside, at the edge of and outside the inputs that it is said to hold on."""
 
     inside: int
     """Inputs in scope."""
@@ -95,6 +106,8 @@ class ScopeRecord(Strict):
     outside_worst: list[Counterexample] = Field(default=[])
     why_not: str = ""
     """Why nothing can be said of what lies outside."""
+    edge: EdgeRecord | None = None
+    """At the edge of the scope; None where nothing is outside, and in older records."""
 
     @property
     def share(self) -> float:

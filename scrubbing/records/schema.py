@@ -116,6 +116,9 @@ class Size(Strict):
     claimed: float | None = None
     """Entropy of the features claimed, over all positions at which they are, summed over claims: what is claimed of two
     nodes counts twice. None in older records."""
+    conditional: float | None = None
+    """The same, each claim's feature given that of the claim above it: what it claims beyond what that one does. None
+    in older records."""
 
 
 class Note(Strict):

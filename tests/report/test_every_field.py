@@ -80,11 +80,14 @@ UNSHOWN = {
     "equivalent.beyond": "only where there is no amount",
     "equivalent.end": "only where there is no amount",
     "shared.value": "only of a stratum",
+    "size.conditional": "only where it is less than what is claimed",
     "controls.outcome": "only where no other hypotheses are counted",
     "controls.several.wanted": "only where there are fewer of them",
     "tested.unspecific.recovered": "only of a control that counts no other hypotheses",
     "tested.reasons": "codes of what the verdict's sentence says",
     "tested.interpretation.wrong": "in the sentence, where values are wrong",
+    "tested.perturbed.interpretation.label": "of the references, as without the perturbation",
+    "tested.perturbed.interpretation.wrong": "in the sentence, where values are wrong",
     "tested.tighter_stored": "the tree of the same hypothesis is shown",
 }
 """Fields whose absence is not seen, and why."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,16 @@ def parity(data):
 @feature
 def first(data):
     return data["tokens"][:, 1]
+
+
+@feature(per="position")
+def token(data):
+    return data["tokens"]
+
+
+@feature(per="position")
+def is_odd(data):
+    return data["tokens"] % 2
 
 
 OUT = Variable("out", parity)
@@ -88,6 +100,55 @@ def test_bits_are_those_of_distinct_features(experiment):
     assert (one.claims, two.claims, two.nodes) == (1, 2, 3)
     assert one.claimed == pytest.approx(one.bits)  # what is claimed of two nodes is claimed twice
     assert two.claimed == pytest.approx(2 * one.bits)
+
+
+def entropy(*columns):
+    share = np.array(list(Counter(zip(*(np.asarray(one).tolist() for one in columns), strict=True)).values()))
+    share = share / share.sum()
+    return -(share * np.log2(share)).sum()
+
+
+def test_bits_beyond_the_claim_above(experiment):
+    """By counting: of a claim directly below the output all, of one below another what is left given that one."""
+    data = experiment.data
+    p, f = parity(data), first(data)
+    same, inner = (
+        record(experiment, head(1, 0).direct().carries(Variable("p", parity), EMBED.direct().carries(below))).size
+        for below in (Variable("q", parity), Variable("f", first))
+    )
+    assert same.conditional == pytest.approx(entropy(p))
+    assert inner.conditional == pytest.approx(entropy(p) + entropy(p, f) - entropy(p))
+    flat = record(experiment, head(1, 0).direct().carries(Variable("p", parity))).size
+    assert flat.conditional == flat.claimed
+
+
+def test_bits_beyond_the_claim_above_position_by_position(experiment):
+    """Tokens at each position, below a claim about the input, and below one about each position."""
+    data = experiment.data
+    last = Experiment(  # the model is causal: only from the last position all are read
+        experiment.model, data, Classification("label", position=-1), references=20, draws=2, baselines=False
+    )
+    tokens, odd, p = data["tokens"], data["tokens"] % 2, parity(data)
+    each = Variable("token", token)
+    length = tokens.shape[1]
+
+    def beyond(*claims):
+        return record(last, head(1, 0).direct().carries(Variable("p", parity), *claims)).size.conditional
+
+    below_input = beyond(reads("v", each=True).carries(each))
+    assert below_input - entropy(p) == pytest.approx(sum(entropy(p, tokens[:, i]) - entropy(p) for i in range(length)))
+    nested = reads("v", each=True).carries(Variable("odd", is_odd), EMBED.direct().carries(each))
+    assert beyond(nested) - entropy(p) == pytest.approx(
+        sum(
+            entropy(p, odd[:, i]) - entropy(p) + entropy(odd[:, i], tokens[:, i]) - entropy(odd[:, i])
+            for i in range(length)
+        )
+    )
+    whole = reads("v", each=True).carries(Variable("odd", is_odd), EMBED.direct().carries(Variable("f", first)))
+    assert beyond(whole) - entropy(p) == pytest.approx(
+        sum(entropy(p, odd[:, i]) - entropy(p) for i in range(length))
+        + np.mean([entropy(odd[:, i], first(data)) - entropy(odd[:, i]) for i in range(length)])
+    )
 
 
 def test_branches_in_the_order_of_a_walk(experiment):

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.groundtruth.catalogue import truth
 from scrubbing import Experiment, Feature, Hypothesis, NoFraction, RunRecord, node
+from scrubbing.experiment.verdict.scope import edge_of
 from scrubbing.report import markdown
 from scrubbing.report.page import page
 from scrubbing.report.terminal import ladder_view, record_view, verdict_view
@@ -156,9 +158,9 @@ def test_the_share_in_scope_is_in_every_table() -> None:
     told = "800 of 4,000, 20.0 % of the dataset"
     for text in (shown(record_view(records[0])), markdown(records[:1]), page(records[:1])):
         assert told in text
-    assert "In scope are 800 of 4,000 inputs, 20.0 %; outside, the same claims recover" in shown(
-        verdict_view(records[0])
-    )
+    said = shown(verdict_view(records[0]))
+    assert "In scope are 800 of 4,000 inputs, 20.0 %; on the 800 at its edge 100.0 %" in said
+    assert "outside, the same claims recover" in said
     for text in (shown(ladder_view(records, "two")), markdown(records), page(records)):
         assert "in scope %" in text
         assert "100.0" in text
@@ -169,3 +171,75 @@ def test_the_word_says_where() -> None:
     said = shown(verdict_view(switched(2).verdict(scoped()).record()))
     assert "Out of scope: 100.0 %" in said
     assert "in scope, which is 20.0 % of the dataset, and only" in said
+
+
+# --- the edge
+
+
+def fading(**columns: Any) -> Experiment:
+    """In scope is k > 0. The output is x, and on inputs with k = 1, which are one step from outside, x + y."""
+    k = EVERY % 4 * 1.0
+    nodes = {
+        "a": copy("x"),
+        "b": (lambda y, k: y * (k <= 1), {"y": ["y"], "k": ["k"]}),
+        "out": (lambda a, b: a + b, {"a": ["a"], "b": ["b"]}),
+    }
+    return experiment(nodes, {"x": X, "y": Y, "k": k, **columns}, X + Y * (k <= 1), references=400)
+
+
+K = Feature("k", compute=lambda data: data["k"] > 0)
+
+
+def test_what_is_lost_at_the_edge_of_a_scope() -> None:
+    """Nearest to an input outside are inputs that differ in k alone: all of them, where x and y are bits."""
+    found = verdict_of(fading().verdict(claimed(CARRIES_X, scope=K))).scope
+    assert found is not None and found.edge is not None
+    assert (found.edge.distance, found.edge.inputs) == (1, 2000)
+    assert found.edge.recovered is not None
+    assert 0.5 < found.edge.recovered.value < 1
+
+
+def test_the_edge_is_where_inputs_differ_least_from_those_outside() -> None:
+    """Beside k, four more columns are those of inputs outside where k is 1, and of no input outside elsewhere.
+
+    There the null loses 2 Var x + E (y - y')^2 and the scrub E (y - y')^2, y' being 0 unless its k is 1, which it is
+    for one input of three: Var x = 1/4, and E (y - y')^2 = 1/2 - 2 / 12 + 1 / 6 = 1/2. Not lost is a half.
+    """
+    near = EVERY % 4 < 2
+    columns = {f"far_{i}": np.where(near, 0.0, 1.0) for i in range(4)}
+    made = fading(**columns)
+    result = made.run(claimed(CARRIES_X, scope=K))
+    edge = edge_of(result.job)
+    assert edge.distance == 1
+    assert (result.job.data["k"][edge.rows] == 1).all()
+    found = made.scope(result).edge
+    assert found is not None and found.recovered is not None and found.recovered.se is not None
+    assert abs(found.recovered.value - 1 / 2) < 4 * found.recovered.se
+    assert RunRecord.model_validate_json(made.verdict(claimed(CARRIES_X, scope=K)).record().model_dump_json())
+
+
+def test_distances_against_pairs_one_by_one() -> None:
+    """On tokens, compared with a loop over all pairs; a seed's program with a trigger differs from one outside."""
+    of = truth("trigger", 3)
+    made = Experiment(of.model, of.data, of.loss, baselines=False)
+    job = made.run(of.tight[0]).job
+    edge = edge_of(job)
+    tokens, inside = of.data["tokens"], of.data["untriggered"]
+    nearest = {
+        int(i): min(int((tokens[i] != other).sum()) for other in tokens[~inside]) for i in np.flatnonzero(inside)
+    }
+    limit = sorted(nearest.values())[int(np.ceil(0.1 * len(nearest))) - 1]
+    assert edge.distance == limit
+    ids = job.data.ids[edge.rows].tolist()
+    assert sorted(ids) == [i for i, distance in nearest.items() if distance <= limit]
+
+
+def test_a_scope_of_all_inputs_has_no_edge() -> None:
+    found = limited(where(10), lambda a, b: a, X).scope(limited(where(10), lambda a, b: a, X).run(scoped()))
+    assert found.edge is None
+
+
+def test_the_edge_is_shown() -> None:
+    said = shown(verdict_view(fading().verdict(claimed(CARRIES_X, scope=K)).record()))
+    assert "on the 2,000 at its edge" in said
+    assert "2,000 inputs in scope that differ from one outside in at most 1 entry" in said

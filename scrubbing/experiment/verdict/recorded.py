@@ -18,11 +18,18 @@ from scrubbing.experiment.verdict.judge import ClaimFound, Found, judge
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, Removal
 from scrubbing.experiment.verdict.perturbed import Perturbed
 from scrubbing.experiment.verdict.runs import Rise
-from scrubbing.experiment.verdict.scope import Counterexample, Scope
+from scrubbing.experiment.verdict.scope import Counterexample, Edge, Scope
 from scrubbing.experiment.verdict.sufficient import Wrong
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.records import beyond
-from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, RemovedClaims, ScopeRecord, StandInInput
+from scrubbing.records.beyond import (
+    AdversaryRecord,
+    CompleteRecord,
+    EdgeRecord,
+    RemovedClaims,
+    ScopeRecord,
+    StandInInput,
+)
 from scrubbing.records.measured import Number
 from scrubbing.records.tested import (
     ClaimVerdict,
@@ -122,7 +129,13 @@ def scoped(found: Scope) -> ScopeRecord:
         outside=None if found.outside is None else _recovered(found.outside),
         outside_worst=listed(found.outside_worst),
         why_not=found.why_not,
+        edge=None if found.edge is None else _edge(found.edge),
     )
+
+
+def _edge(found: Edge) -> EdgeRecord:
+    recovered = None if found.lost is None else _recovered(found.lost)
+    return EdgeRecord(inputs=len(found.rows), distance=found.distance, recovered=recovered)
 
 
 def _share(rise: Rise) -> Number:

@@ -98,6 +98,8 @@ def scope_sentence(found: ScopeRecord) -> str:
     """How much of the dataset is in scope, and what holds outside."""
     share = SHARE.one(found.share)
     told = f"In scope are {count(found.inside)} of {count(found.total)} inputs, {share}"
+    if found.edge is not None and found.edge.recovered is not None:
+        told += f"; on the {count(found.edge.inputs)} at its edge {_interval(found.edge.recovered)} is recovered"
     if found.outside is not None:
         return f"{told}; outside, the same claims recover {_interval(found.outside)} of the null there."
     return f"{told}; outside nothing was tested, as {found.why_not}." if found.inside < found.total else f"{told}."
@@ -105,6 +107,16 @@ def scope_sentence(found: ScopeRecord) -> str:
 
 def _scope(found: ScopeRecord) -> Iterator[Block]:
     yield Sentences([scope_sentence(found)])
+    if found.edge is not None:
+        edge, far = found.edge, found.edge.distance
+        steps = f"{count(far)} entr{'y' if far == 1 else 'ies'}"
+        words = f"recovered on {many(edge.inputs, 'input')} in scope that differ from one outside in at most {steps}"
+        outside = "recovered where the same is claimed of the inputs outside"
+        facts = [
+            Fact.of("at the edge", edge.recovered, SHARE, words, name="scope.edge"),
+            Fact.of("outside", found.outside, SHARE, outside, name="scope.outside"),
+        ]
+        yield Facts(facts)
     for title, some in (("Counterexamples", found.inside_worst), ("Out of scope", found.outside_worst)):
         rows = [
             [

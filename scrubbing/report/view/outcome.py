@@ -211,6 +211,10 @@ def _size(given: Size) -> Iterator[Fact]:
     if given.claimed is not None:
         words = "of features, summed over all that is claimed"
         yield Fact("bits claimed", SHORT.one(given.claimed), words, name="bits.claimed", value=given.claimed)
+    beyond = given.conditional
+    if beyond is not None and beyond != given.claimed:
+        words = "of these, given what the claim above each says"
+        yield Fact("bits beyond", SHORT.one(beyond), words, name="bits.beyond", value=beyond)
 
 
 def equivalent(given: Equivalent) -> Fact:

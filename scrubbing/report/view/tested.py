@@ -35,9 +35,11 @@ def tested(entry: Entry) -> Section | None:
         blocks.append(Facts(list(_facts(found))))
         blocks.append(_table(found))
     if found.interpretation is not None and (found.interpretation.variables or found.interpretation.nodes):
-        blocks.append(_interpretation(found.interpretation))
+        blocks.append(_interpretation(found.interpretation, "The interpretation, run"))
     if found.perturbed:
         blocks.append(_perturbations(found.perturbed))
+        runs = ((one.name, one.interpretation) for one in found.perturbed)
+        blocks += [_interpretation(run, f"The interpretation, run with {name} too") for name, run in runs if run]
     if found.tighter is not None:
         blocks.append(Source("Tighter", found.tighter))
     return Section("tested", "Verdict", blocks)
@@ -319,7 +321,7 @@ def _table(found: VerdictRecord) -> Table:
     return Table("", heads, rows, caption, [heads[-1]])
 
 
-def _interpretation(run: RunInterpretation) -> Table:
+def _interpretation(run: RunInterpretation, title: str) -> Table:
     rows: list[list[Fact]] = []
     for one in run.variables:
         share = Fact.of(one.variable, one.disagreement, _COST)
@@ -334,7 +336,7 @@ def _interpretation(run: RunInterpretation) -> Table:
         "not the variable's value."
     )
     heads = ["variable", "differs", "at"]
-    return Table("The interpretation, run", heads, rows, caption, ["at"])
+    return Table(title, heads, rows, caption, ["at"])
 
 
 def _perturbations(found: Sequence[PerturbedRecord]) -> Table:
