@@ -90,7 +90,7 @@ class Journal:
             self.stores
         ):  # first: no measurement is ahead of the activations it was made with
             fills = {**store.replay, **store.fills}
-            joined = {name: torch.cat(parts).cpu().numpy() for name, parts in fills.items()}
+            joined = {name: np.concatenate(parts) for name, parts in fills.items()}
             sizes = {f"{name} sizes": np.array([len(part) for part in parts]) for name, parts in fills.items()}
             self._write(f"fills {number}", joined | sizes)
         self._write(stage, arrays)
@@ -175,5 +175,5 @@ def _source(module: str) -> str:
         return ""
 
 
-def _split(joined: NDArray[Any], sizes: NDArray[Any]) -> list[torch.Tensor]:
-    return list(torch.split(torch.as_tensor(joined, device="cpu"), sizes.tolist()))
+def _split(joined: NDArray[Any], sizes: NDArray[Any]) -> list[NDArray[np.int64]]:
+    return np.split(joined, np.cumsum(sizes)[:-1])
