@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from scrubbing.errors import UsageError, brief, fail
 
@@ -91,6 +95,44 @@ def multiplying(device: torch.device, tf32: bool = False) -> Generator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def upload(values: NDArray[Any] | Tensor, device: torch.device) -> Tensor:
+    """What the host holds as a tensor on a device, without waiting for what the device is doing.
+
+    CUDA copies pinned memory while the host goes on, and waits for all earlier work before it copies other memory. On
+    the CPU the tensor shares the given memory, so neither may be changed.
+    """
+    import torch
+
+    if isinstance(values, np.ndarray) and not (values.flags.writeable and values.flags.c_contiguous):
+        values = values.copy()
+    tensor = torch.as_tensor(values, device="cpu")
+    if device.type == "cpu":
+        return tensor
+    pinned = tensor.pin_memory() if device.type == "cuda" and tensor.numel() else tensor
+    return pinned.to(device, non_blocking=True)
+
+
+@cache
+def indices(numbers: tuple[int, ...], device: torch.device) -> Tensor:
+    """The same few numbers as an index, int64, for all batches; a list as an index would be copied for each."""
+    return upload(np.array(numbers, dtype=np.int64), device)
+
+
+def read_back(tensors: Sequence[Tensor]) -> list[NDArray[np.float64]]:
+    """Tensors of one shape as arrays of the host. Those on a device are copied together, since that waits for it."""
+    import torch
+
+    double = [with_double(one).double() for one in tensors]
+    there = [one for one in double if waits(one.device)]
+    copied = iter(torch.stack(there).cpu().numpy() if there else ())
+    return [next(copied) if waits(one.device) else one.numpy() for one in double]
+
+
+def waits(device: torch.device) -> bool:
+    """Whether asking for a value of a tensor makes the host wait for everything that a device has still to do."""
+    return device.type != "cpu"
 
 
 def has_double(device: torch.device) -> bool:

@@ -5,37 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from scrubbing.graph.positions import Where
 
 if TYPE_CHECKING:
     from scrubbing.sampling.contexts import Context
 
+Bools = NDArray[np.bool_]
+
 
 class Rows(Protocol):
-    """What turns a demand into tokens: the rows of a frame, with their inputs."""
+    """What turns a demand into tokens: the rows of a frame, with their inputs. All of it is on the host."""
 
     positions: int
 
     @property
-    def device(self) -> torch.device:
-        """The device of the tensors."""
-        ...
-
-    @property
-    def focus(self) -> Tensor | None:
-        """Position of each row, in frames that draw per position; int64 `[rows]`."""
+    def focus(self) -> NDArray[np.int64] | None:
+        """Position of each row, in frames that draw per position, `[rows]`."""
         ...
 
     def __len__(self) -> int: ...
 
-    def visible(self, context: Context) -> Tensor | None:
+    def seen(self, context: Context) -> Bools | None:
         """Padding mask of the inputs a context holds, bool `[rows, positions]`; None where nothing is padded."""
         ...
 
-    def satisfied(self, where: Where, context: Context) -> Tensor:
+    def satisfied(self, where: Where, context: Context) -> Bools:
         """Whether each (row, position) meets the conditions of a cell, bool `[rows, positions]`."""
         ...
 
@@ -51,24 +48,24 @@ class Demand:
     context: Context | None = None
     where: Where | None = None
 
-    def chosen(self, rows: Rows) -> Tensor:
+    def chosen(self, rows: Rows) -> Bools:
         """The set as bool `[rows, positions]`."""
         shape = (len(rows), rows.positions)
         match self.kind:
             case "fixed":
-                chosen = torch.zeros(rows.positions, dtype=torch.bool, device=rows.device)
+                chosen = np.zeros(rows.positions, dtype=bool)
                 chosen[list(self.fixed)] = True
-                return chosen.expand(shape)
+                return np.broadcast_to(chosen, shape)
             case "focus":
                 assert rows.focus is not None
-                return torch.zeros(shape, dtype=torch.bool, device=rows.device).scatter_(1, rows.focus[:, None], True)
+                return rows.focus[:, None] == np.arange(rows.positions)
             case "seen":
                 assert self.context is not None
-                visible = rows.visible(self.context)
-                return torch.ones(shape, dtype=torch.bool, device=rows.device) if visible is None else visible
+                seen = rows.seen(self.context)
+                return np.ones(shape, dtype=bool) if seen is None else seen
             case "upto":
                 (inner,) = self.of
-                return inner.chosen(rows).flip(1).cumsum(1).flip(1) > 0
+                return np.logical_or.accumulate(inner.chosen(rows)[:, ::-1], axis=1)[:, ::-1]
             case "within":
                 (inner,) = self.of
                 assert self.where is not None and self.context is not None

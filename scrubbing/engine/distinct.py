@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.engine.rows import model_inputs
@@ -18,13 +16,13 @@ from scrubbing.models.protocol import Model
 class DistinctInputs:
     """The distinct inputs of a dataset, numbered."""
 
-    of_row: Tensor
-    """Number of the input in each row, int64 `[n]`."""
+    of_row: NDArray[np.int64]
+    """Number of the input in each row, `[n]`."""
     row_of: NDArray[np.int64]
     """A row holding each input."""
-    length: Tensor
-    """Positions up to the last real one, int64 `[distinct]`."""
-    start: Tensor
+    length: NDArray[np.int64]
+    """Positions up to the last real one, `[distinct]`."""
+    start: NDArray[np.int64]
     """Sum of the lengths of the inputs before each."""
 
     @classmethod
@@ -32,16 +30,13 @@ class DistinctInputs:
         """Compare the columns the model reads."""
         inputs = model_inputs(model, data)
         read = [_bytes(column.reshape(len(data), -1).cpu().numpy()) for column in inputs.columns.values()]
-        if inputs.visible is not None:
-            read.append(_bytes(inputs.visible.cpu().numpy()))
+        if inputs.seen is not None:
+            read.append(_bytes(inputs.seen))
         together = np.ascontiguousarray(np.concatenate(read, axis=1))
         keys = together.view(np.dtype((np.void, together.shape[1]))).reshape(-1)
         _, row_of, of_row = np.unique(keys, return_index=True, return_inverse=True)
-        length = torch.full((len(row_of),), positions, dtype=torch.int64, device=model.device)
-        if inputs.visible is not None:
-            length = inputs.visible[torch.as_tensor(row_of, device=model.device)].sum(1)
-        number = torch.as_tensor(of_row.astype(np.int64), device=model.device)
-        return cls(number, row_of, length, length.cumsum(0) - length)
+        length = np.full(len(row_of), positions) if inputs.seen is None else inputs.seen[row_of].sum(axis=1)
+        return cls(of_row.astype(np.int64), row_of, length, length.cumsum() - length)
 
     def __len__(self) -> int:
         return len(self.row_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.real import RealDraws
+from scrubbing.device import upload
 from scrubbing.engine import values as v
 from scrubbing.engine.batches import rows_at_once, tokens_at_once
 from scrubbing.engine.build import Builder, Compiler
@@ -123,6 +125,7 @@ class Engine:
         self.store = Store(model, self.graph, data, room, self.memory) if store else None
         self.real = float(self.graph.positions) if data.lengths is None else float(data.lengths.mean())
         """Mean number of real positions per input."""
+        self._executors: WeakKeyDictionary[Compiled, Executor] = WeakKeyDictionary()
         self.real_draws: RealDraws | None = None
         if read is not None and data.mask is not None:
             self.real_draws = RealDraws(read, same_length=self.graph.looks_ahead)
@@ -224,15 +227,15 @@ class Engine:
     ) -> Tensor:
         """The scrubbed outputs of a run at fixed positions, `[draws, references, positions, d_out]`."""
         found: Tensor | None = None
-        column = torch.full((self.graph.positions,), -1, dtype=torch.int64, device=self.model.device)
-        column[list(self.positions.fixed)] = torch.arange(len(self.positions.fixed), device=self.model.device)
+        column = np.full(self.graph.positions, -1)
+        column[list(self.positions.fixed)] = np.arange(len(self.positions.fixed))
         for one in self.run(compiled, references, draws, seed, batch=batch):
             output = one.outputs["scrubbed"]
             if found is None:
                 found = output.new_empty(draws, len(references), len(self.positions.fixed), output.shape[1])
-            draw, index = (torch.as_tensor(of, device=output.device) for of in (one.draw, one.index))
-            rows = one.tokens.rows
-            found[draw[rows], index[rows], column[one.tokens.positions]] = output
+            row = one.tokens.row
+            at = (one.draw[row], one.index[row], column[one.tokens.position])
+            found[tuple(upload(places, output.device) for places in at)] = output
         assert found is not None
         return found
 
@@ -287,7 +290,7 @@ class Engine:
             frame = Frame.root(compiled.data, rows, np.zeros_like(rows), 0, {})
             frame.everyone_holds_the_reference = True
             inputs = FrameRows(frame, self.model, self.graph.positions).inputs(REFERENCE)
-            own = self.model.own_output(inputs, torch.as_tensor(rows, device=device))
+            own = self.model.own_output(inputs, upload(rows, device))
             for outputs, tokens, _ in executor.pieces(frame, most):
                 found, wanted = outputs["scrubbed"], own[tokens.rows, tokens.positions]
                 check_finite(wanted, self.model.name)
@@ -297,14 +300,18 @@ class Engine:
         return float(difference / largest)
 
     def _executor(self, compiled: Compiled) -> Executor:
-        taken: dict[v.Statistic, Moments] = {}
+        """The executor of a plan, which remembers its statistics and what was found out about its parts."""
+        if compiled not in self._executors:
+            taken: dict[v.Statistic, Moments] = {}
+            plan, data = compiled.plan, compiled.data  # a closure over `compiled` would keep it for ever
 
-        def statistic(value: v.Statistic, rows: FrameRows, tokens: Tokens) -> Tensor:
-            if value not in taken:
-                taken[value] = moments(value, compiled.plan.statistics[value], compiled.data, self.store, self.memory)
-            return stand_in(value, taken[value], rows, tokens)
+            def statistic(value: v.Statistic, rows: FrameRows, tokens: Tokens) -> Tensor:
+                if value not in taken:
+                    taken[value] = moments(value, plan.statistics[value], data, self.store, self.memory)
+                return stand_in(value, taken[value], rows, tokens)
 
-        return Executor(compiled.plan, self.store, statistic)
+            self._executors[compiled] = Executor(plan, self.store, statistic)
+        return self._executors[compiled]
 
 
 def graph_of(model: Model, data: Dataset) -> ModelGraph:

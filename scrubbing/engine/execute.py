@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from scrubbing.device import upload
 from scrubbing.engine import values as v
 from scrubbing.engine.demand import FOCUS, NOTHING, Demand, within
 from scrubbing.engine.parts import PartOps
@@ -73,7 +75,7 @@ class Executor:
         found = dict(zip(read, run.run([(value, demand) for value in read], without=outputs), strict=True))
         for start in range(0, len(tokens), most):
             here = slice(start, start + most)
-            piece = Tokens(tokens.rows[here], tokens.positions[here], tokens.n_rows)
+            piece = Tokens(tokens.row[here], tokens.position[here], tokens.n_rows, tokens.device)
             made: dict[str, Tensor] = {}
             for name, (output, _) in self.plan.roots.items():
                 assert isinstance(output, v.Evaluated)
@@ -117,7 +119,7 @@ class _SpaceRun:
         """A computed value at some of its tokens."""
         tensor = self.live[value]
         chosen = self._tokens(value).select(self.rows.tokens(wanted, exactly))
-        return tensor if chosen is None else tensor.index_select(0, chosen)
+        return tensor if chosen is None else tensor.index_select(0, upload(chosen, tensor.device))
 
     def _compute(self, value: v.Value) -> None:
         tokens, rows, model = self._tokens(value), self.rows, self.model
@@ -126,7 +128,7 @@ class _SpaceRun:
                 assert self.executor.store is not None
                 result = self.executor.store.gather(value.item, rows, value.context, tokens)
             case v.Embedded():
-                held = rows.rows(value.context)[tokens.rows]
+                held = upload(rows.rows(value.context)[tokens.row], model.device)
                 result = model.source(value.node, rows.inputs(value.context), held, tokens.positions)
             case v.Constant():
                 return None  # added as a vector where it is read
@@ -172,8 +174,9 @@ class _SpaceRun:
                 total = (part.new_empty if tokens.needed is None else part.new_zeros)(len(tokens), part.shape[1])
             place = tokens.locate(here)
             if here.needed is not None and tokens.padded:
-                part, place = part[place >= 0], place[place >= 0]
-            total.index_copy_(0, place, part)
+                there = np.flatnonzero(place >= 0)
+                part, place = part.index_select(0, upload(there, part.device)), place[there]
+            total.index_copy_(0, upload(place, part.device), part)
         assert total is not None
         return total
 
@@ -245,8 +248,8 @@ class _SpaceRun:
     def _apply(self, value: v.Apply, tokens: Tokens) -> Tensor:
         parts, rows = self.executor.parts, self.rows
         if isinstance(value.part, InputPart):
-            held = rows.rows(value.context)[tokens.rows]
-            return parts.of_input(value.part, rows.data(value.context), held, tokens.positions, self.graph.d_model)
+            held = rows.rows(value.context)[tokens.row]
+            return parts.of_input(value.part, rows.data(value.context), held, tokens.position, self.graph.d_model)
         assert value.of is not None and isinstance(value.part, OutputPart)
         output = self._at(value.of, self.space.demand[value])
         raw = v.written(value.of)

@@ -9,9 +9,12 @@ import tempfile
 from dataclasses import dataclass, field
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from scrubbing.device import upload
 from scrubbing.errors import FileError, fail
 
 _FAULT = 16 * mmap.PAGESIZE
@@ -53,20 +56,19 @@ class Block:
         """Bytes when full; rows never written take no memory."""
         return self.values.nbytes
 
-    def take(self, places: Tensor) -> Tensor:
-        """Rows at these places, on the device of `places`."""
+    def take(self, places: NDArray[np.int64], device: torch.device) -> Tensor:
+        """Rows at these places, on a device."""
         if self.mapped is not None:
             self.room.touched(len(places), self)
-        if self.values.device == places.device:
-            return self.values.index_select(0, places)
-        return self.values.index_select(0, places.to(self.values.device)).to(places.device)
+        found = self.values.index_select(0, upload(places, self.values.device))
+        return found if found.device == device else upload(found, device)
 
-    def put(self, places: Tensor, rows: Tensor) -> None:
+    def put(self, places: NDArray[np.int64], rows: Tensor) -> None:
         """Write rows at these places."""
         if self.mapped is not None:
             self.room.touched(len(places), self)
         device = self.values.device
-        self.values.index_copy_(0, places.to(device), rows.to(device))
+        self.values.index_copy_(0, upload(places, device), rows.to(device))
 
 
 @dataclass(eq=False)

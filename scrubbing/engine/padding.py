@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scrubbing.engine import values as v
 from scrubbing.engine.demand import FOCUS, NOTHING, Demand, union
@@ -39,28 +37,25 @@ class PaddingReads:
 
     def count(self, rows: FrameRows) -> NDArray[np.int64]:
         """How many held inputs are read at padding, `[rows]`."""
-        return self._count(rows).cpu().numpy()
+        total = np.zeros(len(rows), dtype=np.int64)
+        known: dict[Demand, NDArray[np.bool_]] = {}
 
-    def _count(self, rows: FrameRows) -> Tensor:
-        total = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
-        known: dict[Demand, Tensor] = {}
-
-        def chosen(demand: Demand) -> Tensor:
+        def chosen(demand: Demand) -> NDArray[np.bool_]:
             if demand not in known:
                 known[demand] = demand.chosen(rows)
             return known[demand]
 
         for context, demands in self.held.items():
             real = rows.real(context)
-            if real is not None and not bool(real.all()):
+            if real is not None and not real.all():
                 hidden = ~real
-                total += torch.stack([(chosen(demand) & hidden).any(1) for demand in demands]).any(0)
+                total += np.any([(chosen(demand) & hidden).any(axis=1) for demand in demands], axis=0)
         for region, (demand, inner) in self.below.items():
-            tokens = Tokens.where(chosen(demand), exactly=True)
+            tokens = Tokens.where(chosen(demand), rows.device, exactly=True)
             if len(tokens):
                 below = rows.below(region, tokens)
                 below.frame.counts = {}  # these draws were counted when they were made
-                total.index_add_(0, tokens.rows, inner._count(below))
+                np.add.at(total, tokens.row, inner.count(below))
         return total
 
 

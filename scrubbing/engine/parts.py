@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import upload
 from scrubbing.errors import IllegalHypothesis, counted, fail, located
 from scrubbing.models.precision import TOLERANCE
 from scrubbing.models.protocol import Model
@@ -50,19 +51,21 @@ class PartOps:
                 fail(IllegalHypothesis, "SCR-PART", problem, "Compute each row from that row alone.", str(part))
         return made
 
-    def of_input(self, part: InputPart, data: Dataset, rows: Tensor, positions: Tensor, width: int) -> Tensor:
+    def of_input(
+        self, part: InputPart, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], width: int
+    ) -> Tensor:
         """A part that is a function of the input, at rows and positions `[tokens]`: `[tokens, width]`."""
         along = self._vector(part, width)
         values = data.remember(("part", part), lambda: self._values(part, data, 1 if along is None else 0))
-        table = torch.as_tensor(values, device=self.model.device)
+        per_input = values.ndim == (1 if along is not None else 2)
+        held = torch.as_tensor(values[rows] if per_input else values[rows, positions], device="cpu")
+        found = upload(held.to(self.model.dtype), self.model.device)
         if along is not None:
-            scalar = table[rows] if table.ndim == 1 else table[rows, positions]
-            return scalar[:, None].to(self.model.dtype) * along
-        found = table[rows] if table.ndim == 2 else table[rows, positions]
+            return found[:, None] * along
         if found.shape[-1] != width:
             problem = f"it returned vectors of {found.shape[-1]} numbers; the residual stream has {width}."
             fail(IllegalHypothesis, "SCR-PART", problem, "Return [n, d] or [n, positions, d].", str(part))
-        return found.to(self.model.dtype)
+        return found
 
     def _values(self, part: InputPart, data: Dataset, axes: int) -> NDArray[Any]:
         """One number per input and position, or (`axes` 1) one vector."""

@@ -1,13 +1,16 @@
-"""The rows of a frame as tensors: whose inputs, whose masks, which tokens."""
+"""The rows of a frame: whose inputs, whose masks, which tokens."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import upload
 from scrubbing.engine.demand import Demand
 from scrubbing.graph.positions import Where
 from scrubbing.models.protocol import Model, ModelInputs
@@ -18,12 +21,16 @@ from scrubbing.sampling.frames import Frame
 
 @dataclass(eq=False)
 class FrameRows:
-    """A frame seen from the model's device; everything derived from it is computed once."""
+    """A frame with its tokens; everything derived from it is computed once, on the host.
+
+    Only what a model reads is copied to its device.
+    """
 
     frame: Frame
     model: Model
     positions: int
-    _rows: dict[Context, Tensor] = field(default_factory=dict[Context, Tensor])
+    _rows: dict[Context, NDArray[np.int64]] = field(default_factory=dict[Context, NDArray[np.int64]])
+    _seen: dict[Context, NDArray[np.bool_] | None] = field(default_factory=dict[Context, NDArray[np.bool_] | None])
     _tokens: dict[tuple[Demand, bool], Tokens] = field(default_factory=dict[tuple[Demand, bool], Tokens])
     _visible: dict[Context, Tensor | None] = field(default_factory=dict[Context, Tensor | None])
 
@@ -33,26 +40,26 @@ class FrameRows:
         return self.model.device
 
     @property
-    def focus(self) -> Tensor | None:
+    def focus(self) -> NDArray[np.int64] | None:
         """Position of each row, in frames that draw per position."""
-        return None if self.frame.focus is None else torch.as_tensor(self.frame.focus, device=self.device)
+        return self.frame.focus
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def below(self, region: int, tokens: Tokens) -> FrameRows:
         """One row per token, for a claim that draws per position."""
-        rows, positions = tokens.rows.cpu().numpy(), tokens.positions.cpu().numpy()
-        return FrameRows(self.frame.below(region, rows, positions, self.positions), self.model, self.positions)
+        below = self.frame.below(region, tokens.row, tokens.position, self.positions)
+        return FrameRows(below, self.model, self.positions)
 
     def data(self, context: Context) -> Dataset:
         """The dataset of a context's inputs."""
         return self.frame.source(context)[0]
 
-    def rows(self, context: Context) -> Tensor:
-        """Rows of a context's inputs in their dataset, int64 `[rows]`."""
+    def rows(self, context: Context) -> NDArray[np.int64]:
+        """Rows of a context's inputs in their dataset, `[rows]`."""
         if context not in self._rows:
-            self._rows[context] = torch.as_tensor(self.frame.source(context)[1], device=self.device)
+            self._rows[context] = self.frame.source(context)[1]
         return self._rows[context]
 
     def inputs(self, context: Context) -> ModelInputs:
@@ -60,32 +67,35 @@ class FrameRows:
         return model_inputs(self.model, self.data(context))
 
     def visible(self, context: Context) -> Tensor | None:
-        """See `demand.Rows`."""
+        """`seen` on the model's device, to be read by the model."""
         if context not in self._visible:
-            visible = self.inputs(context).visible
-            self._visible[context] = None if visible is None else visible.index_select(0, self.rows(context))
+            seen = self.seen(context)
+            self._visible[context] = None if seen is None else upload(seen, self.device)
         return self._visible[context]
 
-    def real(self, context: Context) -> Tensor | None:
+    def seen(self, context: Context) -> NDArray[np.bool_] | None:
+        """See `demand.Rows`."""
+        if context not in self._seen:
+            seen = self.inputs(context).seen
+            self._seen[context] = None if seen is None else seen[self.rows(context)]
+        return self._seen[context]
+
+    def real(self, context: Context) -> NDArray[np.bool_] | None:
         """Which positions of a context's inputs are real, bool `[rows, positions]`, whether or not the model sees the
         mask; None where nothing is padded.
         """
-        data, device = self.data(context), self.device
-        mask = data.mask
-        if mask is None:
-            return None
-        on_device = data.remember(("mask", device), lambda: torch.as_tensor(mask.copy(), device=device))
-        return on_device.index_select(0, self.rows(context))
+        mask = self.data(context).mask
+        return None if mask is None else mask[self.rows(context)]
 
-    def satisfied(self, where: Where, context: Context) -> Tensor:
+    def satisfied(self, where: Where, context: Context) -> NDArray[np.bool_]:
         """See `demand.Rows`."""
-        inside = torch.zeros(self.positions, dtype=torch.bool, device=self.device)
+        inside = np.zeros(self.positions, dtype=bool)
         inside[list(where.fixed)] = True
-        inside = inside.expand(len(self), -1)
+        inside = np.broadcast_to(inside, (len(self), self.positions))
         for by, wanted in where.conditions:
             data = self.data(context)
             chosen = data.remember(("positions", by), lambda by=by, data=data: by.chosen(data, self.positions))
-            here = torch.as_tensor(chosen, device=self.device)[self.rows(context)]
+            here = chosen[self.rows(context)]
             inside = inside & (here if wanted else ~here)
         return inside
 
@@ -97,9 +107,9 @@ class FrameRows:
                 made = Tokens.rectangle(len(self), demand.fixed, self.device)
             elif demand.kind == "focus":
                 assert self.focus is not None
-                made = Tokens.one_each(self.focus)
+                made = Tokens.one_each(self.focus, self.device)
             else:
-                made = Tokens.where(demand.chosen(self), exactly)
+                made = Tokens.where(demand.chosen(self), self.device, exactly)
             self._tokens[key] = made
         return self._tokens[key]
 

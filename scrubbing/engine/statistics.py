@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset, choose
-from scrubbing.device import has_double
+from scrubbing.device import has_double, upload
 from scrubbing.engine import values as v
 from scrubbing.engine.batches import rows_at_once
 from scrubbing.engine.execute import Executor, Reader
@@ -46,7 +46,7 @@ def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Re
     for start in range(0, len(references), size):
         batch = references[start : start + size]
         found, tokens = executor.run(Frame.root(data, batch, np.zeros_like(batch), 0, {}))["sum"]
-        found, at = found.to(device).double(), tokens.positions.to(device)
+        found, at = found.to(device).double(), upload(tokens.position, device)
         if total is None:
             total = count.new_zeros(graph.positions, found.shape[1])
             square = count.new_zeros(graph.positions, found.shape[1], found.shape[1]) if value.kind == "noise" else None
@@ -54,7 +54,7 @@ def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Re
         _add(count, at, torch.ones_like(found[:, :1]))
         if square is not None:
             for position in positions:
-                here = found[at == position]
+                here = found[upload(np.flatnonzero(tokens.position == position), device)]
                 square[position] += here.T @ here
     assert total is not None
     mean = total / count.clamp(min=1)
@@ -87,10 +87,10 @@ def stand_in(value: v.Statistic, found: Moments, rows: FrameRows, tokens: Tokens
     made = found.mean.index_select(0, tokens.positions)
     if found.root is None:
         return made
-    frame, place = rows.frame, tokens.rows.cpu().numpy()
+    frame, place = rows.frame, tokens.row
     counter = frame.counter if isinstance(frame.counter, int) else frame.counter[place]
-    position = counter * (rows.positions + 1) + tokens.positions.cpu().numpy() + 1
+    position = counter * (rows.positions + 1) + tokens.position + 1
     key = stream_key(frame.seed, f"{value.context.stream} noise {value.of.node.name}.{value.of.slot}")
     drawn = normal(key, frame.ids[place], frame.draw[place], position, made.shape[1])
-    noise = torch.as_tensor(drawn, dtype=made.dtype, device=made.device)
+    noise = upload(torch.as_tensor(drawn, dtype=made.dtype, device="cpu"), made.device)
     return made + torch.einsum("tij,tj->ti", found.root[tokens.positions], noise)

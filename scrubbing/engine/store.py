@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import upload
 from scrubbing.engine import values as v
 from scrubbing.engine.batches import rows_at_once
 from scrubbing.engine.build import Builder
@@ -27,14 +29,16 @@ from scrubbing.progress import bar
 from scrubbing.sampling.contexts import REFERENCE, Context
 from scrubbing.sampling.frames import Frame
 
+Ints = NDArray[np.int64]
+
 
 @dataclass(eq=False)
 class _Kept:
     """One item: at fixed positions of every input, or at all real positions."""
 
     positions: tuple[int, ...] | None
-    column: Tensor | None
-    """Index of each position among the fixed ones."""
+    column: Ints | None
+    """Index of each position among the fixed ones, -1 at others."""
     block: Block
 
 
@@ -44,8 +48,8 @@ class _Shelf:
 
     plan: ScrubPlan
     kept: dict[v.Item, _Kept]
-    filled: Tensor
-    """Bool `[distinct]`."""
+    filled: NDArray[np.bool_]
+    """`[distinct]`."""
     key: str
     """Number of the shelf, the same in every process that registers the same items in the same order."""
 
@@ -55,8 +59,8 @@ class _Padding:
     """An item at padded positions, of the inputs where something reads them; a shelf of its own, since few items do."""
 
     plan: ScrubPlan
-    start: Tensor
-    """Place of each input's padded positions, -1 where not computed; int64 `[distinct]`."""
+    start: Ints
+    """Place of each input's padded positions, -1 where not computed; `[distinct]`."""
     size: int = 0
     values: Tensor | None = None
 
@@ -65,7 +69,8 @@ class _Padding:
 class Store:
     """Clean items of one dataset under one model. Results do not depend on it, only the time they take.
 
-    Inputs are computed when first read, once per distinct input; padded positions only if something reads them.
+    Inputs are computed when first read, once per distinct input; padded positions only if something reads them. Which
+    they are, and where, is known on the host; the device is asked for nothing but the numbers themselves.
     """
 
     model: Model
@@ -77,10 +82,10 @@ class Store:
     _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict[v.Item, _Shelf])
     _padding: dict[v.Item, _Padding] = field(default_factory=dict[v.Item, _Padding])
     _shelves: int = 0
-    fills: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
+    fills: dict[str, list[Ints]] = field(default_factory=dict[str, list[Ints]])
     """Inputs computed together, by shelf, in order. Matrix products of other batches differ in the last bit, so a
     resumed run computes what an interrupted one had computed in the same batches."""
-    replay: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
+    replay: dict[str, list[Ints]] = field(default_factory=dict[str, list[Ints]])
     """Fills of an interrupted run that are still to be repeated, each when its shelf is first read."""
 
     def __post_init__(self) -> None:
@@ -100,7 +105,7 @@ class Store:
         demands = {item: real if demand == self._everywhere else demand for item, demand in new.items()}
         by_size = sorted(new, key=lambda item: len(new[item].fixed) * self._width(item))
         kept = {item: self._empty(item, new[item]) for item in by_size}  # small items get the memory first
-        filled = torch.zeros(len(self.inputs), dtype=torch.bool, device=self.model.device)
+        filled = np.zeros(len(self.inputs), dtype=bool)
         shelf = _Shelf(self._plan(demands), {item: kept[item] for item in new}, filled, str(self._shelves))
         self._shelf_of.update(dict.fromkeys(new, shelf))
         self._shelves += 1
@@ -113,16 +118,18 @@ class Store:
         inputs = self._distinct(rows.data(context))[rows.rows(context)]
         self._fill(shelf, inputs)
         if kept.column is not None and kept.positions is not None:
-            column = kept.column.index_select(0, tokens.positions)
-            return kept.block.take((inputs * len(kept.positions)).index_select(0, tokens.rows) + column)
-        place = self.inputs.start.index_select(0, inputs).index_select(0, tokens.rows) + tokens.positions
-        beyond = tokens.positions >= self.inputs.length.index_select(0, inputs).index_select(0, tokens.rows)
-        if not bool(beyond.any()):
-            return kept.block.take(place)
-        found = kept.block.take(place.masked_fill_(beyond, 0))
-        needed = beyond if tokens.needed is None else beyond & tokens.needed
-        if bool(needed.any()):
-            found[needed] = self._padded(item, inputs[tokens.rows[needed]], tokens.positions[needed])
+            place = (inputs * len(kept.positions))[tokens.row] + kept.column[tokens.position]
+            return kept.block.take(place, tokens.device)
+        place = self.inputs.start[inputs][tokens.row] + tokens.position
+        beyond = tokens.position >= self.inputs.length[inputs][tokens.row]
+        if not beyond.any():
+            return kept.block.take(place, tokens.device)
+        place[beyond] = 0
+        found = kept.block.take(place, tokens.device)
+        needed = np.flatnonzero(beyond if tokens.needed is None else beyond & tokens.needed)
+        if len(needed):
+            padded = self._padded(item, inputs[tokens.row[needed]], tokens.position[needed])
+            found.index_copy_(0, upload(needed, found.device), padded)
         return found
 
     def nbytes(self) -> int:
@@ -133,18 +140,18 @@ class Store:
     def _plan(self, demands: dict[v.Item, Demand]) -> ScrubPlan:
         builder = Builder(self.graph, self.model, stored=False)
         roots = {str(i): (builder.clean(item, REFERENCE), demand) for i, (item, demand) in enumerate(demands.items())}
-        return make_plan(self.graph, self.model, roots, float(self.inputs.length.cpu().double().mean()))
+        return make_plan(self.graph, self.model, roots, float(self.inputs.length.mean()))
 
-    def _distinct(self, data: Dataset) -> Tensor:
+    def _distinct(self, data: Dataset) -> Ints:
         """Number of the distinct input in each row of the dataset, or of a selection of it."""
         if data is self.data:
             return self.inputs.of_row
         return data.remember(("distinct", self), lambda: self._selected(data))
 
-    def _selected(self, data: Dataset) -> Tensor:
+    def _selected(self, data: Dataset) -> Ints:
         order = np.argsort(self.data.ids)
         rows = order[np.searchsorted(self.data.ids, data.ids, sorter=order)]
-        return self.inputs.of_row[torch.as_tensor(rows, device=self.model.device)]
+        return self.inputs.of_row[rows]
 
     def _has(self, item: v.Item, demand: Demand) -> bool:
         if item not in self._shelf_of:
@@ -171,48 +178,47 @@ class Store:
         if demand == self._everywhere:
             block = self.room.block(int(self.inputs.length.sum()), width, dtype, device)
             return _Kept(None, None, _finite(item, block))
-        column = torch.full((self.graph.positions,), -1, dtype=torch.int64, device=device)
-        column[list(demand.fixed)] = torch.arange(len(demand.fixed), device=device)
+        column = np.full(self.graph.positions, -1)
+        column[list(demand.fixed)] = np.arange(len(demand.fixed))
         rows = len(self.inputs) * len(demand.fixed)
         return _Kept(demand.fixed, column, _finite(item, self.room.block(rows, width, dtype, device)))
 
-    def _fill(self, shelf: _Shelf, inputs: Tensor) -> None:
+    def _fill(self, shelf: _Shelf, inputs: Ints) -> None:
         for before in self.replay.pop(shelf.key, []):
-            self._fill(shelf, before.to(inputs.device))
-        missing = _distinct(inputs[~shelf.filled[inputs]])
+            self._fill(shelf, before)
+        missing = np.unique(inputs[~shelf.filled[inputs]])
         if not len(missing):
             return
         self.fills.setdefault(shelf.key, []).append(missing)
         with bar("computing clean activations", len(missing)) as progress:
             for batch in self._batches(missing, shelf.plan):
                 for item, flat, tokens in self._compute(shelf.plan, list(shelf.kept), batch):
-                    kept, here = shelf.kept[item], batch[tokens.rows]
+                    kept, here = shelf.kept[item], batch[tokens.row]
                     if kept.column is not None and kept.positions is not None:
-                        kept.block.put(here * len(kept.positions) + kept.column[tokens.positions], flat)
+                        kept.block.put(here * len(kept.positions) + kept.column[tokens.position], flat)
                     else:
-                        kept.block.put(self.inputs.start[here] + tokens.positions, flat)
+                        kept.block.put(self.inputs.start[here] + tokens.position, flat)
                 progress.advance(len(batch))
         shelf.filled[missing] = True
 
-    def _padded(self, item: v.Item, inputs: Tensor, positions: Tensor) -> Tensor:
+    def _padded(self, item: v.Item, inputs: Ints, positions: Ints) -> Tensor:
         """An item at padded positions."""
         if item not in self._padding:
-            start = torch.full((len(self.inputs),), -1, dtype=torch.int64, device=self.model.device)
-            self._padding[item] = _Padding(self._plan({item: self._everywhere}), start)
+            self._padding[item] = _Padding(self._plan({item: self._everywhere}), np.full(len(self.inputs), -1))
         padding, key = self._padding[item], f"padding of {item}"
         for before in self.replay.pop(key, []):
-            again = before.to(inputs.device)
-            self._padded(item, again, self.inputs.length[again])
-        missing = _distinct(inputs[padding.start[inputs] < 0])
+            self._padded(item, before, self.inputs.length[before])
+        missing = np.unique(inputs[padding.start[inputs] < 0])
         if len(missing):
             self.fills.setdefault(key, []).append(missing)
             self._fill_padding(item, padding, missing)
         assert padding.values is not None
-        return padding.values.index_select(0, padding.start[inputs] + positions - self.inputs.length[inputs])
+        place = padding.start[inputs] + positions - self.inputs.length[inputs]
+        return padding.values.index_select(0, upload(place, padding.values.device))
 
-    def _fill_padding(self, item: v.Item, padding: _Padding, missing: Tensor) -> None:
+    def _fill_padding(self, item: v.Item, padding: _Padding, missing: Ints) -> None:
         extra = self.graph.positions - self.inputs.length[missing]
-        padding.start[missing] = padding.size + extra.cumsum(0) - extra
+        padding.start[missing] = padding.size + extra.cumsum() - extra
         padding.size += int(extra.sum())
         if padding.values is None or len(padding.values) < padding.size:
             # Untouched memory is not resident, so growing by doubling costs address space only.
@@ -223,18 +229,20 @@ class Store:
             padding.values = grown
         for batch in self._batches(missing, padding.plan):
             for _, flat, tokens in self._compute(padding.plan, [item], batch):
-                here = batch[tokens.rows]
-                beyond = tokens.positions >= self.inputs.length[here]
-                place = padding.start[here] + tokens.positions - self.inputs.length[here]
-                padding.values.index_copy_(0, place[beyond], flat[beyond])
+                here = batch[tokens.row]
+                beyond = np.flatnonzero(tokens.position >= self.inputs.length[here])
+                place = padding.start[here] + tokens.position - self.inputs.length[here]
+                rows = flat.index_select(0, upload(beyond, flat.device))
+                padding.values.index_copy_(0, upload(place[beyond], flat.device), rows)
 
-    def _batches(self, inputs: Tensor, plan: ScrubPlan) -> Iterator[Tensor]:
+    def _batches(self, inputs: Ints, plan: ScrubPlan) -> Iterator[Ints]:
         """Inputs of similar length together, so that little of a padded batch is padding."""
-        order = torch.argsort(self.inputs.length[inputs], stable=True)
-        yield from torch.split(inputs[order], rows_at_once(plan, self.memory, kept=True))
+        order = np.argsort(self.inputs.length[inputs], kind="stable")
+        size = rows_at_once(plan, self.memory, kept=True)
+        yield from (inputs[order[start : start + size]] for start in range(0, len(inputs), size))
 
-    def _compute(self, plan: ScrubPlan, items: list[v.Item], batch: Tensor) -> Iterator[tuple[v.Item, Tensor, Tokens]]:
-        references = self.inputs.row_of[batch.cpu().numpy()]
+    def _compute(self, plan: ScrubPlan, items: list[v.Item], batch: Ints) -> Iterator[tuple[v.Item, Tensor, Tokens]]:
+        references = self.inputs.row_of[batch]
         frame = Frame.root(self.data, references, np.zeros_like(references), 0, {})
         found = Executor(plan, None, None).run(frame)
         for i, item in enumerate(items):
@@ -246,8 +254,3 @@ def _finite(item: v.Item, block: Block) -> Block:
     if item.kind == "scale":
         block.values.fill_(1.0)
     return block
-
-
-def _distinct(inputs: Tensor) -> Tensor:
-    """The numbers that occur, each once, in ascending order."""
-    return torch.unique(inputs)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]; torch: no types

@@ -61,7 +61,7 @@ class Journal:
             stores: of the models that jobs run on, those that are followed already first, in the same order.
         """
         for number, store in enumerate(stores[len(self._followed) :], len(self._followed)):
-            replay, files = dict[str, list[torch.Tensor]](), 0
+            replay, files = dict[str, list[NDArray[np.int64]]](), 0
             while stored := self._read(f"fills {number} {files}"):
                 for name in stored:
                     if f"{name} sizes" in stored:
@@ -113,7 +113,7 @@ class Journal:
             new = {name: parts for name, parts in new.items() if parts}
             if not new:
                 continue
-            joined = {name: torch.cat(parts).cpu().numpy() for name, parts in new.items()}
+            joined = {name: np.concatenate(parts) for name, parts in new.items()}
             sizes = {f"{name} sizes": np.array([len(part) for part in parts]) for name, parts in new.items()}
             self._write(f"fills {number} {one.files}", joined | sizes)
             one.groups = {name: len(parts) for name, parts in one.store.fills.items()}
@@ -233,5 +233,5 @@ def _source(module: str) -> str:
         return ""
 
 
-def _split(joined: NDArray[Any], sizes: NDArray[Any]) -> list[torch.Tensor]:
-    return list(torch.split(torch.as_tensor(joined, device="cpu"), sizes.tolist()))
+def _split(joined: NDArray[Any], sizes: NDArray[Any]) -> list[NDArray[np.int64]]:
+    return np.split(joined, np.cumsum(sizes)[:-1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.device import with_double
+from scrubbing.device import read_back, upload, with_double
 from scrubbing.engine.engine import Batch
 from scrubbing.errors import ModelMismatch, UsageError, counted, fail
 from scrubbing.metrics.losses import checked
@@ -137,14 +137,17 @@ class Measured:
         Raises:
             ModelMismatch: SCR-NAN, a loss or measure is not finite.
         """
-        counting = _Counting(self, batch, job, title)
-        counting.losses("loss", batch.outputs["scrubbed"])
+        counting, outputs = _Counting(self, batch, job, title), batch.outputs
+        scrubbed = with_double(outputs["scrubbed"])
+        counting.losses("loss", scrubbed)
         if job.with_model:
-            if (batch.draw == 0).any():  # the model's own loss is the same in every draw
-                counting.losses("model", batch.outputs["model"])
-            counting.measures()
+            own = with_double(outputs["model"])
+            if counting.first.any():
+                counting.losses("model", own)
+            counting.measures(own, scrubbed)
             if batch.padding is not None:
                 self.values[AT_PADDING][batch.index, batch.draw] = batch.padding
+        counting.done()
         self.batches += batch.last
 
     def done(self, reference: Reference) -> Measured:
@@ -177,31 +180,43 @@ class Measured:
         return kept, rate / rate.sum(), held_out
 
 
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """A number of every token, on the device that it was computed on."""
+
+    values: Tensor
+    """`[tokens]`."""
+    into: Mapping[str, NDArray[np.bool_]]
+    """The sums it is added to, each with the tokens that count, `[tokens]`."""
+    what: str = ""
+    """In words, where it may not be finite."""
+
+
 class _Counting:
-    """One batch, added to the sums of a measurement."""
+    """One piece of a batch, added to the sums of a measurement; its numbers are read back from the device together."""
 
     def __init__(self, into: Measured, batch: Batch, job: Job, title: str) -> None:
         self.into, self.batch, self.job, self.title = into, batch, job, title
         self.data, self.loss = job.reference.data, job.subject.loss
-        self.row, self.position = batch.tokens.rows.cpu().numpy(), batch.tokens.positions.cpu().numpy()
+        self.row, self.position = batch.tokens.row, batch.tokens.position
         self.of = job.reference.rows[batch.index][self.row]
         self.counted = {
             name: where[self.of, self.position] for name, where in job.reference.slices.of(self.data).items()
         }
+        self.taken: list[_Taken] = []
+        self.first = batch.draw == 0
+        """Rows of the first draw, `[rows]`: what the model itself does is the same in every draw."""
 
     def losses(self, kind: str, output: Tensor) -> None:
-        output = with_double(output)
         with running(f"the loss {self.loss.name!r}"):
             given = self.loss.per_token(output, self.data, self.of, self.position)
         found = checked(self.loss, given, len(self.of))
-        found = self._finite(found, "the scrubbed loss")
-        for name, where in self.counted.items():
-            self._sum(f"{kind}.{name}", found, where)
+        into = {f"{kind}.{name}": where for name, where in self.counted.items()}
+        self.taken.append(_Taken(found, into, "the scrubbed loss"))
 
-    def measures(self) -> None:
-        own, scrubbed = with_double(self.batch.outputs["model"]), with_double(self.batch.outputs["scrubbed"])
+    def measures(self, own: Tensor, scrubbed: Tensor) -> None:
         given = Predictions(own, scrubbed, self.loss, self.data, self.of, self.position)
-        if self.job.subject.loss.outputs == "classes":
+        if self.loss.outputs == "classes":
             self._predictions(given)
         for one in self.job.measures:
             with running(f"measure {one.name!r}"):
@@ -210,47 +225,55 @@ class _Counting:
                 told = f"shape {list(found.shape)}" if isinstance(found, Tensor) else f"type {type(found).__name__}"
                 problem = f"it returned {told} for {counted(len(self.row), 'prediction')}."
                 fail(UsageError, "SCR-MEASURE", problem, "Return a tensor [tokens].", f"measure {one.name!r}")
-            self._add(f"{MEASURE}{one.name}", self._finite(with_double(found).double(), f"measure {one.name!r}"))
+            self._take(f"{MEASURE}{one.name}", found, f"measure {one.name!r}")
 
-    def _predictions(self, given: Predictions) -> None:
-        self._add("prediction", given.scrubbed.argmax(1))
-        if (self.batch.draw == 0).any():
-            self._add("model prediction", given.model.argmax(1))
-            self._add("model right", given.right(given.model))
-        targets = self.loss.targets(self.data, self.of, self.position, given.scrubbed)
-        if self.job.logits and targets is not None:
-            self._keep(given.scrubbed, targets)
+    def done(self) -> None:
+        """Add everything that was taken.
 
-    def _add(self, name: str, values: Tensor) -> None:
-        self._sum(name, values, self.counted[MAIN])
+        Raises:
+            ModelMismatch: SCR-NAN, a loss or measure is not finite.
+        """
+        for one, values in zip(self.taken, read_back([one.values for one in self.taken]), strict=True):
+            if one.what and not np.isfinite(values).all():
+                at = self.data.ids[self.of[np.isfinite(values).argmin()]]
+                problem = f"{one.what} of input id {at} is NaN or infinite."
+                fail(ModelMismatch, "SCR-NAN", problem, "Use a precision with a larger range.", self.title)
+            for name, where in one.into.items():
+                sums = np.bincount(self.row, values * where, minlength=len(self.batch.index))
+                self._add(name, sums.astype(np.float64))
 
-    def _sum(self, name: str, values: Tensor, where: NDArray[np.bool_]) -> None:
-        """Add values of tokens to a sum per row: of each reference and draw, or of each reference in its first draw."""
-        every = with_double(values).double().cpu().numpy() * where
+    def _add(self, name: str, found: Floats) -> None:
+        """Add to a sum per reference and draw, or to one per reference, which only the first draw counts for."""
         sums, index, draw = self.into.values[name], self.batch.index, self.batch.draw
-        found = np.bincount(self.row, every, minlength=len(index)).astype(np.float64)
         if sums.ndim == 2:
             sums[index, draw] += found
         else:
-            sums[index[draw == 0]] += found[draw == 0]
+            sums[index[self.first]] += found[self.first]
 
-    def _finite(self, values: Tensor, what: str) -> Tensor:
-        if not bool(values.isfinite().all()):
-            at = self.data.ids[self.of[int((~values.isfinite()).nonzero()[0])]]
-            problem = f"{what} of input id {at} is NaN or infinite."
-            fail(ModelMismatch, "SCR-NAN", problem, "Use a precision with a larger range.", self.title)
-        return values
+    def _predictions(self, given: Predictions) -> None:
+        self._take("prediction", given.scrubbed.argmax(1))
+        if self.first.any():
+            self._take("model prediction", given.model.argmax(1))
+            self._take("model right", given.right(given.model))
+        if self.job.logits:
+            self._keep(given.scrubbed)
 
-    def _keep(self, output: Tensor, targets: Tensor) -> None:
+    def _take(self, name: str, values: Tensor, what: str = "") -> None:
+        self.taken.append(_Taken(values, {name: self.counted[MAIN]}, what))
+
+    def _keep(self, output: Tensor) -> None:
         at, wanted = self.batch.index[self.row], NUMBERS_KEPT // (output.shape[1] * self.job.draws)
         sampled = self.job.reference.sampled(wanted)
         chosen = np.flatnonzero(sampled[at] & self.counted[MAIN])
         if not len(chosen) or sampled.sum() < 2 * FEWEST:
             return
-        here = torch.as_tensor(chosen, device=output.device)
-        found = {"logits": output[here].float(), "targets": targets[here]}
-        for name, values in {**found, "reference": torch.as_tensor(at[chosen], device="cpu")}.items():
-            self.into.kept.setdefault(name, []).append(values.cpu().numpy())
+        here = output.index_select(0, upload(chosen, output.device)).float().cpu()
+        targets = self.loss.targets(self.data, self.of[chosen], self.position[chosen], here)
+        if targets is None:
+            return
+        found = {"logits": here.numpy(), "targets": targets.cpu().numpy(), "reference": at[chosen]}
+        for name, values in found.items():
+            self.into.kept.setdefault(name, []).append(values)
 
 
 def _over(sums: Floats, weights: Floats) -> Floats:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.device import upload
 from scrubbing.errors import BadData, UsageError, fail
 from scrubbing.errors import counted as told_count
 from scrubbing.guards import is_array
@@ -286,7 +287,7 @@ class Classification(_AtPositions):
             problem = f"column {self.label!r} {told}; the model has {output.shape[1]} classes."
             fail(BadData, "SCR-LABEL", problem, "Give one class number per input and position, from 0.", data.name)
         chosen = labels[rows, self._which(data, rows, positions)]
-        return torch.as_tensor(chosen.astype(np.int64), device=output.device)
+        return upload(chosen.astype(np.int64), output.device)
 
 
 @dataclass(frozen=True)
@@ -315,7 +316,7 @@ class SquaredError(_AtPositions):
             problem = f"column {self.label!r} {told}; the model's output has {told_count(output.shape[1], 'number')}."
             fail(BadData, "SCR-LABEL", problem, "Give each input as many numbers.", data.name)
         chosen = labels[rows, self._which(data, rows, positions)].reshape(len(output), -1).astype(np.float64)
-        return (output.double() - torch.as_tensor(chosen, device=output.device)).square().sum(1)
+        return (output.double() - upload(chosen, output.device)).square().sum(1)
 
     def correct(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """Whether each output rounds to its target, bool `[tokens]`."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, as_feature
+from scrubbing.device import upload
 from scrubbing.errors import BadData, UsageError, fail, located
 from scrubbing.metrics.losses import Loss
 
@@ -86,7 +86,7 @@ class NextToken(Loss):
         if len(targets) and int(targets.max()) >= output.shape[1]:
             problem = f"column {self.tokens!r} holds token {int(targets.max())}; the model predicts {output.shape[1]}."
             fail(BadData, "SCR-LABEL", problem, "Tokenise with the model's own tokenizer.", data.name)
-        return torch.as_tensor(targets, device=output.device)
+        return upload(targets, output.device)
 
 
 def sliced(where: Feature | None, data: Dataset, among: NDArray[np.bool_]) -> NDArray[np.bool_]:

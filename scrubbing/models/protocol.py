@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
@@ -34,6 +36,15 @@ class ModelInputs:
     """Column name to tensor `[inputs, ...]`."""
     visible: Tensor | None
     """The padding mask, bool `[inputs, positions]`; None where no input is padded."""
+    on_host: NDArray[np.bool_] | None = None
+    """`visible` as an array, where the model has it; otherwise it is read back from the device."""
+
+    @cached_property
+    def seen(self) -> NDArray[np.bool_] | None:
+        """`visible` on the host."""
+        if self.on_host is not None or self.visible is None:
+            return self.on_host
+        return self.visible.cpu().numpy()
 
 
 _RENAMED = {"reference": "own_output", "lens": "norm_key"}

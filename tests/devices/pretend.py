@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +18,10 @@ from torch.utils import _pytree as trees
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
+import scrubbing
+
 ops = torch.ops.aten
+OURS = Path(scrubbing.__file__).parent
 TRANSFERS = {ops._to_copy, ops.to, ops.copy_, ops._copy_from}
 INDEXING = {ops.index, ops._unsafe_index, ops.index_put, ops.index_put_, ops._index_put_impl_}
 WAITING = {
@@ -92,6 +96,10 @@ class Pretend(TorchDispatchMode):
         self.double = double
         self.waits: Counter[str] = Counter()
         """Where the host waits for the device, and for what."""
+        self.unpinned: Counter[str] = Counter()
+        """Where memory of the host that is not pinned is copied to the device, for which CUDA waits as well."""
+        self.uploads: Counter[str] = Counter()
+        """Where pinned memory is: what passes through `device.upload`."""
 
     def __enter__(self) -> Pretend:
         self._lifted = torch._C._only_lift_cpu_tensors()
@@ -115,6 +123,8 @@ class Pretend(TorchDispatchMode):
         if op in TRANSFERS:
             if there and not onto:
                 self._wait(f"{op} to the host")
+            elif onto and not isinstance(args[-1] if op is ops.copy_ else args[0], There):
+                self._upload(str(op))
         elif op in INDEXING:
             self._index(op, args)
         else:
@@ -159,13 +169,29 @@ class Pretend(TorchDispatchMode):
                 raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor (cpu)")
             if isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8) and on_device:
                 self._wait(f"{op} by a mask")
+            elif isinstance(index, Tensor) and on_device and not isinstance(index, There):
+                self._upload(f"{op} by a list")
         values = args[2] if len(args) > 2 else None
         if isinstance(values, Tensor) and values.dim() and isinstance(values, There) != on_device:
             raise RuntimeError("Expected all tensors to be on the same device, but the values are on another.")
 
     def _wait(self, what: str) -> None:
-        frame: Any = sys._getframe(2)
-        while frame is not None and "/scrubbing/" not in frame.f_code.co_filename:
-            frame = frame.f_back
-        place = "?" if frame is None else f"{frame.f_code.co_filename.rpartition('/scrubbing/')[2]}:{frame.f_lineno}"
-        self.waits[f"{place} {what}".replace("aten.", "")] += 1
+        self.waits[_place(what)[0]] += 1
+
+    def _upload(self, what: str) -> None:
+        place, pinned = _place(what)
+        (self.uploads if pinned else self.unpinned)[place] += 1
+
+
+def _place(what: str) -> tuple[str, bool]:
+    """The line of ours that does something, and whether it is done in `device.upload`."""
+    frame: Any = sys._getframe(3)
+    pinned = False
+    while frame is not None:
+        file = Path(frame.f_code.co_filename)
+        if file == OURS / "device.py" and frame.f_code.co_name == "upload":
+            pinned = True
+        elif file.is_relative_to(OURS):
+            return f"{file.relative_to(OURS)}:{frame.f_lineno} {what}".replace("aten.", ""), pinned
+        frame = frame.f_back
+    return f"? {what}".replace("aten.", ""), pinned

@@ -99,14 +99,17 @@ PADDED = "at the last real position"
 """Without padding that is a position like any other, and refused."""
 
 
+def padded_or_not(padded):
+    data = random_inputs(VOCABULARY, POSITIONS, False, n=40)
+    return data.with_columns(mask=np.arange(POSITIONS) < 3 + np.arange(40)[:, None] % 4) if padded else data
+
+
 @WITHOUT_DOUBLE
 @pytest.mark.parametrize(
     ("case", "padded"), [(case, padded) for case in CLAIMS for padded in (False, True) if padded or case != PADDED]
 )
 def test_claims(case, padded, there):
-    data, model = random_inputs(VOCABULARY, POSITIONS, False, n=40), from_bridge(tiny("native LN"))
-    if padded:
-        data = data.with_columns(mask=np.arange(POSITIONS) < 3 + np.arange(40)[:, None] % 4)
+    data, model = padded_or_not(padded), from_bridge(tiny("native LN"))
     hypothesis = Hypothesis(
         case.replace(" ", "-"), "Something.", OUTPUT.carries(ALL, *CLAIMS[case]), unclaimed=separate()
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import reduce
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,25 +14,24 @@ from scrubbing.graph.positions import Positions, Where
 from scrubbing.sampling.contexts import REFERENCE
 
 LENGTH = 5
-VISIBLE = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]], dtype=torch.bool)
-CHOSEN = torch.tensor([[1, 0, 1, 0, 1], [0, 1, 0, 1, 0], [0, 0, 0, 0, 0]], dtype=torch.bool)
+VISIBLE = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]], dtype=bool)
+CHOSEN = np.array([[1, 0, 1, 0, 1], [0, 1, 0, 1, 0], [0, 0, 0, 0, 0]], dtype=bool)
 
 
 class Rows:
     """Three rows, each with a position of its own."""
 
     positions = LENGTH
-    device = torch.device("cpu")
-    focus = torch.tensor([4, 0, 2])
+    focus = np.array([4, 0, 2])
 
     def __len__(self):
         return 3
 
-    def visible(self, context):
+    def seen(self, context):
         return VISIBLE
 
     def satisfied(self, where, context):
-        inside = torch.zeros(3, LENGTH, dtype=torch.bool)
+        inside = np.zeros((3, LENGTH), dtype=bool)
         inside[:, list(where.fixed)] = True
         for _, wanted in where.conditions:
             inside &= CHOSEN if wanted else ~CHOSEN
@@ -58,7 +57,7 @@ demands = st.lists(simple, min_size=1, max_size=3).map(lambda parts: reduce(unio
 @given(demands, demands)
 def test_union(first, second):
     made = union(first, second)
-    assert torch.equal(made.chosen(ROWS), first.chosen(ROWS) | second.chosen(ROWS))
+    assert np.array_equal(made.chosen(ROWS), first.chosen(ROWS) | second.chosen(ROWS))
     assert union(second, first) == made
     assert union(made, first) == made
 
@@ -66,7 +65,7 @@ def test_union(first, second):
 @given(demands, wheres)
 def test_within_a_cell(demand, where):
     made = within(demand, where, REFERENCE, LENGTH)
-    assert torch.equal(made.chosen(ROWS), demand.chosen(ROWS) & ROWS.satisfied(where, REFERENCE))
+    assert np.array_equal(made.chosen(ROWS), demand.chosen(ROWS) & ROWS.satisfied(where, REFERENCE))
 
 
 @given(demands, wheres)
@@ -81,15 +80,15 @@ def test_widening_only_adds(demand, where):
 def test_keys(causal, masked, queries):
     """Every key that attention at one of these queries may look at, and none that no query can."""
     chosen = queries.chosen(ROWS)
-    wanted = torch.zeros_like(chosen)
-    for row, query in chosen.nonzero().tolist():
+    wanted = np.zeros_like(chosen)
+    for row, query in np.argwhere(chosen).tolist():
         wanted[row, : query + 1 if causal else LENGTH] = True
     if not causal:
         wanted[:] = True
     if masked:
         wanted &= VISIBLE
     found = keys(queries, causal, REFERENCE if masked else None, LENGTH).chosen(ROWS)
-    assert torch.equal(found, wanted)
+    assert np.array_equal(found, wanted)
 
 
 def test_expected_numbers_of_tokens():

@@ -30,7 +30,7 @@ def test_distinct_inputs(model):
     assert len(found) == 3
     assert number[0] == number[2] != number[1] == number[3] != number[4]
     assert [found.length[number[row]].item() for row in range(5)] == [3, 2, 3, 2, 1]
-    assert found.start.tolist() == [0, *found.length.cumsum(0)[:-1].tolist()]
+    assert found.start.tolist() == [0, *found.length.cumsum()[:-1].tolist()]
     assert all(number[row] == i for i, row in enumerate(found.row_of))
 
 

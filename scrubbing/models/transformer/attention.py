@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
+from scrubbing.device import indices, upload, waits
 from scrubbing.models.precision import wide
 from scrubbing.models.tokens import Tokens
 from scrubbing.models.transformer.weights import Attention, Spec, Weights
@@ -50,7 +53,7 @@ def attend(
         z = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, is_causal=True, scale=1.0)
         return queries.flat(z.transpose(1, 2))
     hidden = _hidden(spec, layer, queries, keys, visible)
-    chosen = None if part is None else _chosen(part, queries, keys)
+    chosen = None if part is None else upload(_chosen(part, queries, keys), xq.device)
     if part is not None and part.as_if:
         assert chosen is not None
         return queries.flat(_as_if(attention, heads, xv, keys, chosen if hidden is None else chosen & ~hidden))
@@ -78,9 +81,9 @@ def weights_at(
     q = _queries(spec, weights, attention, heads, prepared[0], queries).transpose(1, 2)
     k = _keys(spec, weights, attention, heads, prepared[1], keys)
     pattern = _pattern(spec, q @ k.transpose(2, 3), _Shown(_hidden(spec, layer, queries, keys, visible), None))
-    at_key = queries.columns[:, :, None] + torch.tensor(offsets, device=pattern.device)
-    same = at_key[..., None] == keys.columns[:, None, None, :]  # [rows or 1, queries, offsets, keys]
-    column, there = same.long().argmax(-1)[:, None], same.any(-1)[:, None]
+    at_key = queries.column[:, :, None] + np.array(offsets)
+    same = at_key[..., None] == keys.column[:, None, None, :]  # [rows or 1, queries, offsets, keys]
+    column, there = (upload(one[:, None], pattern.device) for one in (same.argmax(-1), same.any(-1)))
     found = pattern.gather(3, column.expand(*pattern.shape[:3], -1)) * there
     return queries.flat(found.transpose(1, 2))
 
@@ -111,9 +114,9 @@ def mix(
     v = _project(xv, attention.W_V, attention.b_V, _kv(attention, heads))
     total = torch.zeros(len(queries), *v.shape[1:], dtype=v.dtype, device=v.device)
     for i, offset in enumerate(offsets):
-        at_key = (queries.positions + offset).clamp(min=0)  # where that is another key, the weight is zero
-        place = keys.locate(Tokens(queries.rows, at_key, queries.n_rows)).clamp(min=0)
-        total.addcmul_(weights[..., i, None], v.index_select(0, place))
+        at_key = (queries.position + offset).clip(min=0)  # where that is another key, the weight is zero
+        place = keys.locate(Tokens(queries.row, at_key, queries.n_rows, queries.device)).clip(min=0)
+        total.addcmul_(weights[..., i, None], v.index_select(0, upload(place, v.device)))
     return total
 
 
@@ -148,7 +151,7 @@ def _few_queries(spec: Spec, attention: Attention, heads: Sequence[int], queries
         return False
     _, d, d_head = attention.W_Q.shape
     h, kv = len(heads), len(set(_kv(attention, heads)))
-    n_q, n_k = queries.columns.shape[1], max(keys.columns.shape[1], 1)
+    n_q, n_k = queries.column.shape[1], max(keys.column.shape[1], 1)
     return 4 * n_q * d * d_head * h + 4 * n_q * n_k * d * h < 4 * n_k * d * d_head * kv + 4 * n_q * n_k * d_head * h
 
 
@@ -206,7 +209,7 @@ def _shared(projected: Tensor, kv: list[int]) -> Tensor:
     distinct = sorted(set(kv))
     if kv == distinct:
         return projected
-    return projected.index_select(1, torch.tensor([distinct.index(group) for group in kv], device=projected.device))
+    return projected.index_select(1, indices(tuple(distinct.index(group) for group in kv), projected.device))
 
 
 def _attend_few(
@@ -225,8 +228,8 @@ def _attend_few(
     (q W_K^T) x = q (x W_K)^T and pattern (x W_V) = (pattern x) W_V, so with few queries the two large projections of
     every key are replaced by two small ones of every query. Rotation acts on projected keys, so rotary models cannot.
     """
-    kv = _kv(attention, heads)
-    (n_rows, n_queries, h, _), d, n_keys = q.shape, xk.shape[-1], keys.columns.shape[1]
+    kv = indices(tuple(_kv(attention, heads)), q.device)
+    (n_rows, n_queries, h, _), d, n_keys = q.shape, xk.shape[-1], keys.column.shape[1]
     toward = torch.einsum("rqhe,hde->rhqd", q, attention.W_K[kv]).reshape(n_rows, h * n_queries, d)
     shared = xk is xv
     xk = keys.grid(xk)
@@ -261,16 +264,15 @@ def _pattern(spec: Spec, scores: Tensor, shown: _Shown) -> Tensor:
         pattern = wide(scores.masked_fill(shown.hidden, float("-inf"))).softmax(-1).to(scores.dtype)
         # A query that sees no key contributes nothing; softmax would make it NaN.
         blind = shown.hidden.all(-1, keepdim=True)
-        pattern = pattern.masked_fill(blind, 0.0) if bool(blind.any()) else pattern
+        if waits(blind.device) or bool(blind.any()):
+            pattern = pattern.masked_fill_(blind, 0.0)
     return pattern if shown.chosen is None else pattern * shown.chosen
 
 
-def _chosen(part: AttentionPart, queries: Tokens, keys: Tokens) -> Tensor:
-    """The pairs of a part of attention, bool `[rows, 1, queries, keys]`."""
-    at_query, at_key = queries.columns[:, :, None], keys.columns[:, None, :]
-    length = 1 + int(max(at_query.max(), at_key.max()))
-    pairs = torch.as_tensor(part.between(length), device=at_query.device)
-    return pairs[at_query, at_key][:, None]
+def _chosen(part: AttentionPart, queries: Tokens, keys: Tokens) -> NDArray[np.bool_]:
+    """The pairs of a part of attention, `[rows or 1, 1, queries, keys]`."""
+    pairs = part.between(max(queries.width, keys.width))
+    return pairs[queries.column[:, :, None], keys.column[:, None, :]][:, None]
 
 
 def _as_if(attention: Attention, heads: Sequence[int], xv: Tensor, keys: Tokens, chosen: Tensor) -> Tensor:
@@ -284,16 +286,15 @@ def _hidden(spec: Spec, layer: int, queries: Tokens, keys: Tokens, visible: Tens
     hidden: Tensor | None = None
     window = spec.windows[layer] if layer < len(spec.windows) else 0
     if spec.causal or window:
-        gap = queries.columns[:, :, None] - keys.columns[:, None, :]
-        hidden = (gap < 0) if spec.causal else torch.zeros_like(gap, dtype=torch.bool)
-        if window:
-            hidden = hidden | (gap >= window)
+        gap = queries.column[:, :, None] - keys.column[:, None, :]
+        beyond = (gap < 0) if spec.causal else np.zeros_like(gap, dtype=bool)
+        hidden = upload(beyond | (gap >= window) if window else beyond, keys.device)
     unseen: Tensor | None = None
     if visible is not None:
         columns = keys.columns.expand(keys.n_rows, -1)
         unseen = ~visible.gather(1, columns)
     if keys.padded:
-        absent = keys.place < 0
+        absent = upload(keys.place < 0, keys.device)
         unseen = absent if unseen is None else unseen | absent
     if unseen is not None:
         hidden = unseen[:, None] if hidden is None else hidden | unseen[:, None]
@@ -302,10 +303,11 @@ def _hidden(spec: Spec, layer: int, queries: Tokens, keys: Tokens, visible: Tens
 
 def _project(x: Tensor, W: Tensor, b: Tensor | None, heads: Sequence[int]) -> Tensor:
     """`[tokens, d]` through `[heads, d, d_head]` to `[tokens, heads, d_head]`, as one matrix product."""
-    chosen = W[list(heads)]
+    these = indices(tuple(heads), W.device)
+    chosen = W[these]
     out = x @ chosen.transpose(0, 1).reshape(x.shape[-1], -1)
     if b is not None:
-        out += b[list(heads)].reshape(-1)
+        out += b[these].reshape(-1)
     return out.view(x.shape[0], len(heads), chosen.shape[-1])
 
 

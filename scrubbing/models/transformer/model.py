@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.device import has_double, multiplying, resolve
+from scrubbing.device import has_double, indices, multiplying, resolve, upload
 from scrubbing.errors import BadData, UsageError, fail
 from scrubbing.graph.model_graph import ModelGraph, transformer_graph
 from scrubbing.graph.nodes import LOGITS, Node
@@ -130,8 +130,8 @@ class Transformer(Model):
         if limit is not None and length > limit:
             problem = f"its inputs have {length} positions, and the model is prepared for {limit}."
             fail(BadData, "SCR-TOKENS", problem, "Cut the inputs, or load the model with positions=.", data.name)
-        visible = None if data.mask is None else torch.as_tensor(data.mask.copy(), device=self.device)
-        return ModelInputs({"tokens": torch.as_tensor(tokens.astype(np.int32), device=self.device)}, visible)
+        visible = None if data.mask is None else upload(data.mask, self.device)
+        return ModelInputs({"tokens": upload(tokens.astype(np.int32), self.device)}, visible, data.mask)
 
     def source(self, node: Node, inputs: ModelInputs, rows: Tensor, positions: Tensor) -> Tensor:
         """Token or position embeddings, `[tokens, d]`."""
@@ -240,7 +240,7 @@ class Transformer(Model):
 
     def _mlp(self, layer: int, x: Tensor, part: InnerPart | None) -> Tensor:
         mlp = self.weights.mlps[layer]
-        chosen = slice(None) if part is None else list(_neurons(part, mlp.W_in.shape[1]))
+        chosen = slice(None) if part is None else indices(_neurons(part, mlp.W_in.shape[1]), self.device)
 
         def into(W: Tensor, b: Tensor | None) -> Tensor:
             out = x @ W[:, chosen]
@@ -272,7 +272,7 @@ class Transformer(Model):
                 continue
             if node.kind == "mlp" and part is not None:
                 W_out = self.weights.mlps[node.layer].W_out
-                raw = raw @ W_out[list(_neurons(part, len(W_out)))]
+                raw = raw @ W_out[indices(_neurons(part, len(W_out)), self.device)]
             total = raw if total is None else total + raw
         for pairs in layers.values():
             if len(pairs) == 1:
