@@ -96,6 +96,18 @@ TaskName = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Task by name, or FILE.py::name; the default is the address's own."),
 ]
+ModelName = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--model", help="Instead of a task: a model's folder, file of weights, or name on the hub."),
+]
+DataFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--data", help="With --model: its inputs, as .txt, .jsonl, .csv, .parquet, .json or .npz."),
+]
+LossName = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--loss", help="With --model: next-token (the default), classification[:COLUMN], squared-error."),
+]
 Address = Annotated[
     str, typer.Argument(help="A hypothesis, or a function returning one: FILE.py::name, module:name, or task/rung.")
 ]
