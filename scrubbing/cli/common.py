@@ -56,8 +56,26 @@ app = typer.Typer(
     help="Causal scrubbing: state how a model computes something, and let a machine try to break it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"scrubbing {version('scrubbing')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Causal scrubbing: state how a model computes something, and let a machine try to break it."""
+
 
 References = Annotated[Optional[int], typer.Option(min=1, help="Inputs to explain; the default is the task's.")]  # noqa: UP045
 Draws = Annotated[
