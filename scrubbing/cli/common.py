@@ -58,8 +58,26 @@ app = typer.Typer(
     help="Causal scrubbing: state how a model computes something, and let a machine try to break it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"scrubbing {version('scrubbing')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Causal scrubbing: state how a model computes something, and let a machine try to break it."""
+
 
 References = Annotated[Optional[int], typer.Option(min=1, help="Inputs to explain; the default is the task's.")]  # noqa: UP045
 Draws = Annotated[
@@ -97,6 +115,18 @@ Tf32 = Annotated[
 TaskName = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Task by name, or FILE.py::name; the default is the address's own."),
+]
+ModelName = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--model", help="Instead of a task: a model's folder, file of weights, or name on the hub."),
+]
+DataFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--data", help="With --model: its inputs, as .txt, .jsonl, .csv, .parquet, .json or .npz."),
+]
+LossName = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--loss", help="With --model: next-token (the default), classification[:COLUMN], squared-error."),
 ]
 Address = Annotated[
     str, typer.Argument(help="A hypothesis, or a function returning one: FILE.py::name, module:name, or task/rung.")

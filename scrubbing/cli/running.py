@@ -12,9 +12,12 @@ from scrubbing.cli.common import (
     Address,
     AsJson,
     Controls,
+    DataFile,
     Device,
     Draws,
+    LossName,
     Memory,
+    ModelName,
     Out,
     RecordFile,
     References,
@@ -95,6 +98,9 @@ def bench(
 def run(
     address: Address,
     task: TaskName = None,
+    model: ModelName = None,
+    data: DataFile = None,
+    loss: LossName = None,
     references: References = None,
     draws: Draws = None,
     seed: Seed = None,
@@ -110,7 +116,7 @@ def run(
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
     changed = _changed(references, draws, seed, memory, threads, shard, control, verdict, device, tf32)
-    print_record(_one(address, task, changed, out), json_)
+    print_record(_one(address, _task(address, task, model, data, loss), changed, out), json_)
 
 
 @app.command(name="verdict")
@@ -118,6 +124,9 @@ def run(
 def verdict_(
     address: Address,
     task: TaskName = None,
+    model: ModelName = None,
+    data: DataFile = None,
+    loss: LossName = None,
     references: References = None,
     draws: Draws = None,
     seed: Seed = None,
@@ -141,7 +150,7 @@ def verdict_(
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     changed = _changed(references, draws, seed, memory, threads, None, control, True, device, tf32)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
-    record = _one(address, task, changed, out, also)
+    record = _one(address, _task(address, task, model, data, loss), changed, out, also)
     if json_:
         print_record(record, json_)
         return
@@ -213,14 +222,18 @@ def anomalies(
 @app.command()
 @prints_our_errors
 def check(
-    address: Address, task: TaskName = None, data: Annotated[bool, typer.Option(help="Also check features.")] = True
+    address: Address,
+    task: TaskName = None,
+    model: ModelName = None,
+    data: DataFile = None,
+    no_data: Annotated[bool, typer.Option("--no-data", help="Leave features out.")] = False,
 ) -> None:
-    """Check that a hypothesis is legal; needs no weights and loads no torch."""
-    from scrubbing.experiment.address import hypothesis_at, task_at
+    """Check that a hypothesis is legal; needs no weights and loads no torch where the graph follows from a config."""
+    from scrubbing.experiment.address import hypothesis_at
 
-    found = task_at(address, task)
+    found = _task(address, task, model, data, None)
     hypothesis = hypothesis_at(address, found)
-    hypothesis.check(found.graph(), found.data() if data else None)
+    hypothesis.check(found.graph(), None if no_data else found.data())
     say(str(hypothesis))
     say(f"\nlegal on {found.name}")
 
@@ -230,6 +243,9 @@ def check(
 def plan(
     address: Address,
     task: TaskName = None,
+    model: ModelName = None,
+    data: DataFile = None,
+    loss: LossName = None,
     references: References = None,
     draws: Draws = None,
     control: Controls = None,
@@ -238,9 +254,9 @@ def plan(
     """Print what would be computed, and what it costs next to one plain forward pass."""
     from scrubbing.engine.cost import cost
     from scrubbing.engine.describe import describe
-    from scrubbing.experiment.address import hypothesis_at, task_at
+    from scrubbing.experiment.address import hypothesis_at
 
-    found = task_at(address, task)
+    found = _task(address, task, model, data, loss)
     experiment = found.experiment(**_changed(references, draws, control=control, device=device))
     hypothesis = hypothesis_at(address, found)
     say(str(hypothesis))
@@ -250,6 +266,21 @@ def plan(
         passes += costs.total(examples) / costs.plain_flops
         say(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}")
     say(f"\nall of it: the operations of {passes:,.0f} plain forward passes")
+
+
+def _task(address: str, task: str | None, model: str | None, data: Path | None, loss: str | None) -> Task:
+    """The task that was asked for: by name, beside the hypothesis, or a model with a file of inputs."""
+    if model is None and data is None and loss is None:
+        from scrubbing.experiment.address import task_at
+
+        return task_at(address, task)
+    if task is not None or model is None or data is None:
+        problem = "of --task, --model, --data and --loss, these do not go together."
+        remedy = "Give --task NAME alone, or --model MODEL --data FILE, and --loss if it is not next-token."
+        fail(UsageError, "SCR-TASK", problem, remedy)
+    from scrubbing.experiment.from_files import task_from_files
+
+    return task_from_files(model, data, loss or "next-token")
 
 
 def _on(task: Task, model: str, data: Path | None, text: Path | None, dataset: str | None) -> Task:
@@ -318,10 +349,9 @@ def _run(
     return records
 
 
-def _one(address: str, task: str | None, changed: Options, out: Path | None, also: Sequence[str] = ()) -> RunRecord:
-    from scrubbing.experiment.address import hypothesis_at, task_at
+def _one(address: str, found: Task, changed: Options, out: Path | None, also: Sequence[str] = ()) -> RunRecord:
+    from scrubbing.experiment.address import hypothesis_at
 
-    found = task_at(address, task)
     hypothesis = hypothesis_at(address, found)
     _prepare(out, [hypothesis])
     return _run(found, [hypothesis], changed, out, address, also)[0]

@@ -12,6 +12,7 @@ from .others import other_inputs as other_inputs
 from .positions import at_position as at_position
 from .positions import by_position as by_position
 from .positions import same_position as same_position
+from .tables import from_any_file as from_any_file
 from .text import begin_token as begin_token
 from .text import load_tokenizer as load_tokenizer
 from .text import read_dataset as read_dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
@@ -9,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.errors import UsageError, fail
+from scrubbing.errors import FileError, UsageError, brief, fail
 from scrubbing.experiment.settings import RENAMED, Options, Settings, takes_settings
+from scrubbing.graph.configs import config_graph
 from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.guards import is_dict
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.registry import Registry
 from scrubbing.renamed import deprecated
+from scrubbing.user_code import content_of
 
 if TYPE_CHECKING:
     from scrubbing.experiment.experiment import Experiment
@@ -54,18 +58,49 @@ def _as_in_0_1(task: type[Task]) -> type[Task]:
     return task
 
 
+class _Derived:
+    """The graph of a task that does not give it: from its config, or else from its model."""
+
+    def __init__(self, task: Task | None = None) -> None:
+        self.task = task
+
+    def __call__(self) -> ModelGraph:
+        assert self.task is not None
+        data, config = self.task.data(), self.task.config
+        config = config() if callable(config) else config
+        if config is not None and "tokens" in data:
+            found = config_graph(read_config(config), data["tokens"].shape[-1], data.mask is not None)
+            if found is not None:
+                return found
+        from scrubbing.engine.engine import graph_of
+
+        return graph_of(self.task.model(), data)
+
+
+def _not_given() -> Any:
+    raise AssertionError("refused where the task was made")
+
+
 @_as_in_0_1
 @dataclass(frozen=True)
 class Task:
-    """A model, dataset and loss with a ladder of hypotheses, as functions, so that a task itself loads nothing."""
+    """A model, dataset and loss with a ladder of hypotheses, as functions, so that a task itself loads nothing.
+
+    Raises:
+        UsageError: SCR-TASK, there is no function for data, model or loss.
+    """
 
     name: str
-    graph: Callable[[], ModelGraph]
-    """The model graph without weights, for checking and planning."""
-    data: Callable[[], Dataset]
-    model: Callable[[], Model]
-    loss: Callable[[], Loss]
+    graph: Callable[[], ModelGraph] = field(default_factory=_Derived)
+    """The model graph, for checking and planning. By default it follows from `config`, or else from the model, which is
+    then loaded to check a hypothesis."""
+    data: Callable[[], Dataset] = _not_given
+    model: Callable[[], Model] = _not_given
+    loss: Callable[[], Loss] = _not_given
     _: KW_ONLY
+    config: Mapping[str, Any] | str | Path | Callable[[], Path | None] | None = None
+    """The model's config: its fields, or a `config.json`, its folder, or a function that returns one. Of families that
+    are known without weights, the graph follows from it; `graph.config_graph` says of which."""
     ladder: Callable[[], Sequence[Hypothesis]] = tuple
     """The hypotheses shipped for this task, roughly from naive to best."""
     settings: Settings = field(default_factory=Settings)
@@ -78,6 +113,16 @@ class Task:
     """The same task on any model (a folder, or a name on the hub) and any text (a function that returns documents)."""
     about: Callable[[], str] = str
     """Text to read beside the numbers, printed above them."""
+
+    def __post_init__(self) -> None:
+        missing = [name for name in ("data", "model", "loss") if not callable(getattr(self, name))]
+        missing += [name for name in ("data", "model", "loss") if getattr(self, name) is _not_given]
+        if missing:
+            problem = f"task {self.name} has no function for its {', '.join(missing)}."
+            remedy = "Give functions without arguments: Task(name, data=..., model=..., loss=...)."
+            fail(UsageError, "SCR-TASK", problem, remedy)
+        if isinstance(self.graph, _Derived):  # of another task, if this one was made with `replace`
+            object.__setattr__(self, "graph", _Derived(self))
 
     def rung(self, name: str) -> Hypothesis:
         """The hypothesis of the ladder with this name, after the last slash.
@@ -130,6 +175,25 @@ class Task:
             remedy = "Name a folder or a repository of the hub with --model."
             fail(UsageError, "SCR-TASK", f"task {self.name} needs a model to go with the text.", remedy)
         return self.other(model, documents)
+
+
+def read_config(config: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
+    """The fields of a config, from a `config.json` or its folder if it is not a mapping already.
+
+    Raises:
+        FileError: SCR-FILE, there is none, or it holds no object.
+    """
+    if isinstance(config, Mapping):
+        return config
+    path = Path(config) / "config.json" if Path(config).is_dir() else Path(config)
+    remedy = "Give the config.json of a model, or its folder."
+    try:
+        found = json.loads(content_of(path))
+    except (OSError, ValueError, RecursionError) as error:
+        fail(FileError, "SCR-FILE", f"no config can be read from it ({brief(error)}).", remedy, str(path))
+    if not is_dict(found):
+        fail(FileError, "SCR-FILE", "it holds no fields.", remedy, str(path))
+    return found
 
 
 tasks: Registry[Task] = Registry("task", "scrubbing.tasks", "SCR-TASK")

@@ -1,3 +1,4 @@
+from .configs import config_graph as config_graph
 from .model_graph import ModelGraph as ModelGraph
 from .model_graph import Slot as Slot
 from .model_graph import transformer_graph as transformer_graph

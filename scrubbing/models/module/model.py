@@ -96,6 +96,21 @@ class TracedModule(Model):
         assert self._graph is not None
         return self._graph
 
+    def what(self, node: Node) -> str:
+        """What a node is in the module, in a few words."""
+        layout, _ = self._made()
+        if node in layout.columns:
+            return f"argument {layout.columns[node]}"
+        name = str(node)
+        found = {layout.named.told.get(one): spec for one, spec in self._specs.items()}
+        spec = found.get(name) or found.get(name.rpartition(".call")[0])
+        if spec is None and node == layout.output:
+            return "what forward returns"
+        if spec is None:
+            return "the rest of it" if layout.programs[node].slots else "a constant"
+        kind = type(self.module.get_submodule(spec.path)).__name__
+        return f"{'columns of ' if spec.columns else 'a function of ' if spec.function else ''}{kind} {spec.path}"
+
     def followed(self) -> None:
         """Try torch.fx, which needs no examples.
 

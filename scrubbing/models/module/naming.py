@@ -87,14 +87,15 @@ class Named:
         self.pieces: list[Piece] = []
         self.wholes: dict[fx.Node, Node] = {}
         """By operation that is divided by functions, the node that these read."""
+        self.told: dict[str, str] = {}
+        """By name that a user gave, the name of the node."""
         self._taken: set[str] = set()
         self._name_arguments(specs)
         self._resolve(specs, _returned(module, {spec.path for spec in specs.values()}, examples))
 
     def node(self, name: str) -> Node:
         """A node of this name, changed where it is taken or no name of a node."""
-        plain = re.sub(r"[^A-Za-z0-9_.]", "_", name)
-        plain = f"layer{plain}" if plain[0].isdigit() else plain
+        plain = _plain(name)
         plain = f"input.{plain}" if plain in _RESERVED or plain in self._taken else plain
         while plain in self._taken:
             plain += "_"
@@ -113,6 +114,7 @@ class Named:
         splits: dict[fx.Node, list[tuple[Node, Spec]]] = {}
         for name, spec in specs.items():
             calls = self.trace.calls.get(spec.path, [])
+            self.told[name] = _plain(name)
             if not calls:
                 problem = f"forward does not call its submodule {spec.path}, or that returns what it was given."
                 faults.append(Fault("SCR-NODE", name, problem, "Name one that computes something, or leave it out."))
@@ -227,6 +229,12 @@ def _linear(layer: nn.Linear, group: Sequence[int], bias: Tensor | None) -> Func
         return nn.functional.linear(z[..., chosen_columns], layer.weight[:, chosen_columns], bias)
 
     return written
+
+
+def _plain(name: str) -> str:
+    """A name with the characters that names of nodes have."""
+    plain = re.sub(r"[^A-Za-z0-9_.]", "_", name)
+    return f"layer{plain}" if plain[0].isdigit() else plain
 
 
 def _rest_of(functions: Sequence[Function]) -> Function:

@@ -1,0 +1,85 @@
+"""A task without a line of code: a model, a file of inputs, and a loss by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.data.hub import fetch
+from scrubbing.data.tables import LENGTH, from_any_file
+from scrubbing.errors import UsageError, fail, nearest
+from scrubbing.experiment.task import Task, read_config
+
+if TYPE_CHECKING:
+    from scrubbing.metrics.losses import Loss
+    from scrubbing.models.protocol import Model
+
+LOSSES = ("next-token", "classification", "squared-error")
+_CONTEXT = ("n_positions", "max_position_embeddings", "n_ctx")
+
+
+def task_from_files(model: str, data: str | Path, loss: str = "next-token") -> Task:
+    """A task of a model, a file of inputs and a loss. Nothing is read before it is asked for.
+
+    Args:
+        model: a folder with `config.json` and weights, a file of weights, or a name on the hub.
+        data: text, or columns: see `scrubbing.data.from_any_file`. Text needs the model's `tokenizer.json`.
+        loss: `next-token`; `classification` or `squared-error`, of the column `label`, or `classification:COLUMN`; read
+            at the last position.
+
+    Raises:
+        UsageError: SCR-LOSS, there is no such loss.
+    """
+    made = loss_named(loss)
+
+    @cache
+    def inputs() -> Dataset:
+        return from_any_file(data, model, _length(config()))
+
+    @cache
+    def loaded() -> Model:
+        from scrubbing.models.local import load_model
+
+        return load_model(model)
+
+    @cache
+    def config() -> Path | None:
+        if Path(model).is_file():
+            return None
+        found = fetch(model) / "config.json"
+        return found if found.is_file() else None
+
+    return Task(Path(model).name or model, data=inputs, model=loaded, loss=made, config=config)
+
+
+def loss_named(name: str) -> Callable[[], Loss]:
+    """A function that makes the loss of this name.
+
+    Raises:
+        UsageError: SCR-LOSS, there is none.
+    """
+    kind, _, column = name.partition(":")
+    if kind not in LOSSES or (kind == "next-token" and column):
+        remedy = f"Did you mean: {nearest(kind, LOSSES)}? A column follows a colon: classification:label."
+        fail(UsageError, "SCR-LOSS", f"there is no loss {name!r}.", remedy)
+
+    def make() -> Loss:
+        from scrubbing.metrics.losses import Classification, SquaredError
+        from scrubbing.metrics.next_token import NextToken
+
+        if kind == "next-token":
+            return NextToken()
+        made = Classification if kind == "classification" else SquaredError
+        return made(column or "label", position="last")
+
+    return make
+
+
+def _length(config: Path | None) -> int:
+    """Tokens of an input: no more than the model takes."""
+    fields = {} if config is None else read_config(config)
+    known = [fields[name] for name in _CONTEXT if isinstance(fields.get(name), int) and fields[name] > 1]
+    return min([LENGTH, *known])

@@ -1,0 +1,96 @@
+"""The graph of a transformer from its config, without weights: what `config.json` says, in either of two wordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scrubbing.errors import Fault, ModelMismatch
+from scrubbing.graph.model_graph import ModelGraph, transformer_graph
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the graph of a family has beside its sizes."""
+
+    learned_positions: bool = False
+    parallel: str | bool = False
+    """Whether attention and MLP read the same residual, or the field that says so, true where it is left out."""
+    post_norms: bool = False
+
+
+FAMILIES: dict[str, Shape] = {
+    "gpt2": Shape(learned_positions=True),
+    "gpt_neox": Shape(parallel="use_parallel_residual"),
+    "llama": Shape(),
+    "mistral": Shape(),
+    "qwen2": Shape(),
+    "gemma2": Shape(post_norms=True),
+}
+"""By `model_type` of Hugging Face configs. Of any other family, the graph is known from the model alone."""
+_SIZES = {
+    "n_layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    "n_heads": ("num_attention_heads", "n_head", "n_heads", "num_heads"),
+    "d_model": ("hidden_size", "n_embd", "d_model"),
+}
+_MLP = ("intermediate_size", "n_inner", "d_mlp")
+
+
+def config_graph(config: Mapping[str, Any], positions: int, padded: bool = False) -> ModelGraph | None:
+    """The graph of the model that a config describes; it loads no torch.
+
+    Args:
+        config: the fields of a Hugging Face `config.json` of a supported family, or of a config of TransformerLens
+            (which has `n_layers` and no `model_type`).
+        positions: length of the inputs.
+        padded: whether inputs come with a padding mask.
+
+    Returns:
+        The graph, equal to that of the loaded model; None where the family is not known here.
+
+    Raises:
+        ModelMismatch: SCR-CONFIG, a size is missing.
+    """
+    family = config.get("model_type")
+    if family is not None and family not in FAMILIES:
+        return None
+    sizes = {size: _first(config, names) for size, names in _SIZES.items()}
+    faults = [
+        Fault("SCR-CONFIG", "config", f"it has no {_SIZES[size][0]}, or not a positive integer.", "Add it.")
+        for size, found in sizes.items()
+        if not found
+    ]
+    if faults:
+        raise ModelMismatch(faults)
+    d_mlp: int | None = _first(config, _MLP) or 4 * sizes["d_model"]
+    if family is None:
+        shape = Shape(learned_positions=_learned(config))
+        d_mlp = None if config.get("attn_only") else d_mlp
+    else:
+        shape = FAMILIES[family]
+    parallel = shape.parallel if isinstance(shape.parallel, bool) else bool(config.get(shape.parallel, True))
+    return transformer_graph(
+        sizes["n_layers"],
+        sizes["n_heads"],
+        d_model=sizes["d_model"],
+        d_mlp=d_mlp,
+        positions=positions,
+        causal=config.get("attention_dir", "causal") == "causal",
+        padded=padded,
+        learned_positions=shape.learned_positions,
+        parallel=parallel,
+        post_norms=shape.post_norms,
+    )
+
+
+def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """The first of these fields that is a size; 0 where none is."""
+    found = (config.get(name) for name in names)
+    return next((one for one in found if isinstance(one, int) and not isinstance(one, bool) and one > 0), 0)
+
+
+def _learned(config: Mapping[str, Any]) -> bool:
+    """Whether a config of TransformerLens asks for position embeddings in the residual stream."""
+    apart = config.get("shortformer") or config.get("shortformer_pos")
+    return not apart and str(config.get("positional_embedding_type") or "standard").lower() == "standard"
