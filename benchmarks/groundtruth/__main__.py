@@ -22,7 +22,7 @@ from benchmarks.groundtruth.truth import Truth
 from benchmarks.groundtruth.variations import Case, cases
 from scrubbing import Experiment
 
-FIRST_SEED = 200
+FIRST_SEED = 300
 """Seeds below were looked at while the tests were written, or gave an earlier table; those from here on were not."""
 SUPPORTED = ("tight", "wider or finer than needed")
 WANTED = {
