@@ -6,6 +6,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed induction                         # see benchmarks/speed/induction.py
     OMP_NUM_THREADS=1 python -m benchmarks.speed record                            # see benchmarks/speed/record.py
     OMP_NUM_THREADS=1 python -m benchmarks.speed verdict                           # see benchmarks/speed/verdict.py
+    OMP_NUM_THREADS=1 python -m benchmarks.speed draws                             # see benchmarks/speed/draws.py
 
 `--peer` is an interpreter of an environment with the `peers` group. Both sides use one thread, the same hypotheses and
 the same number of references, one draw each; they take turns, rung by rung, each in a process of its own.
@@ -144,6 +145,10 @@ if __name__ == "__main__":
         from benchmarks.speed import induction
 
         induction.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["draws"]:
+        from benchmarks.speed import draws
+
+        draws.main()
     elif sys.argv[1:2] == ["verdict"]:
         from benchmarks.speed import verdict
 
