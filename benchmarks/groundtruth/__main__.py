@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from scipy import special
 
 from benchmarks.groundtruth import anomalies, values
-from benchmarks.groundtruth.catalogue import PROGRAMS, TRAINED, truth
+from benchmarks.groundtruth.catalogue import BY_TORCHWRIGHT, PROGRAMS, TRAINED, truth
 from benchmarks.groundtruth.truth import Truth
 from benchmarks.groundtruth.variations import Case, cases
 from scrubbing import Experiment
@@ -137,9 +138,13 @@ def main() -> None:
     seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
     found = [judged(*one) for one in every(seeds)]
     sys.stdout.write(table(found) + "\n\n" + mistakes(found) + "\n")
-    trained = [judged(*one) for seed in seeds for one in of(TRAINED, seed)]
-    sys.stdout.write("\nTrained models, in which a circuit was planted:\n\n" + table(trained) + "\n")
-    found += trained
+    others = {"Trained models, in which a circuit was planted": TRAINED}
+    if find_spec("torchwright") is not None:
+        others["Compiled by torchwright"] = BY_TORCHWRIGHT
+    for title, programs in others.items():
+        these = [judged(*one) for seed in seeds for one in of(programs, seed)]
+        sys.stdout.write(f"\n{title}:\n\n{table(these)}\n")
+        found += these
     seconds = [one["seconds"] for one in found]
     told = f"{len(found)} hypotheses, {np.mean(seconds):.2f} s each, at most {max(seconds):.1f} s"
     sys.stdout.write(f"\n{told}\n")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from benchmarks.groundtruth import counting, deciding, looking_up
+from benchmarks.groundtruth.from_torchwright import larger
 from benchmarks.groundtruth.planted import PLANS, planted
 from benchmarks.groundtruth.truth import Truth
 
@@ -28,8 +29,11 @@ PROGRAMS: dict[str, Callable[[int], Truth]] = {
 TRAINED: dict[str, Callable[[int], Truth]] = {name: partial(planted, name) for name in PLANS}
 """From a seed, inputs of a model in which a circuit was planted by training, and what is true of it."""
 
+BY_TORCHWRIGHT: dict[str, Callable[[int], Truth]] = {"larger": larger}
+"""From a seed, a program that `torchwright` compiles, where it is installed."""
+
 
 @cache
 def truth(program: str, seed: int) -> Truth:
     """The model that this program makes from a seed; of a trained one, the seed draws the inputs only."""
-    return (PROGRAMS | TRAINED)[program](seed)
+    return (PROGRAMS | TRAINED | BY_TORCHWRIGHT)[program](seed)

@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OURS = {"scrubbing", "hypotheses", "benchmarks"}
-PEERS = {"interventions.py", "peer_rust_circuit.py"}
-"""Files that measure other tools, which have a dependency group of their own."""
+PEERS = {"interventions.py", "peer_rust_circuit.py", "from_torchwright.py"}
+"""Files that use other tools, which have dependency groups of their own."""
 
 
 def names(requirements: list[str]) -> set[str]:
