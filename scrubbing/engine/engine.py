@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -21,6 +22,7 @@ from scrubbing.engine.build import Builder, Compiler
 from scrubbing.engine.cost import Cost, cost
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.execute import Executor
+from scrubbing.engine.fitting import Fitting
 from scrubbing.engine.memory import MemoryBudget, reuse_freed_memory
 from scrubbing.engine.padding import PaddingReads
 from scrubbing.engine.plan import ScrubPlan, make_plan
@@ -82,7 +84,16 @@ class Batch:
     """How many inputs, held by a claim or unclaimed, were read where they are padding, `[rows]`; None without padding.
     """
     last: bool = True
-    """Whether this is the last piece of these rows."""
+    """Whether this is the last piece of a batch, which is of these rows unless the device ran out of memory."""
+    finished: int = 0
+    """How many rows are complete with this piece."""
+
+    def part(self, which: slice) -> Batch:
+        """Some of the tokens of this piece."""
+        row, position = self.tokens.row[which], self.tokens.position[which]
+        tokens = Tokens(row, position, self.tokens.n_rows, self.tokens.device)
+        outputs = {name: output[which] for name, output in self.outputs.items()}
+        return Batch(self.index, self.draw, outputs, tokens, self.padding, last=False)
 
 
 class Engine:
@@ -125,6 +136,8 @@ class Engine:
         self.store = Store(model, self.graph, data, room, self.memory) if store else None
         self.real = float(self.graph.positions) if data.lengths is None else float(data.lengths.mean())
         """Mean number of real positions per input."""
+        self.fitting = Fitting(model.device)
+        """How many rows at a time fit the device, if that is fewer than the budget says."""
         self._executors: WeakKeyDictionary[Compiled, Executor] = WeakKeyDictionary()
         self.real_draws: RealDraws | None = None
         if read is not None and data.mask is not None:
@@ -190,7 +203,8 @@ class Engine:
         Yields:
             Batches draw by draw, or of several draws where the references do not fill one, each in pieces whose
             outputs fit the memory budget. Within them, references whose padding masks are of similar length come
-            together, so that little of a batch is padding.
+            together, so that little of a batch is padding. Where the device runs out of memory, a batch comes in
+            parts, of fewer rows.
 
         Raises:
             NothingToDraw: SCR-DRAW, no input agrees with a held one.
@@ -208,19 +222,29 @@ class Engine:
             for first in range(0, draws, together)
             for start in range(0, n * min(together, draws - first), size)
         ]
+
+        def begun(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Frame, Any]:
+            draw, index = np.divmod(pairs, n)
+            drawn: dict[Context, DrawCounts] = {}  # those of an attempt that fails do not count
+            frame = Frame.root(compiled.data, references[index], draw, seed, drawn, compiled.real)
+            pieces = executor.pieces(frame, most)
+            first = next(pieces)
+            for context, count in drawn.items():
+                counts.setdefault(context, DrawCounts()).add(count)
+            frame.counts = counts
+            return index, draw, frame, itertools.chain([first], pieces)
+
         for first, each in itertools.groupby(starts[skip:], key=lambda start: start[0]):
-            number, index = np.divmod(np.arange(n * min(together, draws - first)), n)
-            number += first
-            order = self._order(compiled, references[index], number, seed)
+            pairs = np.arange(n * first, n * min(first + together, draws))
+            pairs = pairs[self._order(compiled, references[pairs % n], pairs // n, seed)]
             for _, start in each:
-                rows = order[start : start + size]
-                held, draw = references[index[rows]], number[rows]
-                frame = Frame.root(compiled.data, held, draw, seed, counts, compiled.real)
-                for outputs, tokens, last in executor.pieces(frame, most):
-                    read = None
-                    if padding is not None and last:
-                        read = padding.count(FrameRows(frame, self.model, self.graph.positions))
-                    yield Batch(index[rows], draw, outputs, tokens, read, last)
+                for (index, draw, frame, pieces), whole in self.fitting.each(pairs[start : start + size], begun):
+                    for outputs, tokens, last in pieces:
+                        read = None
+                        if padding is not None and last:
+                            read = padding.count(FrameRows(frame, self.model, self.graph.positions))
+                        finished = len(index) if last else 0
+                        yield Batch(index, draw, outputs, tokens, read, last and whole, finished)
 
     def outputs(
         self, compiled: Compiled, references: NDArray[np.int64], draws: int, seed: int, batch: int | None = None
