@@ -12,6 +12,8 @@ import torch
 
 from benchmarks.groundtruth.catalogue import truth
 from scrubbing import Experiment, Feature, Hypothesis, NoFraction, RunRecord, node
+from scrubbing.experiment.measured import Reference
+from scrubbing.experiment.verdict.runs import Runs, Sample
 from scrubbing.experiment.verdict.scope import edge_of
 from scrubbing.report import markdown
 from scrubbing.report.page import page
@@ -243,3 +245,15 @@ def test_the_edge_is_shown() -> None:
     said = shown(verdict_view(fading().verdict(claimed(CARRIES_X, scope=K)).record()))
     assert "on the 2,000 at its edge" in said
     assert "2,000 inputs in scope that differ from one outside in at most 1 entry" in said
+
+
+def test_what_was_measured_of_one_sample_is_not_taken_for_another() -> None:
+    """A sample that is gone leaves its id to the next one; what was measured must not go with it."""
+    made = limited(where(10), lambda a, b: a, X)
+    runs = Runs.of(made.run(scoped()), made.executor)
+    slices = runs.scrub.reference.slices
+    for n in range(1, 30):
+        sample = Sample(Reference(runs.data, np.arange(n), slices), 2, 0, whole=False)
+        (losses,) = runs.losses_of([(sample, runs.scrub.mode)])
+        assert losses.shape == (n, 2)
+        del sample

@@ -129,9 +129,10 @@ class Runs:
     draws: int = 4
     first: int | None = None
     """Inputs in scope, the first so many, that may be references; None for all."""
-    _known: dict[tuple[int, Mode], tuple[Floats, Floats]] = field(
-        default_factory=dict[tuple[int, Mode], tuple[Floats, Floats]]
+    _known: dict[tuple[Sample, Mode], tuple[Floats, Floats]] = field(
+        default_factory=dict[tuple[Sample, Mode], tuple[Floats, Floats]]
     )
+    """By sample, not by its id: that of one which is gone may be another's."""
     _samples: dict[object, Sample] = field(default_factory=dict[object, Sample])
     count: int = 0
     """Scrubbed examples measured."""
@@ -172,7 +173,7 @@ class Runs:
         rows = counted if whole else _spread(self.data, counted, feature, wanted, seed)
         draws = max(self.draws, int(np.ceil(wanted * self.draws / len(rows)))) if whole else self.draws
         key = (seed, draws, rows.tobytes())
-        if key not in self._samples:  # its id names what was measured of it
+        if key not in self._samples:  # what was measured of it is known by this object
             self._samples[key] = Sample(Reference(self.data, rows, reference.slices), draws, seed, whole)
         return self._samples[key]
 
@@ -189,14 +190,13 @@ class Runs:
 
     def measured(self, asked: Sequence[tuple[Sample, Mode]]) -> list[tuple[Floats, Floats]]:
         """Loss of every reference and draw, and how far the output is from the model's own."""
-        keys = [(id(sample), mode) for sample, mode in asked]
-        wanted = {key: one for key, one in zip(keys, asked, strict=True) if key not in self._known}
-        jobs = [self.job(sample, mode) for sample, mode in wanted.values()]
-        for key, measured in zip(wanted, self.executor.measure(jobs), strict=True):
+        wanted = [one for one in dict.fromkeys(asked) if one not in self._known]
+        jobs = [self.job(sample, mode) for sample, mode in wanted]
+        for one, measured in zip(wanted, self.executor.measure(jobs), strict=True):
             moved = measured.values[f"{MEASURE}{MOVED.name}"]
-            self._known[key] = measured.losses()[MAIN], moved
+            self._known[one] = measured.losses()[MAIN], moved
             self.count += moved.size
-        return [self._known[key] for key in keys]
+        return [self._known[one] for one in asked]
 
     def differences(self, asked: Sequence[tuple[Sample, Mode]], gap: float) -> list[Rise]:
         """How much more is lost than by the hypothesis as it is, on each sample in each mode."""
