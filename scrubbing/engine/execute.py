@@ -118,8 +118,8 @@ class _SpaceRun:
     def _at(self, value: v.Value, wanted: Demand, exactly: bool = False) -> Tensor:
         """A computed value at some of its tokens."""
         tensor = self.live[value]
-        chosen = self._tokens(value).select(self.rows.tokens(wanted, exactly))
-        return tensor if chosen is None else tensor.index_select(0, upload(chosen, tensor.device))
+        chosen = self.rows.select(self._tokens(value), self.rows.tokens(wanted, exactly))
+        return tensor if chosen is None else tensor.index_select(0, chosen)
 
     def _compute(self, value: v.Value) -> None:
         tokens, rows, model = self._tokens(value), self.rows, self.model

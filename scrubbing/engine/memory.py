@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.device import upload
+from scrubbing.engine.rows import Index
 from scrubbing.errors import FileError, fail
 
 _FAULT = 16 * mmap.PAGESIZE
@@ -56,12 +57,13 @@ class Block:
         """Bytes when full; rows never written take no memory."""
         return self.values.nbytes
 
-    def take(self, places: NDArray[np.int64], device: torch.device) -> Tensor:
-        """Rows at these places, on a device."""
+    def take(self, places: Index) -> Tensor:
+        """Rows at these places, on the device of the places."""
         if self.mapped is not None:
-            self.room.touched(len(places), self)
-        found = self.values.index_select(0, upload(places, self.values.device))
-        return found if found.device == device else upload(found, device)
+            self.room.touched(len(places.on_host), self)
+        if self.values.device == places.device:
+            return self.values.index_select(0, places.there)
+        return upload(self.values.index_select(0, upload(places.on_host, self.values.device)), places.device)
 
     def put(self, places: NDArray[np.int64], rows: Tensor) -> None:
         """Write rows at these places."""

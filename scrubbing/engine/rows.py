@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,6 +21,19 @@ from scrubbing.sampling.contexts import Context
 from scrubbing.sampling.frames import Frame
 
 
+@dataclass(frozen=True, eq=False)
+class Index:
+    """Places in a tensor, on the host and, once something reads them there, on a device."""
+
+    on_host: NDArray[np.int64]
+    device: torch.device
+
+    @cached_property
+    def there(self) -> Tensor:
+        """On the device."""
+        return upload(self.on_host, self.device)
+
+
 @dataclass(eq=False)
 class FrameRows:
     """A frame with its tokens; everything derived from it is computed once, on the host.
@@ -32,6 +47,7 @@ class FrameRows:
     _rows: dict[Context, NDArray[np.int64]] = field(default_factory=dict[Context, NDArray[np.int64]])
     _seen: dict[Context, NDArray[np.bool_] | None] = field(default_factory=dict[Context, NDArray[np.bool_] | None])
     _tokens: dict[tuple[Demand, bool], Tokens] = field(default_factory=dict[tuple[Demand, bool], Tokens])
+    _indices: dict[Hashable, Index | None] = field(default_factory=dict[Hashable, Index | None])
     _visible: dict[Context, Tensor | None] = field(default_factory=dict[Context, Tensor | None])
 
     @property
@@ -55,6 +71,18 @@ class FrameRows:
     def data(self, context: Context) -> Dataset:
         """The dataset of a context's inputs."""
         return self.frame.source(context)[0]
+
+    def index(self, of: Hashable, compute: Callable[[], NDArray[np.int64] | None]) -> Index | None:
+        """Places that many values are read at, found and copied to the device once; None for all, in order."""
+        if of not in self._indices:
+            found = compute()
+            self._indices[of] = None if found is None else Index(found, self.device)
+        return self._indices[of]
+
+    def select(self, tokens: Tokens, wanted: Tokens) -> Tensor | None:
+        """See `Tokens.select`; on the device."""
+        found = self.index((tokens, wanted), lambda: tokens.select(wanted))
+        return None if found is None else found.there
 
     def rows(self, context: Context) -> NDArray[np.int64]:
         """Rows of a context's inputs in their dataset, `[rows]`."""

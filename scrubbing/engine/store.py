@@ -90,6 +90,7 @@ class Store:
 
     def __post_init__(self) -> None:
         self.inputs = DistinctInputs.of(self.data, self.model, self.graph.positions)
+        self._padded_somewhere = bool((self.inputs.length < self.graph.positions).any())
         self._everywhere = fixed(tuple(range(self.graph.positions)))
 
     def register(self, wanted: dict[v.Item, Demand]) -> None:
@@ -117,20 +118,34 @@ class Store:
         kept = shelf.kept[item]
         inputs = self._distinct(rows.data(context))[rows.rows(context)]
         self._fill(shelf, inputs)
-        if kept.column is not None and kept.positions is not None:
-            place = (inputs * len(kept.positions))[tokens.row] + kept.column[tokens.position]
-            return kept.block.take(place, tokens.device)
-        place = self.inputs.start[inputs][tokens.row] + tokens.position
-        beyond = tokens.position >= self.inputs.length[inputs][tokens.row]
-        if not beyond.any():
-            return kept.block.take(place, tokens.device)
-        place[beyond] = 0
-        found = kept.block.take(place, tokens.device)
-        needed = np.flatnonzero(beyond if tokens.needed is None else beyond & tokens.needed)
-        if len(needed):
+        place = rows.index((context, tokens, kept.positions), lambda: self._places(kept, inputs, tokens))
+        assert place is not None
+        found = kept.block.take(place)
+        beyond = None
+        if kept.positions is None:
+            beyond = rows.index((context, tokens, "padding"), lambda: self._beyond(inputs, tokens))
+        if beyond is not None:
+            needed = beyond.on_host
             padded = self._padded(item, inputs[tokens.row[needed]], tokens.position[needed])
-            found.index_copy_(0, upload(needed, found.device), padded)
+            found.index_copy_(0, beyond.there, padded)
         return found
+
+    def _places(self, kept: _Kept, inputs: Ints, tokens: Tokens) -> Ints:
+        """Where the tokens of these inputs are in a block; padded ones, which are not, are anywhere."""
+        if kept.column is not None and kept.positions is not None:
+            return (inputs * len(kept.positions))[tokens.row] + kept.column[tokens.position]
+        place = self.inputs.start[inputs][tokens.row] + tokens.position
+        if self._padded_somewhere:
+            place[tokens.position >= self.inputs.length[inputs][tokens.row]] = 0
+        return place
+
+    def _beyond(self, inputs: Ints, tokens: Tokens) -> Ints | None:
+        """Which tokens are needed where the inputs are padded; None if none is."""
+        if not self._padded_somewhere:
+            return None
+        beyond = tokens.position >= self.inputs.length[inputs][tokens.row]
+        needed = np.flatnonzero(beyond if tokens.needed is None else beyond & tokens.needed)
+        return needed if len(needed) else None
 
     def nbytes(self) -> int:
         """Bytes of all items if every input were computed."""
