@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WRITTEN = re.compile(r"auto|[a-z]+(:\d{1,3})?")
 """How a device is written; whether it exists is seen when torch is loaded."""
+_SHARE = 0.8
+"""Of what a device has free, for activations; the rest is for what is computed in passing, and for others."""
 _OLDEST_MPS = (2, 9)
 """The first release of torch whose results on Apple GPUs are right."""
 
@@ -133,6 +135,45 @@ def read_back(tensors: Sequence[Tensor]) -> list[NDArray[np.float64]]:
 def waits(device: torch.device) -> bool:
     """Whether asking for a value of a tensor makes the host wait for everything that a device has still to do."""
     return device.type != "cpu"
+
+
+def budget(device: torch.device, asked: int, default: int) -> int:
+    """Bytes for activations on a device: what was asked for, or by default most of what the device has free, and never
+    more than that.
+
+    A share of what is free is rounded down to a power of two, so that a run that goes on later has the same batches.
+
+    Args:
+        device: where they will be.
+        asked: bytes that were asked for.
+        default: bytes that stand for nothing having been asked; on the CPU they are taken as they are.
+    """
+    free = _free(device)
+    if free is None:
+        return asked
+    share = 2 ** max(0, int(_SHARE * free).bit_length() - 1)
+    return share if asked == default else min(asked, share)
+
+
+def _free(device: torch.device) -> int | None:
+    """Bytes that a device has free; None for the CPU, and where it does not tell."""
+    import torch
+
+    if device.type == "cpu":
+        return None
+    if device.type == "mps":
+        return max(0, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
+    info = getattr(torch.get_device_module(device), "mem_get_info", None)
+    return None if info is None else int(info(device)[0])
+
+
+def forget_freed(device: torch.device) -> None:
+    """Give freed memory, which torch keeps in the pieces it was asked for in, back to the device."""
+    import torch
+
+    empty = None if device.type == "cpu" else getattr(torch.get_device_module(device), "empty_cache", None)
+    if empty is not None:
+        empty()
 
 
 def has_double(device: torch.device) -> bool:

@@ -36,6 +36,8 @@ def running(what: str) -> Generator[None]:
     except ScrubbingError:
         raise
     except (Exception, SystemExit) as error:
+        if type(error).__name__ == "OutOfMemoryError":  # of torch, which need not be loaded here
+            raise
         raise UsageError(fault(error, what)) from error
 
 

@@ -21,6 +21,7 @@ from scrubbing.engine.build import Builder, Compiler
 from scrubbing.engine.cost import Cost, cost
 from scrubbing.engine.demand import Demand
 from scrubbing.engine.execute import Executor
+from scrubbing.engine.fitting import Fitting
 from scrubbing.engine.memory import MemoryBudget, reuse_freed_memory
 from scrubbing.engine.padding import PaddingReads
 from scrubbing.engine.plan import ScrubPlan, make_plan
@@ -82,7 +83,26 @@ class Batch:
     """How many inputs, held by a claim or unclaimed, were read where they are padding, `[rows]`; None without padding.
     """
     last: bool = True
+    """Whether this is the last piece of a batch, which is of these rows unless the device ran out of memory."""
+    complete: bool = True
     """Whether this is the last piece of these rows."""
+
+    def part(self, which: slice) -> Batch:
+        """Some of the tokens of this piece."""
+        row, position = self.tokens.row[which], self.tokens.position[which]
+        tokens = Tokens(row, position, self.tokens.n_rows, self.tokens.device)
+        outputs = {name: output[which] for name, output in self.outputs.items()}
+        return Batch(self.index, self.draw, outputs, tokens, self.padding, last=False, complete=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Rows that are computed together."""
+
+    index: NDArray[np.int64]
+    draw: NDArray[np.int64]
+    frame: Frame
+    pieces: Iterator[tuple[dict[str, Tensor], Tokens, bool]]
 
 
 class Engine:
@@ -125,6 +145,8 @@ class Engine:
         self.store = Store(model, self.graph, data, room, self.memory) if store else None
         self.real = float(self.graph.positions) if data.lengths is None else float(data.lengths.mean())
         """Mean number of real positions per input."""
+        self.fitting = Fitting(model.device)
+        """How many rows at a time fit the device, if that is fewer than the budget says."""
         self._executors: WeakKeyDictionary[Compiled, Executor] = WeakKeyDictionary()
         self.real_draws: RealDraws | None = None
         if read is not None and data.mask is not None:
@@ -190,7 +212,8 @@ class Engine:
         Yields:
             Batches draw by draw, or of several draws where the references do not fill one, each in pieces whose
             outputs fit the memory budget. Within them, references whose padding masks are of similar length come
-            together, so that little of a batch is padding.
+            together, so that little of a batch is padding. Where the device runs out of memory, a batch comes in
+            parts, of fewer rows.
 
         Raises:
             NothingToDraw: SCR-DRAW, no input agrees with a held one.
@@ -214,13 +237,41 @@ class Engine:
             order = self._order(compiled, references[index], number, seed)
             for _, start in each:
                 rows = order[start : start + size]
-                held, draw = references[index[rows]], number[rows]
-                frame = Frame.root(compiled.data, held, draw, seed, counts, compiled.real)
-                for outputs, tokens, last in executor.pieces(frame, most):
-                    read = None
-                    if padding is not None and last:
-                        read = padding.count(FrameRows(frame, self.model, self.graph.positions))
-                    yield Batch(index[rows], draw, outputs, tokens, read, last)
+                batch_of = index[rows], number[rows]
+                for part, last_part in self._parts(compiled, references, *batch_of, seed, counts, most):
+                    for outputs, tokens, last in part.pieces:
+                        read = None
+                        if padding is not None and last:
+                            read = padding.count(FrameRows(part.frame, self.model, self.graph.positions))
+                        yield Batch(part.index, part.draw, outputs, tokens, read, last and last_part, last)
+
+    def _parts(
+        self,
+        compiled: Compiled,
+        references: NDArray[np.int64],
+        index: NDArray[np.int64],
+        draw: NDArray[np.int64],
+        seed: int,
+        counts: dict[Context, DrawCounts],
+        most: int,
+    ) -> Iterator[tuple[_Part, bool]]:
+        """A batch, or parts of it that fit the device, each computed up to its first piece; and whether it is the last.
+
+        What a part that did not fit had drawn does not count.
+        """
+        executor = self._executor(compiled)
+
+        def begun(rows: NDArray[np.int64]) -> _Part:
+            drawn: dict[Context, DrawCounts] = {}
+            held = references[index[rows]]
+            frame = Frame.root(compiled.data, held, draw[rows], seed, drawn, compiled.real)
+            pieces = executor.pieces(frame, most)
+            first = next(pieces)  # everything but further outputs is computed, and everything is drawn
+            for context, count in drawn.items():
+                counts.setdefault(context, DrawCounts()).add(count)
+            return _Part(index[rows], draw[rows], frame, itertools.chain([first], pieces))
+
+        yield from self.fitting.each(np.arange(len(index)), begun)
 
     def outputs(
         self, compiled: Compiled, references: NDArray[np.int64], draws: int, seed: int, batch: int | None = None

@@ -8,11 +8,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.device import upload
 from scrubbing.engine import values as v
 from scrubbing.engine.demand import FOCUS, NOTHING, Demand, within
+from scrubbing.engine.fitting import Fitting
 from scrubbing.engine.parts import PartOps
 from scrubbing.engine.plan import ScrubPlan, Space, reads, slot_demands
 from scrubbing.engine.rows import FrameRows
@@ -73,15 +75,21 @@ class Executor:
             return
         read = dict.fromkeys(one for value in outputs for one in value.inputs())
         found = dict(zip(read, run.run([(value, demand) for value in read], without=outputs), strict=True))
-        for start in range(0, len(tokens), most):
-            here = slice(start, start + most)
+
+        def outputs_at(which: NDArray[np.int64]) -> tuple[dict[str, Tensor], Tokens]:
+            here = slice(int(which[0]), int(which[-1]) + 1)
             piece = Tokens(tokens.row[here], tokens.position[here], tokens.n_rows, tokens.device)
             made: dict[str, Tensor] = {}
             for name, (output, _) in self.plan.roots.items():
                 assert isinstance(output, v.Evaluated)
                 prepared = {slot: found[value][here] for slot, value in output.slots}
                 (made[name],) = self.model.run([output.node], prepared, dict.fromkeys(prepared, piece), None, None)
-            yield made, piece, start + most >= len(tokens)
+            return made, piece
+
+        fitting, everything = Fitting(self.model.device), np.arange(len(tokens))
+        fitting.most = most
+        for (made, piece), last in fitting.each(everything, outputs_at):
+            yield made, piece, last
 
 
 class _SpaceRun:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset, choose
@@ -13,6 +14,7 @@ from scrubbing.device import has_double, upload
 from scrubbing.engine import values as v
 from scrubbing.engine.batches import rows_at_once
 from scrubbing.engine.execute import Executor, Reader
+from scrubbing.engine.fitting import Fitting
 from scrubbing.engine.plan import StatisticPlan
 from scrubbing.engine.rows import FrameRows
 from scrubbing.models.tokens import Tokens
@@ -43,9 +45,13 @@ def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Re
     count = torch.zeros(graph.positions, 1, dtype=torch.float64, device=device)
     total: Tensor | None = None
     square: Tensor | None = None
-    for start in range(0, len(references), size):
-        batch = references[start : start + size]
-        found, tokens = executor.run(Frame.root(data, batch, np.zeros_like(batch), 0, {}))["sum"]
+
+    def sums(batch: NDArray[np.int64]) -> tuple[Tensor, Tokens]:
+        return executor.run(Frame.root(data, batch, np.zeros_like(batch), 0, {}))["sum"]
+
+    fitting, starts = Fitting(model.device), range(0, len(references), size)
+    batches = (found for start in starts for found, _ in fitting.each(references[start : start + size], sums))
+    for found, tokens in batches:
         found, at = found.to(device).double(), upload(tokens.position, device)
         if total is None:
             total = count.new_zeros(graph.positions, found.shape[1])

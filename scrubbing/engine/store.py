@@ -18,6 +18,7 @@ from scrubbing.engine.build import Builder
 from scrubbing.engine.demand import Demand, fixed
 from scrubbing.engine.distinct import DistinctInputs
 from scrubbing.engine.execute import Executor
+from scrubbing.engine.fitting import Fitting
 from scrubbing.engine.memory import Block, MemoryBudget
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
@@ -90,6 +91,7 @@ class Store:
 
     def __post_init__(self) -> None:
         self.inputs = DistinctInputs.of(self.data, self.model, self.graph.positions)
+        self._fitting = Fitting(self.model.device)
         self._padded_somewhere = bool((self.inputs.length < self.graph.positions).any())
         self._everywhere = fixed(tuple(range(self.graph.positions)))
 
@@ -207,14 +209,19 @@ class Store:
         self.fills.setdefault(shelf.key, []).append(missing)
         with bar("computing clean activations", len(missing)) as progress:
             for batch in self._batches(missing, shelf.plan):
-                for item, flat, tokens in self._compute(shelf.plan, list(shelf.kept), batch):
-                    kept, here = shelf.kept[item], batch[tokens.row]
-                    if kept.column is not None and kept.positions is not None:
-                        kept.block.put(here * len(kept.positions) + kept.column[tokens.position], flat)
-                    else:
-                        kept.block.put(self.inputs.start[here] + tokens.position, flat)
-                progress.advance(len(batch))
+                for number, _ in self._fitting.each(batch, lambda batch: self._put(shelf, batch)):
+                    progress.advance(number)
         shelf.filled[missing] = True
+
+    def _put(self, shelf: _Shelf, batch: Ints) -> int:
+        """Compute and keep all items of these inputs."""
+        for item, flat, tokens in self._compute(shelf.plan, list(shelf.kept), batch):
+            kept, here = shelf.kept[item], batch[tokens.row]
+            if kept.column is not None and kept.positions is not None:
+                kept.block.put(here * len(kept.positions) + kept.column[tokens.position], flat)
+            else:
+                kept.block.put(self.inputs.start[here] + tokens.position, flat)
+        return len(batch)
 
     def _padded(self, item: v.Item, inputs: Ints, positions: Ints) -> Tensor:
         """An item at padded positions."""
@@ -243,12 +250,18 @@ class Store:
                 grown[: len(padding.values)] = padding.values
             padding.values = grown
         for batch in self._batches(missing, padding.plan):
-            for _, flat, tokens in self._compute(padding.plan, [item], batch):
-                here = batch[tokens.row]
-                beyond = np.flatnonzero(tokens.position >= self.inputs.length[here])
-                place = padding.start[here] + tokens.position - self.inputs.length[here]
-                rows = flat.index_select(0, upload(beyond, flat.device))
-                padding.values.index_copy_(0, upload(place[beyond], flat.device), rows)
+            for _ in self._fitting.each(batch, lambda batch: self._put_padding(item, padding, batch)):
+                pass
+
+    def _put_padding(self, item: v.Item, padding: _Padding, batch: Ints) -> int:
+        assert padding.values is not None
+        for _, flat, tokens in self._compute(padding.plan, [item], batch):
+            here = batch[tokens.row]
+            beyond = np.flatnonzero(tokens.position >= self.inputs.length[here])
+            place = padding.start[here] + tokens.position - self.inputs.length[here]
+            rows = flat.index_select(0, upload(beyond, flat.device))
+            padding.values.index_copy_(0, upload(place[beyond], flat.device), rows)
+        return len(batch)
 
     def _batches(self, inputs: Ints, plan: ScrubPlan) -> Iterator[Ints]:
         """Inputs of similar length together, so that little of a padded batch is padding."""

@@ -6,9 +6,11 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from scrubbing.device import multiplying
+import torch
+
+from scrubbing.device import budget, multiplying
 from scrubbing.engine.demand import Demand
-from scrubbing.engine.engine import Compiled, Engine
+from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine
 from scrubbing.engine.memory import MemoryBudget
 from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.experiment.journal import Journal, key_of
@@ -26,15 +28,16 @@ class InProcess:
 
     Args:
         store: keep clean activations (`True`), or recompute them where they are needed.
-        memory: bytes for activations, outputs and their losses; what does not fit goes to temporary files.
+        memory: bytes for activations, outputs and their losses; what does not fit goes to temporary files. On a GPU,
+            the default stands for most of what it has free.
         spill: folder for temporary files; None for the system's.
         tf32: whether float32 matrix products on a GPU may be rounded to TF32.
     """
 
     def __init__(self, *, store: bool, memory: int, spill: str | Path | None, tf32: bool = False) -> None:
         self.tf32 = tf32
-        self.store, self.memory = store, memory - min(BYTES_KEPT, memory // 3)
-        self._room = MemoryBudget(2 * self.memory // 5, None if spill is None else str(spill), self.memory // 5)
+        self.store, self.asked, self.spill = store, memory, None if spill is None else str(spill)
+        self._rooms: dict[torch.device, tuple[int, MemoryBudget]] = {}
         self._engines: dict[tuple[int, int, Demand], Engine] = {}
         self._known: dict[Job, Measured] = {}
         self._journals: list[Journal | None] = []
@@ -44,15 +47,24 @@ class InProcess:
         """The engine of a subject. Subjects that differ only in their loss share one."""
         key = (id(subject.model), id(subject.data), subject.positions)  # held by the engine, so that they stay theirs
         if key not in self._engines:
+            memory, room = self._room(subject.model.device)
             self._engines[key] = Engine(
                 subject.model,
                 subject.data,
                 subject.positions,
                 store=self.store,
-                memory=self.memory,
-                room=self._room,
+                memory=memory,
+                room=room,
             )
         return self._engines[key]
+
+    def _room(self, device: torch.device) -> tuple[int, MemoryBudget]:
+        """The memory budget of the engines on a device, and what it leaves to kept activations."""
+        if device not in self._rooms:
+            memory = budget(device, self.asked, DEFAULT_MEMORY)
+            memory -= min(BYTES_KEPT, memory // 3)
+            self._rooms[device] = memory, MemoryBudget(2 * memory // 5, self.spill, memory // 5)
+        return self._rooms[device]
 
     def compile(self, job: Job) -> Compiled:
         """Compile a job to a plan."""
@@ -92,7 +104,7 @@ class InProcess:
     @contextmanager
     def _keeping(self, out: Path, jobs: Sequence[Job]) -> Generator[None]:
         """While the list of jobs is being measured, whatever is measured goes to its journal."""
-        key = key_of(jobs, [self.store, self.memory, self.tf32])
+        key = key_of(jobs, [self.store, *(memory for memory, _ in self._rooms.values()), self.tf32])
         journal = None if key is None else Journal.open(out, key)
         self._journals.append(journal)
         try:
@@ -115,11 +127,10 @@ class InProcess:
                 for batch in batches:
                     found.add(batch, job, job.title)
                     found.counts = _by_region(counts)
-                    if not batch.last:
-                        continue
-                    if journal is not None:
+                    if batch.last and journal is not None:
                         journal.keep(job, found, done=False)
-                    progress.advance(len(batch.index))
+                    progress.advance(len(batch.index) * batch.complete)
+            found.fitting = engine.fitting.most
             if journal is not None:
                 journal.keep(job, found, done=True)
         return found.done(reference)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.device import read_back, upload, with_double
+from scrubbing.device import forget_freed, read_back, upload, with_double
 from scrubbing.engine.engine import Batch
 from scrubbing.errors import ModelMismatch, UsageError, counted, fail
 from scrubbing.metrics.losses import checked
@@ -111,6 +111,8 @@ class Measured:
     """Whether any activation comes from another input than the reference."""
     batches: int = 0
     """Batches counted so far."""
+    fitting: int | None = None
+    """Rows at a time that fitted the device, where it ran out of memory."""
 
     @classmethod
     def empty(cls, job: Job) -> Measured:
@@ -137,6 +139,22 @@ class Measured:
         Raises:
             ModelMismatch: SCR-NAN, a loss or measure is not finite.
         """
+        try:
+            self._add(batch, job, title)
+        except torch.OutOfMemoryError:
+            half = len(batch.tokens) // 2
+            if not half:
+                raise
+        else:
+            self.batches += batch.last
+            return
+        forget_freed(batch.tokens.device)
+        for part in (slice(half), slice(half, None)):
+            self.add(batch.part(part), job, title)
+        self.batches += batch.last
+
+    def _add(self, batch: Batch, job: Job, title: str) -> None:
+        """Count a piece, or leave everything as it was: until all its numbers are there, nothing is added."""
         counting, outputs = _Counting(self, batch, job, title), batch.outputs
         scrubbed = with_double(outputs["scrubbed"])
         counting.losses("loss", scrubbed)
@@ -148,7 +166,6 @@ class Measured:
             if batch.padding is not None:
                 self.values[AT_PADDING][batch.index, batch.draw] = batch.padding
         counting.done()
-        self.batches += batch.last
 
     def done(self, reference: Reference) -> Measured:
         """Means per counted position in place of the sums."""
@@ -161,7 +178,7 @@ class Measured:
             return weights[of] if kind in ("loss", "model") and "." in name else number
 
         means = {name: v if name == AT_PADDING else _over(v, divisor(name)) for name, v in self.values.items()}
-        return Measured(means, self.kept, self.counts, self.exchanged, self.batches)
+        return Measured(means, self.kept, self.counts, self.exchanged, self.batches, self.fitting)
 
     def sample(self, reference: Reference) -> tuple[Kept, Floats, NDArray[np.bool_]] | None:
         """Logits kept for recalibration, base rates, and which tokens are held out; None where there are too few."""
@@ -204,6 +221,7 @@ class _Counting:
             name: where[self.of, self.position] for name, where in job.reference.slices.of(self.data).items()
         }
         self.taken: list[_Taken] = []
+        self.kept: dict[str, NDArray[Any]] = {}
         self.first = batch.draw == 0
         """Rows of the first draw, `[rows]`: what the model itself does is the same in every draw."""
 
@@ -241,6 +259,8 @@ class _Counting:
             for name, where in one.into.items():
                 sums = np.bincount(self.row, values * where, minlength=len(self.batch.index))
                 self._add(name, sums.astype(np.float64))
+        for name, values in self.kept.items():
+            self.into.kept.setdefault(name, []).append(values)
 
     def _add(self, name: str, found: Floats) -> None:
         """Add to a sum per reference and draw, or to one per reference, which only the first draw counts for."""
@@ -271,9 +291,7 @@ class _Counting:
         targets = self.loss.targets(self.data, self.of[chosen], self.position[chosen], here)
         if targets is None:
             return
-        found = {"logits": here.numpy(), "targets": targets.cpu().numpy(), "reference": at[chosen]}
-        for name, values in found.items():
-            self.into.kept.setdefault(name, []).append(values)
+        self.kept = {"logits": here.numpy(), "targets": targets.cpu().numpy(), "reference": at[chosen]}
 
 
 def _over(sums: Floats, weights: Floats) -> Floats:

@@ -40,6 +40,7 @@ from scrubbing.records.schema import (
     ClaimCounts,
     ControlValue,
     Equivalent,
+    Note,
     Provenance,
     Recalibrated,
     RunRecord,
@@ -211,6 +212,7 @@ class Result:
             notes=[
                 *notes(found, self.claims, self.exchanged, inputs.units),
                 *vacuous(job, inputs.get("model_prediction")),
+                *([] if (rows := self.measured.fitting) is None else [Note.of("out-of-memory", rows=rows)]),
             ],
             provenance=self.provenance,
             hash=None if stored is None else self.hypothesis.hash,

@@ -29,6 +29,12 @@ class DrawCounts:
     """Draws that returned the held input itself."""
     total: int = 0
 
+    def add(self, other: DrawCounts) -> None:
+        """Count further draws."""
+        self.agreed += other.agreed
+        self.returned_self += other.returned_self
+        self.total += other.total
+
 
 @dataclass(eq=False)
 class Frame:

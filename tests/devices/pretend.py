@@ -31,8 +31,15 @@ WAITING = {
 }  # fmt: skip
 """The shape of the result, or a number that Python asks for, is known when the device is done."""
 FRESH = {ops.empty, ops.new_empty, ops.empty_like, ops.empty_strided, ops.new_empty_strided}
-UNORDERED = {ops.index_add, ops.index_add_, ops.scatter_add, ops.scatter_add_}
+UNORDERED = {
+    ops.index_add, ops.index_add_, ops.scatter_add, ops.scatter_add_, ops.scatter_reduce, ops.scatter_reduce_,
+    ops.index_reduce, ops.index_reduce_, ops.cumsum, ops.cumsum_, ops.cumprod, ops.bincount, ops.histc,
+}  # fmt: skip
 """Their sums are in another order every time on CUDA."""
+
+
+FREE = 3 * 2**26
+"""Bytes that it says are free."""
 
 
 class _Module(_DummyBackendModule):
@@ -41,6 +48,9 @@ class _Module(_DummyBackendModule):
 
     def set_rng_state(self, *_: Any) -> None:
         pass
+
+    def mem_get_info(self, _: Any = None) -> tuple[int, int]:
+        return FREE, 2 * FREE
 
 
 _setup_privateuseone_for_python_backend("pretend", backend_module=_Module())
@@ -89,11 +99,14 @@ class Pretend(TorchDispatchMode):
 
     Args:
         double: whether it has float64.
+        largest: numbers in the largest tensor that it has room for; None for any.
     """
 
-    def __init__(self, double: bool = True) -> None:
+    def __init__(self, double: bool = True, largest: int | None = None) -> None:
         super().__init__()
-        self.double = double
+        self.double, self.largest = double, largest
+        self.failed = 0
+        """How often it ran out of memory."""
         self.waits: Counter[str] = Counter()
         """Where the host waits for the device, and for what."""
         self.unpinned: Counter[str] = Counter()
@@ -131,7 +144,7 @@ class Pretend(TorchDispatchMode):
             self._together(func, args, leaves, there)
         if op in WAITING or (op is ops.repeat_interleave and isinstance(args[-1], Tensor)):
             self._wait(str(op))
-        if op in UNORDERED and args[-1].is_floating_point():
+        if op in UNORDERED and any(isinstance(one, Tensor) and one.is_floating_point() for one in leaves):
             raise AssertionError(f"{op} of floats: on CUDA no two runs would be the same")
         on_host = [
             one.value if isinstance(one, There) else torch.device("cpu") if one in asked else one for one in leaves
@@ -150,6 +163,9 @@ class Pretend(TorchDispatchMode):
     def _put(self, value: Tensor) -> There:
         if value.dtype in (torch.float64, torch.complex128) and not self.double:
             raise TypeError("Cannot convert a pretend tensor to float64, which the device does not have.")
+        if self.largest is not None and value.numel() > self.largest:
+            self.failed += 1
+            raise torch.OutOfMemoryError(f"pretend out of memory: {value.numel()} numbers")
         return There(value)
 
     def _together(self, func: Any, args: Any, leaves: list[Any], there: list[There]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from conftest import NAME
+
+from scrubbing.device import upload
 
 if NAME != "pretend":
     pytest.skip("CUDA itself needs no test", allow_module_level=True)
@@ -41,9 +44,23 @@ def test_what_does_mix(there):
     assert torch.isnan(torch.empty(3, device=there)).all()
 
 
-def test_sums_without_an_order_are_refused(there):
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda x, at: x.index_add_(0, at, torch.ones_like(x)),
+        lambda x, at: x.scatter_add(0, at, torch.ones_like(x)),
+        lambda x, at: x.scatter_reduce(0, at, torch.ones_like(x), "sum"),
+        lambda x, at: x.cumsum(0),
+        lambda x, at: torch.bincount(at, x),
+    ],
+)
+def test_sums_without_an_order_are_refused(add, there):
     with pytest.raises(AssertionError, match="no two runs"):
-        torch.zeros(3, device=there).index_add_(0, torch.tensor([0, 0], device=there), torch.ones(2, device=there))
+        add(torch.zeros(2, device=there), torch.tensor([0, 0], device=there))
+
+
+def test_sums_of_whole_numbers_have_no_order(there):
+    assert torch.tensor([1, 2], device=there).cumsum(0).cpu().tolist() == [1, 3]
 
 
 @pytest.mark.parametrize(
@@ -64,3 +81,16 @@ def test_waits_are_counted(wait, times):
         device.waits.clear()
         wait(x)
         assert (sum(device.waits.values()) > 0) == bool(times)
+
+
+def test_copies_to_the_device_are_counted():
+    """Apart, by whether CUDA would wait for them."""
+    with Pretend() as device:
+        x = HERE.to(PRETEND)
+        torch.tensor([1, 2], device=PRETEND)
+        x[[0, 1]]
+        x.copy_(HERE)
+        assert (sum(device.unpinned.values()), sum(device.uploads.values())) == (4, 0)
+        upload(np.arange(3), PRETEND)
+        assert (sum(device.unpinned.values()), sum(device.uploads.values())) == (4, 1)
+        assert not device.waits

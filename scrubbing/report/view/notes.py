@@ -68,6 +68,14 @@ def _padding(of: Mapping[str, Any]) -> str:
     )
 
 
+@wordings("out-of-memory")
+def _memory(of: Mapping[str, Any]) -> str:
+    return (
+        f"The device ran out of memory, and went on with {of['rows']:,} inputs at a time. Sums of other batches differ "
+        "in their last digits; memory= sets how much is used."
+    )
+
+
 @wordings("few-references")
 def _few(of: Mapping[str, Any]) -> str:
     n = of["units"]

@@ -1,0 +1,88 @@
+"""A device with little memory: budgets are a share of what is free, and what does not fit is computed in parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import NAME
+from test_runs import ALL, CLAIMS, padded_or_not
+
+from scrubbing import OUTPUT, Experiment, Hypothesis, NextToken, UsageError
+from scrubbing.device import budget
+from scrubbing.engine.engine import DEFAULT_MEMORY
+from scrubbing.engine.fitting import Fitting
+from scrubbing.models.transformer_lens import from_bridge
+from scrubbing.models.transformer_lens.tiny import tiny
+from scrubbing.samplers import separate
+
+if NAME != "pretend":
+    pytest.skip("how much memory there is can be chosen on the pretend device", allow_module_level=True)
+from pretend import FREE, PRETEND, Pretend
+
+
+def test_the_default_budget_is_a_share_of_what_is_free(there):
+    assert budget(PRETEND, DEFAULT_MEMORY, DEFAULT_MEMORY) == 2**27 <= 0.8 * FREE
+    assert budget(PRETEND, 10**6, DEFAULT_MEMORY) == 10**6
+    assert budget(PRETEND, 2**40, DEFAULT_MEMORY) == 2**27
+    assert budget(torch.device("cpu"), 2**40, DEFAULT_MEMORY) == 2**40
+
+
+def test_engines_of_a_device_share_its_budget(there):
+    experiment = Experiment(from_bridge(tiny("native LN")), padded_or_not(False), NextToken(), device=there)
+    hypothesis = Hypothesis("claims", "Something.", OUTPUT.carries(ALL, *CLAIMS["frozen norm"]))
+    engine = experiment.executor.engine(experiment.jobs(hypothesis)[0].subject)
+    assert engine.store.room.budget + 2 * engine.memory <= 2**27 < 2**30
+    assert engine.memory > 2**20
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("case", ["frozen norm", "each position on its own"])
+def test_what_does_not_fit_is_computed_in_parts(case, store, there):
+    """Every number is that of a device with room, and every draw is counted once."""
+    hypothesis = Hypothesis("claims", "Something.", OUTPUT.carries(ALL, *CLAIMS[case]), unclaimed=separate())
+    model, data = from_bridge(tiny("native LN")).to(there), padded_or_not(True)
+    options = {"draws": 2, "references": 24, "store": store}
+
+    def run():
+        experiment = Experiment(model, data, NextToken(), **options)
+        return experiment.run(hypothesis)
+
+    whole = run()
+    assert whole.measured.fitting is None and not any(one.code == "out-of-memory" for one in whole.record().notes)
+    with Pretend(largest=3000) as device:
+        parted = run()
+    assert device.failed
+    assert parted.measured.fitting is not None and parted.measured.fitting < 24
+    (note,) = (one for one in parted.record().notes if one.code == "out-of-memory")
+    assert note.values["rows"] == parted.measured.fitting
+    assert parted.losses.keys() == whole.losses.keys()
+    for name, losses in whole.losses.items():
+        np.testing.assert_allclose(parted.losses[name], losses, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert parted.claims == whole.claims
+
+
+def test_rows_are_halved_until_they_fit():
+    """And no further; later rows come in parts of the size that was found. Nothing is computed twice."""
+    asked = []
+
+    def attempt(rows):
+        asked.append(len(rows))
+        if len(rows) > 5:
+            raise torch.OutOfMemoryError
+        return rows
+
+    fitting = Fitting(torch.device("cpu"))
+    found = list(fitting.each(np.arange(17), attempt))
+    assert np.concatenate([rows for rows, _ in found]).tolist() == list(range(17))
+    assert [last for _, last in found] == [False] * (len(found) - 1) + [True]
+    assert (asked, fitting.most) == ([17, 9, 5, 5, 5, 2], 5)
+    assert [len(rows) for rows, _ in fitting.each(np.arange(7), attempt)] == [5, 2]
+
+
+def test_a_single_row_that_does_not_fit_is_an_error():
+    def attempt(rows):
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(UsageError, match=r"SCR-MEMORY.*a single input"):
+        list(Fitting(torch.device("cpu")).each(np.arange(3), attempt))
