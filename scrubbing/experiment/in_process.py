@@ -58,6 +58,10 @@ class InProcess:
             )
         return self._engines[key]
 
+    def budget(self, device: torch.device) -> int:
+        """Bytes for activations, outputs and their losses on a device."""
+        return self._room(device)[0]
+
     def _room(self, device: torch.device) -> tuple[int, MemoryBudget]:
         """The memory budget of the engines on a device, and what it leaves to kept activations."""
         if device not in self._rooms:
