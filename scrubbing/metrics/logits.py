@@ -46,7 +46,9 @@ def most_likely(logits: Tensor) -> Tensor:
     """The class with the largest logit, the first of equal ones, int64 `[tokens]`."""
     known = _of(logits)
     if known.best is None:
-        known.best = logits.argmax(1)
+        # numpy looks at eight numbers at a time, which torch does not.
+        quick = not waits(logits.device) and logits.dtype in (torch.float32, torch.float64) and logits.numel() > 0
+        known.best = torch.as_tensor(logits.detach().numpy().argmax(1)) if quick else logits.argmax(1)
     return known.best
 
 

@@ -43,6 +43,12 @@ def test_equal_outputs_do_not_diverge():
     assert (divergence(x, x.clone()) == 0).all()
 
 
+def test_the_first_of_equal_classes_is_the_most_likely():
+    x = torch.tensor([[1.0, 2.0, 2.0], [0.0, -0.0, 0.0], [1.0, torch.nan, 3.0], [-torch.inf] * 3])
+    for dtype in CLOSE:
+        assert torch.equal(most_likely(x.to(dtype)), x.to(dtype).argmax(1))
+
+
 def test_what_is_impossible():
     """A class of probability zero, and a row without any number."""
     x = torch.tensor([[0.0, -torch.inf], [torch.nan, 0.0], [torch.inf, 0.0]])
