@@ -152,13 +152,18 @@ class Run:
         return f"{len(events) / batches:.0f}", f"{waits / batches:.1f}", f"{100 * busy:.0f} %"
 
 
-def rungs(tiny: bool) -> Iterator[tuple[Task, Hypothesis, dict[str, Any]]]:
-    """The shipped ladders, or one rung of each, with settings."""
+def rungs(tiny: bool) -> Iterator[tuple[Task, Hypothesis, int]]:
+    """The shipped ladders, or one rung of each, and how many references."""
     for task, few, many in ((parens, 16, 1000), (induction, 2, 100)):
         ladder = [task.rung({"parens": "signs", "induction": "heads-only"}[task.name])] if tiny else task.ladder()
-        options = {"references": few if tiny else many, "draws": 1, "baselines": False}
         for one in ladder:
-            yield task, one, options
+            yield task, one, few if tiny else many
+
+
+def run_of(task: Task, hypothesis: Hypothesis, references: int, device: str) -> Run:
+    """A rung on a device."""
+    experiment = task.experiment(references=references, draws=1, baselines=False, series=None, device=device)
+    return Run(experiment, hypothesis)
 
 
 def rung_rows(device: torch.device, tiny: bool) -> Iterator[list[str]]:
@@ -167,8 +172,8 @@ def rung_rows(device: torch.device, tiny: bool) -> Iterator[list[str]]:
     Raises:
         SystemExit: a loss differs.
     """
-    for task, hypothesis, options in rungs(tiny):
-        here, there = (Run(task.experiment(device=str(one), **options), hypothesis) for one in ("cpu", device))
+    for task, hypothesis, references in rungs(tiny):
+        here, there = (run_of(task, hypothesis, references, str(one)) for one in ("cpu", device))
         off = float(np.abs(here.losses() - there.losses()).max())
         if off > CLOSE:
             sys.exit(f"{hypothesis.name}: a loss on {device} is {off:.2g} nats from the CPU's.")
@@ -193,8 +198,7 @@ def shape_row(device: torch.device, shape: Shape, dtype: torch.dtype, tf32: bool
     module = None if device.type == "cpu" else torch.get_device_module(device)
     allocated: Callable[[], int] = getattr(module, "memory_allocated", lambda: 0)
     before = allocated()
-    if hasattr(module, "reset_peak_memory_stats"):
-        module.reset_peak_memory_stats()
+    getattr(module, "reset_peak_memory_stats", lambda: None)()
     experiment = Experiment(
         model, data, NextToken(), references=references, draws=1, baselines=False, tf32=tf32, series=None
     )
@@ -210,11 +214,12 @@ def shape_row(device: torch.device, shape: Shape, dtype: torch.dtype, tf32: bool
 def plain(model: Transformer, data: Dataset, references: int) -> float:
     """The model's own forward passes per second, a few inputs at a time."""
     inputs, rows = model.inputs(data), torch.arange(references, device=model.device)
-    model.own_output(inputs, rows[:8])[0, 0, 0].item()
+    last = model.own_output(inputs, rows[:8])
+    last[0, 0, 0].item()
     started = time.perf_counter()
     for batch in rows.split(8):
         last = model.own_output(inputs, batch)
-    last[0, 0, 0].item()
+    last[0, 0, 0].item()  # the device is done
     return references / (time.perf_counter() - started)
 
 

@@ -57,8 +57,8 @@ def ladder_table(which: str, references: int, repeats: int) -> Table:
     alone, and as users run it, with losses and measures.
     """
     data, network = dataset(which), network_of(model(which))
-    options = {"references": references, "draws": 1, "baselines": False, "series": None}
-    experiment = {"language": task, "python": python_task}[which].experiment(**options)
+    of = {"language": task, "python": python_task}[which]
+    experiment = of.experiment(references=references, draws=1, baselines=False, series=None)
     engine, rows = Engine(model(which), data, PREDICTIONS), choose(data, references, seed=0)
     tokens = torch.from_numpy(data["tokens"][rows].astype(np.int64))
     table = Table(title=f"{which}: a scrubbed sequence ÷ a plain forward pass, {references} references")

@@ -218,7 +218,6 @@ class Engine:
         Raises:
             NothingToDraw: SCR-DRAW, no input agrees with a held one.
         """
-        executor = self._executor(compiled)
         size = batch or rows_at_once(compiled.plan, self.memory)
         most = tokens_at_once(compiled.plan, self.memory)
         counts = {} if counts is None else counts

@@ -8,7 +8,7 @@ since these are roundings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 
 import torch
@@ -29,12 +29,12 @@ class _Known:
     best: Tensor | None = None
 
 
-_known: WeakIdKeyDictionary = WeakIdKeyDictionary()
+_known: MutableMapping[Tensor, _Known] = WeakIdKeyDictionary()
 """What was found of tensors that are still there. Whoever changes logits in place must copy them first."""
 
 
 def log_sum(logits: Tensor) -> Tensor:
-    """log sum exp of each row of `[tokens, classes]`, float64 `[tokens]`."""
+    """Logarithm of the sum of the exponentials of each row of `[tokens, classes]`, float64 `[tokens]`."""
     known = _of(logits)
     if known.log_sum is None:
         found = [largest.double() + powers.sum(1, dtype=torch.float64).log() for _, largest, powers in _powers(logits)]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from conftest import ABSENT, NAME
 
-from benchmarks.speed.gpu import Run, rungs
+from benchmarks.speed.gpu import run_of, rungs
 
 pytestmark = pytest.mark.skipif(NAME == "pretend" or bool(ABSENT), reason=ABSENT or "for SCRUBBING_DEVICE=cuda")
 RUNS = list(rungs(tiny=True))
 
 
-@pytest.mark.parametrize(("task", "hypothesis", "options"), RUNS, ids=[one.name for _, one, _ in RUNS])
-def test_waits(task, hypothesis, options, there):
-    run = Run(task.experiment(device=there, **options), hypothesis)
+@pytest.mark.parametrize(("task", "hypothesis", "references"), RUNS, ids=[one.name for _, one, _ in RUNS])
+def test_waits(task, hypothesis, references, there):
+    run = run_of(task, hypothesis, references, there)
     run()
     kernels, waits, _ = run.counted()
     assert float(kernels) > 0
