@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup bench gate test test-gpu test-slow check format docs speed coverage calibrate families clean
+.PHONY: setup bench gate test test-gpu test-slow check format docs speed bench-gpu coverage calibrate families clean
 
 # torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -30,6 +30,10 @@ test: setup
 # The same tests on the first GPU, against the CPU; skipped where there is none.
 test-gpu: setup
 	SCRUBBING_DEVICE=cuda $(BIN)/python -m pytest -rs tests/devices
+
+# Time, memory and waits on the first GPU, each rung against the CPU; needs one.
+bench-gpu: setup
+	$(BIN)/python -m benchmarks.speed gpu --device cuda --out docs/design/speed-on-a-gpu.md
 
 test-slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow

@@ -148,14 +148,14 @@ def budget(device: torch.device, asked: int, default: int) -> int:
         asked: bytes that were asked for.
         default: bytes that stand for nothing having been asked; on the CPU they are taken as they are.
     """
-    free = _free(device)
-    if free is None:
+    there = free(device)
+    if there is None:
         return asked
-    share = 2 ** max(0, int(_SHARE * free).bit_length() - 1)
+    share = 2 ** max(0, int(_SHARE * there).bit_length() - 1)
     return share if asked == default else min(asked, share)
 
 
-def _free(device: torch.device) -> int | None:
+def free(device: torch.device) -> int | None:
     """Bytes that a device has free; None for the CPU, and where it does not tell."""
     import torch
 

@@ -7,6 +7,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed record                            # see benchmarks/speed/record.py
     OMP_NUM_THREADS=1 python -m benchmarks.speed verdict                           # see benchmarks/speed/verdict.py
     OMP_NUM_THREADS=1 python -m benchmarks.speed draws                             # see benchmarks/speed/draws.py
+    python -m benchmarks.speed gpu                                                 # see benchmarks/speed/gpu.py
 
 `--peer` is an interpreter of an environment with the `peers` group. Both sides use one thread, the same hypotheses and
 the same number of references, one draw each; they take turns, rung by rung, each in a process of its own.
@@ -153,6 +154,10 @@ if __name__ == "__main__":
         from benchmarks.speed import verdict
 
         verdict.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["gpu"]:
+        from benchmarks.speed import gpu
+
+        gpu.main(sys.argv[2:])
     elif sys.argv[1:2] == ["record"]:
         from benchmarks.speed import record
 

@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from benchmarks.induction.task import LENGTH, dataset, model, roles, rungs
+from benchmarks.induction.task import LENGTH, dataset, model, python_task, roles, rungs, task
 from benchmarks.speed import resampling
+from benchmarks.speed.gpu import Run
 from benchmarks.speed.interventions import Bridge, NetworkWeights, Nnsight, Pyvene, Tool, network_of
 from benchmarks.speed.resampling import Case, Pool, Weights
 from hypotheses.induction.roles import Roles
@@ -52,21 +53,30 @@ def in_turns(repeats: int, **runs: Callable[[], object]) -> dict[str, float]:
 
 
 def ladder_table(which: str, references: int, repeats: int) -> Table:
-    """Operations and time of every rung; the time is of a further hypothesis, clean activations at hand."""
+    """Operations and time of every rung; times are of a further hypothesis, clean activations at hand: of the engine
+    alone, and as users run it, with losses and measures.
+    """
     data, network = dataset(which), network_of(model(which))
+    of = {"language": task, "python": python_task}[which]
+    experiment = of.experiment(references=references, draws=1, baselines=False, series=None)
     engine, rows = Engine(model(which), data, PREDICTIONS), choose(data, references, seed=0)
     tokens = torch.from_numpy(data["tokens"][rows].astype(np.int64))
     table = Table(title=f"{which}: a scrubbed sequence ÷ a plain forward pass, {references} references")
-    for column in ("rung", "operations", "time"):
+    for column in ("rung", "operations", "time", "as users run it"):
         table.add_column(column, justify="left" if column == "rung" else "right")
     for hypothesis in rungs(which):
         compiled = engine.compile(hypothesis)
+        run = Run(experiment, hypothesis)
         outputs(engine, compiled, rows)  # fills the store
+        run()
         taken = in_turns(
-            repeats, ours=lambda c=compiled: outputs(engine, c, rows), plain=lambda: batches(network, tokens)
+            repeats,
+            ours=lambda c=compiled: outputs(engine, c, rows),
+            measured=run,
+            plain=lambda: batches(network, tokens),
         )
-        ratio = compiled.cost.ratio
-        table.add_row(hypothesis.name, f"{ratio:.2f}", f"{taken['ours'] / taken['plain']:.2f}")
+        ratios = (compiled.cost.ratio, taken["ours"] / taken["plain"], taken["measured"] / taken["plain"])
+        table.add_row(hypothesis.name, *(f"{ratio:.2f}" for ratio in ratios))
     return table
 
 

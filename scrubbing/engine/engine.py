@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -85,15 +84,25 @@ class Batch:
     """
     last: bool = True
     """Whether this is the last piece of a batch, which is of these rows unless the device ran out of memory."""
-    finished: int = 0
-    """How many rows are complete with this piece."""
+    complete: bool = True
+    """Whether this is the last piece of these rows."""
 
     def part(self, which: slice) -> Batch:
         """Some of the tokens of this piece."""
         row, position = self.tokens.row[which], self.tokens.position[which]
         tokens = Tokens(row, position, self.tokens.n_rows, self.tokens.device)
         outputs = {name: output[which] for name, output in self.outputs.items()}
-        return Batch(self.index, self.draw, outputs, tokens, self.padding, last=False)
+        return Batch(self.index, self.draw, outputs, tokens, self.padding, last=False, complete=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Rows that are computed together."""
+
+    index: NDArray[np.int64]
+    draw: NDArray[np.int64]
+    frame: Frame
+    pieces: Iterator[tuple[dict[str, Tensor], Tokens, bool]]
 
 
 class Engine:
@@ -209,7 +218,6 @@ class Engine:
         Raises:
             NothingToDraw: SCR-DRAW, no input agrees with a held one.
         """
-        executor = self._executor(compiled)
         size = batch or rows_at_once(compiled.plan, self.memory)
         most = tokens_at_once(compiled.plan, self.memory)
         counts = {} if counts is None else counts
@@ -222,29 +230,47 @@ class Engine:
             for first in range(0, draws, together)
             for start in range(0, n * min(together, draws - first), size)
         ]
-
-        def begun(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Frame, Any]:
-            draw, index = np.divmod(pairs, n)
-            drawn: dict[Context, DrawCounts] = {}  # those of an attempt that fails do not count
-            frame = Frame.root(compiled.data, references[index], draw, seed, drawn, compiled.real)
-            pieces = executor.pieces(frame, most)
-            first = next(pieces)
-            for context, count in drawn.items():
-                counts.setdefault(context, DrawCounts()).add(count)
-            frame.counts = counts
-            return index, draw, frame, itertools.chain([first], pieces)
-
         for first, each in itertools.groupby(starts[skip:], key=lambda start: start[0]):
-            pairs = np.arange(n * first, n * min(first + together, draws))
-            pairs = pairs[self._order(compiled, references[pairs % n], pairs // n, seed)]
+            number, index = np.divmod(np.arange(n * min(together, draws - first)), n)
+            number += first
+            order = self._order(compiled, references[index], number, seed)
             for _, start in each:
-                for (index, draw, frame, pieces), whole in self.fitting.each(pairs[start : start + size], begun):
-                    for outputs, tokens, last in pieces:
+                rows = order[start : start + size]
+                batch_of = index[rows], number[rows]
+                for part, last_part in self._parts(compiled, references, *batch_of, seed, counts, most):
+                    for outputs, tokens, last in part.pieces:
                         read = None
                         if padding is not None and last:
-                            read = padding.count(FrameRows(frame, self.model, self.graph.positions))
-                        finished = len(index) if last else 0
-                        yield Batch(index, draw, outputs, tokens, read, last and whole, finished)
+                            read = padding.count(FrameRows(part.frame, self.model, self.graph.positions))
+                        yield Batch(part.index, part.draw, outputs, tokens, read, last and last_part, last)
+
+    def _parts(
+        self,
+        compiled: Compiled,
+        references: NDArray[np.int64],
+        index: NDArray[np.int64],
+        draw: NDArray[np.int64],
+        seed: int,
+        counts: dict[Context, DrawCounts],
+        most: int,
+    ) -> Iterator[tuple[_Part, bool]]:
+        """A batch, or parts of it that fit the device, each computed up to its first piece; and whether it is the last.
+
+        What a part that did not fit had drawn does not count.
+        """
+        executor = self._executor(compiled)
+
+        def begun(rows: NDArray[np.int64]) -> _Part:
+            drawn: dict[Context, DrawCounts] = {}
+            held = references[index[rows]]
+            frame = Frame.root(compiled.data, held, draw[rows], seed, drawn, compiled.real)
+            pieces = executor.pieces(frame, most)
+            first = next(pieces)  # everything but further outputs is computed, and everything is drawn
+            for context, count in drawn.items():
+                counts.setdefault(context, DrawCounts()).add(count)
+            return _Part(index[rows], draw[rows], frame, itertools.chain([first], pieces))
+
+        yield from self.fitting.each(np.arange(len(index)), begun)
 
     def outputs(
         self, compiled: Compiled, references: NDArray[np.int64], draws: int, seed: int, batch: int | None = None

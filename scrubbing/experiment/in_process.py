@@ -58,6 +58,10 @@ class InProcess:
             )
         return self._engines[key]
 
+    def budget(self, device: torch.device) -> int:
+        """Bytes for activations, outputs and their losses on a device."""
+        return self._room(device)[0]
+
     def _room(self, device: torch.device) -> tuple[int, MemoryBudget]:
         """The memory budget of the engines on a device, and what it leaves to kept activations."""
         if device not in self._rooms:
@@ -129,7 +133,7 @@ class InProcess:
                     found.counts = _by_region(counts)
                     if batch.last and journal is not None:
                         journal.keep(job, found, done=False)
-                    progress.advance(batch.finished)
+                    progress.advance(len(batch.index) * batch.complete)
             found.fitting = engine.fitting.most
             if journal is not None:
                 journal.keep(job, found, done=True)

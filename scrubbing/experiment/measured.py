@@ -16,6 +16,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.device import forget_freed, read_back, upload, with_double
 from scrubbing.engine.engine import Batch
 from scrubbing.errors import ModelMismatch, UsageError, counted, fail
+from scrubbing.metrics.logits import most_likely
 from scrubbing.metrics.losses import checked
 from scrubbing.metrics.measures import Predictions
 from scrubbing.metrics.recalibration import FEWEST, NUMBERS_KEPT, Kept
@@ -221,9 +222,9 @@ class _Counting:
             name: where[self.of, self.position] for name, where in job.reference.slices.of(self.data).items()
         }
         self.taken: list[_Taken] = []
+        self.kept: dict[str, NDArray[Any]] = {}
         self.first = batch.draw == 0
         """Rows of the first draw, `[rows]`: what the model itself does is the same in every draw."""
-        self.kept: dict[str, NDArray[Any]] = {}
 
     def losses(self, kind: str, output: Tensor) -> None:
         with running(f"the loss {self.loss.name!r}"):
@@ -271,9 +272,9 @@ class _Counting:
             sums[index[self.first]] += found[self.first]
 
     def _predictions(self, given: Predictions) -> None:
-        self._take("prediction", given.scrubbed.argmax(1))
+        self._take("prediction", most_likely(given.scrubbed))
         if self.first.any():
-            self._take("model prediction", given.model.argmax(1))
+            self._take("model prediction", most_likely(given.model))
             self._take("model right", given.right(given.model))
         if self.job.logits:
             self._keep(given.scrubbed)

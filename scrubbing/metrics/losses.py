@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +18,8 @@ from scrubbing.device import upload
 from scrubbing.errors import BadData, UsageError, fail
 from scrubbing.errors import counted as told_count
 from scrubbing.guards import is_array
+from scrubbing.metrics.logits import cross_entropy, most_likely
+from scrubbing.metrics.logits import divergence as divergence
 
 Costs = Callable[[NDArray[np.int64], int], NDArray[np.float64]]
 Place = int | Literal["last"]
@@ -98,7 +99,7 @@ class Loss(ABC):
         targets = self.targets(data, rows, positions, output)
         if targets is None:
             return torch.zeros(len(output), dtype=torch.bool, device=output.device)
-        return output.argmax(dim=1) == targets
+        return most_likely(output) == targets
 
 
 def checked(loss: Loss, found: Tensor, tokens: int) -> Tensor:
@@ -262,7 +263,7 @@ class Classification(_AtPositions):
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
-        return F.cross_entropy(output.double(), self.targets(data, rows, positions, output), reduction="none")
+        return cross_entropy(output, self.targets(data, rows, positions, output))
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Minus the log frequency of each label among those that count at its position."""
@@ -281,7 +282,7 @@ class Classification(_AtPositions):
             BadData: SCR-LABEL, a label is not the number of a class of the model.
         """
         labels = self._labels(data, "biu")
-        low, high = int(labels.min()), int(labels.max())
+        low, high = data.remember(("labels from, to", self.label), lambda: (int(labels.min()), int(labels.max())))
         if labels.ndim != 2 or not 0 <= low <= high < output.shape[1]:
             told = f"has values from {low} to {high}" if labels.ndim == 2 else f"is of shape {list(labels.shape)}"
             problem = f"column {self.label!r} {told}; the model has {output.shape[1]} classes."
@@ -335,9 +336,3 @@ class SquaredError(_AtPositions):
 
 def _is_index(place: object) -> bool:
     return isinstance(place, (int, np.integer)) and not isinstance(place, bool)
-
-
-def divergence(model: Tensor, scrubbed: Tensor) -> Tensor:
-    """KL(model || scrubbed) of two rows of logits `[tokens, classes]`, in nats per token."""
-    p, q = F.log_softmax(model.double(), dim=1), F.log_softmax(scrubbed.double(), dim=1)
-    return (p.exp() * (p - q)).sum(1).clamp(min=0)

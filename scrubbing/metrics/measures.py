@@ -121,7 +121,7 @@ class Divergence(_OfClasses):
 
     def per_token(self, predictions: Predictions) -> Tensor:
         """In nats."""
-        from scrubbing.metrics.losses import divergence  # loads torch, which naming a measure must not
+        from scrubbing.metrics.logits import divergence  # loads torch, which naming a measure must not
 
         return divergence(predictions.model, predictions.scrubbed)
 
@@ -131,7 +131,9 @@ class Changed(_OfClasses):
 
     def per_token(self, predictions: Predictions) -> Tensor:
         """1 where it is, else 0."""
-        return (predictions.model.argmax(1) != predictions.scrubbed.argmax(1)).double()
+        from scrubbing.metrics.logits import most_likely
+
+        return (most_likely(predictions.model) != most_likely(predictions.scrubbed)).double()
 
 
 ALWAYS = ("accuracy", "kl", "changed")

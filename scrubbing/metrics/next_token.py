@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, as_feature
 from scrubbing.device import upload
 from scrubbing.errors import BadData, UsageError, fail, located
+from scrubbing.metrics.logits import cross_entropy
 from scrubbing.metrics.losses import Loss
 
 Sequences = NDArray[np.int64] | Dataset
@@ -63,7 +63,7 @@ class NextToken(Loss):
 
     def per_token(self, output: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
         """See `Loss.per_token`."""
-        return F.cross_entropy(output.double(), self.targets(data, rows, positions, output), reduction="none")
+        return cross_entropy(output, self.targets(data, rows, positions, output))
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Loss of the unigram: minus the log frequency of each next token among those that count in this dataset."""
