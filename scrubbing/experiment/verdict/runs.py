@@ -29,6 +29,8 @@ Ints = NDArray[np.int64]
 
 
 NULL = Mode(output="another")
+ALL_EXACT = Mode(claimed="exact", unclaimed="exact")
+"""The model itself."""
 
 _REFERENCES, _MORE = 400, 4
 
@@ -189,12 +191,19 @@ class Runs:
         return [losses for losses, _ in self.measured(asked)]
 
     def measured(self, asked: Sequence[tuple[Sample, Mode]]) -> list[tuple[Floats, Floats]]:
-        """Loss of every reference and draw, and how far the output is from the model's own."""
+        """Loss of every reference and draw, and how far the output is from the model's own.
+
+        The model runs beside the hypothesis, so it is not run again on a sample on which anything else is.
+        """
         wanted = [one for one in dict.fromkeys(asked) if one not in self._known]
+        beside = {sample for sample, mode in (*self._known, *wanted) if mode != ALL_EXACT}
+        wanted = [(sample, mode) for sample, mode in wanted if mode != ALL_EXACT or sample not in beside]
         jobs = [self.job(sample, mode) for sample, mode in wanted]
-        for one, measured in zip(wanted, self.executor.measure(jobs), strict=True):
+        for (sample, mode), measured in zip(wanted, self.executor.measure(jobs), strict=True):
             moved = measured.values[f"{MEASURE}{MOVED.name}"]
-            self._known[one] = measured.losses()[MAIN], moved
+            self._known[sample, mode] = measured.losses()[MAIN], moved
+            own = np.broadcast_to(measured.losses("model")[MAIN][:, None], moved.shape)
+            self._known.setdefault((sample, ALL_EXACT), (own, np.zeros_like(moved)))
             self.count += moved.size
         return [self._known[one] for one in asked]
 
