@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup bench gate test test-gpu test-slow check format docs speed coverage calibrate clean
+.PHONY: setup bench gate test test-gpu test-slow check format docs speed coverage calibrate families clean
 
 # torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -58,6 +58,10 @@ coverage: setup
 # How often the verdict is right on models in which everything is known; the table of docs/reference/calibration.md.
 calibrate: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.groundtruth
+
+# How closely models of every family add up to the logits of transformers; the table of docs/reference/model-families.md.
+families: setup
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/conformance/families.py
 
 clean:
 	rm -rf $(VENV) docs/_build build dist *.egg-info

@@ -64,7 +64,9 @@ class TextbookNodes:
         kv = node.head * attention.W_V.shape[0] // attention.W_Q.shape[0]
         v = x["v"] @ attention.W_V[kv]
         v = v if attention.b_V is None else v + attention.b_V[kv]
-        attends = pattern(self.spec, self.weights, attention, node.head, (x["q"][None], x["k"][None]), allowed[None])[0]
+        attends = pattern(self.spec, self.weights, node.layer, node.head, (x["q"][None], x["k"][None]), allowed[None])[
+            0
+        ]
         if isinstance(part, AttentionPart):
             chosen = torch.as_tensor(part.between(length), device="cpu")
             attends = (chosen & allowed).to(v.dtype) if part.as_if else torch.where(chosen, attends, 0.0)

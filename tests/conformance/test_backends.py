@@ -24,7 +24,7 @@ from scrubbing import (
 from scrubbing.models.check import random_inputs
 from scrubbing.models.protocol import Model
 from scrubbing.models.transformer_lens.own_modules import OwnModules
-from scrubbing.models.transformer_lens.tiny import NAMES, VOCABULARY
+from scrubbing.models.transformer_lens.tiny import FURTHER, NAMES, VOCABULARY
 from scrubbing.testing import check_hypothesis, check_model
 from scrubbing.testing.random_hypotheses import halves
 
@@ -35,7 +35,7 @@ def inputs(padded: bool) -> Dataset:
     return random_inputs(VOCABULARY, LENGTH, padded, n=12)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *FURTHER])
 def test_every_family(name: str, tiny_model: Any) -> None:
     model = tiny_model(name)
     assert isinstance(model, Model)

@@ -12,7 +12,7 @@ from scrubbing import OUTPUT, Hypothesis, ModelMismatch, NextToken, Variable, ev
 from scrubbing.models.check import random_inputs, self_check
 from scrubbing.models.transformer.model import Transformer
 from scrubbing.models.transformer_lens import from_bridge
-from scrubbing.models.transformer_lens.tiny import NAMES, POSITIONS, VOCABULARY, tiny
+from scrubbing.models.transformer_lens.tiny import FURTHER, NAMES, POSITIONS, VOCABULARY, tiny
 
 DATA = random_inputs(VOCABULARY, POSITIONS, padded=True, n=24)
 
@@ -23,7 +23,7 @@ def first(data: Any) -> Any:
     return data["tokens"][:, 0] % 2
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *FURTHER])
 def test_another_members_weights_give_its_logits(name: str, tiny_model: Any) -> None:
     """Its own forward pass is then that of another module altogether, which this one has never seen."""
     model, other = tiny_model(name), from_bridge(tiny(name, seed=1))

@@ -21,6 +21,7 @@ from scrubbing.models.transformer.checkpoint import to_file
 from scrubbing.models.transformer.model import Transformer
 from scrubbing.models.transformer_lens import from_bridge
 from scrubbing.models.transformer_lens.tiny import (
+    FURTHER,
     HUGGING_FACE,
     NATIVE,
     NATIVE_SIZES,
@@ -59,6 +60,7 @@ LAYOUTS: dict[str, Callable[[str, Any, Path], None]] = {
 }
 FOLDERS = [(kind, name) for kind in LAYOUTS for name in NATIVE if kind.endswith("4 stores them") or name not in TABLES]
 FOLDERS += [("as transformers stores them", name) for name in HUGGING_FACE]
+STORED: list[Any] = [pytest.param("as transformers stores them", name, marks=pytest.mark.slow) for name in FURTHER]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, tiny_bridge: Any) -> Callab
     def folder(kind: str, name: str) -> Path:
         if (kind, name) not in made:
             made[kind, name] = tmp_path_factory.mktemp("stored")
-            if name in HUGGING_FACE:
+            if name in HUGGING_FACE | FURTHER:
                 hugging_face(name).save_pretrained(made[kind, name])
             else:
                 LAYOUTS[kind](name, tiny_bridge(name), made[kind, name])
@@ -91,7 +93,7 @@ def _changes(state: State) -> Iterator[tuple[str, str, State]]:
         yield str(dtype), key, {**others, key: tensor.to(dtype)}
 
 
-@pytest.mark.parametrize(("kind", "name"), FOLDERS)
+@pytest.mark.parametrize(("kind", "name"), [*FOLDERS, *STORED])
 def test_each_tensor(kind: str, name: str, stored: Callable[[str, str], Path], tmp_path: Path) -> None:
     folder = stored(kind, name)
     load_model(folder, name=name)
@@ -119,7 +121,7 @@ def _own(model: Transformer, tokens: Tensor) -> Tensor:
         return compose(model, model.graph(data), model.inputs(data), len(data))[0]
 
 
-@pytest.mark.parametrize("name", HUGGING_FACE)
+@pytest.mark.parametrize("name", [*HUGGING_FACE, *FURTHER])
 def test_logits_are_those_of_transformers(name: str, stored: Callable[[str, str], Path]) -> None:
     folder = stored("as transformers stores them", name)
     with torch.inference_mode():
@@ -258,7 +260,8 @@ ABSURD = [10**9, 10**18, 10**400, -1, 0, 1e9, True, None, "2", [2]]
     ("kind", "name"),
     [("as transformers stores them", name) for name in HUGGING_FACE]
     + [(kind, "native LN") for kind in LAYOUTS]
-    + [(next(iter(LAYOUTS)), "native rotary")],
+    + [(next(iter(LAYOUTS)), "native rotary")]
+    + STORED,
 )
 def test_absurd_sizes_are_refused_at_once(
     kind: str, name: str, stored: Callable[[str, str], Path], tmp_path: Path

@@ -34,9 +34,9 @@ def gpt2(**options):
     return bridged("GPT2LMHeadModel", "GPT2Config", n_layer=1, n_head=2, n_embd=8, n_positions=6, **options)
 
 
-def gpt_neo():
-    pattern = {"attention_types": [[["global"], 1]], "num_layers": 1, "num_heads": 2}
-    return bridged("GPTNeoForCausalLM", "GPTNeoConfig", hidden_size=8, max_position_embeddings=6, **pattern)
+def mixtral():
+    sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 2}
+    return bridged("MixtralForCausalLM", "MixtralConfig", hidden_size=8, intermediate_size=6, **sizes)
 
 
 def dropping():
@@ -64,7 +64,7 @@ MODELS = {
     "other precision": ("SCR-DTYPE", lambda: from_bridge(tiny("native LN", dtype=torch.float64), name="tiny")),
     "bf16 without being asked": ("SCR-DTYPE", lambda: from_bridge(tiny("GPT-2", dtype=torch.bfloat16), name="tiny")),
     "precision by name": ("SCR-DTYPE", lambda: from_bridge(tiny("native LN"), name="tiny", dtype="float32")),
-    "unsupported family": ("SCR-FAMILY", lambda: from_bridge(gpt_neo())),
+    "unsupported family": ("SCR-FAMILY", lambda: from_bridge(mixtral())),
     "unsupported variant": ("SCR-FAMILY", lambda: from_bridge(gpt2(scale_attn_by_inverse_layer_idx=True))),
     "unsupported activation": ("SCR-FAMILY", lambda: from_bridge(gpt2(activation_function="tanh"))),
     "not a bridge": ("SCR-MODEL", lambda: from_bridge(tiny("GPT-2").original_model)),

@@ -16,11 +16,15 @@ from scrubbing.engine.engine import Engine
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer.checkpoint import assemble
 from scrubbing.models.transformer_lens.own_modules import OwnModules
-from scrubbing.models.transformer_lens.tiny import NAMES, VOCABULARY
+from scrubbing.models.transformer_lens.tiny import FURTHER, NAMES, VOCABULARY
 from scrubbing.parts import Part, attending_to, offsets, pairs
 from scrubbing.testing.conformance import compare
 from scrubbing.testing.random_hypotheses import halves, random_hypothesis
 from scrubbing.testing.textbook import TextbookNodes
+
+WINDOWED = ("Mistral", "Gemma 2", "Gemma 3", "GPT-Neo")
+UNWINDOWED = [name for name in NAMES if name not in WINDOWED]
+UNWINDOWED += [pytest.param(name, marks=pytest.mark.slow) for name in FURTHER if name not in WINDOWED]
 
 LENGTH = 5
 KINDS = ("shortformer", "native attention-only", "native LNPre attention-only")
@@ -74,7 +78,7 @@ def parts(causal: bool) -> dict[str, Part]:
     }
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("Mistral", "Gemma 2")])
+@pytest.mark.parametrize("name", UNWINDOWED)
 def test_parts_of_attention(name: str, tiny_bridge: Any, tiny_model: Any) -> None:
     """A part, alone, beside another, and with pattern and values from different inputs, by the model's own modules."""
     model, data = tiny_model(name), random_inputs(VOCABULARY, LENGTH, padded=True, n=13)

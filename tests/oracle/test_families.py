@@ -12,14 +12,16 @@ from scrubbing.engine.demand import fixed
 from scrubbing.engine.engine import Engine
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer_lens.own_modules import OwnModules
-from scrubbing.models.transformer_lens.tiny import NAMES, VOCABULARY
+from scrubbing.models.transformer_lens.tiny import FURTHER, NAMES, VOCABULARY
 from scrubbing.testing import ProtocolNodes
 from scrubbing.testing.conformance import compare
 from scrubbing.testing.oracle import by_seed
 from scrubbing.testing.random_hypotheses import random_hypothesis
 
 LENGTH = 5
-WINDOWED = ("Mistral", "Gemma 2")
+LONG = [pytest.param(name, marks=pytest.mark.slow) for name in FURTHER]
+"""Further families, in the longer tests."""
+WINDOWED = ("Mistral", "Gemma 2", "Gemma 3", "GPT-Neo")
 """Behind a sliding window a query at a padded position may see no key. Then Hugging Face attends to every key, future
 ones included, and we to none; both are meaningless, so these families are compared without padding."""
 
@@ -32,7 +34,7 @@ def engine(model: Any, data: Dataset, store: bool = True) -> Engine:
     return Engine(model, data, fixed(tuple(range(LENGTH))), store=store)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *LONG])
 @pytest.mark.parametrize("padded", [False, True], ids=["unpadded", "padded"])
 @pytest.mark.parametrize("seeds", [range(4), pytest.param(range(4, 16), marks=pytest.mark.slow)], ids=["few", "many"])
 def test_float64(name: str, padded: bool, seeds: range, tiny_model: Any) -> None:
@@ -44,7 +46,7 @@ def test_float64(name: str, padded: bool, seeds: range, tiny_model: Any) -> None
         compare(made, hypothesis, ProtocolNodes(model), references=2, seed=seed, tolerance=1e-10)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *LONG])
 def test_own_modules(name: str, tiny_bridge: Any, tiny_model: Any) -> None:
     """In float32 the planner agrees to 1e-5 with a recursion that runs the model's own modules."""
     data = inputs(padded=name not in WINDOWED)
@@ -54,7 +56,7 @@ def test_own_modules(name: str, tiny_bridge: Any, tiny_model: Any) -> None:
         compare(made, hypothesis, OwnModules(tiny_bridge(name)), references=1, seed=seed, tolerance=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *FURTHER])
 def test_each_head_on_inputs_of_its_own(name: str, tiny_bridge: Any, tiny_model: Any) -> None:
     """Every node equals the model's own module, given three unrelated inputs for queries, keys and values."""
     model, own = tiny_model(name), OwnModules(tiny_bridge(name))

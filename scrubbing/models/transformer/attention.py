@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from scrubbing.device import indices, upload, waits
 from scrubbing.models.precision import wide
 from scrubbing.models.tokens import Tokens
-from scrubbing.models.transformer.weights import Attention, Spec, Weights
+from scrubbing.models.transformer.weights import Attention, Norm, Spec, Weights
 from scrubbing.parts import AttentionPart
 
 
@@ -47,9 +47,9 @@ def attend(
     """
     attention = weights.attention[layer]
     xq, xk, xv = prepared
-    q = _queries(spec, weights, attention, heads, xq, queries)
+    q = _queries(spec, weights, layer, heads, xq, queries)
     if part is None and visible is None and _plainly_causal(spec, layer, queries, keys):
-        k, v = _keys(spec, weights, attention, heads, xk, keys), _values(attention, heads, xv, keys)
+        k, v = _keys(spec, weights, layer, heads, xk, keys), _values(attention, heads, xv, keys)
         z = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, is_causal=True, scale=1.0)
         return queries.flat(z.transpose(1, 2))
     hidden = _hidden(spec, layer, queries, keys, visible)
@@ -59,7 +59,7 @@ def attend(
         return queries.flat(_as_if(attention, heads, xv, keys, chosen if hidden is None else chosen & ~hidden))
     few = _few_queries(spec, attention, heads, queries, keys)
     mix = _attend_few if few else _attend_many
-    return queries.flat(mix(spec, weights, attention, heads, q, keys, xk, xv, _Shown(hidden, chosen)))
+    return queries.flat(mix(spec, weights, layer, heads, q, keys, xk, xv, _Shown(hidden, chosen)))
 
 
 def weights_at(
@@ -77,9 +77,8 @@ def weights_at(
 
     Arguments as of `attend`, without the input of v.
     """
-    attention = weights.attention[layer]
-    q = _queries(spec, weights, attention, heads, prepared[0], queries).transpose(1, 2)
-    k = _keys(spec, weights, attention, heads, prepared[1], keys)
+    q = _queries(spec, weights, layer, heads, prepared[0], queries).transpose(1, 2)
+    k = _keys(spec, weights, layer, heads, prepared[1], keys)
     pattern = _pattern(spec, q @ k.transpose(2, 3), _Shown(_hidden(spec, layer, queries, keys, visible), None))
     at_key = queries.column[:, :, None] + np.array(offsets)
     same = at_key[..., None] == keys.column[:, None, None, :]  # [rows or 1, queries, offsets, keys]
@@ -129,7 +128,7 @@ def attend_flops(
     per_row = keys / max(rows, 1)
     many = 4 * keys * d * d_head * kv + 4 * queries * per_row * d_head * h
     few = 4 * queries * d * d_head * h + 4 * queries * per_row * d * h
-    usable = not spec.positions.startswith("rotary")
+    usable = _linear_keys(spec)
     return 2 * queries * d * d_head * h + (min(many, few) if usable else many)
 
 
@@ -146,8 +145,13 @@ def mix_flops(attention: Attention, heads: Sequence[int], queries: float, keys: 
     return 2 * keys * d * d_head * len(heads) + 2 * queries * offsets * d_head * len(heads)
 
 
+def _linear_keys(spec: Spec) -> bool:
+    """Whether keys are linear in what they are read from: neither turned nor normed."""
+    return not spec.positions.startswith("rotary") and spec.head_norms == "none"
+
+
 def _few_queries(spec: Spec, attention: Attention, heads: Sequence[int], queries: Tokens, keys: Tokens) -> bool:
-    if spec.positions.startswith("rotary"):
+    if not _linear_keys(spec):
         return False
     _, d, d_head = attention.W_Q.shape
     h, kv = len(heads), len(set(_kv(attention, heads)))
@@ -158,7 +162,7 @@ def _few_queries(spec: Spec, attention: Attention, heads: Sequence[int], queries
 def _attend_many(
     spec: Spec,
     weights: Weights,
-    attention: Attention,
+    layer: int,
     heads: Sequence[int],
     q: Tensor,
     keys: Tokens,
@@ -167,7 +171,8 @@ def _attend_many(
     shown: _Shown,
 ) -> Tensor:
     """Project every key and value; the usual way. `q` is `[rows, queries, heads, d_head]`, as is the result."""
-    k, v = _keys(spec, weights, attention, heads, xk, keys), _values(attention, heads, xv, keys)
+    k = _keys(spec, weights, layer, heads, xk, keys)
+    v = _values(weights.attention[layer], heads, xv, keys)
     pattern = _pattern(spec, q.transpose(1, 2) @ k.transpose(2, 3), shown)
     return (pattern @ v).transpose(1, 2)
 
@@ -179,22 +184,20 @@ def _plainly_causal(spec: Spec, layer: int, queries: Tokens, keys: Tokens) -> bo
     return spec.causal and aligned and not window and not spec.attention_cap
 
 
-def _queries(
-    spec: Spec, weights: Weights, attention: Attention, heads: Sequence[int], xq: Tensor, queries: Tokens
-) -> Tensor:
+def _queries(spec: Spec, weights: Weights, layer: int, heads: Sequence[int], xq: Tensor, queries: Tokens) -> Tensor:
     """Scaled queries, `[rows, queries, heads, d_head]`."""
-    q = _project(xq, attention.W_Q, attention.b_Q, heads)
-    if spec.positions.startswith("rotary"):
-        q = _rotate(q, queries.positions, weights, spec)
+    attention = weights.attention[layer]
+    q = _normed(spec, attention.q_norm, xq, attention.W_Q, attention.b_Q, heads)
+    q = _rotate(q, queries.positions, weights, spec, layer)
     return queries.grid(q) * spec.attention_scale
 
 
-def _keys(spec: Spec, weights: Weights, attention: Attention, heads: Sequence[int], xk: Tensor, keys: Tokens) -> Tensor:
+def _keys(spec: Spec, weights: Weights, layer: int, heads: Sequence[int], xk: Tensor, keys: Tokens) -> Tensor:
     """Keys `[rows, heads, keys, d_head]`; projected once per key-value head."""
+    attention = weights.attention[layer]
     kv = _kv(attention, heads)
-    k = _project(xk, attention.W_K, attention.b_K, sorted(set(kv)))
-    if spec.positions.startswith("rotary"):
-        k = _rotate(k, keys.positions, weights, spec)
+    k = _normed(spec, attention.k_norm, xk, attention.W_K, attention.b_K, sorted(set(kv)))
+    k = _rotate(k, keys.positions, weights, spec, layer)
     return _shared(keys.grid(k).transpose(1, 2), kv)
 
 
@@ -215,7 +218,7 @@ def _shared(projected: Tensor, kv: list[int]) -> Tensor:
 def _attend_few(
     spec: Spec,
     weights: Weights,
-    attention: Attention,
+    layer: int,
     heads: Sequence[int],
     q: Tensor,
     keys: Tokens,
@@ -226,8 +229,10 @@ def _attend_few(
     """Bring the few queries to the keys' space, and mix inputs before projecting them to values.
 
     (q W_K^T) x = q (x W_K)^T and pattern (x W_V) = (pattern x) W_V, so with few queries the two large projections of
-    every key are replaced by two small ones of every query. Rotation acts on projected keys, so rotary models cannot.
+    every key are replaced by two small ones of every query. What acts on projected keys, such as rotation and norms,
+    stands in the way (`_linear_keys`).
     """
+    attention = weights.attention[layer]
     kv = indices(tuple(_kv(attention, heads)), q.device)
     (n_rows, n_queries, h, _), d, n_keys = q.shape, xk.shape[-1], keys.column.shape[1]
     toward = torch.einsum("rqhe,hde->rhqd", q, attention.W_K[kv]).reshape(n_rows, h * n_queries, d)
@@ -311,16 +316,32 @@ def _project(x: Tensor, W: Tensor, b: Tensor | None, heads: Sequence[int]) -> Te
     return out.view(x.shape[0], len(heads), chosen.shape[-1])
 
 
+def _normed(spec: Spec, norm: Norm | None, x: Tensor, W: Tensor, b: Tensor | None, heads: Sequence[int]) -> Tensor:
+    """Queries or keys of some heads, `[tokens, heads, d_head]`, after the norm that some families give them."""
+    if norm is None:
+        return _project(x, W, b, heads)
+    if spec.head_norms == "together":  # by a scale that every head has a share in
+        every = _project(x, W, b, range(len(W)))
+        return norm(every.flatten(1)).view_as(every)[:, indices(tuple(heads), x.device)]
+    found, weight = _project(x, W, b, heads), norm.weight
+    if weight is None or weight.ndim == 1:
+        return norm(found)
+    normed = replace(norm, weight=None)(wide(found)) * wide(weight[indices(tuple(heads), x.device)])
+    return normed.to(found.dtype)
+
+
 def _kv(attention: Attention, heads: Sequence[int]) -> list[int]:
     """Which key-value head each query head uses."""
     share = attention.W_Q.shape[0] // attention.W_K.shape[0]
     return [head // share for head in heads]
 
 
-def _rotate(x: Tensor, positions: Tensor, weights: Weights, spec: Spec) -> Tensor:
+def _rotate(x: Tensor, positions: Tensor, weights: Weights, spec: Spec, layer: int) -> Tensor:
     """Rotary positions for `[tokens, heads, d_head]`; dimensions beyond the rotated ones pass."""
-    assert weights.rotary is not None
-    cos, sin = (table[positions][:, None] for table in weights.rotary)
+    which = spec.rotations[layer] if layer < len(spec.rotations) else 0
+    if weights.rotary is None or which < 0:
+        return x
+    cos, sin = (table[positions][:, None] for table in weights.rotary[2 * which : 2 * which + 2])
     turned, rest = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
     if spec.positions == "rotary_half":
         first, second = turned.chunk(2, dim=-1)

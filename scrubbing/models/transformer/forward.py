@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scrubbing.models.precision import wide
-from scrubbing.models.transformer.weights import Attention, Mlp, Norm, Spec, Weights
+from scrubbing.models.transformer.weights import Mlp, Norm, Spec, Weights
 
 
 def forward(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | None) -> list[Tensor]:
@@ -30,9 +30,9 @@ def forward(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | None
     stream = _embedded(spec, weights, tokens)
     allowed = _allowed(spec, length, visible, tokens)
     found: list[Tensor] = []
-    for layer, attention in enumerate(weights.attention):
+    for layer in range(len(weights.attention)):
         window = spec.windows[layer] if layer < len(spec.windows) else 0
-        mixed = _attention(spec, weights, attention, stream, _windowed(allowed, window))
+        mixed = _attention(spec, weights, layer, stream, _windowed(allowed, window))
         after = stream + mixed
         if weights.mlps:
             after = after + _mlp(spec, weights.mlps[layer], stream if spec.parallel else after)
@@ -53,7 +53,7 @@ def patterns(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | Non
         window = spec.windows[layer] if layer < len(spec.windows) else 0
         x, seen = norm(attention.norm, stream), _windowed(allowed, window)
         heads = range(attention.W_Q.shape[0])
-        found.append(torch.stack([pattern(spec, weights, attention, head, (x, x), seen) for head in heads], 1))
+        found.append(torch.stack([pattern(spec, weights, layer, head, (x, x), seen) for head in heads], 1))
     return found
 
 
@@ -77,33 +77,48 @@ def _windowed(allowed: Tensor, window: int) -> Tensor:
     return allowed.triu(1 - window) if window else allowed
 
 
-def _attention(spec: Spec, weights: Weights, attention: Attention, stream: Tensor, allowed: Tensor) -> Tensor:
+def _attention(spec: Spec, weights: Weights, layer: int, stream: Tensor, allowed: Tensor) -> Tensor:
+    attention = weights.attention[layer]
     x = norm(attention.norm, stream)
     share = attention.W_Q.shape[0] // attention.W_K.shape[0]
     total = torch.zeros_like(stream)
     for head in range(attention.W_Q.shape[0]):
         v = _linear(x, attention.W_V[head // share], None if attention.b_V is None else attention.b_V[head // share])
-        total = total + pattern(spec, weights, attention, head, (x, x), allowed) @ v @ attention.W_O[head]
+        total = total + pattern(spec, weights, layer, head, (x, x), allowed) @ v @ attention.W_O[head]
     if attention.b_O is not None:
         total = total + attention.b_O
     return total if attention.post is None else norm(attention.post, total)
 
 
 def pattern(
-    spec: Spec, weights: Weights, attention: Attention, head: int, read: tuple[Tensor, Tensor], allowed: Tensor
+    spec: Spec, weights: Weights, layer: int, head: int, read: tuple[Tensor, Tensor], allowed: Tensor
 ) -> Tensor:
     """Attention pattern of a head, `[rows, queries, keys]`, given the normed inputs of queries and keys."""
+    attention = weights.attention[layer]
     kv = head * attention.W_K.shape[0] // attention.W_Q.shape[0]
     xq, xk = read
     if spec.positions == "query_key":
         assert weights.W_pos is not None
         xq, xk = xq + weights.W_pos[: xq.shape[1]], xk + weights.W_pos[: xk.shape[1]]
-    q = _linear(xq, attention.W_Q[head], None if attention.b_Q is None else attention.b_Q[head])
-    k = _linear(xk, attention.W_K[kv], None if attention.b_K is None else attention.b_K[kv])
-    if weights.rotary is not None:
-        q, k = _turned(spec, weights.rotary, q), _turned(spec, weights.rotary, k)
+    q = _head_normed(spec, attention.q_norm, xq, attention.W_Q, attention.b_Q, head)
+    k = _head_normed(spec, attention.k_norm, xk, attention.W_K, attention.b_K, kv)
+    table = spec.rotations[layer] if spec.rotations else 0
+    if weights.rotary is not None and table >= 0:
+        pair = weights.rotary[2 * table], weights.rotary[2 * table + 1]
+        q, k = _turned(spec, pair, q), _turned(spec, pair, k)
     scores = _capped(torch.einsum("nqe,nke->nqk", q, k) * spec.attention_scale, spec.attention_cap)
     return wide(scores.masked_fill(~allowed, float("-inf"))).softmax(-1).nan_to_num(0.0).to(scores.dtype)
+
+
+def _head_normed(spec: Spec, by: Norm | None, x: Tensor, W: Tensor, b: Tensor | None, head: int) -> Tensor:
+    """Queries or keys of one head, `[rows, positions, d_head]`."""
+    if by is None:
+        return _linear(x, W[head], None if b is None else b[head])
+    every = torch.einsum("npd,hde->nphe", x, W)
+    every = every if b is None else every + b
+    if spec.head_norms == "together":
+        return norm(by, every.reshape(*every.shape[:2], -1)).reshape(every.shape)[:, :, head]
+    return norm(by, every)[:, :, head]
 
 
 def _turned(spec: Spec, rotary: tuple[Tensor, Tensor], x: Tensor) -> Tensor:

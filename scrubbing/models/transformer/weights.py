@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import torch
@@ -43,6 +43,18 @@ class Spec:
     logit_cap: float = 0.0
     windows: tuple[int, ...] = ()
     """Per layer, how many keys up to its own a query sees; 0 or absent is all."""
+    rotations: tuple[int, ...] = field(default=(), repr=False)
+    """Per layer, which pair of rotary tables turns queries and keys; -1 is none, absent is the first."""
+    head_norms: Literal["none", "each", "together"] = field(default="none", repr=False)
+    """Queries and keys are normed before they are rotated: those of each head, or those of all heads as one vector."""
+
+    def described(self) -> str:
+        """All that it says, as text to hash. What a family leaves at its default is only there if it always was."""
+        later = [f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if not one.repr]
+        return " ".join([repr(self), *(text for text in later if text not in _UNSAID)])
+
+
+_UNSAID = ("rotations=()", "head_norms='none'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +115,10 @@ class Attention:
     b_O: Tensor | None = None
     """`[d]`."""
     post: Norm | None = None
+    q_norm: Norm | None = None
+    """Of queries: weights `[d_head]` or `[heads, d_head]`, or `[heads * d_head]` where heads are normed together."""
+    k_norm: Norm | None = None
+    """Of keys, likewise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +153,8 @@ class Weights:
     b_U: Tensor | None = None
     W_pos: Tensor | None = None
     """`[positions, d]`, added to the residual stream or, in shortformer models, at queries and keys."""
-    rotary: tuple[Tensor, Tensor] | None = None
-    """Cosine and sine, `[positions, rotated dimensions]`."""
+    rotary: tuple[Tensor, ...] | None = None
+    """Cosine and sine, `[positions, rotated dimensions]`; further pairs where layers differ (`Spec.rotations`)."""
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Weights:
         """The same weights on another device or in another precision."""
@@ -158,7 +174,7 @@ class Weights:
 
     def fingerprint(self, spec: Spec | None) -> str:
         """Hash of all weights and, if given, the family spec."""
-        digest = hashlib.blake2b(repr(spec or "").encode(), digest_size=16)
+        digest = hashlib.blake2b((spec.described() if spec else "''").encode(), digest_size=16)
         for name, tensor in self.tensors():
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

@@ -1,12 +1,13 @@
 """Family specs: reading a bridged model's weights, and saying how its family computes.
 
-Only families listed here are accepted. Generic defaults are silently wrong for others (GPT-Neo differs by 2.7 in its
-logits), so an unknown family is an error that says what to supply.
+Only families listed here are accepted. Generic defaults are silently wrong for others (with those of GPT-2, GPT-Neo
+differs by 2.7 in its logits), so an unknown family is an error that says what to supply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
@@ -60,6 +61,8 @@ def unknown_family(name: str, where: str = "") -> NoReturn:
         ModelMismatch: SCR-FAMILY.
     """
     problem = f"{name} is not among the supported families: native, {', '.join(FAMILIES)}."
+    if name in REFUSED:
+        problem = f"{name} is not supported: {REFUSED[name]}."
     remedy = "Supply the model's nodes yourself by implementing scrubbing.models.protocol.Model, and pass it through "
     fail(ModelMismatch, "SCR-FAMILY", problem, f"{remedy}scrubbing.testing.check_model.", where)
 
@@ -107,12 +110,26 @@ def _linear(module: Any) -> tuple[Tensor, Tensor | None]:
 
 def _attention(block: Any) -> Attention:
     attn = block.attn
+    norms = {f"{x}_norm": _head_norm(raw(attn), f"{x}_norm", f"{x}_layernorm") for x in "qk"}
     tensors = {key: _copy(getattr(attn, key, None)) for key in ("W_Q", "W_K", "W_V", "b_Q", "b_K", "b_V", "b_O")}
     # TransformerLens's own W_O comes out transposed where a module is bridged twice.
     W_O, _ = _linear(attn.o)
     tensors["W_O"] = W_O.reshape(tensors["W_Q"].shape[0], -1, W_O.shape[-1])  # pyright: ignore[reportOptionalMemberAccess]
     post = _norm(block.ln1_post) if hasattr(block, "ln1_post") else None
-    return Attention(norm=_norm(block.ln1), post=post, **tensors)  # pyright: ignore[reportArgumentType]
+    before = _norm(block.ln1) if hasattr(block, "ln1") else IDENTITY
+    return Attention(norm=before, post=post, **norms, **tensors)  # pyright: ignore[reportArgumentType]
+
+
+def _head_norm(attn: Any, *names: str) -> Norm | None:
+    """The norm of queries or of keys under one of these names, if it is used."""
+    module = raw(next((found for name in names if (found := getattr(attn, name, None)) is not None), None))
+    if module is None:
+        return None
+    if not hasattr(module, "norms"):
+        return _norm(module)
+    each = [_norm(one) for one in module.norms]  # StableLM has one for every head
+    weights: list[Tensor] = [one.weight for one in each if one.weight is not None]
+    return Norm(each[0].kind, each[0].eps, torch.stack(weights))
 
 
 def _mlp(block: Any) -> Mlp:
@@ -121,10 +138,12 @@ def _mlp(block: Any) -> Mlp:
     W_out, b_out = _linear(parts["out"])
     W_gate, b_gate = _linear(parts["gate"]) if "gate" in parts else (None, None)
     post = _norm(block.ln2_post) if hasattr(block, "ln2_post") else None
-    return Mlp(_norm(block.ln2), W_in, W_out, b_in, b_out, W_gate, b_gate, post)
+    # Without a norm of its own, an MLP reads what attention does in parallel blocks, or the residual stream itself.
+    before = next((_norm(getattr(block, one)) for one in ("ln2", "ln1") if hasattr(block, one)), IDENTITY)
+    return Mlp(before, W_in, W_out, b_in, b_out, W_gate, b_gate, post)
 
 
-def _weights(bridge: TransformerBridge, rotary: tuple[Tensor, Tensor] | None) -> Weights:
+def _weights(bridge: TransformerBridge, rotary: tuple[Tensor, ...] | None) -> Weights:
     blocks: list[Any] = list(bridge.blocks)
     embed = raw(bridge.embed)
     embedding = embed.weight.detach().clone()
@@ -175,25 +194,79 @@ def _native(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
     return spec, weights
 
 
+def _hf_spec(bridge: TransformerBridge, activation: str, scale: float | None = None, **options: Any) -> Spec:
+    """The spec of a causal model of `transformers`, whose family is the config's model_type."""
+    hf: Any = bridge.original_model.config
+    attention = raw(bridge.blocks[0].attn)
+    scale = float(attention.scaling) if scale is None else scale
+    return Spec(str(hf.model_type), True, scale, _act(activation), **options)
+
+
 def _gpt2(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
     hf: Any = bridge.original_model.config
     if hf.scale_attn_by_inverse_layer_idx or hf.add_cross_attention:
         problem = "this GPT-2 scales attention by layer or attends to another sequence."
         fail(ModelMismatch, "SCR-FAMILY", problem, "Only plain GPT-2 is supported.")
-    scale = raw(bridge.blocks[0].attn).scaling
-    return Spec("gpt2", True, float(scale), _act(hf.activation_function)), _weights(bridge, None)
+    if not hf.scale_attn_weights:
+        problem = "this GPT-2 does not scale its scores (scale_attn_weights is off), and TransformerLens does."
+        fail(ModelMismatch, "SCR-FAMILY", problem, "Only plain GPT-2 is supported.")
+    return _hf_spec(bridge, hf.activation_function), _weights(bridge, None)
 
 
-def _rotary_tables(bridge: TransformerBridge, positions: int) -> tuple[Tensor, Tensor]:
+def _gpt_neo(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
+    hf: Any = bridge.original_model.config
+    windows = tuple(_window(hf.window_size) if kind == "local" else 0 for kind in hf.attention_layers)
+    return _hf_spec(bridge, hf.activation_function, 1.0, windows=windows), _weights(bridge, None)
+
+
+def _opt(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
+    hf: Any = bridge.original_model.config
+    if not hf.do_layer_norm_before:
+        problem = "this OPT norms the residual stream itself after every layer (do_layer_norm_before is off)."
+        fail(ModelMismatch, "SCR-FAMILY", problem, "What its nodes write does not add up. Use a size other than 350m.")
+    if hf.word_embed_proj_dim != hf.hidden_size:
+        problem = "this OPT projects its embeddings (word_embed_proj_dim is not hidden_size)."
+        fail(ModelMismatch, "SCR-FAMILY", problem, "Use a size other than 350m.")
+    weights = _weights(bridge, None)
+    assert weights.W_pos is not None
+    unused = 2  # position embeddings that stand before those of the first position
+    return _hf_spec(bridge, hf.activation_function), replace(weights, W_pos=weights.W_pos[unused:].clone())
+
+
+def _gptj(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
+    hf: Any = bridge.original_model.config
+    attention = raw(bridge.blocks[0].attn)
+    sin, cos = attention.embed_positions[:positions].chunk(2, dim=-1)
+    tables = tuple(one.repeat_interleave(2, dim=-1).clone() for one in (cos, sin))
+    spec = _hf_spec(
+        bridge, hf.activation_function, 1 / float(attention.scale_attn), positions="rotary_pairs", parallel=True
+    )
+    return spec, _weights(bridge, tables)
+
+
+def _tables(bridge: TransformerBridge, positions: int, *kind: str) -> tuple[Tensor, Tensor]:
+    """Cosine and sine for every position, of layers of this kind where kinds differ."""
     module = raw(bridge.rotary_emb)
-    kind = getattr(module, "rope_type", "default")
-    if kind not in _FIXED:
-        problem = f"its rotary positions ({kind}) turn at speeds that depend on the length of the input."
+    found = getattr(module, "rope_type", "default")
+    found = found[kind[0]] if kind else found
+    if found not in _FIXED:
+        problem = f"its rotary positions ({found}) turn at speeds that depend on the length of the input."
         fail(ModelMismatch, "SCR-FAMILY", problem, f"Supported: {', '.join(_FIXED)}.")
     like = raw(bridge.embed).weight.detach()
     with torch.no_grad():
-        cos, sin = module(like[None, :1], torch.arange(positions, device=like.device)[None])
+        cos, sin = module(like[None, :1], torch.arange(positions, device=like.device)[None], *kind)
     return cos[0].clone(), sin[0].clone()
+
+
+def _rotations(bridge: TransformerBridge, positions: int) -> tuple[tuple[int, ...], tuple[Tensor, ...]]:
+    """Which pair of tables each layer uses, and the pairs."""
+    attention = [raw(block.attn) for block in bridge.blocks]
+    if isinstance(getattr(raw(bridge.rotary_emb), "rope_type", None), dict):  # Gemma 3 has one per kind of layer
+        kinds = sorted({str(one.layer_type) for one in attention})
+        tables = tuple(table for kind in kinds for table in _tables(bridge, positions, kind))
+        return tuple(kinds.index(one.layer_type) for one in attention), tables
+    turned = [bool(getattr(one, "use_rope", True)) for one in attention]  # SmolLM3 turns some layers only
+    return () if all(turned) else tuple(0 if one else -1 for one in turned), _tables(bridge, positions)
 
 
 def _window(value: Any) -> int:
@@ -204,50 +277,86 @@ def _window(value: Any) -> int:
     return min(value or 0, 2**31)
 
 
-def _neox(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
+def _parallel(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
+    """GPT-NeoX, Phi, StableLM and Falcon: layer norms, rotary positions, and often attention and MLP in parallel."""
     hf: Any = bridge.original_model.config
-    spec = Spec(
-        "gpt_neox",
-        True,
-        float(raw(bridge.blocks[0].attn).scaling),
-        _act(hf.hidden_act),
-        "rotary_half",
-        parallel=bool(hf.use_parallel_residual),
-    )
-    return spec, _weights(bridge, _rotary_tables(bridge, positions))
+    attention = raw(bridge.blocks[0].attn)
+    if getattr(hf, "alibi", False):
+        problem = "this Falcon adds a distance to its scores (alibi), which transformers rounds to bfloat16."
+        fail(ModelMismatch, "SCR-FAMILY", problem, "Only Falcon with rotary positions (alibi: false) is supported.")
+    named = ("use_parallel_residual", "parallel_attn", "new_decoder_architecture")
+    parallel = hf.model_type == "phi" or any(bool(getattr(hf, name, False)) for name in named)
+    activation = hf.activation if hf.model_type == "falcon" else hf.hidden_act
+    scale = float(attention.inv_norm_factor) if hf.model_type == "falcon" else None
+    weights = _weights(bridge, _tables(bridge, positions))
+    norms = "none" if weights.attention[0].q_norm is None else "each"
+    options: dict[str, Any] = {"positions": "rotary_half", "parallel": parallel, "head_norms": norms}
+    return _hf_spec(bridge, activation, scale, **options), weights
 
 
 def _llama(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
+    """Llama and what was made of it: gated MLPs, rotary positions, RMS norms, and what the config adds to these."""
     hf: Any = bridge.original_model.config
+    if getattr(hf, "use_bidirectional_attention", False):
+        problem = "this model looks ahead (use_bidirectional_attention)."
+        fail(ModelMismatch, "SCR-FAMILY", problem, "Only causal models of this family are supported.")
     attention = [raw(block.attn) for block in bridge.blocks]
-    # Mistral keeps one window for all layers in its config, Qwen2 one per attention module.
-    default = getattr(hf, "sliding_window", None) if hf.model_type == "mistral" else None
-    spec = Spec(
-        str(hf.model_type),
-        True,
-        float(attention[0].scaling),
-        _act(hf.hidden_act),
-        "rotary_half",
+    # Mistral and Phi-3 keep one window for all layers in their config, the others one per attention module.
+    default = getattr(hf, "sliding_window", None) if hf.model_type in ("mistral", "phi3") else None
+    rotations, tables = _rotations(bridge, positions)
+    weights = _multiplied(_weights(bridge, tables), hf)
+    norm = weights.attention[0].q_norm
+    heads, _, d_head = weights.attention[0].W_Q.shape
+    together = norm is not None and norm.weight is not None and len(norm.weight) == heads * d_head != d_head
+    spec = _hf_spec(
+        bridge,
+        getattr(hf, "hidden_activation", None) or hf.hidden_act,
+        positions="rotary_half",
+        attention_cap=float(getattr(hf, "attn_logit_softcapping", None) or 0.0),
+        logit_cap=float(getattr(hf, "final_logit_softcapping", None) or 0.0),
         windows=tuple(_window(getattr(one, "sliding_window", default)) for one in attention),
+        rotations=rotations,
+        head_norms="none" if norm is None else "together" if together else "each",
     )
-    return spec, _weights(bridge, _rotary_tables(bridge, positions))
+    return spec, weights
 
 
-def _gemma2(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
-    hf: Any = bridge.original_model.config
-    attention = [raw(block.attn) for block in bridge.blocks]
-    spec = Spec(
-        "gemma2",
-        True,
-        float(attention[0].scaling),
-        _act(hf.hidden_activation),
-        "rotary_half",
-        attention_cap=float(hf.attn_logit_softcapping or 0.0),
-        logit_cap=float(hf.final_logit_softcapping or 0.0),
-        windows=tuple(_window(getattr(one, "sliding_window", None)) for one in attention),
-    )
-    return spec, _weights(bridge, _rotary_tables(bridge, positions))
+def _multiplied(weights: Weights, hf: Any) -> Weights:
+    """With Granite's multipliers in the weights that they multiply the results of."""
+    embed, layer = (float(getattr(hf, f"{one}_multiplier", 1.0)) for one in ("embedding", "residual"))
+    divided = float(getattr(hf, "logits_scaling", 1.0))
+    if (embed, layer, divided) == (1.0, 1.0, 1.0):
+        return weights
 
+    def times(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor * layer
+
+    attention = (replace(one, W_O=one.W_O * layer, b_O=times(one.b_O)) for one in weights.attention)
+    mlps = (replace(one, W_out=one.W_out * layer, b_out=times(one.b_out)) for one in weights.mlps)
+    ends = {"W_E": weights.W_E * embed, "W_U": weights.W_U / divided}
+    return replace(weights, attention=tuple(attention), mlps=tuple(mlps), **ends)
+
+
+_EXPERTS = "its MLPs are mixtures of experts, and which experts a token meets depends on the token"
+_ALIBI = "its scores have a bias for the distance (alibi)"
+_LATENT = "its heads share compressed keys and values"
+_RECURRENT = "its layers carry a state from position to position, and are not attention"
+_TWO_STACKS = "it has an encoder and a decoder, and the second reads the first"
+_POST_NORM = "it norms the residual stream itself after every layer, so that what its nodes write does not add up"
+REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(("MixtralForCausalLM", "Qwen2MoeForCausalLM", "Qwen3MoeForCausalLM", "OlmoeForCausalLM"), _EXPERTS),
+    **dict.fromkeys(("PhimoeForCausalLM", "GraniteMoeForCausalLM"), _EXPERTS),
+    "GptOssForCausalLM": f"{_EXPERTS}; its attention has sinks",
+    **dict.fromkeys(("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"), f"{_EXPERTS}; {_LATENT}"),
+    **dict.fromkeys(("BloomForCausalLM", "MptForCausalLM"), _ALIBI),
+    **dict.fromkeys(("MambaForCausalLM", "Mamba2ForCausalLM", "RwkvForCausalLM", "JambaForCausalLM"), _RECURRENT),
+    **dict.fromkeys(("T5ForConditionalGeneration", "BartForConditionalGeneration"), _TWO_STACKS),
+    **dict.fromkeys(("BertForMaskedLM", "BertForSequenceClassification", "BertLMHeadModel"), _POST_NORM),
+    **dict.fromkeys(("RobertaForMaskedLM", "RobertaForSequenceClassification", "RobertaForCausalLM"), _POST_NORM),
+    **dict.fromkeys(("DistilBertForMaskedLM", "DistilBertForSequenceClassification"), _POST_NORM),
+    "OpenAIGPTLMHeadModel": _POST_NORM,
+}
+"""Class names of well-known models that are not supported, and why not."""
 
 FAMILIES: Registry[Reader] = Registry("model family", "scrubbing.families", "SCR-FAMILY")
 """Class name of the wrapped model to the reader of its family. Other packages add theirs with `FAMILIES.add`, or by an
@@ -255,10 +364,23 @@ entry point of the group `scrubbing.families`."""
 
 for _name, _reader in {
     "GPT2LMHeadModel": _gpt2,
-    "GPTNeoXForCausalLM": _neox,
+    "GPTNeoXForCausalLM": _parallel,
     "LlamaForCausalLM": _llama,
     "MistralForCausalLM": _llama,
     "Qwen2ForCausalLM": _llama,
-    "Gemma2ForCausalLM": _gemma2,
+    "Gemma2ForCausalLM": _llama,
+    "Qwen3ForCausalLM": _llama,
+    "Gemma3ForCausalLM": _llama,
+    "Phi3ForCausalLM": _llama,
+    "GPTNeoForCausalLM": _gpt_neo,
+    "Olmo2ForCausalLM": _llama,
+    "GemmaForCausalLM": _llama,
+    "PhiForCausalLM": _parallel,
+    "GPTJForCausalLM": _gptj,
+    "OPTForCausalLM": _opt,
+    "StableLmForCausalLM": _parallel,
+    "FalconForCausalLM": _parallel,
+    "SmolLM3ForCausalLM": _llama,
+    "GraniteForCausalLM": _llama,
 }.items():
     FAMILIES.add(_name, _reader)

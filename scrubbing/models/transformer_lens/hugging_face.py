@@ -49,8 +49,8 @@ def load(
         positions: longest input to prepare rotary tables for.
 
     Raises:
-        ModelMismatch: SCR-FAMILY, not a supported family; SCR-CONFIG, `transformers` cannot build it, or it is
-            quantised; SCR-WEIGHTS, the tensors are not those of the model; SCR-CHECK, its logits are not those of
+        ModelMismatch: SCR-FAMILY, not a supported family or variant; SCR-CONFIG, `transformers` cannot build it, or it
+            is quantised; SCR-WEIGHTS, the tensors are not those of the model; SCR-CHECK, its logits are not those of
             `transformers`; and everything `from_bridge` raises.
     """
     from transformer_lens.model_bridge.sources import build_bridge_from_module
@@ -69,7 +69,11 @@ def load(
     except Exception as error:  # sizes that fit all tensors and do not go together
         problem = f"transformers cannot run its model ({brief(error)})."
         fail(ModelMismatch, "SCR-CONFIG", problem, "Correct config.json.", where)
-    bridge = build_bridge_from_module(module, kind.__name__, hf_config=module.config).eval()
+    try:
+        bridge = build_bridge_from_module(module, kind.__name__, hf_config=module.config).eval()
+    except Exception as error:  # variants of a family that its adapter does not know
+        problem = f"TransformerLens cannot wrap this {kind.__name__} ({brief(error)})."
+        fail(ModelMismatch, "SCR-FAMILY", problem, "See docs/reference/model-families.md for what is supported.", where)
     model = from_bridge(bridge, name=name, positions=min(positions, int(made.max_position_embeddings)), dtype=dtype)
     for data, own in zip(inputs, logits, strict=True):
         self_check(model, data, own=own)

@@ -27,6 +27,10 @@ class OwnModules:
 
     def __init__(self, bridge: TransformerBridge) -> None:
         self.bridge = bridge
+        config: Any = getattr(bridge.original_model, "config", None)
+        # Granite multiplies what its layers write, and divides its logits.
+        self._written = float(getattr(config, "residual_multiplier", 1.0))
+        self._divided = float(getattr(config, "logits_scaling", 1.0))
 
     def source(self, node: Node, data: Dataset, row: int) -> Tensor:
         """See `NodeEvaluator.source`."""
@@ -48,7 +52,7 @@ class OwnModules:
             parallel = bool(getattr(self.bridge.cfg, "parallel_attn_mlp", False))
             until = len(blocks) if node.kind == "logits" else node.layer + (node.kind == "mlp" and not parallel)
             biases = [block.attn.b_O for block in blocks[:until]]
-        return sum((bias.detach() for bias in biases if bias is not None), start=torch.tensor(0.0))
+        return sum((self._written * bias.detach() for bias in biases if bias is not None), start=torch.tensor(0.0))
 
     def evaluate(
         self,
@@ -66,13 +70,13 @@ class OwnModules:
         block: Any = None if node.kind == "logits" else self.bridge.blocks[node.layer]
         match node.kind:
             case "head":
-                return self._head(node, normed, visible, part)
+                return self._written * self._head(node, normed, visible, part)
             case "attn":
                 return block.ln1_post(slots["x"][None])[0]
             case "mlp":
-                return self._mlp(block, normed["x"], part)[0]
+                return self._written * self._mlp(block, normed["x"], part)[0]
             case _:
-                logits = self.bridge.unembed(normed["x"])[0]
+                logits = self.bridge.unembed(normed["x"])[0] / self._divided
                 cap = float(getattr(self.bridge.cfg, "output_logits_soft_cap", -1.0) or -1.0)
                 return cap * torch.tanh(logits / cap) if cap > 0 else logits
 
@@ -80,7 +84,8 @@ class OwnModules:
         if node.kind == "logits":
             return self.bridge.ln_final
         block: Any = self.bridge.blocks[node.layer]
-        return {"head": block.ln1, "mlp": getattr(block, "ln2", None)}.get(node.kind)
+        before = {"head": ("ln1",), "mlp": ("ln2", "ln1")}.get(node.kind, ())  # parallel blocks may share one
+        return next((getattr(block, name) for name in before if hasattr(block, name)), None)
 
     def _head(
         self, node: Node, normed: Mapping[str, Tensor], visible: Tensor | None, part: InnerPart | None = None
@@ -128,13 +133,13 @@ class OwnModules:
 
             handle = raw(dict(block.mlp.named_children())["out"]).register_forward_pre_hook(only)
             try:
-                return block.mlp(normed)
+                return _whole_mlp(block, normed)
             finally:
                 handle.remove()
 
         if isinstance(part, NeuronPart):
             return run(part) - run(None)
-        out = block.mlp(normed)
+        out = _whole_mlp(block, normed)
         return block.ln2_post(out) if hasattr(block, "ln2_post") else out
 
     def _captured(self, tokens: Tensor, mask: Tensor | None, replaced: Mapping[str, Tensor], name: str) -> Tensor:
@@ -156,6 +161,13 @@ class OwnModules:
         bridge: Any = self.bridge
         bridge.run_with_hooks(tokens, fwd_hooks=[*hooks, (name, keep)], **options)
         return found[0]
+
+
+def _whole_mlp(block: Any, normed: Tensor) -> Tensor:
+    if block.mlp.name is not None:
+        return block.mlp(normed)
+    parts = dict(block.mlp.named_children())  # OPT's layer holds both matrices itself
+    return parts["out"](raw(block).activation_fn(parts["in"](normed))).reshape(normed.shape)
 
 
 def _rescaled(norm: Any, normed: Tensor, x: Tensor, clean: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ initialisation has zero biases and unit norms, which would hide mistakes in them
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,62 +65,64 @@ NATIVE: dict[str, dict[str, Any]] = {
 """Native variants, by what they exercise."""
 
 
-def _gpt2() -> Any:
-    from transformers import GPT2Config, GPT2LMHeadModel
+_GROUPED: dict[str, Any] = {**_HF, "num_key_value_heads": 1}
+_WINDOWED: dict[str, Any] = {**_GROUPED, "head_dim": 4, "sliding_window": 3}
+_GPT: dict[str, Any] = {"n_layer": 2, "n_head": 2, "n_embd": 8, "vocab_size": VOCABULARY, "n_positions": POSITIONS}
+_ENDS: dict[str, Any] = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 
-    config: dict[str, Any] = {
-        "n_layer": 2,
-        "n_head": 2,
-        "n_embd": 8,
-        "vocab_size": VOCABULARY,
-        "n_positions": POSITIONS,
-    }
-    return GPT2LMHeadModel(GPT2Config(**config, bos_token_id=1, eos_token_id=2, pad_token_id=0))
-
-
-def _neox() -> Any:
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
-
-    options: dict[str, Any] = {**_HF, "rotary_pct": 0.5}
-    return GPTNeoXForCausalLM(GPTNeoXConfig(**options))
-
-
-def _llama() -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    return LlamaForCausalLM(LlamaConfig(**_HF, num_key_value_heads=1))
-
-
-def _qwen2() -> Any:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    return Qwen2ForCausalLM(Qwen2Config(**_HF, num_key_value_heads=1))
-
-
-def _mistral() -> Any:
-    from transformers import MistralConfig, MistralForCausalLM
-
-    return MistralForCausalLM(MistralConfig(**_HF, num_key_value_heads=1, head_dim=4, sliding_window=3))
-
-
-def _gemma2() -> Any:
-    from transformers import Gemma2Config, Gemma2ForCausalLM
-
-    options: dict[str, Any] = {"num_key_value_heads": 1, "head_dim": 4, "sliding_window": 3, "query_pre_attn_scalar": 8}
-    return Gemma2ForCausalLM(Gemma2Config(**_HF, **options))
-
-
-HUGGING_FACE: dict[str, Callable[[], Any]] = {
-    "GPT-2": _gpt2,
-    "GPT-NeoX": _neox,
-    "Llama": _llama,
-    "Mistral": _mistral,
-    "Qwen2": _qwen2,
-    "Gemma 2": _gemma2,
+HUGGING_FACE: dict[str, tuple[str, dict[str, Any]]] = {
+    "GPT-2": ("GPT2LMHeadModel", {**_GPT, **_ENDS}),
+    "GPT-NeoX": ("GPTNeoXForCausalLM", {**_HF, "rotary_pct": 0.5}),
+    "Llama": ("LlamaForCausalLM", _GROUPED),
+    "Mistral": ("MistralForCausalLM", _WINDOWED),
+    "Qwen2": ("Qwen2ForCausalLM", _GROUPED),
+    "Gemma 2": ("Gemma2ForCausalLM", {**_WINDOWED, "query_pre_attn_scalar": 8}),
 }
-"""Hugging Face families, by name."""
+"""Families of `transformers` that every test runs over, by name: the class, and the config."""
+
+FURTHER: dict[str, tuple[str, dict[str, Any]]] = {
+    "Qwen3": ("Qwen3ForCausalLM", {**_GROUPED, "head_dim": 4}),
+    "Gemma 3": (
+        "Gemma3ForCausalLM",
+        {**_WINDOWED, "query_pre_attn_scalar": 8, "layer_types": ["sliding_attention", "full_attention"]},
+    ),
+    "Phi-3": ("Phi3ForCausalLM", _GROUPED),
+    "GPT-Neo": (
+        "GPTNeoForCausalLM",
+        {
+            **{key: value for key, value in _HF.items() if not key.startswith("num_")},
+            "num_layers": 2,
+            "num_heads": 2,
+            "attention_types": [[["global", "local"], 1]],
+            "window_size": 3,
+        },
+    ),
+    "OLMo 2": ("Olmo2ForCausalLM", _GROUPED),
+    "Gemma": ("GemmaForCausalLM", {**_GROUPED, "head_dim": 4}),
+    "Phi-2": ("PhiForCausalLM", _HF),
+    "GPT-J": ("GPTJForCausalLM", {**_GPT, **_ENDS, "rotary_dim": 2}),
+    "OPT": ("OPTForCausalLM", {**_HF, "ffn_dim": 6, "word_embed_proj_dim": 8}),
+    "StableLM": (
+        "StableLmForCausalLM",
+        {**_GROUPED, "rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5, "rope_type": "default"}},
+    ),
+    "Falcon": ("FalconForCausalLM", _HF),
+    "SmolLM3": ("SmolLM3ForCausalLM", {**_GROUPED, "no_rope_layers": [1, 0]}),
+    "Granite": (
+        "GraniteForCausalLM",
+        {
+            **_GROUPED,
+            "embedding_multiplier": 3.0,
+            "residual_multiplier": 0.5,
+            "attention_multiplier": 0.3,
+            "logits_scaling": 2.0,
+        },
+    ),
+}
+"""More families, whose designs are mixtures of what those above have; the longer tests of them are marked slow."""
 
 NAMES = (*NATIVE, *HUGGING_FACE)
+"""What every test runs over."""
 
 
 def tiny(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> TransformerBridge:
@@ -146,8 +147,12 @@ def hugging_face(name: str, *, seed: int = 0) -> Any:
 
 
 def _drawn(name: str, seed: int) -> Any:
+    import transformers
+
+    kind, config = (HUGGING_FACE | FURTHER)[name]
+    made: Any = getattr(transformers, kind)
     with seeded(seed):
-        return HUGGING_FACE[name]()
+        return made(made.config_class(**config))
 
 
 def scramble(module: nn.Module, seed: int) -> None:
