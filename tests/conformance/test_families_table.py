@@ -98,6 +98,10 @@ def test_the_page_has_a_row_for_each() -> None:
 
 def test_a_wrong_reading_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the norms of its queries and keys, Qwen3 is Llama, and no Qwen3."""
-    monkeypatch.setattr(families, "_head_norm", lambda *_: None)
+
+    def none(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(families, "_head_norm", none)
     with pytest.raises(ModelMismatch, match="SCR-CHECK"):
         loaded(module_of("Qwen3", {}))

@@ -247,7 +247,7 @@ def _gptj(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
 def _tables(bridge: TransformerBridge, positions: int, *kind: str) -> tuple[Tensor, Tensor]:
     """Cosine and sine for every position, of layers of this kind where kinds differ."""
     module = raw(bridge.rotary_emb)
-    found = getattr(module, "rope_type", "default")
+    found: Any = getattr(module, "rope_type", "default")
     found = found[kind[0]] if kind else found
     if found not in _FIXED:
         problem = f"its rotary positions ({found}) turn at speeds that depend on the length of the input."
