@@ -350,6 +350,7 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"), f"{_EXPERTS}; {_LATENT}"),
     **dict.fromkeys(("BloomForCausalLM", "MptForCausalLM"), _ALIBI),
     **dict.fromkeys(("MambaForCausalLM", "Mamba2ForCausalLM", "RwkvForCausalLM", "JambaForCausalLM"), _RECURRENT),
+    "Gemma3ForConditionalGeneration": "it reads images too; save its language model alone, as a Gemma3ForCausalLM",
     **dict.fromkeys(("T5ForConditionalGeneration", "BartForConditionalGeneration"), _TWO_STACKS),
     **dict.fromkeys(("BertForMaskedLM", "BertForSequenceClassification", "BertLMHeadModel"), _POST_NORM),
     **dict.fromkeys(("RobertaForMaskedLM", "RobertaForSequenceClassification", "RobertaForCausalLM"), _POST_NORM),
