@@ -74,10 +74,11 @@ def tiny_model() -> Any:
 @pytest.fixture(scope="session")
 def stories_folder() -> Path:
     """A Llama of one megabyte without tokenizer files (stories260K), and `samples.npz` with text that it wrote."""
-    folder = os.environ.get("SCRUBBING_STORIES")
-    if not folder:
+    beside = Path(__file__).parents[3] / "shared" / "data" / "stories260k"
+    folder = Path(os.environ.get("SCRUBBING_STORIES") or beside)
+    if not folder.is_dir():
         pytest.skip("the model stories260K is not here: set SCRUBBING_STORIES to its folder")
-    return Path(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

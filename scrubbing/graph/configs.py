@@ -16,7 +16,9 @@ class Shape:
 
     learned_positions: bool = False
     parallel: str | bool = False
-    """Whether attention and MLP read the same residual, or the field that says so, true where it is left out."""
+    """Whether attention and MLP read the same residual, or the field that says so."""
+    parallel_unless_told: bool = True
+    """What holds where that field is left out."""
     post_norms: bool = False
 
 
@@ -27,6 +29,19 @@ FAMILIES: dict[str, Shape] = {
     "mistral": Shape(),
     "qwen2": Shape(),
     "gemma2": Shape(post_norms=True),
+    "qwen3": Shape(),
+    "gemma3_text": Shape(post_norms=True),
+    "phi3": Shape(),
+    "gpt_neo": Shape(learned_positions=True),
+    "olmo2": Shape(post_norms=True),
+    "gemma": Shape(),
+    "phi": Shape(parallel=True),
+    "gptj": Shape(parallel=True),
+    "opt": Shape(learned_positions=True),
+    "stablelm": Shape(parallel="use_parallel_residual", parallel_unless_told=False),
+    "falcon": Shape(parallel="parallel_attn"),
+    "smollm3": Shape(),
+    "granite": Shape(),
 }
 """By `model_type` of Hugging Face configs. Of any other family, the graph is known from the model alone."""
 _SIZES = {
@@ -34,7 +49,7 @@ _SIZES = {
     "n_heads": ("num_attention_heads", "n_head", "n_heads", "num_heads"),
     "d_model": ("hidden_size", "n_embd", "d_model"),
 }
-_MLP = ("intermediate_size", "n_inner", "d_mlp")
+_MLP = ("ffn_dim", "ffn_hidden_size", "intermediate_size", "n_inner", "d_mlp")
 
 
 def config_graph(config: Mapping[str, Any], positions: int, padded: bool = False) -> ModelGraph | None:
@@ -69,7 +84,11 @@ def config_graph(config: Mapping[str, Any], positions: int, padded: bool = False
         d_mlp = None if config.get("attn_only") else d_mlp
     else:
         shape = FAMILIES[family]
-    parallel = shape.parallel if isinstance(shape.parallel, bool) else bool(config.get(shape.parallel, True))
+    parallel = (
+        shape.parallel
+        if isinstance(shape.parallel, bool)
+        else bool(config.get(shape.parallel, shape.parallel_unless_told))
+    )
     return transformer_graph(
         sizes["n_layers"],
         sizes["n_heads"],

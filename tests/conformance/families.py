@@ -243,7 +243,8 @@ def rounded(module: Any, dtype: torch.dtype) -> Any:
     """The module with its weights stored in bfloat16, as `transformers` loads it to compute in `dtype`."""
     # Not module.bfloat16(), which would round the speeds of rotary positions too.
     state = {key: tensor.bfloat16() for key, tensor in module.state_dict().items()}
-    return type(module).from_pretrained(None, config=module.config, state_dict=state, dtype=dtype).eval()
+    kind: Any = type(module)  # pyright: ignore[reportUnknownVariableType]
+    return kind.from_pretrained(None, config=module.config, state_dict=state, dtype=dtype).eval()
 
 
 def loaded(module: Any, dtype: torch.dtype = torch.float32) -> Transformer:

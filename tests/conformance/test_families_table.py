@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from scrubbing import ModelMismatch, from_state_dict
+from scrubbing.graph.configs import FAMILIES as GRAPHS
+from scrubbing.graph.configs import config_graph
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer_lens import families
 from scrubbing.models.transformer_lens.tiny import FURTHER, HUGGING_FACE
@@ -66,6 +68,20 @@ def test_variants_in_the_engine(family: str, variant: str) -> None:
     check_model(model, random_inputs(VOCABULARY, 4, padded=True, n=12), cases=2, references=1)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_graph_follows_from_the_config(family: str) -> None:
+    """In every variant that changes it, and where the config leaves out what is at its default."""
+    _, _, variants = FAMILIES[family]
+    for changed in ({}, *(variants[one] for one in ("sequential", "parallel") if one in variants)):
+        module = module_of(family, changed)
+        data = random_inputs(VOCABULARY, 4, padded=True)
+        for config in (
+            module.config.to_dict(),
+            {**module.config.to_diff_dict(), "model_type": module.config.model_type},
+        ):
+            assert config_graph(config, 4, padded=True) == loaded(module).graph(data)
+
+
 @pytest.mark.parametrize(("family", "variant"), REFUSED_VARIANTS)
 def test_variants_that_are_refused(family: str, variant: str) -> None:
     changed, reason = REFUSED_VARIANTS[family, variant]
@@ -89,6 +105,7 @@ def test_the_page_has_a_row_for_each() -> None:
     """Of every family that is accepted, by the class that is accepted, and of everything that is refused."""
     assert {kind for kind, _, _ in FAMILIES.values()} == set(families.FAMILIES)
     assert {kind for kind, _ in (HUGGING_FACE | FURTHER).values()} == set(families.FAMILIES)
+    assert len(GRAPHS) == len(list(families.FAMILIES))
     assert not set(families.FAMILIES) & set(families.REFUSED)
     assert refusals() in PAGE.read_text()
     for row in stated().values():
@@ -98,6 +115,10 @@ def test_the_page_has_a_row_for_each() -> None:
 
 def test_a_wrong_reading_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the norms of its queries and keys, Qwen3 is Llama, and no Qwen3."""
-    monkeypatch.setattr(families, "_head_norm", lambda *_: None)
+
+    def none(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(families, "_head_norm", none)
     with pytest.raises(ModelMismatch, match="SCR-CHECK"):
         loaded(module_of("Qwen3", {}))

@@ -322,11 +322,11 @@ def _normed(spec: Spec, norm: Norm | None, x: Tensor, W: Tensor, b: Tensor | Non
         return _project(x, W, b, heads)
     if spec.head_norms == "together":  # by a scale that every head has a share in
         every = _project(x, W, b, range(len(W)))
-        return norm(every.flatten(1)).view_as(every)[:, list(heads)]
+        return norm(every.flatten(1)).view_as(every)[:, indices(tuple(heads), x.device)]
     found, weight = _project(x, W, b, heads), norm.weight
     if weight is None or weight.ndim == 1:
         return norm(found)
-    normed = replace(norm, weight=None)(wide(found)) * wide(weight[list(heads)])
+    normed = replace(norm, weight=None)(wide(found)) * wide(weight[indices(tuple(heads), x.device)])
     return normed.to(found.dtype)
 
 

@@ -67,8 +67,9 @@ def from_bridge(
         spec, weights = read(bridge, positions or min(int(cfg.n_ctx), POSITIONS))
     weights = weights.to(weights.W_E.device, dtype)
     check_weights(dict(weights.tensors()), dtype, name)
-    # RMS norms and rotary attention compute in float32 inside, whatever the dtype of their weights.
-    single = dtype == torch.float64 and (weights.final.kind == "RMS" or weights.rotary is not None)
+    # RMS norms, rotary attention and GPT-Neo's compute in float32 inside, whatever the dtype of their weights.
+    inside = weights.final.kind == "RMS" or weights.rotary is not None or spec.family == "gpt_neo"
+    single = dtype == torch.float64 and inside
     model = Transformer(spec, weights, _forward(bridge, spec, dtype), name, torch.float32 if single else None)
     for padded in (False, True):
         data = random_inputs(weights.W_E.shape[0], min(_CHECKED_POSITIONS, int(cfg.n_ctx)), padded)

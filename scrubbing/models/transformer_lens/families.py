@@ -247,7 +247,7 @@ def _gptj(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
 def _tables(bridge: TransformerBridge, positions: int, *kind: str) -> tuple[Tensor, Tensor]:
     """Cosine and sine for every position, of layers of this kind where kinds differ."""
     module = raw(bridge.rotary_emb)
-    found = getattr(module, "rope_type", "default")
+    found: Any = getattr(module, "rope_type", "default")
     found = found[kind[0]] if kind else found
     if found not in _FIXED:
         problem = f"its rotary positions ({found}) turn at speeds that depend on the length of the input."
@@ -350,6 +350,7 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"), f"{_EXPERTS}; {_LATENT}"),
     **dict.fromkeys(("BloomForCausalLM", "MptForCausalLM"), _ALIBI),
     **dict.fromkeys(("MambaForCausalLM", "Mamba2ForCausalLM", "RwkvForCausalLM", "JambaForCausalLM"), _RECURRENT),
+    "Gemma3ForConditionalGeneration": "it reads images too; save its language model alone, as a Gemma3ForCausalLM",
     **dict.fromkeys(("T5ForConditionalGeneration", "BartForConditionalGeneration"), _TWO_STACKS),
     **dict.fromkeys(("BertForMaskedLM", "BertForSequenceClassification", "BertLMHeadModel"), _POST_NORM),
     **dict.fromkeys(("RobertaForMaskedLM", "RobertaForSequenceClassification", "RobertaForCausalLM"), _POST_NORM),

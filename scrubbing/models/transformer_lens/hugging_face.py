@@ -30,6 +30,7 @@ RENAMED = {"GPTNeoXForCausalLM": {"embed_out.weight": "lm_head.weight"}}
 """Tensors that are stored under another name than the module has for them."""
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _CHECKED_POSITIONS = 16
+_LARGEST_TABLES = 2**28
 
 
 def load(
@@ -129,6 +130,11 @@ def _fitted(stored: Mapping[str, Tensor], kind: Any, config: Any, where: str) ->
         problem = f"transformers cannot build its model ({brief(error)})."
         fail(ModelMismatch, "SCR-CONFIG", problem, "Correct config.json.", where)
     wanted = {key: tuple(tensor.shape) for key, tensor in empty.state_dict().items()}
+    # Tables that it computes for itself are in no file, so that nothing else would tell that they are too large.
+    tables = sum(buffer.numel() for key, buffer in empty.named_buffers() if key not in wanted)
+    if tables > _LARGEST_TABLES:
+        problem = f"its config asks for tables of positions of {tables:.1e} numbers."
+        fail(ModelMismatch, "SCR-CONFIG", problem, "Give the config the weights were trained with.", where)
     first: dict[int, str] = {}
     tied = {
         key: first[id(parameter)]
