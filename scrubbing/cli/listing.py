@@ -96,8 +96,8 @@ def _of_model(model: str, data: Path | None) -> tuple[ModelGraph, int | None, An
         graph = config_graph(fields, length, inputs is not None and inputs.mask is not None)
         if graph is not None:
             return graph, _vocabulary(fields), None
+    from scrubbing import load_model
     from scrubbing.models.check import random_inputs
-    from scrubbing.models.local import load_model
 
     loaded = load_model(model)
     vocabulary = len(loaded.weights.W_E)
