@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +87,8 @@ def _table(place: Path) -> dict[str, list[Any]]:
             rows: list[Any] = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
             names = list(dict.fromkeys(name for row in rows for name in row))
             return {name: [row.get(name) for row in rows] for name in names}
-        from pyarrow import csv, parquet
-
-        read: Any = csv.read_csv if place.suffix == ".csv" else parquet.read_table
+        module, name = ("csv", "read_csv") if place.suffix == ".csv" else ("parquet", "read_table")
+        read: Any = getattr(import_module(f"pyarrow.{module}"), name)
         return read(io.BytesIO(content)).to_pydict()
     except OSError as error:
         fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror or error}).", "Check the path.", str(place))

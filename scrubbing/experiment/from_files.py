@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.hub import fetch
@@ -80,6 +80,6 @@ def loss_named(name: str) -> Callable[[], Loss]:
 
 def _length(config: Path | None) -> int:
     """Tokens of an input: no more than the model takes."""
-    fields = {} if config is None else read_config(config)
-    known = [fields[name] for name in _CONTEXT if isinstance(fields.get(name), int) and fields[name] > 1]
+    fields: Mapping[str, Any] = {} if config is None else read_config(config)
+    known: list[int] = [fields[name] for name in _CONTEXT if isinstance(fields.get(name), int) and fields[name] > 1]
     return min([LENGTH, *known])
