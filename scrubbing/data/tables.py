@@ -13,7 +13,7 @@ import numpy as np
 
 from scrubbing.data import file as columns_of
 from scrubbing.data.dataset import Dataset
-from scrubbing.data.hub import fetch, tokenizer_file
+from scrubbing.data.hub import fetch, is_file, tokenizer_file
 from scrubbing.data.text import begin_token, load_tokenizer, read_text, stretches
 from scrubbing.errors import BadData, FileError, UsageError, brief, fail
 from scrubbing.user_code import content_of
@@ -66,7 +66,7 @@ def _cut(documents: list[str], place: Path, model: str | Path | None, length: in
     if model is None:
         problem = "it is text, and no model was named whose tokenizer cuts it."
         fail(UsageError, "SCR-TEXT", problem, "Give model=, a folder with tokenizer.json.", str(place))
-    folder = Path(model).parent if Path(model).is_file() else fetch(str(model))
+    folder = Path(model).parent if is_file(model) else fetch(str(model))
     file = tokenizer_file(folder, str(model))
     made = load_tokenizer(file)
     tokens = stretches(documents, made, begin_token(made, folder), length, least=2)

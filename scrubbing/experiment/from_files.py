@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.data.hub import fetch
+from scrubbing.data.hub import fetch, is_file
 from scrubbing.data.tables import LENGTH, from_any_file
 from scrubbing.errors import UsageError, fail, nearest
 from scrubbing.experiment.task import Task, read_config
@@ -47,7 +47,7 @@ def task_from_files(model: str, data: str | Path, loss: str = "next-token") -> T
 
     @cache
     def config() -> Path | None:
-        if Path(model).is_file():
+        if is_file(model):
             return None
         found = fetch(model) / "config.json"
         return found if found.is_file() else None
