@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _IN_WHEEL, _IN_SOURCES = _HERE / "errors", _HERE.parents[1] / "docs" / "errors"
 _PROJECT = {
-    "hypotheses.py": "hypotheses.py",
+    "explanations.py": "explanations.py",
     "network.py": "network.py",
     "tests/test_explanations.py": "tests/test_explanations.py",
     "pyproject.toml": "pyproject.toml",
@@ -111,7 +111,7 @@ def init(
             taken = _first_snapshot()
         say(f"wrote {folder / taken}")
     enter = "" if folder == Path() else f"cd {folder} && "
-    say(f"\nNow: {enter}scrub verdict hypotheses.py::comparisons, and python -m pytest")
+    say(f"\nNow: {enter}scrub verdict explanations.py::comparisons, and python -m pytest")
 
 
 def _first_snapshot() -> Path:
