@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed draws
 
-The same outputs of the same plan, with a batch for each draw and with the engine's own batches; processor time, the best
-of three.
+The same outputs of the same plan, with a batch for each draw and with the engine's own batches. Processor time, the
+best of three.
 """
 
 from __future__ import annotations

@@ -50,9 +50,12 @@ def listed(model: str, data: Path | None) -> list[Row]:
 
 
 def _is_task(model: str) -> bool:
+    from scrubbing.data.hub import is_file
     from scrubbing.experiment.task import tasks
 
-    return "::" in model or (not Path(model).exists() and (":" in model or model in tasks))
+    if is_file(model) or ("::" not in model and Path(model).is_dir()):
+        return False
+    return ":" in model or model in tasks
 
 
 def _task(model: str, data: Path | None) -> Task:
@@ -83,12 +86,12 @@ def _of_loaded(model: Any, data: Dataset) -> tuple[ModelGraph, int | None, Any]:
 
 
 def _of_model(model: str, data: Path | None) -> tuple[ModelGraph, int | None, Any]:
-    from scrubbing.data.hub import fetch
+    from scrubbing.data.hub import fetch, is_file
     from scrubbing.experiment.from_files import task_from_files
     from scrubbing.experiment.task import read_config
     from scrubbing.graph.configs import config_graph
 
-    folder = None if Path(model).is_file() else fetch(model)
+    folder = None if is_file(model) else fetch(model)
     if folder is not None and (folder / "config.json").is_file():
         fields = read_config(folder)
         inputs = None if data is None else task_from_files(model, data).data()
@@ -96,8 +99,8 @@ def _of_model(model: str, data: Path | None) -> tuple[ModelGraph, int | None, An
         graph = config_graph(fields, length, inputs is not None and inputs.mask is not None)
         if graph is not None:
             return graph, _vocabulary(fields), None
+    from scrubbing import load_model
     from scrubbing.models.check import random_inputs
-    from scrubbing.models.local import load_model
 
     loaded = load_model(model)
     vocabulary = len(loaded.weights.W_E)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _IN_WHEEL, _IN_SOURCES = _HERE / "errors", _HERE.parents[1] / "docs" / "errors"
 _PROJECT = {
-    "hypotheses.py": "hypotheses.py",
+    "explanations.py": "explanations.py",
     "network.py": "network.py",
     "tests/test_explanations.py": "tests/test_explanations.py",
     "pyproject.toml": "pyproject.toml",
@@ -92,24 +92,26 @@ def init(
     ] = True,
 ) -> None:
     """Make a project that passes as it is: a network, a hypothesis, a test, a gate policy and a workflow."""
-    there = [name for name in _PROJECT if (folder / name).exists()]
-    if there:
-        remedy = "Name a folder without them, or move them away; nothing was written."
-        fail(FileError, "SCR-FILE", f"it has {', '.join(there)} already.", remedy, str(folder))
     try:
+        there = [name for name in _PROJECT if (folder / name).exists()]
+        if there:
+            remedy = "Name a folder without them, or move them away; nothing was written."
+            fail(FileError, "SCR-FILE", f"it has {', '.join(there)} already.", remedy, str(folder))
         for name, ours in _PROJECT.items():
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text((_HERE / "project" / f"{ours}.txt").read_text(encoding="utf-8"), encoding="utf-8")
             say(f"wrote {file}")
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileError):
+            raise
         fail(FileError, "SCR-FILE", f"it cannot be written ({brief(error)}).", "Name another folder.", str(folder))
     if snapshot:
         with chdir(folder):
             taken = _first_snapshot()
         say(f"wrote {folder / taken}")
     enter = "" if folder == Path() else f"cd {folder} && "
-    say(f"\nNow: {enter}scrub verdict hypotheses.py::comparisons, and python -m pytest")
+    say(f"\nNow: {enter}scrub verdict explanations.py::comparisons, and python -m pytest")
 
 
 def _first_snapshot() -> Path:

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from scrubbing.data.padding import ATTENTION_MASK, MASK, padded
 from scrubbing.errors import BadData, Fault, ScrubbingError, brief, counted, fail
 from scrubbing.printable import can_be_written
+from scrubbing.shown import Shown
 from scrubbing.user_code import array_of, running
 
 
-class Dataset:
+class Dataset(Shown):
     """An immutable set of inputs, stored as named columns. Two datasets are equal only if they are the same object.
 
     Inputs are drawn by id, not by row, so reordering a dataset changes no result. Ids default to the row numbers.

@@ -27,6 +27,19 @@ _TOKENIZERS = {
 """Where to find a tokenizer that a model's own repository does not have."""
 
 
+def is_file(name: str | Path) -> bool:
+    """Whether a model is named by a file of its weights, and not by a folder or a name on the hub.
+
+    Raises:
+        FileError: SCR-FILE, no file can have this name.
+    """
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError) as error:
+        remedy = "Name a folder with config.json and weights, a file of weights, or a repository of the hub."
+        fail(FileError, "SCR-FILE", f"no file can be called so ({brief(error)}).", remedy, str(name)[:80])
+
+
 def fetch(name: str) -> Path:
     """Path of a folder with a model's weights and tokenizer: a local folder, or a download from the Hugging Face hub.
 

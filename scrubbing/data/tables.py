@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from scrubbing.data import file as columns_of
 from scrubbing.data.dataset import Dataset
-from scrubbing.data.hub import fetch, tokenizer_file
+from scrubbing.data.hub import fetch, is_file, tokenizer_file
 from scrubbing.data.text import begin_token, load_tokenizer, read_text, stretches
 from scrubbing.errors import BadData, FileError, UsageError, brief, fail
 from scrubbing.user_code import content_of
@@ -65,7 +66,7 @@ def _cut(documents: list[str], place: Path, model: str | Path | None, length: in
     if model is None:
         problem = "it is text, and no model was named whose tokenizer cuts it."
         fail(UsageError, "SCR-TEXT", problem, "Give model=, a folder with tokenizer.json.", str(place))
-    folder = Path(model).parent if Path(model).is_file() else fetch(str(model))
+    folder = Path(model).parent if is_file(model) else fetch(str(model))
     file = tokenizer_file(folder, str(model))
     made = load_tokenizer(file)
     tokens = stretches(documents, made, begin_token(made, folder), length, least=2)
@@ -86,9 +87,8 @@ def _table(place: Path) -> dict[str, list[Any]]:
             rows: list[Any] = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
             names = list(dict.fromkeys(name for row in rows for name in row))
             return {name: [row.get(name) for row in rows] for name in names}
-        from pyarrow import csv, parquet
-
-        read: Any = csv.read_csv if place.suffix == ".csv" else parquet.read_table
+        module, name = ("csv", "read_csv") if place.suffix == ".csv" else ("parquet", "read_table")
+        read: Any = getattr(import_module(f"pyarrow.{module}"), name)
         return read(io.BytesIO(content)).to_pydict()
     except OSError as error:
         fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror or error}).", "Check the path.", str(place))

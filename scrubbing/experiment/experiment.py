@@ -87,6 +87,17 @@ class Experiment:
         """The loss that the model is judged by."""
         return self.subject.loss
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from scrubbing.report.notebook import settings_of
+        from scrubbing.report.page import laid_out
+        from scrubbing.report.view.blocks import Fact, Facts, Section
+
+        about = [Fact("model", self.model.name, type(self.model).__name__), Fact("loss", self.loss.name)]
+        about.insert(1, Fact("data", self.data.name, f"{len(self.data):,} inputs"))
+        subject = Section("subject", "Subject", [Facts(about)])
+        return laid_out("experiment", f"{self.model.name} on {self.data.name}", [subject, settings_of(self.settings)])
+
     def jobs(self, hypothesis: Hypothesis) -> list[Job]:
         """Check a hypothesis, and return the jobs to measure for it: the scrub itself, baselines and controls.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.data.hub import fetch
+from scrubbing.data.hub import fetch, is_file
 from scrubbing.data.tables import LENGTH, from_any_file
 from scrubbing.errors import UsageError, fail, nearest
 from scrubbing.experiment.task import Task, read_config
@@ -41,13 +41,13 @@ def task_from_files(model: str, data: str | Path, loss: str = "next-token") -> T
 
     @cache
     def loaded() -> Model:
-        from scrubbing.models.local import load_model
+        from scrubbing import load_model  # by the public door, as a task of a user's would
 
         return load_model(model)
 
     @cache
     def config() -> Path | None:
-        if Path(model).is_file():
+        if is_file(model):
             return None
         found = fetch(model) / "config.json"
         return found if found.is_file() else None
@@ -80,6 +80,6 @@ def loss_named(name: str) -> Callable[[], Loss]:
 
 def _length(config: Path | None) -> int:
     """Tokens of an input: no more than the model takes."""
-    fields = {} if config is None else read_config(config)
-    known = [fields[name] for name in _CONTEXT if isinstance(fields.get(name), int) and fields[name] > 1]
+    fields: Mapping[str, Any] = {} if config is None else read_config(config)
+    known: list[int] = [fields[name] for name in _CONTEXT if isinstance(fields.get(name), int) and fields[name] > 1]
     return min([LENGTH, *known])

@@ -124,6 +124,17 @@ class Task:
         if isinstance(self.graph, _Derived):  # of another task, if this one was made with `replace`
             object.__setattr__(self, "graph", _Derived(self))
 
+    def _repr_html_(self) -> str:
+        """For notebooks; it loads nothing."""
+        from scrubbing.report.notebook import settings_of
+        from scrubbing.report.page import laid_out
+        from scrubbing.report.view.blocks import Fact, Section, Table
+
+        rows = [[Fact(rung.name, rung.name), rung.sentence] for rung in self.ladder()]
+        ladder = Table("", ["hypothesis", "what it claims"], rows, wordy=["what it claims"])
+        sections = [Section("ladder", "Ladder", [ladder])] if rows else []
+        return laid_out(self.name, "a task", [*sections, settings_of(self.settings)])
+
     def rung(self, name: str) -> Hypothesis:
         """The hypothesis of the ladder with this name, after the last slash.
 

@@ -62,6 +62,13 @@ class Gate:
         outcomes = {check.outcome for check in self.checks}
         return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from scrubbing.report.page import fragment
+        from scrubbing.report.view import Entry
+
+        return fragment(Entry(self.record, self.inputs, self, [] if self.snapshot is None else [self.snapshot.record]))
+
     @property
     def reason(self) -> str:
         """The checks that decided, in words."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scrubbing.errors import Fault, IllegalHypothesis, nearest
 from scrubbing.graph.nodes import EMBED, LOGITS, MASK, POS, Node, attn_node, head_node, mlp_node
+from scrubbing.shown import Shown
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -27,7 +28,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class ModelGraph:
+class ModelGraph(Shown):
     """A model as a directed acyclic graph: its nodes, their slots, and the nodes that each slot reads.
 
     The graph holds no tensor, so a hypothesis can be checked against it without weights, torch or a GPU.

@@ -15,10 +15,11 @@ from scrubbing.hypothesis.legality import legal
 from scrubbing.hypothesis.printing import tree_text
 from scrubbing.hypothesis.statement import Statement
 from scrubbing.renamed import deprecated
+from scrubbing.shown import Shown
 
 
 @dataclass(frozen=True)
-class Hypothesis(Statement):
+class Hypothesis(Statement, Shown):
     """A hypothesis about how a model computes something, and on which inputs.
 
     An immutable value. Printing it shows the tree of claims; `to_json` and `from_json` store it, features and other

@@ -23,6 +23,7 @@ from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.tokens import Tokens
 from scrubbing.parts import InnerPart
 from scrubbing.renamed import deprecated, old_names
+from scrubbing.shown import Shown
 
 RESULT = "result"
 """Under this name, `Model.run` gets the tokens of its result where no slot of the node is read at its own position."""
@@ -51,7 +52,7 @@ _RENAMED = {"reference": "own_output", "lens": "norm_key"}
 """Methods of a model as they were called in version 0.1."""
 
 
-class Model(ABC):
+class Model(Shown, ABC):
     """A model as a graph of nodes that can be evaluated one by one. Subclass it to scrub a model of your own.
 
     A subclass defines the graph, the inputs, what each node computes from its slots, and the output of its own forward

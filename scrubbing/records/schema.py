@@ -28,6 +28,7 @@ from scrubbing.records.measured import (
 )
 from scrubbing.records.tested import VerdictRecord
 from scrubbing.renamed import deprecated
+from scrubbing.shown import Shown, as_text
 
 MOST_LAYERS = 9_999
 """Of a model that a record draws; a damaged one may ask for more than anybody can draw."""
@@ -228,7 +229,7 @@ class Provenance(Strict):
     """Revision of the folder it was run in; with a + where files differed from it."""
 
 
-class RunRecord(Strict):
+class RunRecord(Strict, Shown):
     """The record of one run: a hypothesis, how it was scrubbed, and the results."""
 
     version: Literal[3] = VERSION
@@ -299,6 +300,9 @@ class RunRecord(Strict):
         if missing := {"model", "scrubbed"} - losses.keys():
             raise ValueError(f"no loss of the {' and '.join(sorted(missing))}")
         return losses
+
+    def __str__(self) -> str:
+        return as_text(self)
 
     def measure(self, name: str) -> MeasureValue | None:
         """The measure of this name, such as `kl`; None where it was not measured."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from scrubbing.records.attribution import Attribution
 from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, ScopeRecord
 from scrubbing.records.measured import Number, Strict
+from scrubbing.shown import Shown
 
 Word = Literal[
     "nothing to explain",
@@ -145,7 +146,7 @@ class Unspecific(Strict):
     """(1 + as_well) / (1 + tried)."""
 
 
-class VerdictRecord(Strict):
+class VerdictRecord(Strict, Shown):
     """The verdict on a hypothesis, and the number behind each word."""
 
     word: Word

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,9 @@ from scrubbing.report.pictures import shortened
 from scrubbing.report.view import Block, Entry, Fact, Section, Verdict, entries, names, overview, scope, view
 from scrubbing.report.view.record import FOOTER, HEADING
 from scrubbing.report.view.several import title
+
+_IN_SIGHT = {"verdict", "notes", "losses"}
+"""Sections of a record that are open in notebooks."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,22 @@ def page(
 def fragment(record: RunRecord | Entry) -> str:
     """Records as an HTML fragment with its own styles, for notebooks: notes and losses open, everything else folded."""
     entry = record if isinstance(record, Entry) else Entry(record)
-    return _templates().get_template("fragment.html.j2").render(one=_shown(entry.record.hypothesis, entry))
+    one = _shown(entry.record.hypothesis, entry)
+    lead = f"{entry.record.claim} {one.scope}".strip()
+    return laid_out(one.name, lead, one.sections, folded={one.name for one in one.sections} - _IN_SIGHT)
+
+
+def laid_out(title: str, lead: str, sections: Sequence[Section], folded: Set[str] = frozenset()) -> str:
+    """Sections as an HTML fragment with its own styles.
+
+    Args:
+        title: what it is about.
+        lead: what is said of it beside its name.
+        sections: what there is to show.
+        folded: names of sections that are folded; charts are left out of these.
+    """
+    template = _templates().get_template("fragment.html.j2")
+    return template.render(title=title, lead=lead, sections=sections, folded=folded)
 
 
 def _shown(name: str, entry: Entry) -> _Shown:

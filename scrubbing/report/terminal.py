@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -44,6 +45,14 @@ def record_view(record: RunRecord | Entry) -> RenderableType:
     for section in [*(one for one in sections if one not in last), *last]:
         parts += [Text(""), section_view(section)]
     return Group(*parts)
+
+
+def as_text(record: RunRecord | Entry, columns: int = 80) -> str:
+    """Everything about one record as plain text of so many columns."""
+    console = Console(file=StringIO(), width=columns, markup=False, emoji=False, highlight=False)
+    with console.capture() as captured:
+        console.print(record_view(record))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def verdict_view(record: RunRecord | Entry) -> RenderableType:

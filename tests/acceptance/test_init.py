@@ -43,7 +43,7 @@ def test_its_gate_passes(project: Path) -> None:
 
 
 def test_its_hypothesis_is_tight(project: Path) -> None:
-    done = ran(project, "scrubbing.cli", "verdict", "hypotheses.py::comparisons", "--json")
+    done = ran(project, "scrubbing.cli", "verdict", "explanations.py::comparisons", "--json")
     assert json.loads(done.stdout)["tested"]["word"] == "tight"
 
 

@@ -100,8 +100,8 @@ def _precision(module: nn.Module, name: str) -> torch.dtype:
 
 def _specs(module: nn.Module, nodes: Sequence[str] | Mapping[str, Named], name: str) -> dict[str, Spec]:
     given = nodes.items() if isinstance(nodes, Mapping) else [(one, one) for one in _listed(nodes)]
-    everything: Any = module.named_modules()
-    known = [str(path) for path, _ in everything if path]
+    anything: Any = module
+    known = [str(path) for path, _ in anything.named_modules() if path]
     specs: dict[str, Spec] = {}
     faults: list[Fault] = []
     for key, one in given:

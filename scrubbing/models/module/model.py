@@ -49,6 +49,8 @@ class TracedModule(Model):
         self.arguments = dict(arguments)
         """Argument of forward to the column it reads."""
         self._specs, self._which, self._positions = dict(specs), output, positions
+        self._hashed: str | None = None
+        """Of the module that this one is a copy of on another device."""
         self._examples: Dataset | None = None
         self._layout: Layout | None = None
         self._graph: ModelGraph | None = None
@@ -60,6 +62,8 @@ class TracedModule(Model):
 
         Where some of it cannot be read, it is a name unique to this object.
         """
+        if self._hashed is not None:
+            return self._hashed
         try:
             return content_hash((self.module, self._specs, self.arguments, self._which, self._positions))
         except NoContent as reason:
@@ -76,7 +80,7 @@ class TracedModule(Model):
             return self
         module = copy.deepcopy(self.module).to(there)
         made = TracedModule(module, self._specs, self.arguments, self._which, self._positions, self.name, self.dtype)
-        made.device = there
+        made.device, made._hashed = there, self.fingerprint
         if self._examples is not None:
             made.graph(self._examples)
         return made
