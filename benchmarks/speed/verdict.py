@@ -1,7 +1,8 @@
 """What a verdict costs, next to one plain run of the same hypothesis.
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed verdict                    # every shipped rung, a table in Markdown
-    OMP_NUM_THREADS=1 python -m benchmarks.speed verdict --out DIR          # and their records, for the page of verdicts
+    OMP_NUM_THREADS=1 python -m benchmarks.speed verdict --write            # into docs/design/speed.md
+    OMP_NUM_THREADS=1 python -m benchmarks.speed verdict --out DIR          # and their records
 
 Both are run in this process, one after the other, each with nothing kept from before: the verdict first, which so pays
 for values of features too. Seconds are of the processor, since another process may be running.
@@ -10,6 +11,7 @@ for values of features too. Seconds are of the processor, since another process 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from scrubbing import Hypothesis, Task
 from scrubbing.experiment import find_task
 from scrubbing.records import save
 
+PAGE = Path(__file__).parents[2] / "docs" / "design" / "speed.md"
 SUITES = ("parens", "induction", "induction-python")
 
 
@@ -77,6 +80,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--suites", nargs="+", default=SUITES)
     parser.add_argument("--rungs", nargs="+", help="only these")
     parser.add_argument("--out", type=Path, help="folder for the records")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/design/speed.md")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     costs: list[Cost] = []
@@ -86,4 +90,13 @@ def main(arguments: list[str]) -> None:
             if options.rungs is None or hypothesis.name.rpartition("/")[2] in options.rungs:
                 costs.append(measure(task, hypothesis, options.out))
                 print(costs[-1], file=sys.stderr, flush=True)
-    print("\n".join(table(costs)))
+    made = "\n".join(table(costs))
+    print(made)
+    if options.write:
+        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), made))
+
+
+def written(page: str, made: str) -> str:
+    """The page with this table."""
+    marks = "(<!-- verdict -->\n).*?(<!-- end of verdict -->)"
+    return re.sub(marks, lambda mark: f"{mark[1]}{made}\n{mark[2]}", page, flags=re.DOTALL)

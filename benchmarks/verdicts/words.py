@@ -7,11 +7,11 @@ from scrubbing.records.tested import Word
 SUITES = {
     "parens": (
         "The paren balancer",
-        "The model that ships with the package, on 100,000 generated strings ([the model](../explanation/our-paren-model.md)).",
+        "The model that ships with the package, on generated strings ([the model](../explanation/our-paren-model.md)).",
     ),
     "parens-original": (
         "The original study's ladder",
-        "The original study's model and strings, which do not ship ([how to run it](cli.md#scrub-bench)).",
+        "The original study's model and strings, which do not ship: `scrub bench parens --model redwood --data DIR`.",
     ),
     "induction": (
         "Induction, generated text",
@@ -24,29 +24,30 @@ SUITES = {
 ABOUT: dict[str, tuple[Word, str]] = {
     "parens/original-roles": (
         "insufficient",
-        "Wrong, and meant to be: the roles of the original model, claimed of another one. It does worse than a constant guess.",
+        "Wrong, and meant to be: the roles of the original model, claimed of another one. It does worse than a "
+        "constant guess.",
     ),
     "parens/two-tests": (
         "insufficient",
-        "Both claims are needed and neither is enough: layer 2 is said to carry nothing, and does. It is here as the step from "
-        "which *four-heads* starts.",
+        "Both claims are needed and neither is enough: layer 2 is said to carry nothing, and does. It is here as "
+        "the step from which *four-heads* starts.",
     ),
     "parens/four-heads": (
         "insufficient",
-        "The count is claimed as right or wrong, and the model needs its sign: what is lost is strings put together from one "
-        "that opens too many and one that closes too many.",
+        "The count is claimed as right or wrong, and the model needs its sign: what is lost is strings put "
+        "together from one that opens too many and one that closes too many.",
     ),
     "parens/signs": (
         "wider or finer than needed",
-        "Enough, and more than enough. The same sign is claimed three times, and no reader needs all of it each time. "
-        "*tight-signs* is what the tests leave.",
+        "Enough, and more than enough. The same sign is claimed three times, and no reader needs all of it each "
+        "time. *tight-signs* is what the tests leave.",
     ),
     "parens/detectors": (
         "undecided",
-        "It loses just about as much as a sufficient hypothesis may, so that this many references do not say on which side of "
-        "the limit it is. Twelve of the neurons do nearly everything; the others add a little, and that is what is lost. The heads of layer 2 "
-        "are claimed finer than what they bring directly to the output; as long as it is open whether the whole is enough, "
-        "the coarser claims did not become a rung.",
+        "It loses just about as much as a sufficient hypothesis may, so that this many references do not say on "
+        "which side of the limit it is. Twelve neurons do nearly everything; the others add a little, and that is "
+        "what is lost. The heads of layer 2 are claimed finer than what they bring directly to the output; as "
+        "long as it is open whether the whole is enough, the coarser claims are no rung.",
     ),
     "parens/one-number": (
         "wider or finer than needed",
@@ -54,13 +55,113 @@ ABOUT: dict[str, tuple[Word, str]] = {
     ),
     "parens/suffixes": (
         "insufficient",
-        "A position does not know whether the violation starts one further to the left. The next rung repairs that. That keys "
-        "and queries of head 1.1 may be given up here does not hold there: once the loss is repaired, keys are needed.",
+        "A position does not know whether the violation starts one further to the left, and the next rung repairs "
+        "that. That the keys of head 1.1 may be given up here is a consequence of the loss: where it is repaired, "
+        "they are needed.",
     ),
     "parens/neighbours": (
         "wider or finer than needed",
-        "As *signs* above layer 0, and head 1.1's query need not even know the length. *tight-neighbours* is what the tests "
-        "leave.",
+        "As *signs* in what heads report, and head 1.1's query need not even know the length. *tight-neighbours* "
+        "is what the tests leave.",
+    ),
+    "parens/tight-neighbours": (
+        "wider or finer than needed",
+        "What is left is in the length. Many lengths may stand in for each other, but the tests find no merging "
+        "of lengths that is free in both claims at once, so they print no hypothesis that is tighter. A "
+        "position's own feature has too many values for a search among pairs, and no coarser feature that is "
+        "known does as well.",
+    ),
+    "parens/sources": (
+        "redundant",
+        "In what heads 1.0 and 1.1 report it is *neighbours*. Below, most sources of a position's report can be "
+        "given up alone, since the others bring the same, and not all of them can. So the claim about where a "
+        "report comes from says no more than that it comes from these sources together; a claim on all of them as "
+        "a bundle would say just that.",
+    ),
+    "parens/best": (
+        "insufficient",
+        "The most detailed account, and the one that costs most of those that are meant. Exchanging the reports "
+        "of hundreds of strings independently loses balanced strings; whether that is noise the model never meets "
+        "or a position that carries more than is claimed, the tests do not say.",
+    ),
+    "parens/left-to-right": (
+        "insufficient",
+        "Wrong on purpose: a reader who starts on the left.",
+    ),
+    "parens-original/0a": (
+        "vacuous",
+        "The end of the scale at which everything is kept.",
+    ),
+    "parens-original/0b": (
+        "vacuous",
+        "The end of the scale at which nothing is kept: with nothing claimed there is no claim to test.",
+    ),
+    "parens-original/1a": (
+        "insufficient",
+        "The published roles. The claims are needed, and by the rule of this page not enough.",
+    ),
+    "parens-original/1b": (
+        "insufficient",
+        "The published roles, with the first parenthesis where the count is read. Better, and still not enough: "
+        "strings that are balanced lose most.",
+    ),
+    "parens-original/1b+00": (
+        "insufficient",
+        "A third head for the count repairs part of what *1b* loses. Whether it is needed at all these references "
+        "do not say.",
+    ),
+    "parens-original/2-part-1": (
+        "insufficient",
+        "That the count heads read one position costs more than it explains. What they attend with may partly be "
+        "given up: they attend there whatever the string.",
+    ),
+    "parens-original/2a": (
+        "insufficient",
+        "The share of opening parentheses, claimed of head 0.0, can be given up at no cost in either place, but "
+        "not in both: at position 1 the two heads read the same thing.",
+    ),
+    "parens-original/2-part-3": (
+        "insufficient",
+        "As *2a*, and no worse: what head 0.0 writes besides that direction does not matter to these heads.",
+    ),
+    "parens-original/2b": (
+        "insufficient",
+        "As *2-part-3*, with the number written down: the function is right where the direction is, and what *2a* "
+        "loses stays lost.",
+    ),
+    "parens-original/3a": (
+        "insufficient",
+        "Worse than a constant guess: the padding mask of head 2.1 comes from another string, of another length.",
+    ),
+    "parens-original/3a-repaired": (
+        "insufficient",
+        "With the length kept the padding fits. It is still worse than a constant guess: the true share is not "
+        "what head 0.0 sees.",
+    ),
+    "parens-original/3b": (
+        "insufficient",
+        "The share that head 0.0 sees, as the public code compares it with one half: a share that is one half in "
+        "mathematics falls on either side.",
+    ),
+    "parens-original/3b-repaired": (
+        "insufficient",
+        "With tie and length put right half of the loss of *3b* is gone; the rest is not.",
+    ),
+    "parens-original/3c": (
+        "insufficient",
+        "Below *3b*, each position from three sources, each on its own: it inherits the loss of *3b*.",
+    ),
+    "parens-original/3d": (
+        "insufficient",
+        "As *3c*, the three from one input: it inherits the same loss.",
+    ),
+    "parens-original/4": (
+        "insufficient",
+        "The whole study as coded, with the faults of both halves.",
+    ),
+    "parens-original/4-repaired": (
+        "insufficient",
+        "With both faults repaired it loses less, and more than either half alone.",
     ),
 }
 """By rung: the word that is told about, and what to make of it. What is tight needs no telling."""

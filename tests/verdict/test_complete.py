@@ -26,7 +26,7 @@ from scrubbing import (
 from scrubbing.engine.demand import fixed
 from scrubbing.engine.engine import Engine
 from scrubbing.experiment.verdict.complete import _chosen, _without
-from scrubbing.experiment.verdict.sufficient import ALL_EXACT
+from scrubbing.experiment.verdict.runs import ALL_EXACT
 from scrubbing.hypothesis.legality import legal
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer_lens.tiny import VOCABULARY

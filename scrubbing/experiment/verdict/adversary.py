@@ -19,8 +19,7 @@ from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.held import enclosing, held, parent_held
-from scrubbing.experiment.verdict.runs import NULL, Rise, Runs, Sample, rise_of
-from scrubbing.experiment.verdict.sufficient import ALL_EXACT
+from scrubbing.experiment.verdict.runs import ALL_EXACT, NULL, Rise, Runs, Sample, rise_of
 from scrubbing.metrics.slices import MAIN
 from scrubbing.samplers import Agree
 from scrubbing.sampling.frames import Frame

@@ -16,8 +16,8 @@ import numpy as np
 
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.result import Result
-from scrubbing.experiment.verdict.runs import NULL, Rise, Runs
-from scrubbing.experiment.verdict.sufficient import ALL_EXACT, sample_of, together
+from scrubbing.experiment.verdict.runs import ALL_EXACT, NULL, Rise, Runs
+from scrubbing.experiment.verdict.sufficient import sample_of, together
 from scrubbing.hypothesis.treeify import Tree
 from scrubbing.samplers import Agree
 from scrubbing.sampling.contexts import Member, Mode

@@ -29,6 +29,8 @@ Ints = NDArray[np.int64]
 
 
 NULL = Mode(output="another")
+ALL_EXACT = Mode(claimed="exact", unclaimed="exact")
+"""The model itself."""
 
 _REFERENCES, _MORE = 400, 4
 
@@ -188,13 +190,20 @@ class Runs:
         return [losses for losses, _ in self.measured(asked)]
 
     def measured(self, asked: Sequence[tuple[Sample, Mode]]) -> list[tuple[Floats, Floats]]:
-        """Loss of every reference and draw, and how far the output is from the model's own."""
+        """Loss of every reference and draw, and how far the output is from the model's own.
+
+        The model runs beside the hypothesis, so it is not run again on a sample on which anything else is.
+        """
         keys = [(id(sample), mode) for sample, mode in asked]
         wanted = {key: one for key, one in zip(keys, asked, strict=True) if key not in self._known}
+        beside = {of for of, mode in (*self._known, *wanted) if mode != ALL_EXACT}
+        wanted = {key: one for key, one in wanted.items() if key[1] != ALL_EXACT or key[0] not in beside}
         jobs = [self.job(sample, mode) for sample, mode in wanted.values()]
         for key, measured in zip(wanted, self.executor.measure(jobs), strict=True):
             moved = measured.values[f"{MEASURE}{MOVED.name}"]
             self._known[key] = measured.losses()[MAIN], moved
+            own = np.broadcast_to(measured.losses("model")[MAIN][:, None], moved.shape)
+            self._known.setdefault((key[0], ALL_EXACT), (own, np.zeros_like(moved)))
             self.count += moved.size
         return [self._known[key] for key in keys]
 

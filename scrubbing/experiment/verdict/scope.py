@@ -15,8 +15,7 @@ from scrubbing.experiment.measured import Reference
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.settings import Settings
 from scrubbing.experiment.verdict.needed import ALPHA, MOVED
-from scrubbing.experiment.verdict.runs import NULL, Rise, Runs, Sample, rise_of
-from scrubbing.experiment.verdict.sufficient import ALL_EXACT
+from scrubbing.experiment.verdict.runs import ALL_EXACT, NULL, Rise, Runs, Sample, rise_of
 from scrubbing.metrics.slices import MAIN
 from scrubbing.models.protocol import Model
 from scrubbing.rng import stream_key, uniform

@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.claims import Unit
 from scrubbing.experiment.verdict.held import codes, parent_held
-from scrubbing.experiment.verdict.runs import Rise, Runs, Sample, rise_of
+from scrubbing.experiment.verdict.runs import ALL_EXACT, Rise, Runs, Sample, rise_of
 from scrubbing.metrics.slices import MAIN
-from scrubbing.sampling.contexts import Mode
 
 Floats = NDArray[np.float64]
-ALL_EXACT = Mode(claimed="exact", unclaimed="exact")
-"""The model itself."""
-
 FLAGGED = 0.05
 """Share of the gap that a value must cost, where it is held, to be named."""
 FEWEST, MOST = 8, 500
