@@ -32,12 +32,12 @@ def sentences(record: RunRecord) -> list[str]:
     return [line for one in sections for block in one.blocks if isinstance(block, Sentences) for line in block.lines]
 
 
-def suite(task: str, records: Sequence[RunRecord]) -> str:
-    """The part of the page about one suite."""
-    return "\n".join(_lines(task, records))
+def suite(task: str, records: Sequence[RunRecord], rungs: Sequence[str]) -> str:
+    """The part of the page about one suite, which has these rungs."""
+    return "\n".join(_lines(task, records, rungs))
 
 
-def _lines(task: str, records: Sequence[RunRecord]) -> Iterator[str]:
+def _lines(task: str, records: Sequence[RunRecord], rungs: Sequence[str]) -> Iterator[str]:
     title, about = SUITES[task]
     yield f"## {title}\n\n{about}\n"
     yield "| rung | verdict | recovered | bits claimed | not needed | references x draws |\n|---|---|---|---|---|---|"
@@ -49,7 +49,10 @@ def _lines(task: str, records: Sequence[RunRecord]) -> Iterator[str]:
         unneeded = f"{tested.unneeded:.1f}" if tested.word in _HELD else "–"
         size = f"{one.choices.references:,} x {one.choices.draws}"
         link = f"[{rung}](#{_anchor(task, rung)})"
-        yield f"| {link} | {tested.word} | {recovered} | {tested.bits:.1f} | {unneeded} | {size} |"
+        yield f"| {link} | {tested.word} | {recovered} | {tested.bits:,.1f} | {unneeded} | {size} |"
+    run = {one.hypothesis for one in records}
+    if missing := [name.rpartition("/")[2] for name in rungs if name not in run]:
+        yield f"\nNot run for this page yet: {', '.join(missing)}."
     for one in records:
         yield from _rung(task, one)
 
@@ -71,7 +74,9 @@ def _anchor(task: str, rung: str) -> str:
 
 
 def _run(task: Task, out: Path | None, references: int | None) -> Iterator[RunRecord]:
-    experiment = task.experiment(verdict=True, **({} if references is None else {"references": references}))
+    experiment = task.experiment(verdict=True)
+    if references is not None:
+        experiment = experiment.but(references=references)
     with experiment.results(list(task.ladder()), out) as results:
         for result in results:
             record = result.record()
@@ -82,9 +87,9 @@ def _run(task: Task, out: Path | None, references: int | None) -> Iterator[RunRe
 
 
 def _loaded(task: str, folder: Path, rungs: Iterable[str]) -> list[RunRecord]:
-    """The records of a suite, in the order of its ladder."""
+    """The records of a suite, in the order of its ladder, as far as there are any."""
     found = {record.hypothesis: record for record in map(load, sorted((folder / task).rglob("*.json")))}
-    return [found[name] for name in rungs]
+    return [found[name] for name in rungs if name in found]
 
 
 def replaced(page: str, task: str, made: str) -> str:
@@ -112,7 +117,7 @@ def main() -> None:
             if options.records
             else list(_run(task, options.out, options.references))
         )
-        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), task.name, suite(task.name, records)))
+        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), task.name, suite(task.name, records, names)))
 
 
 if __name__ == "__main__":

@@ -88,6 +88,46 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "insufficient",
         "Wrong on purpose: a reader who starts on the left.",
     ),
+    "induction/heads-only": (
+        "insufficient",
+        "The zero point of this ladder, not a hypothesis: with all that the induction heads read resampled, "
+        "naming them is idle. The words recovered here are of the null, which resamples the whole output; what "
+        "the other parts of the model do counts as recovered. Against that the other rungs are small steps near "
+        "the top.",
+    ),
+    "induction/value": (
+        "undecided",
+        "About as much is lost as may be, and so few references do not say which. Claims that keep the whole "
+        "input, as all of these do, are not searched for anything coarser, so none of this ladder can be called "
+        "tight. One of the induction heads could be left out.",
+    ),
+    "induction/query": (
+        "insufficient",
+        "What the query takes from elsewhere than the current token matters. Which of the induction heads does "
+        "without it is not one answer: two can be left out alone, and together they cost.",
+    ),
+    "induction/key": (
+        "insufficient",
+        "The one previous-token head of this model does not carry all that the key needs. One of the induction "
+        "heads could be left out.",
+    ),
+    "induction-python/heads-only": (
+        "insufficient",
+        "The zero point, as above: naming the heads is idle once all that they read is resampled.",
+    ),
+    "induction-python/value": (
+        "undecided",
+        "Nearly everything is recovered; few sequences say so, and claims that keep the whole input are not "
+        "searched for anything coarser. Every member of every claim is needed.",
+    ),
+    "induction-python/query": (
+        "insufficient",
+        "Less is lost than in the generated language, and still more than may be. All that is claimed is needed.",
+    ),
+    "induction-python/key": (
+        "insufficient",
+        "Of the four previous-token heads one is needed; the others can be left out alone.",
+    ),
     "parens-original/0a": (
         "vacuous",
         "The end of the scale at which everything is kept.",

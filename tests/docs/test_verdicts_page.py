@@ -16,11 +16,13 @@ from scrubbing.records.tested import Word
 TEXT = PAGE.read_text(encoding="utf-8")
 SHIPPED = {name: find_task(name).ladder for name in ("parens", "induction", "induction-python")}
 LADDERS = {**SHIPPED, "parens-original": original.ladder}
-MISSING = {"induction", "induction-python"}
-"""Suites that have not been run for the page: python -m benchmarks.verdicts --suites NAME does it."""
-RUNGS = [
-    (name, one.name.rpartition("/")[2]) for name, ladder in LADDERS.items() if name not in MISSING for one in ladder()
-]
+ALL = [(name, one.name.rpartition("/")[2]) for name, ladder in LADDERS.items() for one in ladder()]
+_REST = ("key-previous", "naive", "three-tokens", "current-position", "copies", "refined", "free-pattern", "two-back")
+MISSING = {"parens/best", "parens/left-to-right"}
+MISSING |= {f"parens-original/{rung}" for rung in ("3a-repaired", "3b", "3b-repaired", "3c", "3d", "4", "4-repaired")}
+MISSING |= {f"{task}/{rung}" for task in ("induction", "induction-python") for rung in _REST}
+"""Rungs that have not been run for the page: python -m benchmarks.verdicts --suites NAME does it."""
+RUNGS = [one for one in ALL if "/".join(one) not in MISSING]
 
 
 def part(task: str, rung: str) -> str:
@@ -49,15 +51,14 @@ def test_every_rung_has_a_verdict_and_a_paragraph_where_it_is_not_tight(task, ru
 
 
 @pytest.mark.xfail(bool(MISSING), reason="not run yet, see MISSING", strict=True)
-def test_every_suite_is_there():
-    assert {name for name in SUITES if f"### {name}: " in TEXT} == {*LADDERS}
+def test_every_rung_is_there():
+    assert sorted(re.findall(r"^### (\S+): (\S+)$", TEXT, re.M)) == sorted(ALL)
 
 
 def test_nothing_is_told_of_what_is_not_there():
     assert set(SUITES) == set(LADDERS)
-    assert {*ABOUT} <= {f"{task}/{rung}" for task, rung in RUNGS}
-    on_the_page = re.findall(r"^### (\S+): (\S+)$", TEXT, re.M)
-    assert sorted(on_the_page) == sorted(RUNGS)
+    assert {*ABOUT} <= {"/".join(one) for one in ALL}
+    assert sorted(re.findall(r"^### (\S+): (\S+)$", TEXT, re.M)) == sorted(RUNGS)
 
 
 def test_words_have_no_numbers_of_runs():
@@ -72,8 +73,10 @@ def test_words_have_no_numbers_of_runs():
     ],
 )
 def test_the_page_says_what_a_run_says(task, rung):
-    found = find_task(task)
-    record = found.experiment(verdict=True).run(found.rung(rung)).record()
+    found, run = find_task(task), re.search(rf"#verdict-{task}-{re.escape(rung)}\).* ([\d,]+) x \d+ \|$", TEXT, re.M)
+    assert run is not None
+    experiment = found.experiment(verdict=True, references=int(run[1].replace(",", "")))
+    record = experiment.run(found.rung(rung)).record()
     assert [f"- {line}" for line in sentences(record)] == re.findall(r"^- .*", part(task, rung), re.M)
 
 
