@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from scrubbing.engine.memory import MemoryBudget
+from scrubbing.engine.rows import Index
 
 CPU = torch.device("cpu")
 
@@ -21,8 +23,13 @@ def filled(room, rows=50, width=3, seed=0):
     values = torch.randn(rows, width, generator=torch.Generator().manual_seed(seed))
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(1))
     for part in order.split(30):
-        block.put(part, values[part])
+        block.put(part.numpy(), values[part])
     return block, values
+
+
+def taken(block, places):
+    """Rows of a block."""
+    return block.take(Index(np.asarray(places), CPU))
 
 
 @pytest.mark.parametrize("budget", [10**6, 0], ids=["in memory", "in a file"])
@@ -31,8 +38,8 @@ def test_rows_come_back(budget, tmp_path):
     block, values = filled(room)
     assert (block.mapped is None) == (budget > 0)
     assert block.nbytes == 50 * 3 * 4
-    places = torch.tensor([4, 49, 4, 0])
-    assert torch.equal(block.take(places), values[places])
+    places = [4, 49, 4, 0]
+    assert torch.equal(taken(block, places), values[places])
     assert not list(tmp_path.iterdir())  # the file has no name, so that no crash leaves it behind
 
 
@@ -65,10 +72,10 @@ def test_pages_given_back_keep_their_contents(monkeypatch):
     monkeypatch.setattr("scrubbing.engine.memory.mmap.mmap", Watched)
     room = MemoryBudget(40_000, mapped=80_000)
     blocks = [filled(room, rows=5000, width=4, seed=seed) for seed in range(3)]
-    places = torch.arange(0, 5000, 7)
+    places = np.arange(0, 5000, 7)
     for _ in range(2):
         for block, values in blocks:
-            assert torch.equal(block.take(places), values[places])
+            assert torch.equal(taken(block, places), values[places])
     assert len(given_back) >= 4
     assert sum(room._resident.values()) <= 80_000
 
@@ -78,8 +85,8 @@ def test_a_large_block_gives_back_its_own_pages(tmp_path):
     room = MemoryBudget(0, str(tmp_path), mapped=2**20)
     block, values = filled(room, rows=100_000, width=16)
     for start in range(0, 100_000, 5000):
-        places = torch.arange(start, start + 5000)
-        assert torch.equal(block.take(places), values[places])
+        places = np.arange(start, start + 5000)
+        assert torch.equal(taken(block, places), values[places])
         assert sum(room._resident.values()) <= 2**20
 
 
@@ -97,24 +104,26 @@ def test_files_are_allocated_before_they_are_mapped(tmp_path, monkeypatch):
         if system == "none":
             monkeypatch.delattr(os, "posix_fallocate", raising=False)
         block, values = filled(MemoryBudget(0, str(tmp_path)), rows=300_000)
-        assert torch.equal(block.take(torch.arange(300_000)), values)
+        assert torch.equal(taken(block, np.arange(300_000)), values)
     assert len(on_disk) == 2
     assert all(there >= size == 300_000 * 3 * 4 for there, size in on_disk)
 
 
 FULL = """
-import resource, torch
+import resource, numpy, torch
 from scrubbing.engine.memory import MemoryBudget
+from scrubbing.engine.rows import Index
 from scrubbing.errors import FileError
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 room = MemoryBudget(0, {folder!r})
 kept = room.block(2**16, 4, torch.float32, torch.device("cpu"))  # 1 MiB
-kept.put(torch.arange(2**16), torch.ones(2**16, 4))
+everything = numpy.arange(2**16)
+kept.put(everything, torch.ones(2**16, 4))
 try:
     room.block(2**20, 4, torch.float32, torch.device("cpu"))  # 16 MiB
 except FileError as error:
-    print(error.codes, bool(kept.take(torch.arange(2**16)).eq(1).all()))
+    print(error.codes, bool(kept.take(Index(everything, torch.device("cpu"))).eq(1).all()))
 """
 
 
