@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.verdicts.words import ABOUT, SUITES
-from scrubbing import Task
+from scrubbing import Task, report
 from scrubbing.experiment import find_task
 from scrubbing.records import RunRecord, load, save
-from scrubbing.report import Entry, Sentences, view
+from scrubbing.report import Entry, Sentences
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "verdicts-of-what-we-ship.md"
 _HELD = ("tight", "wider or finer than needed")
@@ -28,7 +28,7 @@ _HELD = ("tight", "wider or finer than needed")
 
 def sentences(record: RunRecord) -> list[str]:
     """What the verdict came to, and where the rest is lost, as reports say it."""
-    sections = [one for one in view(Entry(record)) if one.name in ("tested", "rest")]
+    sections = [one for one in report.view(Entry(record)) if one.name in ("tested", "rest")]
     return [line for one in sections for block in one.blocks if isinstance(block, Sentences) for line in block.lines]
 
 

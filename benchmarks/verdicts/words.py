@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scrubbing.records.tested import Word
+from scrubbing.records import Word
 
 SUITES = {
     "parens": (

@@ -8,3 +8,4 @@ from .store import load_inputs as load_inputs
 from .store import records_in as records_in
 from .store import save as save
 from .tested import VerdictRecord as VerdictRecord
+from .tested import Word as Word
