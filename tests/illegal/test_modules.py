@@ -130,6 +130,7 @@ MISTAKES: dict[str, tuple[type[Exception], str, Any]] = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_refused(name: str, refused: Any) -> None:
     kind, codes, call = MISTAKES[name]
+    torch.manual_seed(0)
     line = {"FILE, line N: `CODE`": "net.py, line 9: `return self.one(x) if x.sum() > 0 else self.other(x)`"}
     refused(kind, codes, call, line if "branch" in name else None)
 
