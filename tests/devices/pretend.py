@@ -38,8 +38,8 @@ UNORDERED = {
 """Their sums are in another order every time on CUDA."""
 
 
-FREE = 3 * 2**26
-"""Bytes that it says are free."""
+FREE = 3 * 2**29
+"""Bytes that it says are free, so that by default batches are those of the CPU."""
 
 
 class _Module(_DummyBackendModule):

@@ -21,14 +21,17 @@ if NAME != "pretend":
 from pretend import FREE, PRETEND, Pretend
 
 
-def test_the_default_budget_is_a_share_of_what_is_free(there):
-    assert budget(PRETEND, DEFAULT_MEMORY, DEFAULT_MEMORY) == 2**27 <= 0.8 * FREE
+def test_the_default_budget_is_a_share_of_what_is_free(there, monkeypatch):
+    assert budget(PRETEND, DEFAULT_MEMORY, DEFAULT_MEMORY) == 2**30 <= 0.8 * FREE
+    monkeypatch.setattr("pretend.FREE", 3 * 2**26)
+    assert budget(PRETEND, DEFAULT_MEMORY, DEFAULT_MEMORY) == 2**27
     assert budget(PRETEND, 10**6, DEFAULT_MEMORY) == 10**6
     assert budget(PRETEND, 2**40, DEFAULT_MEMORY) == 2**27
     assert budget(torch.device("cpu"), 2**40, DEFAULT_MEMORY) == 2**40
 
 
-def test_engines_of_a_device_share_its_budget(there):
+def test_engines_of_a_device_share_its_budget(there, monkeypatch):
+    monkeypatch.setattr("pretend.FREE", 3 * 2**26)
     experiment = Experiment(from_bridge(tiny("native LN")), padded_or_not(False), NextToken(), device=there)
     hypothesis = Hypothesis("claims", "Something.", OUTPUT.carries(ALL, *CLAIMS["frozen norm"]))
     engine = experiment.executor.engine(experiment.jobs(hypothesis)[0].subject)
