@@ -233,13 +233,11 @@ def test_a_vacuous_hypothesis_holds_nothing(project, claims):
     assert "Nothing could make it fail" in found.stdout
 
 
-@pytest.mark.parametrize(
-    "reason", ["", " ", "update", "update snapshots", "fix", "new snapshot for the change", "...", "1 2 3"]
-)
-def test_a_reason_has_substance(project, reason):
-    found = scrub(project, "gate", "--update", "--reason", reason)
-    assert found.returncode == 2
-    assert "reason" in found.stderr
+def test_a_reason_has_substance(project):
+    for reason in ("", " ", "update", "update snapshots", "fix", "new snapshot for the change", "...", "1 2 3"):
+        found = scrub(project, "gate", "--update", "--reason", reason)
+        assert found.returncode == 2, reason
+        assert "reason" in found.stderr
     assert scrub(project, "gate").returncode == 0
 
 

@@ -164,13 +164,14 @@ def record_in(out: Path):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_ctrl_c_and_kill(how, few, straight, tmp_path):
     process = command(few, tmp_path)
-    while process.poll() is None and len(list(tmp_path.glob(".scrub-*/*.npz"))) < 20:
+    while len(list(tmp_path.glob(".scrub-*/*.npz"))) < 5:
+        assert process.poll() is None, "it ended before it could be stopped"
         time.sleep(0.01)
     process.send_signal(how)
     _, error = process.communicate()
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert error.splitlines()[-1] == "Interrupted. The same command goes on where this one stopped."
-    assert len(list(tmp_path.glob(".scrub-*/*.npz"))) >= 20
+    assert len(list(tmp_path.glob(".scrub-*/*.npz"))) >= 5
     command(few, tmp_path).communicate()
     assert record_in(tmp_path) == straight
