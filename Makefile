@@ -24,7 +24,7 @@ gate: setup
 	$(BIN)/scrub gate
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'
 	OMP_NUM_THREADS=1 SCRUBBING_DEVICE=pretend $(BIN)/python -m pytest -n auto tests/devices
 
 # The same tests on the first GPU, against the CPU; skipped where there is none.
