@@ -111,6 +111,43 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "The one previous-token head of this model does not carry all that the key needs. One of the induction "
         "heads could be left out.",
     ),
+    "induction/key-previous": (
+        "insufficient",
+        "With a key that knows the previous token alone, each induction head can be left out, if only one is. All "
+        "claims below them are needed.",
+    ),
+    "induction/naive": (
+        "insufficient",
+        "What most people would say of induction. It takes so much from these heads that each of them can be left "
+        "out alone, and so can the claim on what the previous-token head reads.",
+    ),
+    "induction/three-tokens": (
+        "insufficient",
+        "Comparing three tokens instead of one helps. Most of the claims on single heads of layer 0 are idle, and a "
+        "handful is needed.",
+    ),
+    "induction/current-position": (
+        "insufficient",
+        "More about the value, and most of what is added is idle: the same handful of claims is needed.",
+    ),
+    "induction/copies": (
+        "insufficient",
+        "As *current-position*, in another form that these references do not tell from it.",
+    ),
+    "induction/refined": (
+        "redundant",
+        "Enough, as far as so few references tell, and far more than needed: most claims on single heads of layer 0 "
+        "can be given up alone, but not all of them at once.",
+    ),
+    "induction/free-pattern": (
+        "insufficient",
+        "With the patterns of layer 0 from another sequence more is lost, and most of the many claims are idle.",
+    ),
+    "induction/two-back": (
+        "insufficient",
+        "Wrong on purpose: the token before the previous one. No induction head is needed any more, and hardly "
+        "any claim.",
+    ),
     "induction-python/heads-only": (
         "insufficient",
         "The zero point, as above: naming the heads is idle once all that they read is resampled.",
