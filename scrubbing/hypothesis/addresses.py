@@ -91,8 +91,10 @@ def is_installed(place: str) -> bool:
     """Whether a module is imported already, or somebody installed it; a file in the current folder, which anybody may
     have put there, is not installed. Nothing is imported.
     """
-    if place in sys.modules or place.endswith(".py"):
-        return place in sys.modules
+    if place.endswith(".py"):
+        return _loaded(place) is not None
+    if place in sys.modules:
+        return True
     top, here = place.partition(".")[0], Path.cwd().resolve()
     # A package that is installed to be edited has its folder in the path behind those of all others.
     behind = next((at for at, one in enumerate(sys.path) if one.endswith(("site-packages", "dist-packages"))), 0)
@@ -101,18 +103,19 @@ def is_installed(place: str) -> bool:
 
 
 def load_file(path: str | Path) -> ModuleType:
-    """Run a Python file as a module, once; its name is the path as written, so that addresses stay valid.
+    """Run a Python file as a module, once; its name is the path as written, so that addresses stay valid. The same path
+    written in another folder is another file, which takes the name over.
 
     Raises:
         UsageError: SCR-ADDRESS, the file does not exist; SCR-CODE, it raises an exception.
     """
     name = str(path)
-    if name in sys.modules:
-        return sys.modules[name]
-    file = Path(path)
+    file, known = Path(path), _loaded(name)
+    if known is not None:
+        return known
     if not file.is_file():
         fail(UsageError, "SCR-ADDRESS", f"there is no file {name}.", "Check the path; it is relative to this folder.")
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_file_location(name, file.absolute())
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -123,6 +126,12 @@ def load_file(path: str | Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _loaded(path: str) -> ModuleType | None:
+    """The module of a file that was run: of this one, not of one that had the same path in another folder."""
+    found = sys.modules.get(path)
+    return found if found is not None and getattr(found, "__file__", None) == str(Path(path).absolute()) else None
 
 
 def _import(name: str) -> ModuleType:

@@ -18,7 +18,7 @@ from scrubbing import (
     head,
     project,
 )
-from scrubbing.hypothesis.addresses import resolve
+from scrubbing.hypothesis.addresses import load_file, resolve
 from scrubbing.parts import activation, direction, function
 from scrubbing.samplers import generated
 
@@ -42,6 +42,17 @@ def test_files(case, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(FILES[case])
     refused(UsageError, "SCR-EXIT" if case == "leaving" else "SCR-CODE", lambda: resolve("mine.py::x"))
+
+
+def test_the_same_path_in_another_folder_is_another_file(tmp_path, monkeypatch):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(f"x = {folder!r}\n")
+    for folder in ("one", "two", "one"):
+        monkeypatch.chdir(tmp_path / folder)
+        assert resolve("mine.py::x") == folder
+    first = resolve("mine.py:x"), load_file("mine.py")
+    assert first == ("one", load_file("mine.py"))  # run once
 
 
 def test_a_name_that_is_no_module(refused):

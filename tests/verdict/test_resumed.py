@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,10 @@ def command(few: Path, out: Path):
     line = [sys.executable, "-m", "scrubbing.cli", "verdict", "few.py::signs", "--out", str(out), "--json"]
     root = str(Path(__file__).parents[2])
     env = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(line, cwd=few, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # What runs in the background ignores Ctrl-C, and so does all that it starts.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(line, cwd=few, env=env, stdout=pipe, stderr=pipe, text=True, preexec_fn=heard)
 
 
 def record_in(out: Path):
