@@ -311,7 +311,7 @@ def _table(found: VerdictRecord) -> Table:
         rows += [_row(f"· {member.what}", "", member, "") for member in one.members]
     for what, several in (("all that is idle", found.idle_together), ("all that is not needed", found.given_up)):
         if several is not None:
-            rows.append(_row(what, "", several, ""))
+            rows.append(_row(what, "", several, "", wanted="idle"))  # together they should cost as little as alone
     caption = (
         "Cost of giving up: rise of the loss where other values stand in for the claimed one, as a share of the gap "
         "between null and model, with one-sided 95 % bounds. Needed: surely more than "
@@ -354,12 +354,12 @@ def _perturbations(found: Sequence[PerturbedRecord]) -> Table:
     return Table("Beside the dataset", ["inputs with", "recovered", ""], rows, caption)
 
 
-def _row(what: str, bits: str, given_up: GivenUp, words: str) -> list[Fact]:
+def _row(what: str, bits: str, given_up: GivenUp, words: str, wanted: str = "needed") -> list[Fact]:
     return [
         Fact(what, what),
         Fact("", bits),
         Fact.of(what, given_up.cost, _COST),
-        Fact("", given_up.outcome, emphasis="" if given_up.outcome == "needed" else "warn"),
+        Fact("", given_up.outcome, emphasis="" if given_up.outcome == wanted else "warn"),
         Fact("", words),
     ]
 
