@@ -18,7 +18,7 @@ from scrubbing import (
     head,
     project,
 )
-from scrubbing.hypothesis.addresses import load_file, resolve
+from scrubbing.hypothesis.addresses import is_installed, load_file, resolve
 from scrubbing.parts import activation, direction, function
 from scrubbing.samplers import generated
 
@@ -51,6 +51,10 @@ def test_the_same_path_in_another_folder_is_another_file(tmp_path, monkeypatch):
     for folder in ("one", "two", "one"):
         monkeypatch.chdir(tmp_path / folder)
         assert resolve("mine.py::x") == folder
+    assert is_installed("mine.py")
+    monkeypatch.chdir(tmp_path / "two")  # a stored hypothesis may not run what nobody loaded from here
+    assert not is_installed("mine.py")
+    monkeypatch.chdir(tmp_path / "one")
     first = resolve("mine.py:x"), load_file("mine.py")
     assert first == ("one", load_file("mine.py"))  # run once
 
