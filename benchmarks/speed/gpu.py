@@ -10,6 +10,7 @@ for time and memory alone. Kernels, busy share and waits are counted by CUDA, an
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import sys
 import time
@@ -124,8 +125,7 @@ class Run:
         return self().done(self.job.reference).values["loss."]
 
     def per_second(self) -> float:
-        """Scrubbed examples, everything that is kept being there."""
-        self()
+        """Scrubbed examples. It ran before, so that everything that is kept is there."""
         started = time.perf_counter()
         self()  # ends with losses on the host, so the device is done too
         return len(self.job.reference.rows) * self.job.draws / (time.perf_counter() - started)
@@ -192,6 +192,28 @@ def shape_rows(device: torch.device, shapes: tuple[Shape, ...], tiny: bool) -> I
             yield [shape.name, name, *shape_row(device, shape, dtype, tf32, references=4 if tiny else 256)]
 
 
+def memory_rows(device: torch.device, tiny: bool) -> Iterator[list[str]]:
+    """The most memory that a run takes beside its model, and its budget; what is kept comes from files where it must.
+
+    A first run fills what is kept and a second uses it. What is counted is what tensors take, without what the
+    allocator holds back for later.
+    """
+    if device.type != "cuda":
+        return
+    for budget, positions in itertools.product((64, 200, 1024), (16, 100, 1024)):
+        shape = Shape(f"50,257 tokens, {positions:,} positions", 2, 4, 256, 50_257, positions)
+        references = 16 if tiny else 128
+        model, data = shape.model(device, torch.float32), shape.data(4 * references)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        options: dict[str, Any] = {"references": references, "draws": 1, "baselines": False, "series": None}
+        run = Run(Experiment(model, data, NextToken(), memory=budget * 2**20, **options), claim(shape))
+        run()
+        run()
+        peak = (torch.cuda.max_memory_allocated(device) - before) / 2**20
+        yield [shape.name, f"{budget:,}", f"{peak:,.0f}", f"{100 * peak / budget:.0f} %"]
+
+
 def shape_row(device: torch.device, shape: Shape, dtype: torch.dtype, tf32: bool, references: int) -> list[str]:
     """Examples per second beside plain passes, what is counted, and memory above the model beside the budget."""
     model, data = shape.model(device, dtype), shape.data(4 * references)
@@ -203,6 +225,7 @@ def shape_row(device: torch.device, shape: Shape, dtype: torch.dtype, tf32: bool
         model, data, NextToken(), references=references, draws=1, baselines=False, tf32=tf32, series=None
     )
     run = Run(experiment, claim(shape))
+    run()
     speed = run.per_second()
     peak = getattr(module, "max_memory_allocated", lambda: 0)() - before
     assert isinstance(experiment.executor, InProcess)
@@ -230,14 +253,21 @@ SIZES = (
 )  # fmt: skip
 
 
+MEMORY = ("model", "budget MiB", "peak MiB", "of the budget")
+
+
 def markdown(columns: tuple[str, ...], rows: Iterator[list[str]]) -> str:
-    """A table; rows that are cut short are filled up."""
-    lines = [columns, tuple("---" for _ in columns), *((*row, *[""] * (len(columns) - len(row))) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """A table, each row printed as soon as it is there; rows that are cut short are filled up."""
+    lines: list[str] = []
+    for row in itertools.chain([list(columns), ["---"] * len(columns)], rows):
+        lines.append(f"| {' | '.join([*row, *[''] * (len(columns) - len(row))])} |")
+        print(lines[-1], flush=True)
+    print()
+    return "\n".join(lines)
 
 
 def main(arguments: list[str]) -> None:
-    """Print both tables, and write them if asked to."""
+    """Print the tables, and write them if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="one rung of each suite and very small models")
@@ -249,8 +279,7 @@ def main(arguments: list[str]) -> None:
         f"# Speed on {told}\n\n`make bench-gpu`, {date.today():%Y-%m-%d}, torch {torch.__version__}.",
         markdown(RUNGS, rung_rows(device, options.tiny)),
         markdown(SIZES, shape_rows(device, TINY if options.tiny else SHAPES, options.tiny)),
+        markdown(MEMORY, memory_rows(device, options.tiny)),
     ]
-    text = "\n\n".join(tables) + "\n"
-    print(text)
     if options.out is not None:
-        options.out.write_text(text, encoding="utf-8")
+        options.out.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
