@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from benchmarks.induction.task import task as induction
 from benchmarks.parens.task import task as parens
@@ -35,6 +36,11 @@ from scrubbing.samplers import separate
 
 CLOSE = 1e-4
 """Nats per input between the CPU and the device."""
+
+
+def made_on(device: torch.device) -> torch.device:
+    """Where random weights are drawn: billions of them take too long on a CPU."""
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,11 @@ class Shape:
 
     def model(self, device: torch.device, dtype: torch.dtype) -> Transformer:
         """The model, made where it is used."""
-        d, size, generator = self.width, self.width // self.heads, torch.Generator(device="cpu").manual_seed(0)
+        d, size = self.width, self.width // self.heads
+        generator = torch.Generator(made_on(device)).manual_seed(0)
 
         def weight(*shape: int) -> Tensor:
-            return (torch.randn(shape, generator=generator) * 0.02).to(dtype).to(device)
+            return (torch.randn(shape, generator=generator, device=generator.device) * 0.02).to(dtype).to(device)
 
         def norm() -> Norm:
             ones = torch.ones(d, dtype=dtype, device=device)
@@ -88,6 +95,8 @@ SHAPES = (
     Shape("1.4 billion parameters, 128 positions", 24, 16, 2048, 50_257, 128),
 )
 TINY = (Shape("tiny, 8 positions", 2, 2, 16, 50, 8), Shape("tiny, 16 positions", 2, 2, 16, 50, 16))
+TOKENS = 32_768
+"""Of the references of a size, together."""
 PRECISIONS: dict[str, tuple[torch.dtype, bool]] = {
     "float32": (torch.float32, False),
     "TF32": (torch.float32, True),
@@ -134,13 +143,13 @@ class Run:
         """Kernels and waits per batch, and the share of the time in which a kernel runs."""
         if self.device.type != "cuda":
             return "", "", ""
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            with warnings.catch_warnings(record=True) as told:
-                warnings.simplefilter("always")
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")  # which itself warns that it is a prototype
+            try:
                 batches = self().batches
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
         waits = sum("synchroniz" in str(one.message) for one in told)
         activities = [torch.profiler.ProfilerActivity.CUDA]
         started = time.perf_counter()
@@ -189,7 +198,8 @@ def shape_rows(device: torch.device, shapes: tuple[Shape, ...], tiny: bool) -> I
             if room is not None and 1.5 * needed > room:
                 yield [shape.name, name, f"not run: {needed / 2**30:.1f} GiB of weights, {room / 2**30:.1f} GiB free"]
                 continue
-            yield [shape.name, name, *shape_row(device, shape, dtype, tf32, references=4 if tiny else 256)]
+            references = 4 if tiny else TOKENS // shape.positions
+            yield [shape.name, name, *shape_row(device, shape, dtype, tf32, references)]
 
 
 def memory_rows(device: torch.device, tiny: bool) -> Iterator[list[str]]:
@@ -231,19 +241,34 @@ def shape_row(device: torch.device, shape: Shape, dtype: torch.dtype, tf32: bool
     assert isinstance(experiment.executor, InProcess)
     memory = f"{peak / 2**20:,.0f}" if peak else ""
     budget = f"{experiment.executor.budget(device) / 2**20:,.0f}"
-    return [f"{plain(model, data, references):,.1f}", f"{speed:,.1f}", *run.counted(), memory, budget]
+    counts = run.counted()
+    del run, experiment, model
+    passes = plain(shape, device, dtype, tf32, data, references)
+    return [f"{passes:,.1f}", f"{speed:,.1f}", *counts, memory, budget]
 
 
-def plain(model: Transformer, data: Dataset, references: int) -> float:
-    """The model's own forward passes per second, a few inputs at a time."""
-    inputs, rows = model.inputs(data), torch.arange(references, device=model.device)
-    last = model.own_output(inputs, rows[:8])
-    last[0, 0, 0].item()
-    started = time.perf_counter()
-    for batch in rows.split(8):
-        last = model.own_output(inputs, batch)
-    last[0, 0, 0].item()  # the device is done
-    return references / (time.perf_counter() - started)
+def plain(shape: Shape, device: torch.device, dtype: torch.dtype, tf32: bool, data: Dataset, references: int) -> float:
+    """Forward passes per second of the same shape in `transformers`, all logits computed, a few inputs at a time."""
+    config = GPT2Config(
+        vocab_size=shape.vocabulary, n_positions=shape.positions, n_embd=shape.width, n_layer=shape.layers,
+        n_head=shape.heads, tie_word_embeddings=False, bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    with made_on(device):
+        model = GPT2LMHeadModel(config)
+    model = model.to(device, dtype).eval()
+    few = max(1, min(references, TOKENS // 8 // shape.positions))
+    tokens = torch.tensor(data["tokens"][:references]).to(device)
+
+    def passes() -> None:
+        for batch in tokens.split(few):
+            last = model(batch, use_cache=False).logits
+        last[0, 0, 0].item()  # the device is done
+
+    with torch.inference_mode(), multiplying(device, tf32):
+        passes()
+        started = time.perf_counter()
+        passes()
+        return references / (time.perf_counter() - started)
 
 
 RUNGS = ("rung", "furthest loss", "CPU, examples/s", "device, examples/s", "kernels/batch", "waits/batch", "busy")
