@@ -22,6 +22,8 @@ WRITTEN = re.compile(r"auto|[a-z]+(:\d{1,3})?")
 """How a device is written; whether it exists is seen when torch is loaded."""
 _SHARE = 0.8
 """Of what a device has free, for activations; the rest is for what is computed in passing, and for others."""
+_HALF_SUMS = ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")
+"""Switches of torch that let sums of half precision be in half precision."""
 _OLDEST_MPS = (2, 9)
 """The first release of torch whose results on Apple GPUs are right."""
 
@@ -82,21 +84,28 @@ def accelerator(device: torch.device, tf32: bool) -> str | None:
 
 @contextmanager
 def multiplying(device: torch.device, tf32: bool = False) -> Generator[None]:
-    """Within, float32 matrix products on a GPU are in float32, or rounded to TF32 where that was asked for.
+    """Within, matrix products on a GPU sum in float32, and those of float32 round to TF32 only where that was asked for.
 
-    It is a switch of the whole process, which some containers and other libraries turn on.
+    These are switches of the whole process. Some containers and other libraries turn TF32 on, and by default sums of
+    half precision may be in half precision too.
     """
     import torch
 
     if device.type != "cuda":
         yield
         return
+    products = torch.backends.cuda.matmul
     before = torch.get_float32_matmul_precision()
+    halves = [(name, getattr(products, name)) for name in _HALF_SUMS]
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    for name in _HALF_SUMS:
+        setattr(products, name, False)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+        for name, value in halves:
+            setattr(products, name, value)
 
 
 def upload(values: NDArray[Any] | Tensor, device: torch.device) -> Tensor:

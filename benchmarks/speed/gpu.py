@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,10 @@ class Run:
         waits = sum("synchroniz" in str(one.message) for one in told)
         activities = [torch.profiler.ProfilerActivity.CUDA]
         started = time.perf_counter()
-        with torch.profiler.profile(activities=activities) as profile:
-            self()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it does at the end of cycles, of which there is one
+            with torch.profiler.profile(activities=activities) as profile:
+                self()
         seconds = time.perf_counter() - started
         events: list[Any] = [one for one in profile.events() or () if "CUDA" in str(one.device_type)]
         busy = sum(one.time_range.elapsed_us() for one in events) / 1e6 / seconds
@@ -169,10 +172,10 @@ def rungs(tiny: bool) -> Iterator[tuple[Task, Hypothesis, int]]:
             yield task, one, few if tiny else many
 
 
-def run_of(task: Task, hypothesis: Hypothesis, references: int, device: str) -> Run:
-    """A rung on a device."""
-    experiment = task.experiment(references=references, draws=1, baselines=False, series=None, device=device)
-    return Run(experiment, hypothesis)
+@cache
+def experiment_of(task: Task, references: int, device: str) -> Experiment:
+    """All rungs of a suite share what is kept."""
+    return task.experiment(references=references, draws=1, baselines=False, series=None, device=device)
 
 
 def rung_rows(device: torch.device, tiny: bool) -> Iterator[list[str]]:
@@ -182,7 +185,7 @@ def rung_rows(device: torch.device, tiny: bool) -> Iterator[list[str]]:
         SystemExit: a loss differs.
     """
     for task, hypothesis, references in rungs(tiny):
-        here, there = (run_of(task, hypothesis, references, str(one)) for one in ("cpu", device))
+        here, there = (Run(experiment_of(task, references, str(one)), hypothesis) for one in ("cpu", device))
         off = float(np.abs(here.losses() - there.losses()).max())
         if off > CLOSE:
             sys.exit(f"{hypothesis.name}: a loss on {device} is {off:.2g} nats from the CPU's.")
@@ -202,26 +205,35 @@ def shape_rows(device: torch.device, shapes: tuple[Shape, ...], tiny: bool) -> I
             yield [shape.name, name, *shape_row(device, shape, dtype, tf32, references)]
 
 
-def memory_rows(device: torch.device, tiny: bool) -> Iterator[list[str]]:
+BUDGETS, VOCABULARY = (64, 200, 1024), 50_257
+"""MiB, and tokens that models know."""
+
+
+def memory_rows(device: torch.device, scale: int = 1) -> Iterator[list[str]]:
     """The most memory that a run takes beside its model, and its budget; what is kept comes from files where it must.
 
     A first run fills what is kept and a second uses it. What is counted is what tensors take, without what the
-    allocator holds back for later.
+    allocator holds back for later and without the workspace of matrix products.
+
+    Args:
+        device: any but the CPU.
+        scale: divides budgets and vocabulary.
     """
-    if device.type != "cuda":
-        return
-    for budget, positions in itertools.product((64, 200, 1024), (16, 100, 1024)):
-        shape = Shape(f"50,257 tokens, {positions:,} positions", 2, 4, 256, 50_257, positions)
-        references = 16 if tiny else 128
+    module = torch.get_device_module(device)
+    for budget, positions in itertools.product(BUDGETS, (16, 100, 1024)):
+        mib, vocabulary = budget / scale, VOCABULARY // scale
+        shape = Shape(f"{vocabulary:,} tokens, {positions:,} positions", 2, 4, 256, vocabulary, positions)
+        references = max(2, round(32 * mib) // positions)
         model, data = shape.model(device, torch.float32), shape.data(4 * references)
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
+        model.own_output(model.inputs(data), torch.arange(1, device=device))
+        before = module.memory_allocated(device)
+        module.reset_peak_memory_stats(device)
         options: dict[str, Any] = {"references": references, "draws": 1, "baselines": False, "series": None}
-        run = Run(Experiment(model, data, NextToken(), memory=budget * 2**20, **options), claim(shape))
+        run = Run(Experiment(model, data, NextToken(), memory=round(mib * 2**20), **options), claim(shape))
         run()
         run()
-        peak = (torch.cuda.max_memory_allocated(device) - before) / 2**20
-        yield [shape.name, f"{budget:,}", f"{peak:,.0f}", f"{100 * peak / budget:.0f} %"]
+        peak = (module.max_memory_allocated(device) - before) / 2**20
+        yield [shape.name, f"{mib:,.4g}", f"{peak:,.0f}", f"{100 * peak / mib:.0f} %"]
 
 
 def shape_row(device: torch.device, shape: Shape, dtype: torch.dtype, tf32: bool, references: int) -> list[str]:
@@ -304,7 +316,7 @@ def main(arguments: list[str]) -> None:
         f"# Speed on {told}\n\n`make bench-gpu`, {date.today():%Y-%m-%d}, torch {torch.__version__}.",
         markdown(RUNGS, rung_rows(device, options.tiny)),
         markdown(SIZES, shape_rows(device, TINY if options.tiny else SHAPES, options.tiny)),
-        markdown(MEMORY, memory_rows(device, options.tiny)),
+        markdown(MEMORY, iter(()) if device.type == "cpu" else memory_rows(device, 32 if options.tiny else 1)),
     ]
     if options.out is not None:
         options.out.write_text("\n\n".join(tables) + "\n", encoding="utf-8")

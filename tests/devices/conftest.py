@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from scrubbing.models.precision import TOLERANCE
+
 sys.path.insert(0, str(Path(__file__).parent))
 NAME = os.environ.get("SCRUBBING_DEVICE", "pretend")
 ABSENT = (
@@ -43,9 +45,11 @@ def there(request: pytest.FixtureRequest) -> Iterator[str]:
         yield "pretend"
 
 
-def same(found: Any, wanted: Any, what: str = "") -> None:
-    """The device computes what the CPU does."""
+def same(found: Any, wanted: Any, what: str = "", dtype: torch.dtype = torch.float32) -> None:
+    """The device computes what the CPU does; in half precision, what may differ between two evaluations there."""
     if NAME == "pretend":
         np.testing.assert_array_equal(found, wanted, what)
-    else:
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=CLOSE, err_msg=what)
+        return
+    half = dtype in (torch.float16, torch.bfloat16)
+    close = TOLERANCE[dtype] * np.abs(wanted).max(initial=1) if half else CLOSE
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=close, err_msg=what)

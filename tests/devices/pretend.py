@@ -8,6 +8,7 @@ one of their own. It says nothing about kernels, rounding, or speed.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,45 @@ FREE = 3 * 2**29
 """Bytes that it says are free, so that by default batches are those of the CPU."""
 
 
+class _Memory:
+    """What tensors take on the device, each memory once however many views there are of it."""
+
+    def __init__(self) -> None:
+        self.users: Counter[int] = Counter()
+        self.taken = self.peak = 0
+        self._tensors: set[weakref.ref[There]] = set()
+
+    def add(self, tensor: There) -> None:
+        """Count a tensor for as long as it lives."""
+        storage = tensor.value.untyped_storage()
+        place, size = storage.data_ptr(), storage.nbytes()
+
+        def forget(reference: weakref.ref[There]) -> None:
+            self._tensors.discard(reference)
+            self.users[place] -= 1
+            if not self.users[place]:
+                del self.users[place]
+                self.taken -= size
+
+        self._tensors.add(weakref.ref(tensor, forget))
+        self.users[place] += 1
+        self.taken += size if self.users[place] == 1 else 0
+        self.peak = max(self.peak, self.taken)
+
+
+MEMORY = _Memory()
+
+
 class _Module(_DummyBackendModule):
+    def memory_allocated(self, _: Any = None) -> int:
+        return MEMORY.taken
+
+    def max_memory_allocated(self, _: Any = None) -> int:
+        return MEMORY.peak
+
+    def reset_peak_memory_stats(self, _: Any = None) -> None:
+        MEMORY.peak = MEMORY.taken
+
     def get_rng_state(self, _: Any = None) -> Tensor:
         return torch.zeros(1, dtype=torch.uint8)
 
@@ -76,6 +115,7 @@ class There(Tensor):
                 device=PRETEND,
             )
         made.value = value
+        MEMORY.add(made)
         return made
 
     def __repr__(self, **_: Any) -> str:
@@ -100,11 +140,12 @@ class Pretend(TorchDispatchMode):
     Args:
         double: whether it has float64.
         largest: numbers in the largest tensor that it has room for; None for any.
+        total: bytes that it has room for in all; None for any.
     """
 
-    def __init__(self, double: bool = True, largest: int | None = None) -> None:
+    def __init__(self, double: bool = True, largest: int | None = None, total: int | None = None) -> None:
         super().__init__()
-        self.double, self.largest = double, largest
+        self.double, self.largest, self.total = double, largest, total
         self.failed = 0
         """How often it ran out of memory."""
         self.waits: Counter[str] = Counter()
@@ -166,7 +207,11 @@ class Pretend(TorchDispatchMode):
         if self.largest is not None and value.numel() > self.largest:
             self.failed += 1
             raise torch.OutOfMemoryError(f"pretend out of memory: {value.numel()} numbers")
-        return There(value)
+        made = There(value)
+        if self.total is not None and MEMORY.taken > self.total:
+            self.failed += 1
+            raise torch.OutOfMemoryError(f"pretend out of memory: {MEMORY.taken} bytes")
+        return made
 
     def _together(self, func: Any, args: Any, leaves: list[Any], there: list[There]) -> None:
         """Arguments are on one device; a number in a tensor may be on the host, unless it is written to."""

@@ -53,7 +53,7 @@ def test_every_family_in_every_precision(family, dtype, there):
         if case % 4 == 2:
             options["read"] = last_real
         wanted = outputs(model, inputs, case, **options)
-        same(outputs(moved, inputs, case, **options), wanted, f"{family}, {dtype}, {case}")
+        same(outputs(moved, inputs, case, **options), wanted, f"{family}, {dtype}, {case}", dtype)
 
 
 @pytest.mark.parametrize("family", NAMES)
