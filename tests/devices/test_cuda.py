@@ -13,7 +13,7 @@ RUNS = list(rungs(tiny=True))
 
 @pytest.mark.parametrize(("task", "hypothesis", "references"), RUNS, ids=[one.name for _, one, _ in RUNS])
 def test_waits(task, hypothesis, references, there):
-    run = Run(experiment_of(task, references, there), hypothesis)
+    run = Run(experiment_of(task.name, references, there), hypothesis)
     run()
     kernels, waits, _ = run.counted()
     assert float(kernels) > 0
