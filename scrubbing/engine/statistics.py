@@ -27,7 +27,7 @@ MOST_INPUTS = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Mean per position, and a square root of the covariance where noise is drawn."""
+    """Mean per position, and the square root of the covariance where noise is drawn."""
 
     mean: Tensor
     """`[positions, d]`; over inputs whose position is real, zero where none is."""
@@ -67,8 +67,7 @@ def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Re
     root = None
     if square is not None:
         covariance = square / count.clamp(min=1)[..., None] - mean[:, :, None] * mean[:, None, :]
-        size, basis = _eigh(covariance)
-        root = (basis * size.clamp(min=0).sqrt()[:, None, :]).to(model.dtype).to(model.device)
+        root = _root(covariance).to(model.dtype).to(model.device)
     return Moments(mean.to(model.dtype).to(model.device), root)
 
 
@@ -81,6 +80,17 @@ def _add(into: Tensor, index: Tensor, rows: Tensor) -> None:
         into.index_add_(0, index, rows)
     else:
         into.index_put_((index,), rows, accumulate=True)
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """The symmetric square root, `[..., d, d]`.
+
+    Any matrix whose product with its transpose is the covariance gives noise of the same distribution. But only this
+    one is unique, so that the same seed draws the same noise on every device: signs of eigenvectors, and bases of
+    equal eigenvalues, are whatever a library happens to find.
+    """
+    size, basis = _eigh(covariance)
+    return (basis * size.clamp(min=0).sqrt()[..., None, :]) @ basis.mT
 
 
 def _eigh(symmetric: Tensor) -> tuple[Tensor, Tensor]:
