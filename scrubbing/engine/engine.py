@@ -334,9 +334,9 @@ class Engine:
         most = tokens_at_once(compiled.plan, self.memory)
         size = min(max(1, most // self.graph.positions), rows_at_once(compiled.plan, self.memory))
         executor, device = self._executor(compiled), self.model.device
-        largest, difference = torch.ones((), device=device), torch.zeros((), device=device)
-        for start in range(0, len(references), size):
-            rows = references[start : start + size]
+
+        def compared(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+            largest, difference = torch.ones((), device=device), torch.zeros((), device=device)
             frame = Frame.root(compiled.data, rows, np.zeros_like(rows), 0, {})
             frame.everyone_holds_the_reference = True
             inputs = FrameRows(frame, self.model, self.graph.positions).inputs(REFERENCE)
@@ -347,6 +347,11 @@ class Engine:
                 found, wanted = wide(found), wide(wanted.to(found.device))
                 largest = torch.maximum(largest, wanted.abs().max())
                 difference = torch.maximum(difference, (found - wanted).abs().max())  # a NaN stays one
+            return largest, difference
+
+        starts = range(0, len(references), size)
+        found = [one for start in starts for one, _ in self.fitting.each(references[start : start + size], compared)]
+        largest, difference = (torch.stack(each).max() for each in zip(*found, strict=True))
         return float(difference / largest)
 
     def _executor(self, compiled: Compiled) -> Executor:

@@ -145,6 +145,7 @@ def test_a_device_that_others_use(store, there):
     del first
     with less(by=0.3):
         second = run()
+        second.executor.engine(second.job.subject).verify(second.compiled, second.job.reference.rows)
         parted = second.losses()
     most = second.executor.engine(second.job.subject).fitting.most
     assert most is not None and most < 128
