@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.warm import PYTEST, python
+
 ROOT = Path(__file__).parents[2]
 
 CLAIMS = """
@@ -49,14 +51,7 @@ def project(tmp_path_factory):
 
 
 def run(where, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments],
-        cwd=where,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return python(*PYTEST, "-q", *arguments, cwd=where, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def test_verdicts_are_outcomes_and_numbers_are_properties(project):
