@@ -22,7 +22,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from _pytest.config import default_plugins
 
@@ -41,27 +41,69 @@ OURS = (
 )  # fmt: skip
 
 
-def python(
-    *arguments: str, cwd: Path, env: dict[str, str] | None = None, together: bool = False
-) -> subprocess.CompletedProcess[str]:
-    """What `python ARGUMENTS` prints and returns; `arguments` begin with -m and a module, -c and code, or a file.
+class Process:
+    """A process that was started; used with `with`, at the end of which it is over and its outputs are deleted.
 
     Args:
+        arguments: what follows `python`: -m and a module, -c and code, or a file, and arguments of these.
         cwd: the folder that it runs in.
         env: all its variables; by default those of this process.
         together: whether stderr goes where stdout does.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        out, err = (Path(folder) / name for name in ("out", "out" if together else "err"))
-        env = dict(os.environ) if env is None else env
-        asked = {"arguments": arguments, "cwd": str(cwd), "env": env, "out": str(out), "err": str(err)}
-        server = _server()
-        assert server.stdin is not None and server.stdout is not None
-        server.stdin.write(json.dumps(asked) + "\n")
-        server.stdin.flush()
-        code = json.loads(server.stdout.readline())
-        said = "" if together else err.read_text()
-        return subprocess.CompletedProcess(["python", *arguments], code, out.read_text(), said)
+
+    def __init__(self, *arguments: str, cwd: Path, env: dict[str, str] | None = None, together: bool = False) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._out, self._err = (Path(self._folder.name) / name for name in ("out", "out" if together else "err"))
+        self._out.touch()
+        asked = {"arguments": arguments, "cwd": str(cwd), "env": dict(os.environ) if env is None else env}
+        self.arguments, self.together = arguments, together
+        self.pid: int = _asked("begin", **asked, out=str(self._out), err=str(self._err))
+        self.returncode: int | None = None
+
+    def poll(self, wait: bool = False) -> int | None:
+        """The exit code; None as long as it runs."""
+        if self.returncode is None:
+            self.returncode = _asked("end", pid=self.pid, wait=wait)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it is not over."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def waits_to_say(self, text: str) -> None:
+        """Wait until it has printed this, or is over."""
+        while text not in self._out.read_text() and self.poll() is None:
+            time.sleep(0.01)
+
+    def done(self) -> subprocess.CompletedProcess[str]:
+        """Wait until it is over; what it returned and printed."""
+        code = self.poll(wait=True)
+        assert code is not None
+        said = "" if self.together else self._err.read_text()
+        return subprocess.CompletedProcess(["python", *self.arguments], code, self._out.read_text(), said)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.send_signal(signal.SIGKILL)
+        self.poll(wait=True)
+        self._folder.cleanup()
+
+
+def python(*arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
+    """What `python ARGUMENTS` returns and prints; see `Process`."""
+    with Process(*arguments, **how) as process:
+        return process.done()
+
+
+def _asked(what: str, **how: Any) -> Any:
+    server = _server()
+    assert server.stdin is not None and server.stdout is not None
+    server.stdin.write(json.dumps([what, how]) + "\n")
+    server.stdin.flush()
+    return json.loads(server.stdout.readline())
 
 
 @cache
@@ -80,16 +122,23 @@ def stop() -> None:
 
 
 def _serve() -> None:
-    """Fork once for every line that is read, and answer with the exit code."""
+    """Fork whenever it is asked for, and say how the forks end."""
     sys.path.pop(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in OTHERS + OURS:
         import_module(name)
     gc.collect()
     gc.freeze()  # so that looking for garbage does not copy every page
     for line in sys.stdin:
-        if (child := os.fork()) == 0:
-            _end(_outcome(json.loads(line)))
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
+        what, how = json.loads(line)
+        if what == "begin":
+            answer = os.fork()
+            if answer == 0:
+                _end(_outcome(how))
+        else:
+            child, status = os.waitpid(how["pid"], 0 if how["wait"] else os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if child else None
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
@@ -119,6 +168,7 @@ def _end(code: int) -> NoReturn:
 def _become(arguments: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
     """Go on as the process that was asked for; whatever that raises is its end."""
     signal.alarm(LONGEST)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from scrubbing.engine.engine import Engine
 from scrubbing.experiment.verdict import runs
 from scrubbing.records.store import load
 from tests.stopping import files, stopped
+from tests.warm import Process
 
 RUNGS = ["signs", "two-tests"]
 """One that is sufficient, whose values are merged, and one that is not, whose loss is shared out."""
@@ -121,19 +119,15 @@ def few(tmp_path_factory):
 @pytest.fixture(scope="module")
 def straight(few):
     """The record of a command that nobody stops."""
-    _, error = command(few, few / "straight").communicate()
-    assert "scrub show" in error
+    with command(few, few / "straight") as process:
+        assert "scrub show" in process.done().stderr
     return record_in(few / "straight")
 
 
-def command(few: Path, out: Path):
-    line = [sys.executable, "-m", "scrubbing.cli", "verdict", "few.py::signs", "--out", str(out), "--json"]
-    root = str(Path(__file__).parents[2])
-    env = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
-    # What runs in the background ignores Ctrl-C, and so does all that it starts.
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipe = subprocess.PIPE
-    return subprocess.Popen(line, cwd=few, env=env, stdout=pipe, stderr=pipe, text=True, preexec_fn=heard)
+def command(few: Path, out: Path) -> Process:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    line = ("-m", "scrubbing.cli", "verdict", "few.py::signs", "--out", str(out), "--json")
+    return Process(*line, cwd=few, env=env)
 
 
 def record_in(out: Path):
@@ -143,15 +137,16 @@ def record_in(out: Path):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_ctrl_c_and_kill(how, few, straight, tmp_path):
-    process = command(few, tmp_path)
-    while len(list(tmp_path.glob(".scrub-*/*.npz"))) < 5:
-        assert process.poll() is None, "it ended before it could be stopped"
-        time.sleep(0.01)
-    process.send_signal(how)
-    _, error = process.communicate()
+    with command(few, tmp_path) as process:
+        while len(list(tmp_path.glob(".scrub-*/*.npz"))) < 5:
+            assert process.poll() is None, "it ended before it could be stopped"
+            time.sleep(0.01)
+        process.send_signal(how)
+        done = process.done()
     if how == signal.SIGINT:
-        assert process.returncode == 130
-        assert error.splitlines()[-1] == "Interrupted. The same command goes on where this one stopped."
+        assert done.returncode == 130
+        assert done.stderr.splitlines()[-1] == "Interrupted. The same command goes on where this one stopped."
     assert len(list(tmp_path.glob(".scrub-*/*.npz"))) >= 5
-    command(few, tmp_path).communicate()
+    with command(few, tmp_path) as process:
+        process.done()
     assert record_in(tmp_path) == straight
