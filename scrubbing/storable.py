@@ -12,6 +12,7 @@ C = TypeVar("C", bound=type)
 
 kinds: Registry[type] = Registry("kind of value", None, "SCR-JSON")
 """Classes of this package by the name they have in JSON. A class of anybody else is stored by its import address."""
+_names: dict[type, str] = {}
 
 
 def named(name: str) -> Callable[[C], C]:
@@ -19,9 +20,15 @@ def named(name: str) -> Callable[[C], C]:
 
     def add(kind: C) -> C:
         kinds.add(name, kind)
+        _names[kind] = name
         return kind
 
     return add
+
+
+def short_name(kind: type) -> str | None:
+    """The name of one of our classes; None for anybody else's."""
+    return _names.get(kind)
 
 
 Complaint = tuple[str, str]

@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from scrubbing import baselines, controls, executors, measures, tasks
 from scrubbing.report.view import sections
+from tests import warm
 
 collect_ignore = [] if "SCRUBBING_DEVICE" in os.environ else ["devices"]
 """The pretend device is registered for a whole process, which `make test` makes for it."""
@@ -30,6 +31,10 @@ OURS = {registry.kind: set(registry._added) for registry in REGISTRIES}
 # `--hypothesis-profile=default`.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+
+def pytest_sessionfinish() -> None:
+    warm.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.frozen import digest, verify
-from benchmarks.parens.strings import CLOSE, END, OPEN, PAD, POSITIONS, START, generate, tokenize
+from benchmarks.parens.strings import CLOSE, END, OPEN, PAD, POSITIONS, START, drawn, tokenize, tokens_of
 from hypotheses.parens import features as f
 from hypotheses.parens import original, shipped
 from scrubbing import Dataset, FileError, ModelGraph, Settings, Task, transformer_graph
@@ -49,9 +49,8 @@ _WEIGHT_FILES = ("model.safetensors", "brackets_model_state_dict.pt")
 _STRING_FILES = ("strings.txt.gz", "strings.txt")
 
 
-def dataset(strings: list[str], name: str) -> Dataset:
-    """Strings as a dataset with tokens, padding mask and label (1 for balanced)."""
-    tokens = tokenize(strings)
+def dataset(tokens: np.ndarray, name: str) -> Dataset:
+    """Tokens as a dataset with them, their padding mask, and a label (1 for balanced)."""
     data = Dataset({"tokens": tokens, "mask": tokens != PAD}, name=name, show=show, pad=PAD)
     return data.with_columns(label=f.balanced(data).astype(np.int64))
 
@@ -87,7 +86,7 @@ def our_data(n: int = STRINGS, seed: int = _SEED) -> Dataset:
     Raises:
         BadData: SCR-FROZEN, those of the benchmark came out otherwise than where its numbers were measured.
     """
-    made = dataset(generate(n, seed), f"generated parens (seed {seed})")
+    made = dataset(tokens_of(*drawn(n, seed)), f"generated parens (seed {seed})")
     if (n, seed) == (STRINGS, _SEED):
         numbers = "docs/explanation/our-paren-model.md, the README, and snapshots of paren hypotheses"
         remedy = "Install the version of numpy in constraints.txt: its random numbers are not promised to stay."
@@ -118,7 +117,7 @@ def original_task(folder: str | Path) -> Task:
         file = _first(path, _STRING_FILES)
         text = _text(file)
         _verify(file, "strings", hashlib.sha256(text.encode()).hexdigest()[:32], ORIGINAL_STRINGS_HASH)
-        made = dataset(text.split(), "original parens")
+        made = dataset(tokenize(text.split()), "original parens")
         from benchmarks.parens.adjusted import adjusted_open_share
 
         return made.with_columns(adjusted_open_share=adjusted_open_share(once(), made["tokens"]))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.parens.strings import MAX_PARENS, OPEN, PAD, POSITIONS, generate, is_balanced, tokenize
+from benchmarks.parens.strings import PAD, POSITIONS, drawn, is_balanced, tokens_of
 from scrubbing.models.transformer import to_file
 from scrubbing.models.transformer_lens import boot, from_bridge
 
@@ -44,12 +44,10 @@ _POOL = 200
 """Steps for which strings are generated at a time."""
 
 
-def batch_of(strings: list[str]) -> tuple[Tensor, Tensor]:
-    """Tokens `[n, 42]` and labels `[n]`, 1 for balanced."""
-    tokens = tokenize(strings)
-    lengths = np.array([len(string) for string in strings])
-    label = is_balanced(tokens[:, 1 : MAX_PARENS + 1] == OPEN, lengths)
-    return torch.from_numpy(tokens), torch.from_numpy(label.astype(np.int64))
+def batch_of(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Tokens `[n, 42]` of fresh strings and their labels `[n]`, 1 for balanced."""
+    strings = drawn(n, seed)
+    return torch.from_numpy(tokens_of(*strings)), torch.from_numpy(is_balanced(*strings).astype(np.int64))
 
 
 def train(seed: int, steps: int) -> tuple[nn.Module, list[dict[str, float]]]:
@@ -63,7 +61,7 @@ def train(seed: int, steps: int) -> tuple[nn.Module, list[dict[str, float]]]:
     tokens = labels = torch.empty(0)
     for step in range(steps):
         if step % _POOL == 0:
-            tokens, labels = batch_of(generate(_POOL * BATCH, seed=1000 * (seed + 1) + step))
+            tokens, labels = batch_of(_POOL * BATCH, seed=1000 * (seed + 1) + step)
         here = slice(step % _POOL * BATCH, (step % _POOL + 1) * BATCH)
         logits = model(tokens[here], attention_mask=(tokens[here] != PAD).long())[:, 0]
         loss = nn.functional.cross_entropy(logits, labels[here])
@@ -81,7 +79,7 @@ def train(seed: int, steps: int) -> tuple[nn.Module, list[dict[str, float]]]:
 
 def evaluate(model: nn.Module, n: int, seed: int) -> dict[str, float]:
     """Loss in nats per string, its standard error, and accuracy, on fresh strings."""
-    tokens, labels = batch_of(generate(n, seed))
+    tokens, labels = batch_of(n, seed)
     with torch.inference_mode():
         logits = torch.cat([model(part, attention_mask=(part != PAD).long())[:, 0] for part in tokens.split(2000)])
     loss = nn.functional.cross_entropy(logits, labels, reduction="none")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scrubbing.data.classes import distinct
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 
@@ -163,20 +164,6 @@ def _groups(feature: Feature, data: Dataset) -> Groups:
         start=np.concatenate([start + j * len(data) for j, (_, start, _) in enumerate(columns)]),
         size=np.concatenate([size for _, _, size in columns]),
     )
-
-
-def distinct(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """The distinct values (rows, where `[n, k]`) in order, and for each input the number of its value."""
-    if values.dtype.kind in "biu" and values.ndim == 1 and values.size:
-        low, high = int(values.min()), int(values.max())
-        if high - low < 4 * values.size + 1024:  # a table is far cheaper than np.unique's sort
-            shifted = values.astype(np.int64) - low
-            present = np.zeros(high - low + 1, dtype=bool)
-            present[shifted] = True
-            number = (np.cumsum(present) - 1).astype(np.int32)
-            return (np.flatnonzero(present) + low).astype(values.dtype), number[shifted]
-    found, code = np.unique(values, axis=0 if values.ndim == 2 else None, return_inverse=True)
-    return found, code.reshape(-1).astype(np.int32)
 
 
 def _sorted_by(

@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scrubbing.data.classes import number_of_class, plain_classes
+from scrubbing.data.classes import distinct, number_of_class, plain_classes
 from scrubbing.data.dataset import Dataset
 from scrubbing.errors import Fault, IllegalHypothesis, ScrubbingError, UsageError, brief, counted, fail, located
 from scrubbing.guards import is_finite
@@ -373,4 +373,4 @@ def _joint(parts: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _codes(values: NDArray[Any]) -> NDArray[np.int64]:
-    return np.unique(values, return_inverse=True)[1].reshape(values.shape).astype(np.int64)
+    return distinct(values.reshape(-1))[1].reshape(values.shape).astype(np.int64)

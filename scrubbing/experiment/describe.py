@@ -9,6 +9,7 @@ import platform
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -165,7 +166,7 @@ def nodes(job: Job) -> list[ModelNode]:
 def versions() -> dict[str, str]:
     """Versions of everything that numbers depend on."""
     packages = ("scrubbing", "torch", "numpy", "transformer_lens")
-    found = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
+    found = {name: version for name in packages if (version := _version(name)) is not None}
     return {"python": platform.python_version(), **found}
 
 
@@ -224,9 +225,10 @@ def _walk(job: Job) -> list[str]:
     return found
 
 
-def _installed(name: str) -> bool:
+@cache
+def _version(name: str) -> str | None:
+    """Of what is installed, which stays what it is while a process runs; finding it takes some milliseconds."""
     try:
-        importlib.metadata.version(name)
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+        return None

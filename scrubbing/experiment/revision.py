@@ -18,8 +18,11 @@ def revision() -> str | None:
     try:
         filters = _git({}, "config", "--null", "--name-only", "--get-regexp", _COMMANDS, missing=1).split("\0")
         off = {"core.fsmonitor": "false", "core.hooksPath": os.devnull} | dict.fromkeys(filter(None, filters), "")
-        changed = _git(off, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty")
-        return _git(off, "rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+        how = ("--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=no", "--ignore-submodules=dirty")
+        told = _git(off, "status", *how).splitlines()
+        commit = next(line for line in told if line.startswith("# branch.oid ")).split()[-1]
+        changed = any(not line.startswith("#") for line in told)
+        return None if commit == "(initial)" else commit[:12] + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
 

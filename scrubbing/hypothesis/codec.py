@@ -16,7 +16,7 @@ from typing import Any
 from scrubbing.errors import Fault, UsageError, fail, nearest
 from scrubbing.guards import is_dict, is_frozenset, is_list, is_scalar, is_sequence
 from scrubbing.hypothesis.addresses import is_installed, reference, resolve, split
-from scrubbing.storable import Storable, kinds
+from scrubbing.storable import Storable, kinds, short_name
 
 Json = Any
 Special = Callable[[Any], Json | None]
@@ -114,11 +114,6 @@ def name_of(kind: type) -> str:
         UsageError: SCR-JSON, it is defined inside of a function.
     """
     return short_name(kind) or reference(kind, f"class {kind.__name__}")
-
-
-def short_name(kind: type) -> str | None:
-    """The name of one of our classes; None for anybody else's."""
-    return next((name for name in kinds if kinds[name] is kind), None)
 
 
 def class_called(name: str) -> type:

@@ -18,8 +18,9 @@ from scrubbing.graph.nodes import Node
 from scrubbing.graph.positions import Positions
 from scrubbing.guards import class_of
 from scrubbing.hypothesis.claims import Claim
-from scrubbing.hypothesis.codec import encode, parts_of, short_name
+from scrubbing.hypothesis.codec import encode, parts_of
 from scrubbing.samplers import Agree, Sampler, Unclaimed
+from scrubbing.storable import short_name
 
 ROOT = "root"
 """Name of the stream of the claim on the output, which draws nothing."""
@@ -36,11 +37,16 @@ class Streams:
     def __init__(self, data: Dataset, positions: int) -> None:
         self.data = data
         self.positions = positions
+        self._below: dict[tuple[int, str], tuple[Claim, list[str]]] = {}
+        """By identity, as the hash of a claim goes through all that is claimed below it; a claim kept is no other."""
 
     def below(self, claim: Claim, name: str) -> list[str]:
         """The names of a claim's children: of its own name, what they say, and which of equal ones each is."""
-        said = [self._said(child) for child in claim.children]
-        return [_digest(name, one, said[:i].count(one)) for i, one in enumerate(said)]
+        key = id(claim), name
+        if key not in self._below:
+            said = [self._said(child) for child in claim.children]
+            self._below[key] = claim, [_digest(name, one, said[:i].count(one)) for i, one in enumerate(said)]
+        return self._below[key][1]
 
     def drawn(self, claim: Claim, name: str) -> str:
         """The stream a claim's input is drawn from; claims of one group share one."""

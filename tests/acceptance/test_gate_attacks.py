@@ -1,15 +1,15 @@
-"""Ways around the gate, with the real command: each is a fail, inconclusive, or said as a change of what is held."""
+"""Ways around the gate, by the command line: each is a fail, inconclusive, or said as a change of what is held."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.warm import python
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,15 +114,9 @@ margin = 0.05
 
 
 def scrub(where, *arguments):
-    """Run the real command; no attack may end in a traceback."""
-    found = subprocess.run(
-        [sys.executable, "-m", "scrubbing.cli", *arguments],
-        cwd=where,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    """Run a command; no attack may end in a traceback."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    found = python("-m", "scrubbing.cli", *arguments, cwd=where, env=env)
     assert "Traceback" not in found.stderr, found.stderr
     return found
 

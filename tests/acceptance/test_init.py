@@ -12,38 +12,38 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm import PYTEST, python
+
 ROOT = Path(__file__).parents[2]
 PLAIN = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "SCRUBBING"))}
 
 
 def ran(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, env=PLAIN, check=False
-    )
+    return python(*command, cwd=folder, env=PLAIN)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("empty")
-    done = ran(folder, "scrubbing.cli", "init")
+    done = ran(folder, "-m", "scrubbing.cli", "init")
     assert done.returncode == 0, done.stderr
     return folder
 
 
 def test_its_tests_pass(project: Path) -> None:
-    done = ran(project, "pytest", "-q", "-p", "no:cacheprovider")
+    done = ran(project, *PYTEST, "-q", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
 
 
 def test_its_gate_passes(project: Path) -> None:
-    done = ran(project, "scrubbing.cli", "gate")
+    done = ran(project, "-m", "scrubbing.cli", "gate")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 pass" in done.stdout
 
 
 def test_its_hypothesis_is_tight(project: Path) -> None:
-    done = ran(project, "scrubbing.cli", "verdict", "explanations.py::comparisons", "--json")
+    done = ran(project, "-m", "scrubbing.cli", "verdict", "explanations.py::comparisons", "--json")
     assert json.loads(done.stdout)["tested"]["word"] == "tight"
 
 
@@ -52,12 +52,12 @@ def test_its_test_fails_when_the_network_does_something_else(project: Path, tmp_
     shutil.copytree(project, changed)
     network = changed / "network.py"
     network.write_text(network.read_text().replace("[0, 0, 1, -1, 0]", "[0, 0, 1, 0, -1]"))
-    done = ran(changed, "pytest", "-q", "-p", "no:cacheprovider")
+    done = ran(changed, *PYTEST, "-q", "-p", "no:cacheprovider")
     assert done.returncode == 1, done.stdout
 
 
 def test_in_another_folder(tmp_path: Path) -> None:
-    done = ran(tmp_path, "scrubbing.cli", "init", "new/project", "--no-snapshot")
+    done = ran(tmp_path, "-m", "scrubbing.cli", "init", "new/project", "--no-snapshot")
     assert done.returncode == 0, done.stderr
     assert "cd new/project" in done.stdout
     assert (tmp_path / "new/project/.github/workflows/explanations.yml").is_file()

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from scrubbing.records.store import load, load_inputs
+from tests.warm import Process
 
 ROOT = Path(__file__).parents[2]
 KILLS = 30
@@ -37,16 +39,21 @@ with experiment.results([task.rung("two-tests"), task.rung("signs"), task.rung("
 """
 
 
-def start(out, *limits):
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, str(out)],
-        cwd="/",  # in no repository, whose revision would be recorded and may change while this runs
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=(lambda: [resource.setrlimit(*one) for one in limits]) if limits else None,
-    )
+HOW = {"cwd": "/", "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+"""In no repository, whose revision would be recorded and may change while this runs."""
+
+
+def start(out):
+    """A run that has begun."""
+    process = Process("-c", RUN, str(out), **HOW)
+    process.waits_to_say("ready")
+    return process
+
+
+def passed(process):
+    with process:
+        done = process.done()
+        assert done.returncode == 0, done.stderr
 
 
 def found(out):
@@ -63,10 +70,8 @@ def found(out):
 def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
     process = start(out)
-    process.stdout.readline()
     began = time.monotonic()
-    _, error = process.communicate()
-    assert process.returncode == 0, error
+    passed(process)
     return found(out), time.monotonic() - began
 
 
@@ -78,20 +83,17 @@ def test_killed_thirty_times_at_random_moments(whole, tmp_path):
     killed = completed = 0
     while killed < KILLS:
         out = tmp_path / str(completed)
-        process = start(out)
-        process.stdout.readline()
-        time.sleep(chance.uniform(0, seconds))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        killed += process.returncode == -signal.SIGKILL
+        with start(out) as process:
+            time.sleep(chance.uniform(0, seconds))
+            process.send_signal(signal.SIGKILL)
+            code = process.done().returncode
+        killed += code == -signal.SIGKILL
         for path in out.glob("*.json"):  # what is there is whole, at any moment
             _same(found(out)[path.name], records[path.name])
-        if process.returncode == 0:
+        if code == 0:
             assert found(out) == records
             completed += 1
-    process = start(out)
-    _, error = process.communicate()
-    assert process.returncode == 0, error
+    passed(start(out))
     assert found(out) == records
     assert not list(out.glob(".scrub-*"))
 
@@ -105,14 +107,11 @@ def _same(run, wanted):
 
 def test_killed_once(whole, tmp_path):
     records, seconds = whole
-    process = start(tmp_path)
-    process.stdout.readline()
-    time.sleep(seconds / 2)
-    process.kill()
-    process.communicate()
-    process = start(tmp_path)
-    _, error = process.communicate()
-    assert process.returncode == 0, error
+    with start(tmp_path) as process:
+        time.sleep(seconds / 2)
+        process.send_signal(signal.SIGKILL)
+        assert process.done().returncode == -signal.SIGKILL
+    passed(start(tmp_path))
     assert found(tmp_path) == records
 
 
@@ -121,10 +120,11 @@ def test_a_full_disk(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "signs.json").write_text("what was there before\n")
-    process = start(out, (resource.RLIMIT_FSIZE, (2048, 2048)))
-    _, error = process.communicate()
-    assert process.returncode == 1
-    assert "[SCR-FILE]" in error and "cannot be written" in error
+    limited = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (2048, 2048))
+    command = [sys.executable, "-c", RUN, str(out)]
+    done = subprocess.run(command, **HOW, capture_output=True, text=True, preexec_fn=limited, check=False)
+    assert done.returncode == 1
+    assert "[SCR-FILE]" in done.stderr and "cannot be written" in done.stderr
     assert (out / "signs.json").read_text() == "what was there before\n"
     assert not [path for path in out.rglob("*") if path.is_file() and path.stat().st_size == 2048]
 
@@ -132,31 +132,29 @@ def test_a_full_disk(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; run the tests as another user")
 def test_a_folder_that_may_not_be_written(tmp_path):
     tmp_path.chmod(0o500)
-    process = start(tmp_path)
-    _, error = process.communicate()
+    with start(tmp_path) as process:
+        done = process.done()
     tmp_path.chmod(0o700)
-    assert process.returncode == 1
-    assert "[SCR-FILE]" in error
+    assert done.returncode == 1
+    assert "[SCR-FILE]" in done.stderr
 
 
 def test_a_read_only_file_system():
     """`/proc` refuses everybody, root as well."""
-    process = start("/proc/scrubbing")
-    _, error = process.communicate()
-    assert process.returncode == 1
-    assert "[SCR-FILE] /proc/scrubbing: this folder cannot be created" in error
+    with start("/proc/scrubbing") as process:
+        done = process.done()
+    assert done.returncode == 1
+    assert "[SCR-FILE] /proc/scrubbing: this folder cannot be created" in done.stderr
 
 
 def test_two_processes_on_one_folder(whole, tmp_path):
     records, _ = whole
-    first = start(tmp_path)
-    first.stdout.readline()
-    while not (tmp_path / ".scrub.lock").exists():
-        time.sleep(0.01)
-    second = start(tmp_path)
-    _, error = second.communicate()
-    _, own = first.communicate()
+    with start(tmp_path) as first:
+        while not (tmp_path / ".scrub.lock").exists():
+            time.sleep(0.01)
+        with start(tmp_path) as second:
+            refused, whole_run = second.done(), first.done()
     # Whoever came second was refused, or began when the first was over; neither harmed the other.
-    assert first.returncode == 0, own
-    assert second.returncode == 0 or "another run is writing to this folder" in error
+    assert whole_run.returncode == 0, whole_run.stderr
+    assert refused.returncode == 0 or "another run is writing to this folder" in refused.stderr
     assert found(tmp_path) == records

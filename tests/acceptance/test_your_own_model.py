@@ -25,21 +25,13 @@ from scrubbing import FileError, from_folder
 from scrubbing.data.hub import fetch
 from scrubbing.data.text import read_dataset, read_text
 from scrubbing.models.transformer_lens import from_bridge
+from tests.warm import python
 
 ROOT = Path(__file__).parents[2]
 
 
-def bench(*options: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = shutil.which("scrub", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert command is not None, "the package is not installed: no scrub command"
-    return subprocess.run(
-        [command, "bench", "induction", *map(str, options)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, **variables},
-        check=False,
-    )
+def bench(*options: str | Path) -> subprocess.CompletedProcess[str]:
+    return python("-m", "scrubbing.cli", "bench", "induction", *map(str, options), cwd=ROOT)
 
 
 def recovered(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
@@ -179,7 +171,10 @@ def test_without_a_network_nothing_is_tried_again(words_file, tmp_path):
     """The hub's own client would try for 23 seconds. What is left is the time that Python takes to start."""
     closed = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
     started = time.monotonic()
-    done = bench("--model", "ArthurConmy/redwood_attn_2l", "--text", words_file, **closed)
+    command = [sys.executable, "-m", "scrubbing.cli", "bench", "induction", "--model", "ArthurConmy/redwood_attn_2l"]
+    done = subprocess.run(
+        [*command, "--text", words_file], capture_output=True, text=True, env={**os.environ, **closed}, check=False
+    )
     assert time.monotonic() - started < 10
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "[SCR-HUB]" in done.stderr and "hf download ArthurConmy" in done.stderr

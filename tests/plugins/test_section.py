@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from rich.console import Console
 from benchmarks.parens.task import our_data, task
 from scrubbing import Experiment, Result
 from scrubbing.report import Entry, Fact, Facts, Section, Table, sections
+from tests.warm import python
 
 
 def hard_and_easy(entry: Entry) -> Section | None:
@@ -92,5 +91,5 @@ def test_a_file_that_registers_one_is_all_it_takes(tmp_path: Path, result: Resul
         "\n"
         'print(page([load("one.json")]).count("Said by us"))\n'
     )
-    done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = python("mine.py", cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("1\n", "")

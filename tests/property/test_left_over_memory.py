@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.parens.strings import generate
+from benchmarks.parens.strings import drawn, tokens_of
 from benchmarks.parens.task import dataset, graph
 from benchmarks.parens.task import task as parens
 from hypotheses.parens import original
@@ -49,7 +49,7 @@ def test_random_hypotheses(seed: int, family: str, tiny_model: Any) -> None:
 @pytest.mark.parametrize("rung", ["2-part-1", "2b", "3b", "3b-repaired"])
 def test_strings_of_many_lengths(rung: str) -> None:
     """In small batches lengths are similar but not equal, so that rectangles hold tokens that nothing needs."""
-    data = dataset(generate(3000, seed=5), "strings")
+    data = dataset(tokens_of(*drawn(3000, seed=5)), "strings")
     data = data.with_columns(adjusted_open_share=np.full(data["tokens"].shape, 0.4))
     engine = Engine(parens.model(), data, fixed((0,)))
     hypothesis = next(one for one in original.ladder() if one.name.endswith(f"/{rung}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -60,14 +61,18 @@ def inputs(width: int, pad: int = 0, seed: int = 0, masked: str = "mask") -> Dat
     return Dataset({"tokens": tokens, masked: mask, "numbers": numbers, **labels}, pad=pad)
 
 
-def scrubbed(model: Any, data: Dataset, loss: Loss, seed: int, **options: Any) -> Result | str:
-    """The result, or why there is none."""
-    experiment = Experiment(model, data, loss, references=12, draws=2, seed=seed, **options)
-    made = random_hypothesis(experiment.subject.graph, data, seed, read=experiment.subject.read)
-    try:
-        return experiment.run(made)
-    except NothingToDraw as error:
-        return str(error)
+def scrubbed(model: Any, datasets: Iterable[Dataset], loss: Loss, seed: int, **options: Any) -> list[Result | str]:
+    """The results of one random hypothesis on datasets that differ in what may not matter, or why there are none."""
+    found: list[Result | str] = []
+    made: Hypothesis | None = None
+    for data in datasets:
+        experiment = Experiment(model, data, loss, references=12, draws=2, seed=seed, **options)
+        made = made or random_hypothesis(experiment.subject.graph, data, seed, read=experiment.subject.read)
+        try:
+            found.append(experiment.run(made))
+        except NothingToDraw as error:
+            found.append(str(error))
+    return found
 
 
 def numbers(result: Result | str) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def test_ids_at_masked_cells(family: str, loss: str, half: int, tiny_model: Any)
     for seed, options in enumerate(OPTIONS):
         if (seed + CASES.index((family, loss)) + half) % 2:
             continue
-        one, other = (scrubbed(model, data, LOSSES[loss], seed, **options) for data in (first, second))
+        one, other = scrubbed(model, (first, second), LOSSES[loss], seed, **options)
         same(one, other)
         if isinstance(one, Result) and isinstance(other, Result):
             kept = {"notes", "losses", "recovered", "strata", "claims", "padding", "choices", "branches", "size"}
@@ -111,7 +116,8 @@ def test_where_draws_are_real_not_even_the_pad_token_matters(family: str, loss: 
     """Pad tokens of equal parity, so that features of tokens agree."""
     model, found = tiny_model(family), 0
     for seed in range(10, 50):
-        one, other = (scrubbed(model, inputs(width(model), pad), LOSSES[loss], seed, baselines=False) for pad in (3, 9))
+        data = (inputs(width(model), pad) for pad in (3, 9))
+        one, other = scrubbed(model, data, LOSSES[loss], seed, baselines=False)
         same(one, other)
         if isinstance(one, Result):
             found += 1
@@ -128,7 +134,7 @@ def test_what_is_read_at_padding_is_counted(tiny_model: Any) -> None:
     """
     model, read, changed = tiny_model("native classifier"), [], []
     for seed in range(30):
-        one, other = (scrubbed(model, inputs(2, pad), LOSSES["class"], seed, baselines=False) for pad in (3, 9))
+        one, other = scrubbed(model, (inputs(2, pad) for pad in (3, 9)), LOSSES["class"], seed, baselines=False)
         assert isinstance(one, Result) and isinstance(other, Result)
         read.append(one.measured.values["read at padding"] > 0)
         changed.append(one.losses["scrubbed"] != other.losses["scrubbed"])

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scrubbing import Dataset, anything, everything, feature, joint
-from scrubbing.data.agreement import disagree, distinct, groups, locate
+from scrubbing.data.agreement import disagree, groups, locate
+from scrubbing.data.classes import distinct
 
 POSITIONS = 3
 

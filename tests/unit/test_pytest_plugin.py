@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.warm import PYTEST, python
+
 ROOT = Path(__file__).parents[2]
 
 CLAIMS = """
@@ -49,14 +51,7 @@ def project(tmp_path_factory):
 
 
 def run(where, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments],
-        cwd=where,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return python(*PYTEST, "-q", *arguments, cwd=where, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def test_verdicts_are_outcomes_and_numbers_are_properties(project):
@@ -78,23 +73,32 @@ def test_a_file_that_skips_itself(tmp_path):
     assert "1 skipped" in found.stdout and "Traceback" not in found.stdout + found.stderr
 
 
+FEW = 'def test_few(scrub):\n    scrub("claims.py::signs", references=3, floor=0.9999999)\n'
+
+
 def test_the_marker_selects_and_workers_agree(project):
-    found = run(project, "-m", "scrub", "-n", "2")
-    assert "1 failed, 1 passed" in found.stdout, found.stdout
+    """And what is inconclusive is no more silent in a worker."""
+    (project / "test_few.py").write_text(FEW)
+    found = run(project, "-m", "scrub", "-n", "2", "-o", "scrub_inconclusive=skip")
+    (project / "test_few.py").unlink()
+    assert "1 failed, 1 passed, 1 skipped" in found.stdout, found.stdout
+    _says_what_would_decide(found)
+
+
+def _says_what_would_decide(found):
+    assert "To decide: accept what is held now" in found.stdout, found.stdout
+    assert "give it references=" in found.stdout
+    assert "the limit is between the bounds" in found.stdout
 
 
 def test_inconclusive_fails_unless_told_otherwise_and_is_never_silent(project):
-    test = 'def test_few(scrub):\n    scrub("claims.py::signs", references=3, floor=0.9999999)\n'
-    (project / "test_few.py").write_text(test)
+    (project / "test_few.py").write_text(FEW)
     failed = run(project, "test_few.py")
     others = {one: run(project, "test_few.py", "-o", f"scrub_inconclusive={one}") for one in ("skip", "xfail")}
-    by_worker = run(project, "test_few.py", "-o", "scrub_inconclusive=skip", "-n", "1")
     (project / "test_few.py").unlink()
     assert "1 failed" in failed.stdout and failed.returncode == 1, failed.stdout
-    for found in (failed, *others.values(), by_worker):
-        assert "To decide: accept what is held now" in found.stdout, found.stdout
-        assert "give it references=" in found.stdout
-        assert "the limit is between the bounds" in found.stdout
+    for found in (failed, *others.values()):
+        _says_what_would_decide(found)
     assert "1 skipped" in others["skip"].stdout and "1 xfailed" in others["xfail"].stdout
     assert "neither confirmed nor refuted" in others["skip"].stdout
 

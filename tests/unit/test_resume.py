@@ -12,12 +12,8 @@ import pytest
 from benchmarks.parens.task import our_data, task
 from scrubbing import OUTPUT, Experiment, FileError, Hypothesis, Variable, feature, head
 from scrubbing.engine.engine import Engine
-from scrubbing.experiment import journal
 from scrubbing.records.files import alone
-
-
-class Stop(Exception):
-    """Stands for a power cut."""
+from tests.stopping import files, stopped
 
 
 def experiment(seed=0, **options):
@@ -26,25 +22,13 @@ def experiment(seed=0, **options):
 
 
 RUNGS = ["two-tests", "four-heads"]
+WHERE = (0.0, 0.1, 0.25, 0.4, 0.6, 0.8, 1.0)
+"""Of all files that a run writes, those after which it is stopped."""
 
 
-def stopped(monkeypatch, out, after, hypotheses=None, **options):
-    """Run until so many files were written, then stop."""
-    written = 0
-    real = journal.write
-
-    def write(*arguments):
-        nonlocal written
-        if written == after:
-            raise Stop
-        written += 1
-        return real(*arguments)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(journal, "EVERY", 0.0)
-        patched.setattr(journal, "write", write)
-        with pytest.raises(Stop):
-            experiment(**options).run_all(hypotheses or [task.rung(name) for name in RUNGS], out)
+def going(out, hypotheses=None, **options):
+    """A run of them that writes to a folder."""
+    return lambda: experiment(**options).run_all(hypotheses or [task.rung(name) for name in RUNGS], out)
 
 
 def everything(results):
@@ -57,29 +41,35 @@ def whole():
     return everything(experiment().run_all([task.rung(name) for name in RUNGS]))
 
 
-@pytest.mark.parametrize("after", [1, 2, 3, 5, 8, 12, 17])
-def test_stopped_anywhere_the_record_is_the_same_bit_for_bit(after, whole, tmp_path, monkeypatch):
-    stopped(monkeypatch, tmp_path, after)
+@pytest.fixture(scope="module")
+def files_of_all(tmp_path_factory):
+    return files(going(tmp_path_factory.mktemp("all")))
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_stopped_anywhere_the_record_is_the_same_bit_for_bit(where, whole, files_of_all, tmp_path):
+    stopped(going(tmp_path), where, files_of_all)
     assert list(tmp_path.glob(".scrub-*/*.npz"))
     again = experiment().run_all([task.rung(name) for name in RUNGS], tmp_path)
     assert everything(again) == whole
     assert not list(tmp_path.glob(".scrub-*"))
 
 
-def test_stopped_twice(whole, tmp_path, monkeypatch):
-    stopped(monkeypatch, tmp_path, 4)
-    stopped(monkeypatch, tmp_path, 6)
+def test_stopped_twice(whole, files_of_all, tmp_path):
+    stopped(going(tmp_path), 0.2, files_of_all)
+    stopped(going(tmp_path), 0.3, files_of_all)
     assert everything(experiment().run_all([task.rung(name) for name in RUNGS], tmp_path)) == whole
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
-    stopped(monkeypatch, tmp_path, 22, memory=2**20)  # of which a draw takes several batches
+    small = {"memory": 2**20}  # of which a draw takes several batches
+    stopped(going(tmp_path / "kept", **small), 0.4, files(going(tmp_path / "all", **small)))
     skipped, real = [], Engine.run
     monkeypatch.setattr(Engine, "run", lambda *a, **k: skipped.append(k["skip"]) or real(*a, **k))
-    experiment(memory=2**20).run_all([task.rung(name) for name in RUNGS], tmp_path)
+    going(tmp_path / "kept", **small)()
     run = list(skipped)
     skipped.clear()
-    experiment(memory=2**20).run_all([task.rung(name) for name in RUNGS])
+    going(None, **small)()
     every = list(skipped)
     assert len(run) < len(every)
     assert max(run) > 0 == max(every)
@@ -88,8 +78,8 @@ def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "changed", [{"seed": 1}, {"draws": 2}, {"references": 50}, {"memory": 2**23}, {"baselines": False}]
 )
-def test_another_run_starts_afresh(changed, tmp_path, monkeypatch):
-    stopped(monkeypatch, tmp_path, 9)
+def test_another_run_starts_afresh(changed, files_of_all, tmp_path):
+    stopped(going(tmp_path), 0.5, files_of_all)
     before = sorted(tmp_path.glob(".scrub-*/*.npz"))
     hypotheses = [task.rung(name) for name in RUNGS]
     assert everything(experiment(**changed).run_all(hypotheses, tmp_path)) == everything(
@@ -119,8 +109,8 @@ def test_a_feature_with_another_body_starts_afresh(tmp_path, monkeypatch):
             ),
         )
 
-    stopped(monkeypatch, tmp_path, 9, [hypothesis(1)])
-    other = everything(experiment().run_all([hypothesis(0)], tmp_path))
+    stopped(going(tmp_path / "kept", [hypothesis(1)]), 0.5, files(going(tmp_path / "all", [hypothesis(1)])))
+    other = everything(experiment().run_all([hypothesis(0)], tmp_path / "kept"))
     assert other == everything(experiment().run_all([hypothesis(0)]))
 
 
@@ -131,8 +121,8 @@ def test_a_hypothesis_that_cannot_be_stored_runs_without_a_journal(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] in ([".scrub.lock"], [])
 
 
-def test_a_damaged_measurement_is_measured_again(whole, tmp_path, monkeypatch):
-    stopped(monkeypatch, tmp_path, 20)
+def test_a_damaged_measurement_is_measured_again(whole, files_of_all, tmp_path):
+    stopped(going(tmp_path), 0.9, files_of_all)
     for path in tmp_path.glob(".scrub-*/*.npz"):
         path.write_bytes(path.read_bytes()[:40])
     assert everything(experiment().run_all([task.rung(name) for name in RUNGS], tmp_path)) == whole

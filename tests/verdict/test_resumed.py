@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,19 +12,16 @@ import pytest
 from benchmarks.parens.task import our_data, task
 from scrubbing import Experiment
 from scrubbing.engine.engine import Engine
-from scrubbing.experiment import journal
 from scrubbing.experiment.verdict import runs
 from scrubbing.records.store import load
+from tests.stopping import files, stopped
+from tests.warm import Process
 
 RUNGS = ["signs", "two-tests"]
 """One that is sufficient, whose values are merged, and one that is not, whose loss is shared out."""
 ALSO = ("complete", "adversary")
 WHERE = (0.1, 0.4, 0.7, 0.97)
 """Of all files that a run writes, those after which it is stopped."""
-
-
-class Stop(BaseException):
-    """Stands for Ctrl-C, or a power cut."""
 
 
 @pytest.fixture(autouse=True)
@@ -66,58 +59,39 @@ def whole():
         return verdicts()
 
 
-def stopped(out, after, monkeypatch):
-    """Run until so many files were written, then stop; how many were."""
-    written, real = 0, journal.write
-
-    def write(*arguments):
-        nonlocal written
-        if written == after:
-            raise Stop
-        written += 1
-        return real(*arguments)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(journal, "EVERY", 0.0)
-        patched.setattr(journal, "write", write)
-        with suppress(Stop):
-            verdicts(out)
-    return written
-
-
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files_of_all(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(runs, "_REFERENCES", 30)
-        return stopped(tmp_path_factory.mktemp("all"), -1, patched)
+        return files(lambda: verdicts(tmp_path_factory.mktemp("all")))
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_stopped_anywhere_the_verdict_is_the_same_bit_for_bit(where, whole, files, tmp_path, monkeypatch):
-    assert stopped(tmp_path, int(where * files), monkeypatch) < files
+def test_stopped_anywhere_the_verdict_is_the_same_bit_for_bit(where, whole, files_of_all, tmp_path):
+    stopped(lambda: verdicts(tmp_path), where, files_of_all)
     assert list(tmp_path.glob(".scrub-*/*.npz"))
     assert verdicts(tmp_path) == whole
     assert not list(tmp_path.glob(".scrub-*"))
 
 
-def test_stopped_again_and_again(whole, files, tmp_path, monkeypatch):
+def test_stopped_again_and_again(whole, files_of_all, tmp_path):
     for _ in range(3):
-        stopped(tmp_path, files // 4, monkeypatch)
+        stopped(lambda: verdicts(tmp_path), 0.25, files_of_all)
     assert verdicts(tmp_path) == whole
 
 
-def test_what_was_measured_is_not_measured_again(files, tmp_path, monkeypatch):
+def test_what_was_measured_is_not_measured_again(files_of_all, tmp_path, monkeypatch):
     asked, real = [], Engine.run
     monkeypatch.setattr(Engine, "run", lambda *a, **k: asked.append(k) or real(*a, **k))
-    stopped(tmp_path, int(0.9 * files), monkeypatch)
+    stopped(lambda: verdicts(tmp_path), 0.9, files_of_all)
     before = len(asked)
     verdicts(tmp_path)
     assert len(asked) - before < 0.25 * before
 
 
-def test_what_is_kept_is_known_by_what_was_measured(whole, files, tmp_path, monkeypatch):
+def test_what_is_kept_is_known_by_what_was_measured(whole, files_of_all, tmp_path, monkeypatch):
     """Not by how many measurements came before it: tests that ask for other references find none of theirs."""
-    stopped(tmp_path, files // 2, monkeypatch)
+    stopped(lambda: verdicts(tmp_path), 0.5, files_of_all)
     monkeypatch.setattr(runs, "_REFERENCES", 40)
     for (resumed, _), (afresh, _), (before, _) in zip(verdicts(tmp_path), verdicts(), whole, strict=True):
         for one, other in zip(resumed["tested"]["claims"], afresh["tested"]["claims"], strict=True):
@@ -145,19 +119,15 @@ def few(tmp_path_factory):
 @pytest.fixture(scope="module")
 def straight(few):
     """The record of a command that nobody stops."""
-    _, error = command(few, few / "straight").communicate()
-    assert "scrub show" in error
+    with command(few, few / "straight") as process:
+        assert "scrub show" in process.done().stderr
     return record_in(few / "straight")
 
 
-def command(few: Path, out: Path):
-    line = [sys.executable, "-m", "scrubbing.cli", "verdict", "few.py::signs", "--out", str(out), "--json"]
-    root = str(Path(__file__).parents[2])
-    env = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
-    # What runs in the background ignores Ctrl-C, and so does all that it starts.
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipe = subprocess.PIPE
-    return subprocess.Popen(line, cwd=few, env=env, stdout=pipe, stderr=pipe, text=True, preexec_fn=heard)
+def command(few: Path, out: Path) -> Process:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    line = ("-m", "scrubbing.cli", "verdict", "few.py::signs", "--out", str(out), "--json")
+    return Process(*line, cwd=few, env=env)
 
 
 def record_in(out: Path):
@@ -167,15 +137,16 @@ def record_in(out: Path):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_ctrl_c_and_kill(how, few, straight, tmp_path):
-    process = command(few, tmp_path)
-    while len(list(tmp_path.glob(".scrub-*/*.npz"))) < 5:
-        assert process.poll() is None, "it ended before it could be stopped"
-        time.sleep(0.01)
-    process.send_signal(how)
-    _, error = process.communicate()
+    with command(few, tmp_path) as process:
+        while len(list(tmp_path.glob(".scrub-*/*.npz"))) < 5:
+            assert process.poll() is None, "it ended before it could be stopped"
+            time.sleep(0.01)
+        process.send_signal(how)
+        done = process.done()
     if how == signal.SIGINT:
-        assert process.returncode == 130
-        assert error.splitlines()[-1] == "Interrupted. The same command goes on where this one stopped."
+        assert done.returncode == 130
+        assert done.stderr.splitlines()[-1] == "Interrupted. The same command goes on where this one stopped."
     assert len(list(tmp_path.glob(".scrub-*/*.npz"))) >= 5
-    command(few, tmp_path).communicate()
+    with command(few, tmp_path) as process:
+        process.done()
     assert record_in(tmp_path) == straight

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.data.agreement import distinct
+from scrubbing.data.classes import distinct
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.experiment.jobs import Job

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scrubbing.data.agreement import distinct
+from scrubbing.data.classes import distinct
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.experiment.executors import Executor
