@@ -1,0 +1,1 @@
+from .features import features_of as features_of

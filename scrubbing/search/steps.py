@@ -1,0 +1,134 @@
+"""The tests of a search: does a changed hypothesis still lose next to nothing? All of them share one level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from scrubbing.experiment.executors import Executor
+from scrubbing.experiment.jobs import Job, Subject, jobs
+from scrubbing.experiment.settings import Settings
+from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, MOVED, judged
+from scrubbing.experiment.verdict.runs import ALL_EXACT, NULL, Rise, Runs, Sample
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.records.tested import Outcome
+from scrubbing.sampling.contexts import SCRUB
+
+FIRST = 64
+"""References of a first look, which can only refuse."""
+EARLY = 10
+"""Tests over which the level is about evenly spent; those that come later get less and less of it."""
+SPARE = 1.3
+"""References beyond those without which nothing could be called idle at the level of a test."""
+
+
+class Spent(Exception):
+    """The budget is used up; what was found so far stands."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a hypothesis loses, with unclaimed nodes drawn together, and apart."""
+
+    rises: tuple[Rise, ...]
+    margin: float
+
+    def outcome(self, alpha: float = ALPHA) -> Outcome:
+        """`idle` if surely no more than the margin is lost in either way, `needed` if surely more is in one."""
+        found = {judged(rise, alpha, self.margin) for rise in self.rises}
+        return "needed" if "needed" in found else "undecided" if "undecided" in found else "idle"
+
+    @property
+    def cost(self) -> float:
+        """What is lost on average, as a share of the gap; how far outputs move counts on the same scale."""
+        return max(max(rise.mean / rise.gap, self._moved(rise)) for rise in self.rises)
+
+    def _moved(self, rise: Rise) -> float:
+        moved = rise.moved
+        return 0.0 if moved is None or not moved.gap else moved.mean / moved.gap * MARGIN / MOVED
+
+
+@dataclass(eq=False)
+class Steps:
+    """Tests one hypothesis after another against the model itself.
+
+    The k-th test that may give something up has level 10 alpha / ((k + 9) (k + 10)), which add up to alpha. So with
+    probability 1 - alpha nothing is given up with which more than the margin is lost in all, whatever was tried in
+    between, on inputs like those that are searched on.
+    """
+
+    subject: Subject
+    executor: Executor
+    seed: int = 0
+    margin: float = MARGIN
+    alpha: float = ALPHA
+    budget: int | None = None
+    """Scrubbed examples that may be run."""
+    tried: int = 0
+    """Hypotheses that were run."""
+    decided: int = 0
+    """Tests that had a share of the level."""
+    examples: int = 0
+    _known: set[Hypothesis] = field(default_factory=set[Hypothesis])
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Of the jobs, whose references and draws are those of each look."""
+        return Settings(baselines=("null",), measures=(), seed=self.seed)
+
+    def job(self, hypothesis: Hypothesis) -> Job:
+        """What is measured of a hypothesis.
+
+        Raises:
+            IllegalHypothesis: lists every fault found.
+        """
+        return jobs(hypothesis, self.subject, self.settings)[0]
+
+    def prepare(self, start: Hypothesis) -> None:
+        """Measure the scales: the gap, and how far outputs are from the model's own in the null."""
+        runs = Runs(self.job(start), self.executor)
+        sample = runs.sample(self.seed, None, runs.references)
+        own, null = runs.losses_of([(sample, ALL_EXACT), (sample, NULL)])
+        self.gap = sample.rise(null - own, 1.0).mean
+        self.spread = runs.spread
+        self.examples += runs.count
+
+    def look(self, hypothesis: Hypothesis, references: int = FIRST, seed: int = 1) -> Look:
+        """What a hypothesis loses of the model's performance, with unclaimed nodes drawn together, and apart.
+
+        Raises:
+            Spent: the budget is used up.
+        """
+        if self.budget is not None and self.examples >= self.budget:
+            raise Spent
+        runs = self.runs(self.job(hypothesis))
+        self.tried += hypothesis not in self._known
+        self._known.add(hypothesis)
+        sample = self.sample(runs, references, seed)
+        apart = replace(runs.scrub, mode=SCRUB).apart
+        rises = runs.differences([(sample, mode) for mode in (SCRUB, apart) if mode is not None], self.gap)
+        self.examples += runs.count
+        return Look(tuple(rises), self.margin)
+
+    def runs(self, job: Job) -> Runs:
+        """Runs of a job, whose differences are those from the model itself."""
+        found = Runs(replace(job, mode=ALL_EXACT), self.executor)
+        found.spread = self.spread
+        return found
+
+    def sample(self, runs: Runs, units: int, seed: int) -> Sample:
+        """References with this many independent units: draws, where all inputs are references."""
+        here = len(runs.data)
+        return runs.sample(seed, None, units if here > units else max(here, int(np.ceil(units / runs.draws))))
+
+    def loses_nothing(self, hypothesis: Hypothesis) -> bool:
+        """Whether surely less than the margin is lost in all, at this test's share of the level."""
+        if self.look(hypothesis).outcome() == "needed":
+            return False
+        self.decided += 1
+        k = self.decided
+        alpha = self.alpha * EARLY / ((k + EARLY - 1) * (k + EARLY))
+        units = int(np.ceil(SPARE * -np.log(alpha) / self.margin))
+        return self.look(hypothesis, units, seed=1 + k).outcome(alpha) == "idle"
