@@ -13,10 +13,11 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, everything, joint
 from scrubbing.errors import IllegalHypothesis
 from scrubbing.experiment.jobs import Job
-from scrubbing.experiment.verdict.claims import units
-from scrubbing.experiment.verdict.needed import ALPHA, crossings
+from scrubbing.experiment.verdict.held import held
+from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, MOVED
 from scrubbing.experiment.verdict.runs import Runs
 from scrubbing.graph.nodes import MASK
+from scrubbing.samplers.crossing import Cross
 from scrubbing.search.draft import Kept
 from scrubbing.search.steps import Steps
 from scrubbing.stats.critical import fixed_size
@@ -32,48 +33,63 @@ MOST_TESTED = 12
 
 @dataclass(frozen=True, eq=False)
 class Exchanges:
-    """What single exchanges of inputs at one node cost, all else being kept."""
+    """What single exchanges of whole inputs at one node cost, all else being kept."""
 
     at: Ints
     """Position of each, 0 where a node draws one input for all its positions."""
     held: Ints
     drawn: Ints
     """Rows of the two inputs."""
-    cost: Floats
-    """Of the loss, each `[exchanges]`; how far outputs moved counts on the same scale."""
+    costs: tuple[Floats, Floats]
+    """Rise of the loss as a share of the gap, and further distance of outputs as a share of that in the null, each
+    `[exchanges]`."""
 
     @classmethod
-    def of(cls, runs: Runs, region: int, gap: float) -> Exchanges | None:
-        """Of the claim in a region, which keeps whole inputs."""
-        unit = next((one for one in units(runs.scrub) if region in one.regions), None)
-        if unit is None:
-            return None
-        sample = runs.sample(1, None, max(EXCHANGES // runs.draws, 1))
-        single: dict[str, object] = {} if unit.positions is None else {"single": True}
-        mode = unit.crossed(runs.scrub.mode, runs.scrub.tree, **single)
-        at, held, drawn, cost = crossings(runs, sample, unit, mode, gap)
-        row_of = np.argsort(runs.data.ids, kind="stable")  # whole inputs are numbered in the order of their ids
-        return cls(at, row_of[held], row_of[drawn], cost)
+    def of(cls, steps: Steps, job: Job, region: int, positions: tuple[int, ...] | None) -> Exchanges:
+        """Of the claim in a region, which keeps whole inputs.
 
-    def allow(self, agree: NDArray[np.bool_], limit: float) -> NDArray[np.bool_]:
-        """Which features may do: where inputs that agree were exchanged, that did not surely cost more than a limit.
+        Args:
+            steps: what measures.
+            job: of the hypothesis.
+            region: of the claim.
+            positions: at which it draws inputs of their own, of which one is exchanged at a time; None if it does not.
+        """
+        runs = Runs(job, steps.executor)
+        sample = runs.sample(1, None, EXCHANGES // runs.draws)
+        crossed = Cross(positions=positions, single=positions is not None)
+        mode = replace(job.mode, samplers=((region, crossed),))
+        (base, away), (after, further) = runs.measured([(sample, job.mode), (sample, mode)])
+        steps.examples += runs.count
+        (_, own), (_, theirs) = (held(runs.job(sample, one), region) for one in (job.mode, mode))
+        differ = np.atleast_3d(own != theirs)  # [references, draws, positions]
+        one = differ.sum(axis=-1) == 1
+        at = differ.argmax(axis=-1)[one]
+        rows = ((np.atleast_3d(some)[one][np.arange(len(at)), at]) for some in (own, theirs))
+        costs = ((after - base)[one] / steps.gap, (further - away)[one] / max(steps.spread, 1e-300))
+        return cls(at, *rows, costs)
+
+    def allow(self, agree: NDArray[np.bool_], margin: float) -> NDArray[np.bool_]:
+        """Which features may do: where inputs that agree were exchanged, that did not surely cost more than a margin.
 
         Args:
             agree: whether inputs agree on each feature, `[features, exchanges]`.
-            limit: of the mean cost of an exchange.
+            margin: share of the gap that an exchange may cost on average.
 
         Returns:
             `[features, features]`: of joins of two, and on the diagonal of single features. Where no inputs agree, a
             feature may do.
         """
-        with_one = agree.astype(np.float64)
-        number = with_one @ with_one.T
-        mean = (with_one * self.cost) @ with_one.T / np.maximum(number, 1)
-        square = (with_one * self.cost**2) @ with_one.T / np.maximum(number, 1)
-        error = np.sqrt(np.maximum(square - mean**2, 0) / np.maximum(number - 1, 1))
-        enough = number > 1
+        agrees = agree.astype(np.float64)
+        number = agrees @ agrees.T
         t = np.array([fixed_size(n, ALPHA) if n > 1 else np.inf for n in range(int(number.max()) + 1)])
-        return ~enough | (mean - np.where(enough, t[number.astype(np.int64)] * error, 0) <= limit)
+        away, allowed = t[number.astype(np.int64)], np.ones(number.shape, dtype=bool)
+        for cost, most in zip(self.costs, (margin, margin * MOVED / MARGIN), strict=True):
+            mean = (agrees * cost) @ agrees.T / np.maximum(number, 1)
+            square = (agrees * cost**2) @ agrees.T / np.maximum(number, 1)
+            error = np.sqrt(np.maximum(square - mean**2, 0) / np.maximum(number - 1, 1))
+            with np.errstate(invalid="ignore"):  # infinity times nothing, where too few agree
+                allowed &= ~(mean - away * error > most)
+        return allowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +103,7 @@ class Candidate:
     @property
     def bits(self) -> float:
         """Entropy over all of these positions."""
-        return float(sum(map(_entropy, self.codes.T)))
+        return round(float(sum(map(_entropy, self.codes.T))), 9)  # sums of the same in another order are the same
 
     @classmethod
     def of(cls, feature: Feature, data: Dataset, positions: tuple[int, ...]) -> Candidate | None:
@@ -151,14 +167,11 @@ def _sorted_out(
     made = [one for feature in features if (one := Candidate.of(feature, data, places)) is not None]
     distinct = {digest_of(one.feature, data): one for one in reversed(made)}
     some = [one for one in made if distinct[digest_of(one.feature, data)] is one]
-    runs = Runs(job, steps.executor)
-    runs.spread = steps.spread
-    found = Exchanges.of(runs, region, steps.gap) if some else None
-    if found is None:
+    if not some:
         return []
-    steps.examples += runs.count
-    limit = steps.margin * steps.gap / (len(kept.positions) if kept.each else 1)
-    may = found.allow(np.stack([one.agree(found, kept.positions) for one in some]), limit)
+    found = Exchanges.of(steps, job, region, kept.positions if kept.each else None)
+    margin = steps.margin / (len(kept.positions) if kept.each else 1)
+    may = found.allow(np.stack([one.agree(found, kept.positions) for one in some]), margin)
     alone = [one for i, one in enumerate(some) if may[i, i]]
     joins = [some[i].and_(some[j]) for i, j in np.argwhere(np.triu(may, 1)).tolist() if not (may[i, i] or may[j, j])]
     finest = Candidate.of(everything, data, places)
