@@ -9,8 +9,7 @@ from scrubbing.data.features import Feature, everything
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Positions
-from scrubbing.hypothesis.claims import OUTPUT, Claim, Target
-from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.claims import Claim, Target
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.routes import Direct
 
@@ -93,7 +92,3 @@ def offered(kept: Kept, graph: ModelGraph) -> tuple[Kept, ...]:
     made = (Kept(one, tuple(slot for slot, _ in where), tuple(where), ()) for one, where in into.items())
     return tuple(replace(one, positions=one.read) for one in made)
 
-
-def hypothesis_of(kept: Kept, name: str, sentence: str, outcome: Variable) -> Hypothesis:
-    """The hypothesis that a draft stands for."""
-    return Hypothesis(name, sentence, OUTPUT.carries(outcome, *(one.claim() for one in kept.below)))

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from scrubbing.data.features import Feature, everything
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job, Subject
-from scrubbing.experiment.verdict.needed import ALPHA, MARGIN
+from scrubbing.hypothesis.claims import OUTPUT
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.progress import Bar, bar
-from scrubbing.search.draft import Kept, Path, hypothesis_of, offered, root
+from scrubbing.search.choices import Choices
+from scrubbing.search.draft import Kept, Path, offered, root
 from scrubbing.search.steps import Look, Spent, Steps
 from scrubbing.search.what import coarsest
-from scrubbing.search.where import prune
+from scrubbing.search.where import Kind, positions, prune, slots, writers
 
 SENTENCE = "Found by a search, from the output down: what is left matters, and carries no more than this."
 
@@ -28,35 +29,33 @@ class Greedy:
         subject: model, inputs to search on, and loss.
         executor: what measures.
         features: that nodes may be said to carry, the user's first.
-        name: of the hypothesis.
-        outcome: what the output is said to carry; it says so in words only, since the output keeps the reference.
+        chosen: how to search.
     """
 
     subject: Subject
     executor: Executor
     features: Sequence[Feature]
-    name: str
-    outcome: Variable
-    seed: int = 0
-    margin: float = MARGIN
-    alpha: float = ALPHA
-    budget: int | None = None
+    chosen: Choices
     complete: bool = field(default=False, init=False)
     """Whether all was looked at before the budget was used up."""
 
     def __post_init__(self) -> None:
-        self.steps = Steps(self.subject, self.executor, self.seed, self.margin, self.alpha, self.budget)
+        how = self.chosen
+        self.steps = Steps(self.subject, self.executor, how.seed, how.margin, how.alpha, how.budget)
+        self.outcome = _outcome(self.subject, self.features)
         graph = self.subject.graph
         start = root(graph, self.subject.read.fixed)
         self.draft = replace(start, below=offered(start, graph))
 
     def hypothesis(self, draft: Kept | None = None) -> Hypothesis:
         """The hypothesis that the search has come to, or that a draft stands for."""
-        return hypothesis_of(self.draft if draft is None else draft, self.name, SENTENCE, self.outcome)
+        below = (self.draft if draft is None else draft).below
+        correspondence = OUTPUT.carries(self.outcome, *(one.claim() for one in below))
+        return Hypothesis(self.chosen.name, SENTENCE, correspondence, self.chosen.scope)
 
     def run(self) -> Hypothesis:
         """Search, until nothing is left to look at or the budget is used up."""
-        title = f"searching {self.name}"
+        title = f"searching {self.chosen.name}"
         with bar(title, 1) as progress:
             try:
                 self.steps.prepare(self.hypothesis())
@@ -65,6 +64,15 @@ class Greedy:
             except Spent:
                 pass
         return self.hypothesis()
+
+    def smaller(self, margin: float) -> Hypothesis | None:
+        """What is left if as much as a larger margin may be lost; None if nothing more can be left out."""
+        before, self.steps.margin = self.draft, margin
+        try:
+            self._fewer(())
+        except Spent:
+            self.complete = False
+        return None if self.draft == before else self.hypothesis()
 
     def _run(self, progress: Bar, title: str) -> None:
         waiting: list[Path] = [()]
@@ -83,17 +91,24 @@ class Greedy:
 
     def _where(self, path: Path) -> None:
         """Look at what a node reads, and keep what matters."""
-        whole = self.draft.at(path)
-        whole = replace(whole, below=offered(whole, self.subject.graph))
-        self.draft = self.draft.with_(path, whole)
+        kept = self.draft.at(path)
+        self.draft = self.draft.with_(path, replace(kept, below=offered(kept, self.subject.graph)))
+        self._prune(path, (writers, slots, positions))
 
+    def _fewer(self, path: Path) -> None:
+        """Leave out more of what a node reads, and of what that reads."""
+        self._prune(path, (writers,))
+        for i in range(len(self.draft.at(path).below)):
+            self._fewer((*path, i))
+
+    def _prune(self, path: Path, kinds: Sequence[Kind]) -> None:
         def accepted(changed: Kept) -> bool:
             return self._accepted(self.draft.with_(path, changed))
 
         def look(changed: Kept) -> Look:
             return self.steps.look(self.hypothesis(self.draft.with_(path, changed)))
 
-        prune(whole, look, accepted)
+        prune(self.draft.at(path), kinds, look, accepted)
 
     def _what(self, path: Path) -> None:
         """Find the coarsest feature that a node, all of whose own input is kept, may be said to carry."""
@@ -115,7 +130,7 @@ class Greedy:
         return True
 
 
-def outcome_of(subject: Subject, features: Sequence[Feature]) -> Variable:
+def _outcome(subject: Subject, features: Sequence[Feature]) -> Variable:
     """What the output is said to carry: the label, if a feature of that name is known, or everything."""
     label = getattr(subject.loss, "label", None)
     named = {one.name: one for one in features}

@@ -13,6 +13,7 @@ from scrubbing.search.steps import Look
 Item = TypeVar("Item", bound=Hashable)
 Part = tuple[Node, "str | int | None"]
 """A writer and one of its slots or positions; None for all of it."""
+Kind = Callable[[Kept], list[Part]]
 
 MOST_POSITIONS = 48
 """Positions of a node above which none is looked at alone."""
@@ -64,16 +65,19 @@ def without(kept: Kept, some: frozenset[Part]) -> Kept:
     return replace(kept, below=tuple(below))
 
 
-def prune(kept: Kept, look: Callable[[Kept], Look], accepted: Callable[[Kept], bool]) -> Kept:
-    """A node without what does not matter of what it reads: writer by writer, slot by slot, position by position.
+def prune(
+    kept: Kept, kinds: Sequence[Kind], look: Callable[[Kept], Look], accepted: Callable[[Kept], bool]
+) -> Kept:
+    """A node without what does not matter of what it reads.
 
     Args:
         kept: the node, with all that it reads.
+        kinds: what may be removed, one after another: `writers`, `slots`, `positions`.
         look: what is lost with this in its place.
         accepted: test whether nothing is lost with this in its place; if so, it is put there for good.
     """
-    for parts in (_writers, _slots, _positions):
-        items = parts(kept)
+    for kind in kinds:
+        items = kind(kept)
         left = needed(
             items,
             lambda left, items=items, kept=kept: look(without(kept, frozenset(items) - frozenset(left))),
@@ -83,14 +87,17 @@ def prune(kept: Kept, look: Callable[[Kept], Look], accepted: Callable[[Kept], b
     return kept
 
 
-def _writers(kept: Kept) -> list[Part]:
+def writers(kept: Kept) -> list[Part]:
+    """Writers that a node reads."""
     return [(one.node, None) for one in kept.below]
 
 
-def _slots(kept: Kept) -> list[Part]:
+def slots(kept: Kept) -> list[Part]:
+    """Slots through which writers enter, where there are several."""
     return [(one.node, slot) for one in kept.below if len(one.slots) > 1 for slot in one.slots]
 
 
-def _positions(kept: Kept) -> list[Part]:
+def positions(kept: Kept) -> list[Part]:
+    """Positions at which writers are read, where there are several."""
     several = (one for one in kept.below if 1 < len(one.positions) <= MOST_POSITIONS and one.node != MASK)
     return [(one.node, place) for one in several for place in one.positions]

@@ -1,0 +1,72 @@
+"""Every choice about a search, in one object, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from scrubbing.data.features import Feature
+from scrubbing.errors import Fault, UsageError
+from scrubbing.experiment.random_claims import NUMBER
+from scrubbing.experiment.trial import Control
+from scrubbing.experiment.verdict.needed import ALPHA, MARGIN
+from scrubbing.guards import is_finite, is_whole
+
+FEWEST = 50
+"""Inputs to search on, and held out, that are the fewest of which anything could be said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """How to search; `search` says what each is.
+
+    Raises:
+        UsageError: SCR-SEARCH, lists everything that cannot be used.
+    """
+
+    features: Sequence[Feature] = ()
+    scope: Feature | None = None
+    generated: bool = True
+    alpha: float = ALPHA
+    margin: float = MARGIN
+    budget: int | None = None
+    held_out: float = 0.5
+    random: int = NUMBER
+    controls: Sequence[Control] | None = None
+    seed: int = 0
+    name: str = "found"
+
+    def __post_init__(self) -> None:
+        if found := list(self._faults()):
+            raise UsageError(found)
+
+    def _faults(self) -> Iterator[Fault]:
+        for name in ("alpha", "margin", "held_out"):
+            value = getattr(self, name)
+            if not is_finite(value) or not 0 < value < 1:
+                yield Fault("SCR-SEARCH", "search", f"{name}={value!r} is no share.", "Give a number between 0 and 1.")
+        if self.budget is not None and (not is_whole(self.budget) or self.budget < 1):
+            problem, remedy = f"budget={self.budget!r} is no number of examples.", "Give 1 or more, or None."
+            yield Fault("SCR-SEARCH", "search", problem, remedy)
+        for name in ("random", "seed"):
+            value = getattr(self, name)
+            if not is_whole(value) or value < 0:
+                yield Fault("SCR-SEARCH", "search", f"{name}={value!r} is no count.", "Give a whole number, 0 or more.")
+        scope = () if self.scope is None else (self.scope,)
+        for what, kind, given in (("features", Feature, self.features), ("scope", Feature, scope),
+                                  ("controls", Control, self.controls or ())):  # fmt: skip
+            if wrong := [one for one in given if not isinstance(one, kind)]:
+                problem = f"{what}= holds something of type {type(wrong[0]).__name__}, not a {kind.__name__}."
+                yield Fault("SCR-SEARCH", "search", problem, f"Give {kind.__name__} objects.")
+
+
+def enough(fitted: int, held_out: int) -> None:
+    """Refuse to search where nothing could be said.
+
+    Raises:
+        UsageError: SCR-SEARCH, too few inputs to search on, or held out.
+    """
+    if min(fitted, held_out) < FEWEST:
+        problem = f"of these inputs {fitted} are to search on, and {held_out} are held out."
+        remedy = f"Give data of which both are {FEWEST} or more, or change held_out=."
+        raise UsageError(Fault("SCR-SEARCH", "search", problem, remedy))
