@@ -11,13 +11,15 @@ from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job, Subject, jobs
 from scrubbing.experiment.settings import Settings
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, MOVED, judged
-from scrubbing.experiment.verdict.runs import ALL_EXACT, NULL, Rise, Runs, Sample
+from scrubbing.experiment.verdict.runs import ALL_EXACT, NULL, Rise, Runs
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.records.tested import Outcome
 from scrubbing.sampling.contexts import SCRUB
 
-FIRST = 64
-"""References of a first look, which can only refuse."""
+FIRST, FEW = 64, 2
+"""References of a first look, which can only refuse, and draws for each."""
+DRAWS = 4
+"""Draws for each reference of a test."""
 EARLY = 10
 """Tests over which the level is about evenly spent; those that come later get less and less of it."""
 SPARE = 1.3
@@ -37,7 +39,9 @@ class Look:
 
     def outcome(self, alpha: float = ALPHA) -> Outcome:
         """`idle` if surely no more than the margin is lost in either way, `needed` if surely more is in one."""
-        found = {judged(rise, alpha, self.margin) for rise in self.rises}
+        # How far outputs may move is said for the margin of a verdict; who gives up more of the loss moves them more.
+        rises = [rise if self.margin <= MARGIN else replace(rise, moved=None) for rise in self.rises]
+        found = {judged(rise, alpha, self.margin) for rise in rises}
         return "needed" if "needed" in found else "undecided" if "undecided" in found else "idle"
 
     @property
@@ -71,7 +75,7 @@ class Steps:
     decided: int = 0
     """Tests that had a share of the level."""
     examples: int = 0
-    _known: set[Hypothesis] = field(default_factory=set[Hypothesis])
+    _looks: dict[Hypothesis, tuple[Rise, ...]] = field(default_factory=dict[Hypothesis, tuple[Rise, ...]], repr=False)
 
     @cached_property
     def settings(self) -> Settings:
@@ -95,33 +99,30 @@ class Steps:
         self.spread = runs.spread
         self.examples += runs.count
 
-    def look(self, hypothesis: Hypothesis, references: int = FIRST, seed: int = 1) -> Look:
-        """What a hypothesis loses of the model's performance, with unclaimed nodes drawn together, and apart.
+    def look(self, hypothesis: Hypothesis) -> Look:
+        """What a hypothesis seems to lose, on few references: unclaimed nodes are drawn apart, which rarely loses less
+        than together.
 
         Raises:
             Spent: the budget is used up.
         """
+        if hypothesis not in self._looks:
+            self.tried += 1
+            self._looks[hypothesis] = self._measured(hypothesis, FIRST, FEW, seed=1, modes=1)
+        return Look(self._looks[hypothesis], self.margin)
+
+    def _measured(self, hypothesis: Hypothesis, units: int, draws: int, seed: int, modes: int) -> tuple[Rise, ...]:
         if self.budget is not None and self.examples >= self.budget:
             raise Spent
-        runs = self.runs(self.job(hypothesis))
-        self.tried += hypothesis not in self._known
-        self._known.add(hypothesis)
-        sample = self.sample(runs, references, seed)
-        apart = replace(runs.scrub, mode=SCRUB).apart
-        rises = runs.differences([(sample, mode) for mode in (SCRUB, apart) if mode is not None], self.gap)
+        runs = Runs(replace(self.job(hypothesis), mode=ALL_EXACT), self.executor, draws=draws)
+        runs.spread = self.spread
+        here, apart = len(runs.data), replace(runs.scrub, mode=SCRUB).apart
+        # Where all inputs are references, draws are the independent units.
+        sample = runs.sample(seed, None, units if here > units else max(here, int(np.ceil(units / draws))))
+        asked = [mode for mode in (apart, SCRUB) if mode is not None][:modes]
+        rises = runs.differences([(sample, mode) for mode in asked], self.gap)
         self.examples += runs.count
-        return Look(tuple(rises), self.margin)
-
-    def runs(self, job: Job) -> Runs:
-        """Runs of a job, whose differences are those from the model itself."""
-        found = Runs(replace(job, mode=ALL_EXACT), self.executor)
-        found.spread = self.spread
-        return found
-
-    def sample(self, runs: Runs, units: int, seed: int) -> Sample:
-        """References with this many independent units: draws, where all inputs are references."""
-        here = len(runs.data)
-        return runs.sample(seed, None, units if here > units else max(here, int(np.ceil(units / runs.draws))))
+        return tuple(rises)
 
     def loses_nothing(self, hypothesis: Hypothesis) -> bool:
         """Whether surely less than the margin is lost in all, at this test's share of the level."""
@@ -131,4 +132,5 @@ class Steps:
         k = self.decided
         alpha = self.alpha * EARLY / ((k + EARLY - 1) * (k + EARLY))
         units = int(np.ceil(SPARE * -np.log(alpha) / self.margin))
-        return self.look(hypothesis, units, seed=1 + k).outcome(alpha) == "idle"
+        found = Look(self._measured(hypothesis, units, DRAWS, seed=1 + k, modes=2), self.margin)
+        return found.outcome(alpha) == "idle"

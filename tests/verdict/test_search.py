@@ -1,0 +1,142 @@
+"""Searches on models of which everything is known: what is found, what that is worth, and what is never found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.groundtruth.catalogue import truth
+from benchmarks.groundtruth.columns import column
+from benchmarks.search.planted import compared
+from scrubbing import Experiment, Hypothesis, Trial, controls
+from scrubbing.report.terminal import section_view
+from scrubbing.report.view.search import search as section_of
+from scrubbing.search import search
+from scrubbing.search.choices import Choices
+from scrubbing.search.greedy import Greedy
+
+
+def made(program, seed=7):
+    one = truth(program, seed)
+    return one, Experiment(one.model, one.data, one.loss, baselines=False)
+
+
+def variables(one):
+    return [column(name) for name in one.data if name != "tokens"]
+
+
+@pytest.mark.parametrize("program", ["total", "largest", "offset"])
+def test_what_was_planted_is_found_and_nothing_else(program):
+    one, experiment = made(program)
+    found = search(experiment, variables(one), random=0, controls=())
+    beside = compared(one, found.hypothesis)
+    for counts in (beside.nodes, beside.edges, beside.positions):
+        assert counts.both == counts.there == counts.found
+    assert beside.features["exact"] == sum(beside.features.values()) > 0
+    assert found.record.word == "tight"
+    assert found.record.effort.complete
+
+
+def test_generated_features_are_enough():
+    one, experiment = made("total")
+    found = search(experiment, random=0, controls=())
+    assert found.record.word == "tight"
+    named = {claim.variable.agrees_on().name for claim in found.hypothesis.correspondence.walk()}
+    assert named == {"column_label", "token"}
+
+
+def test_a_scope_is_kept_and_what_is_outside_of_it_not_claimed():
+    one, experiment = made("trigger")
+    inside = search(experiment, variables(one), scope=column("untriggered"), random=0, controls=())
+    assert inside.hypothesis.scope == column("untriggered")
+    beside = compared(one, inside.hypothesis)
+    assert beside.edges.both == beside.edges.there == beside.edges.found
+
+
+def test_of_several_copies_as_many_as_are_needed_are_found():
+    one, experiment = made("copies")
+    beside = compared(one, search(experiment, variables(one), random=0, controls=()).hypothesis)
+    assert beside.nodes.both == beside.nodes.there == beside.nodes.found
+
+
+@pytest.mark.parametrize("control", ["fresh-weights-1", "fresh-weights-2", "shuffled-labels"])
+@pytest.mark.parametrize("program", ["majority", "largest"])
+def test_where_nothing_is_nothing_is_supported(program, control):
+    one, _ = made(program)
+    trial = controls[control].change(Trial(one.tight[0], one.model, one.data, one.loss))
+    experiment = Experiment(trial.model, trial.data, trial.loss, baselines=False)
+    found = search(experiment, variables(one), random=0, controls=())
+    assert found.record.word in ("nothing to explain", "insufficient")
+
+
+def test_a_result_says_what_it_is_worth():
+    one, experiment = made("total")
+    found = search(experiment, variables(one), beside=one.tight, random=20, name="total/found")
+    record = found.record
+    assert record.fitted + record.held_out == len(one.data)
+    assert record.effort.tried > record.effort.decided > 0
+    assert [control.word for control in record.controls] == ["nothing to explain"] * 2
+    assert record.found[0].controls[0].several.tried > 0
+    assert [one.hypothesis for one in record.beside] == [one.tight[0].name]
+    assert type(record).model_validate_json(record.model_dump_json()) == record
+    told = [str(line) for line in section_of(record).blocks[0].lines]
+    assert told[0].startswith("Supported and tight")
+    section_view(section_of(record))
+
+
+def test_what_is_found_can_be_stored_and_written():
+    one, experiment = made("total")
+    found = search(experiment, variables(one), random=0, controls=()).hypothesis
+    assert Hypothesis.from_json(json.loads(json.dumps(found.to_json()))) == found
+    names: dict[str, object] = {}
+    exec(found.to_source(), names)  # noqa: S102
+    assert names["found"] == found
+
+
+def test_where_a_control_is_supported_the_result_is_not_specific():
+    """A control that changes nothing: the same is found there, too."""
+    one, experiment = made("total")
+    nothing = replace(controls["shuffled-labels"], name="nothing", change=lambda trial: trial)
+    found = search(experiment, variables(one), random=0, controls=[nothing])
+    assert found.record.found[0].tested.word == "tight"
+    assert found.record.word == "not specific"
+    assert [control.name for control in found.record.unspecific] == ["nothing"]
+
+
+def test_a_budget_ends_a_search_with_what_was_found_so_far():
+    one, experiment = made("offset")
+    greedy = Greedy(experiment.subject, experiment.executor, variables(one), Choices(budget=6_000))
+    left = greedy.run()
+    assert not greedy.complete
+    assert greedy.steps.examples < 6_000 + 8_000  # the last test is finished
+    left.check(experiment.subject.graph, one.data)
+    whole = experiment.run(left)
+    assert np.isclose(whole.loss().value, whole.loss("model").value, atol=1e-3)
+
+
+def test_the_same_seed_finds_the_same_and_an_interrupted_search_goes_on(tmp_path, monkeypatch):
+    one, experiment = made("total")
+    chosen = {"random": 0, "controls": (), "seed": 3}
+    wanted = search(experiment, variables(one), **chosen)
+    seen, looked = [], Greedy._what
+
+    def stopped(self, path):
+        seen.append(path)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        looked(self, path)
+
+    monkeypatch.setattr(Greedy, "_what", stopped)
+    fresh = Experiment(one.model, one.data, one.loss, baselines=False)
+    with pytest.raises(KeyboardInterrupt):
+        search(fresh, variables(one), out=tmp_path, **chosen)
+    kept = [path for path in tmp_path.rglob("*.npz")]
+    assert len(kept) > 10
+    monkeypatch.undo()
+    again = search(Experiment(one.model, one.data, one.loss, baselines=False), variables(one), out=tmp_path, **chosen)
+    assert again.hypothesis == wanted.hypothesis
+    assert again.record.found[0].losses == wanted.record.found[0].losses
+    assert not list(tmp_path.rglob("*.npz"))
