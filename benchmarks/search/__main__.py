@@ -66,7 +66,9 @@ def table(ones: Sequence[One]) -> str:
             both, there, found = (sum(getattr(getattr(one.beside, kind), what) for one in some)
                                   for what in ("both", "there", "found"))  # fmt: skip
             cells += [_of(both, found), _of(both, there)]
-        counts = {name: sum(one.beside.features[name] for one in some) for name in ("exact", "finer", "coarser", "other")}
+        counts = {
+            name: sum(one.beside.features[name] for one in some) for name in ("exact", "finer", "coarser", "other")
+        }
         cells += [_of(counts["exact"], sum(counts.values())), *(str(counts[n]) for n in ("finer", "coarser", "other"))]
         words = [one.found.record.word for one in some]
         cells.append(", ".join(f"{word} {words.count(word)}" for word in sorted(set(words))))

@@ -91,4 +91,3 @@ def offered(kept: Kept, graph: ModelGraph) -> tuple[Kept, ...]:
             into.setdefault(writer, []).append((name, places))
     made = (Kept(one, tuple(slot for slot, _ in where), tuple(where), ()) for one, where in into.items())
     return tuple(replace(one, positions=one.read) for one in made)
-

@@ -22,6 +22,7 @@ from scrubbing.records.search import SUPPORTED, ControlSearch, SearchRecord
 from scrubbing.search.choices import Choices
 from scrubbing.search.searched import Searched
 
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """What a search came to."""
@@ -131,9 +132,7 @@ def _found(made: Searched, results: Sequence[Result], controls: Sequence[Control
     return Found(made.hypotheses, record)
 
 
-def _control(
-    control: Control, trial: Trial, of: Experiment, chosen: Choices, out: Path | None
-) -> ControlSearch | None:
+def _control(control: Control, trial: Trial, of: Experiment, chosen: Choices, out: Path | None) -> ControlSearch | None:
     """The same search where it should find nothing; None where that cannot be arranged."""
     try:
         changed = control.change(trial)

@@ -77,7 +77,9 @@ class Searched:
     def results(self, beside: Sequence[Hypothesis], out: Path | None) -> list[Result]:
         """What was found, and other hypotheses, on the inputs that are held out: the first with its verdict."""
         first, *others = [*self.hypotheses, *beside]
-        random = [random_hypotheses(self.chosen.random, self.chosen.seed)] if self.chosen.random and self.explains else []
+        random = (
+            [random_hypotheses(self.chosen.random, self.chosen.seed)] if self.chosen.random and self.explains else []
+        )
         try:
             judged = self.rest.but(controls=random).verdict(first, out)
         except UsageError as error:

@@ -10,6 +10,7 @@ import numpy as np
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job, Subject, jobs
 from scrubbing.experiment.settings import Settings
+from scrubbing.experiment.verdict.judge import CANCELLED, TAU
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, MOVED, judged
 from scrubbing.experiment.verdict.runs import ALL_EXACT, NULL, Rise, Runs
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -31,27 +32,47 @@ class Spent(Exception):
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a hypothesis loses, with unclaimed nodes drawn together, and apart."""
+class Lost:
+    """What a hypothesis loses of the model's performance, in one way of drawing what is unclaimed."""
 
-    rises: tuple[Rise, ...]
+    rise: Rise
+    fallen: Rise
+    """By how much losses of single draws fall below the model's own, which would hide as much of what is lost."""
+
+    def outcome(self, alpha: float, margin: float) -> Outcome:
+        """`idle` if surely neither is more than it may be, `needed` if one of them surely is."""
+        # How far outputs may move is said for the margin of a verdict; who gives up more of the loss moves them more.
+        rise = self.rise if margin <= MARGIN else replace(self.rise, moved=None)
+        return gravest(judged(rise, alpha, margin), judged(self.fallen, alpha, margin * CANCELLED / TAU))
+
+    @property
+    def cost(self) -> float:
+        """On average, as a share of the gap; how far outputs move counts on the same scale."""
+        moved = self.rise.moved
+        further = 0.0 if moved is None or not moved.gap else moved.mean / moved.gap * MARGIN / MOVED
+        return max(self.rise.mean / self.rise.gap, self.fallen.mean / self.fallen.gap * TAU / CANCELLED, further)
+
+
+def gravest(*found: Outcome) -> Outcome:
+    """`needed` if any is, `idle` if all are."""
+    return "needed" if "needed" in found else "undecided" if "undecided" in found else "idle"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a hypothesis loses, with unclaimed nodes drawn apart, and together."""
+
+    ways: tuple[Lost, ...]
     margin: float
 
     def outcome(self, alpha: float = ALPHA) -> Outcome:
         """`idle` if surely no more than the margin is lost in either way, `needed` if surely more is in one."""
-        # How far outputs may move is said for the margin of a verdict; who gives up more of the loss moves them more.
-        rises = [rise if self.margin <= MARGIN else replace(rise, moved=None) for rise in self.rises]
-        found = {judged(rise, alpha, self.margin) for rise in rises}
-        return "needed" if "needed" in found else "undecided" if "undecided" in found else "idle"
+        return gravest(*(one.outcome(alpha, self.margin) for one in self.ways))
 
     @property
     def cost(self) -> float:
-        """What is lost on average, as a share of the gap; how far outputs move counts on the same scale."""
-        return max(max(rise.mean / rise.gap, self._moved(rise)) for rise in self.rises)
-
-    def _moved(self, rise: Rise) -> float:
-        moved = rise.moved
-        return 0.0 if moved is None or not moved.gap else moved.mean / moved.gap * MARGIN / MOVED
+        """Of the way in which more is lost."""
+        return max(one.cost for one in self.ways)
 
 
 @dataclass(eq=False)
@@ -75,7 +96,7 @@ class Steps:
     decided: int = 0
     """Tests that had a share of the level."""
     examples: int = 0
-    _looks: dict[Hypothesis, tuple[Rise, ...]] = field(default_factory=dict[Hypothesis, tuple[Rise, ...]], repr=False)
+    _looks: dict[Hypothesis, tuple[Lost, ...]] = field(default_factory=dict[Hypothesis, tuple[Lost, ...]], repr=False)
 
     @cached_property
     def settings(self) -> Settings:
@@ -111,7 +132,7 @@ class Steps:
             self._looks[hypothesis] = self._measured(hypothesis, FIRST, FEW, seed=1, modes=1)
         return Look(self._looks[hypothesis], self.margin)
 
-    def _measured(self, hypothesis: Hypothesis, units: int, draws: int, seed: int, modes: int) -> tuple[Rise, ...]:
+    def _measured(self, hypothesis: Hypothesis, units: int, draws: int, seed: int, modes: int) -> tuple[Lost, ...]:
         if self.budget is not None and self.examples >= self.budget:
             raise Spent
         runs = Runs(replace(self.job(hypothesis), mode=ALL_EXACT), self.executor, draws=draws)
@@ -121,8 +142,10 @@ class Steps:
         sample = runs.sample(seed, None, units if here > units else max(here, int(np.ceil(units / draws))))
         asked = [mode for mode in (apart, SCRUB) if mode is not None][:modes]
         rises = runs.differences([(sample, mode) for mode in asked], self.gap)
+        own, *losses = runs.losses_of([(sample, mode) for mode in (ALL_EXACT, *asked)])
         self.examples += runs.count
-        return tuple(rises)
+        fallen = [sample.rise((own - one).clip(min=0), self.gap) for one in losses]
+        return tuple(map(Lost, rises, fallen))
 
     def loses_nothing(self, hypothesis: Hypothesis) -> bool:
         """Whether surely less than the margin is lost in all, at this test's share of the level."""

@@ -14,6 +14,7 @@ from scrubbing.data.features import Feature, everything, joint
 from scrubbing.errors import IllegalHypothesis
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.verdict.held import held
+from scrubbing.experiment.verdict.judge import CANCELLED, TAU
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, MOVED
 from scrubbing.experiment.verdict.runs import Runs
 from scrubbing.graph.nodes import MASK
@@ -40,9 +41,9 @@ class Exchanges:
     held: Ints
     drawn: Ints
     """Rows of the two inputs."""
-    costs: tuple[Floats, Floats]
-    """Rise of the loss as a share of the gap, and further distance of outputs as a share of that in the null, each
-    `[exchanges]`."""
+    costs: tuple[tuple[Floats, float], ...]
+    """What they cost, `[exchanges]`, and how much a margin of 1 allows: rise of the loss, and its fall where it falls,
+    as shares of the gap, and further distance of outputs as a share of that in the null."""
 
     @classmethod
     def of(cls, steps: Steps, job: Job, region: int, positions: tuple[int, ...] | None) -> Exchanges:
@@ -65,7 +66,8 @@ class Exchanges:
         one = differ.sum(axis=-1) == 1
         at = differ.argmax(axis=-1)[one]
         rows = ((np.atleast_3d(some)[one][np.arange(len(at)), at]) for some in (own, theirs))
-        costs = ((after - base)[one] / steps.gap, (further - away)[one] / max(steps.spread, 1e-300))
+        rise, moved = (after - base)[one] / steps.gap, (further - away)[one] / max(steps.spread, 1e-300)
+        costs = ((rise, 1.0), ((-rise).clip(min=0), CANCELLED / TAU), (moved, MOVED / MARGIN))
         return cls(at, *rows, costs)
 
     def allow(self, agree: NDArray[np.bool_], margin: float) -> NDArray[np.bool_]:
@@ -83,12 +85,12 @@ class Exchanges:
         number = agrees @ agrees.T
         t = np.array([fixed_size(n, ALPHA) if n > 1 else np.inf for n in range(int(number.max()) + 1)])
         away, allowed = t[number.astype(np.int64)], np.ones(number.shape, dtype=bool)
-        for cost, most in zip(self.costs, (margin, margin * MOVED / MARGIN), strict=True):
+        for cost, allows in self.costs:
             mean = (agrees * cost) @ agrees.T / np.maximum(number, 1)
             square = (agrees * cost**2) @ agrees.T / np.maximum(number, 1)
             error = np.sqrt(np.maximum(square - mean**2, 0) / np.maximum(number - 1, 1))
             with np.errstate(invalid="ignore"):  # infinity times nothing, where too few agree
-                allowed &= ~(mean - away * error > most)
+                allowed &= ~(mean - away * error > margin * allows)
         return allowed
 
 

@@ -65,9 +65,7 @@ def without(kept: Kept, some: frozenset[Part]) -> Kept:
     return replace(kept, below=tuple(below))
 
 
-def prune(
-    kept: Kept, kinds: Sequence[Kind], look: Callable[[Kept], Look], accepted: Callable[[Kept], bool]
-) -> Kept:
+def prune(kept: Kept, kinds: Sequence[Kind], look: Callable[[Kept], Look], accepted: Callable[[Kept], bool]) -> Kept:
     """A node without what does not matter of what it reads.
 
     Args:

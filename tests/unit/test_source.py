@@ -42,7 +42,9 @@ def test_it_reads_as_somebody_would_have_written_it():
     here = EMBED.direct().into("v").at([0, 2]).each().carries(Variable("token", generated("token")))
     claims = OUTPUT.carries(bit, mlp(0).direct().carries(bit, head(0, 1).direct().carries(count, here)))
     written = Hypothesis("toy/two-bits", "Two bits.", claims, scope=thirds.merged([[0, 1]]) & ~halves).to_source()
-    assert written == '''\
+    assert (
+        written
+        == '''\
 """A hypothesis."""
 
 from scrubbing import EMBED, Hypothesis, OUTPUT, Variable, head, mlp
@@ -69,6 +71,7 @@ two_bits = Hypothesis(
     scope=(thirds.merged([[0, 1]]) & (~halves)),
 )
 '''
+    )
 
 
 def test_what_cannot_be_imported_has_no_source():

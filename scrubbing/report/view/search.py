@@ -82,7 +82,9 @@ def _controls(controls: list[ControlSearch]) -> Table:
         for one in controls
     ]
     caption = "The same search with the same budget, where there is nothing to find."
-    return Table("", ["control", "what it is", "verdict", "recovered", "tried"], rows, caption, ["what it is", "verdict"])
+    return Table(
+        "", ["control", "what it is", "verdict", "recovered", "tried"], rows, caption, ["what it is", "verdict"]
+    )
 
 
 def _notes(found: SearchRecord) -> Iterator[str]:
