@@ -17,7 +17,7 @@ from benchmarks.groundtruth.__main__ import share
 from benchmarks.groundtruth.catalogue import PROGRAMS, TRAINED, truth
 from benchmarks.groundtruth.columns import column
 from benchmarks.groundtruth.truth import Truth
-from benchmarks.search.planted import Comparison, compared
+from benchmarks.search.planted import RELATIONS, Comparison, compared
 from scrubbing import Experiment, Feature, Trial, controls
 from scrubbing.search import Found, search
 
@@ -57,7 +57,8 @@ def searched(program: str, seed: int) -> One:
 def table(ones: Sequence[One]) -> str:
     """A row for each program, and one for all."""
     heads = ["program", "searches", "node precision", "node recall", "edge precision", "edge recall",
-             "position precision", "position recall", "features exact", "finer", "coarser", "other", "words"]  # fmt: skip
+             "position precision", "position recall", "features exact", "finer", "coarser", "other",
+             "words"]  # fmt: skip
     rows = [heads, ["---"] * len(heads)]
     programs = list(dict.fromkeys(one.made.program for one in ones))
     for title, some in [*((p, [one for one in ones if one.made.program == p]) for p in programs), ("**all**", ones)]:
@@ -66,10 +67,8 @@ def table(ones: Sequence[One]) -> str:
             both, there, found = (sum(getattr(getattr(one.beside, kind), what) for one in some)
                                   for what in ("both", "there", "found"))  # fmt: skip
             cells += [_of(both, found), _of(both, there)]
-        counts = {
-            name: sum(one.beside.features[name] for one in some) for name in ("exact", "finer", "coarser", "other")
-        }
-        cells += [_of(counts["exact"], sum(counts.values())), *(str(counts[n]) for n in ("finer", "coarser", "other"))]
+        counts = {name: sum(one.beside.features[name] for one in some) for name in RELATIONS}
+        cells += [_of(counts["exact"], sum(counts.values())), *(str(counts[name]) for name in RELATIONS[1:])]
         words = [one.found.record.word for one in some]
         cells.append(", ".join(f"{word} {words.count(word)}" for word in sorted(set(words))))
         rows.append(cells)

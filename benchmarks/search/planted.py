@@ -10,6 +10,8 @@ import numpy as np
 from benchmarks.groundtruth.truth import Ints, Truth
 from scrubbing import Claim, Dataset, Feature, Hypothesis, ModelGraph, Node, Target
 
+RELATIONS = ("exact", "finer", "coarser", "other")
+"""How a feature that was found compares with the planted one."""
 Edge = tuple[Node, str, Node]
 """Writer, slot, reader."""
 
@@ -114,7 +116,7 @@ def _said(claim: Claim, graph: ModelGraph) -> Iterator[Said]:
 
 def _features(there: list[Said], ours: list[Said], data: Dataset) -> dict[str, int]:
     """Of planted claims about whole nodes that were found, with a feature among those that could be named."""
-    counts = dict.fromkeys(("exact", "finer", "coarser", "other"), 0)
+    counts: dict[str, int] = {name: 0 for name in RELATIONS}
     for one in there:
         same = next((other for other in ours if one.edges & other.edges), None)
         if same is None or one.target.only is not None or one.feature.op == "constant":

@@ -13,7 +13,7 @@ from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
     from scrubbing.data.features import Feature
-    from scrubbing.search.search import Found
+    from scrubbing.search.found import Found
 
 
 @app.command()
@@ -53,7 +53,7 @@ def search(
     from scrubbing.experiment.address import task_at
     from scrubbing.report.terminal import section_view
     from scrubbing.report.view.search import search as section_of
-    from scrubbing.search.search import search as searched
+    from scrubbing.search.found import search as searched
 
     if threads is not None:
         import torch

@@ -137,9 +137,8 @@ class _Source:
         targets = [self.target(one) for one in claim.targets]
         of = targets[0] if len(targets) == 1 else f"({' | '.join(targets)})"
         given = [self.variable(claim.variable), *(self.claim(one, depth + 1) for one in claim.children)]
-        for name in ("sampler", "unclaimed", "group"):
-            if getattr(claim, name) is not None:
-                given.append(f"{name}={self.value(getattr(claim, name))}")
+        others = {name: getattr(claim, name) for name in ("sampler", "unclaimed", "group")}
+        given += [f"{name}={self.value(other)}" for name, other in others.items() if other is not None]
         given += [f"{name}=True" for name in ("exclude_self", "freeze_norm") if getattr(claim, name)]
         line = f"{of}.carries({', '.join(given)})"
         if "\n" not in line and 4 * depth + len(line) <= _WIDEST:

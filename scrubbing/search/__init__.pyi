@@ -1,3 +1,3 @@
 from .features import features_of as features_of
-from .search import Found as Found
-from .search import search as search
+from .found import Found as Found
+from .found import search as search

@@ -4,10 +4,10 @@ Each can be imported from here, so that a hypothesis about it can be stored. Val
 
 | name | per | value |
 |---|---|---|
-| `token`, `token_before`, `position` | position | the token, the one before it (-1 at the first position), the position |
+| `token`, `token_before`, `position` | position | the token, the one before it (-1 if there is none), its position |
 | `seen_before` | position | whether the token occurs earlier |
 | `after_last` | position | the token that followed its last earlier occurrence; -1 if there is none |
-| `count_T_so_far`, `compare_T_U_so_far` | position | how often token T occurs up to here; whether T is more frequent (1), or U (-1) |
+| `count_T_so_far`, `compare_T_U_so_far` | position | how often token T occurs up to here; whether T is so more often (1), or U |
 | `token_at_P` | input | the token at position P |
 | `equal_P_Q` | input | whether the tokens at positions P and Q are the same |
 | `count_T`, `compare_T_U` | input | as above, in all |
@@ -52,7 +52,7 @@ def _token_before(data: Dataset) -> Values:
 
 def _position(data: Dataset) -> Values:
     tokens = _tokens(data)
-    return np.where(tokens < 0, -1, np.arange(tokens.shape[1]))
+    return np.where(tokens < 0, -1, np.arange(tokens.shape[1], dtype=np.int64))
 
 
 def _last_earlier(data: Dataset) -> Values:
@@ -102,6 +102,10 @@ def _compare(data: Dataset, token: int, other: int) -> Values:
     return np.sign(_count(data, token) - _count(data, other))
 
 
+def _column(data: Dataset, name: str) -> Values:
+    return data[name]
+
+
 _KINDS: dict[str, tuple[Callable[..., Values], Per]] = {
     r"token": (_tokens, "position"),
     r"token_before": (_token_before, "position"),
@@ -129,7 +133,7 @@ def generated(name: str) -> Feature:
         if found := re.fullmatch(kind, name):
             return _feature(name, function, per, tuple(map(int, found.groups())))
     if name.startswith("column_"):
-        return _feature(name, lambda data, column: data[column], "input", (name.removeprefix("column_"),))
+        return _feature(name, _column, "input", (name.removeprefix("column_"),))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

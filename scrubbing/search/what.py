@@ -65,10 +65,10 @@ class Exchanges:
         differ = np.atleast_3d(own != theirs)  # [references, draws, positions]
         one = differ.sum(axis=-1) == 1
         at = differ.argmax(axis=-1)[one]
-        rows = ((np.atleast_3d(some)[one][np.arange(len(at)), at]) for some in (own, theirs))
+        before, then = (np.atleast_3d(some)[one][np.arange(len(at)), at] for some in (own, theirs))
         rise, moved = (after - base)[one] / steps.gap, (further - away)[one] / max(steps.spread, 1e-300)
         costs = ((rise, 1.0), ((-rise).clip(min=0), CANCELLED / TAU), (moved, MOVED / MARGIN))
-        return cls(at, *rows, costs)
+        return cls(at, before, then, costs)
 
     def allow(self, agree: NDArray[np.bool_], margin: float) -> NDArray[np.bool_]:
         """Which features may do: where inputs that agree were exchanged, that did not surely cost more than a margin.

@@ -58,8 +58,8 @@ def _sizes(found: SearchRecord) -> Table:
             "yes" if i in best else "no",
         ])  # fmt: skip
     caption = (
-        "On held-out inputs. Bits are claimed, summed over claims. On the front is what no other one beats, claiming no "
-        "more and recovering no less."
+        "On held-out inputs. Bits are claimed, summed over claims. On the front is what no other one beats, "
+        "claiming no more and recovering no less."
     )
     return Table("", ["hypothesis", "from", "bits", "nodes", "recovered", "on the front"], rows, caption, ["from"])
 
@@ -93,10 +93,10 @@ def _notes(found: SearchRecord) -> Iterator[str]:
     passed = [one.name for one in found.unspecific]
     if passed:
         yield (
-            f"Not specific: with {', '.join(passed)} the search comes to a hypothesis that is supported too, where there "
-            "is nothing to find."
+            f"Not specific: with {', '.join(passed)} the search comes to a hypothesis that is supported too, where "
+            "there is nothing to find."
         )
     yield (
         f"With probability {SHARE.one(1 - found.alpha)} no more than {SHARE.one(found.margin)} of the gap is lost by "
-        "what was left out, on inputs like those that were searched on. That it is the only such hypothesis is not said."
+        "what was left out, on inputs like those that were searched on. It need not be the only such hypothesis."
     )

@@ -1,4 +1,4 @@
-"""Search for a hypothesis, and say what it is worth: on inputs that it was not searched on, beside what chance finds."""
+"""Search for a hypothesis, and say what it is worth: on other inputs, and beside what chance finds."""
 
 from __future__ import annotations
 
