@@ -116,7 +116,7 @@ def _said(claim: Claim, graph: ModelGraph) -> Iterator[Said]:
 
 def _features(there: list[Said], ours: list[Said], data: Dataset) -> dict[str, int]:
     """Of planted claims about whole nodes that were found, with a feature among those that could be named."""
-    counts: dict[str, int] = {name: 0 for name in RELATIONS}
+    counts: dict[str, int] = dict.fromkeys(RELATIONS, 0)
     for one in there:
         same = next((other for other in ours if one.edges & other.edges), None)
         if same is None or one.target.only is not None or one.feature.op == "constant":

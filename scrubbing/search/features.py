@@ -7,7 +7,8 @@ Each can be imported from here, so that a hypothesis about it can be stored. Val
 | `token`, `token_before`, `position` | position | the token, the one before it (-1 if there is none), its position |
 | `seen_before` | position | whether the token occurs earlier |
 | `after_last` | position | the token that followed its last earlier occurrence; -1 if there is none |
-| `count_T_so_far`, `compare_T_U_so_far` | position | how often token T occurs up to here; whether T is so more often (1), or U |
+| `count_T_so_far` | position | how often token T occurs up to here |
+| `compare_T_U_so_far` | position | whether T is more frequent than U up to here: 1, 0 or -1 |
 | `token_at_P` | input | the token at position P |
 | `equal_P_Q` | input | whether the tokens at positions P and Q are the same |
 | `count_T`, `compare_T_U` | input | as above, in all |

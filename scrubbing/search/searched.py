@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,9 @@ from scrubbing.experiment.experiment import Experiment
 from scrubbing.experiment.random_claims import random_hypotheses
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.trial import Trial
-from scrubbing.experiment.verdict.judge import judge
+from scrubbing.experiment.vacuous import vacuous
+from scrubbing.experiment.verdict.judge import VACUOUS, judge
+from scrubbing.hypothesis.claims import Claim
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
 from scrubbing.records.search import Effort
@@ -90,8 +92,9 @@ class Searched:
 
 
 def _all(greedy: Greedy, fitted: Experiment) -> list[Hypothesis]:
-    """What loses next to nothing, and smaller ones."""
+    """What loses next to nothing, and smaller ones: those that look less far down, and those that lose more."""
     found = [_tightened(greedy.run(), fitted, greedy)]
+    found += [one for one in _shallower(found[0]) if not _cannot_fail(fitted.run(one))]
     for margin in (one for one in SMALLER if one > greedy.chosen.margin):
         made = greedy.smaller(margin)
         if made is not None:
@@ -109,6 +112,26 @@ def _tightened(hypothesis: Hypothesis, fitted: Experiment, greedy: Greedy) -> Hy
         greedy.steps.tried += 1
         hypothesis = replace(found.tight, name=hypothesis.name)
     return hypothesis
+
+
+def _shallower(hypothesis: Hypothesis) -> Iterator[Hypothesis]:
+    """The hypothesis without what is said of deeper nodes, the deepest first."""
+    root = hypothesis.correspondence
+    for depth in range(_depth(root) - 1, 0, -1):
+        yield replace(hypothesis, name=f"{hypothesis.name}, {depth} deep", correspondence=_cut(root, depth))
+
+
+def _depth(claim: Claim) -> int:
+    return max((1 + _depth(one) for one in claim.children), default=0)
+
+
+def _cut(claim: Claim, depth: int) -> Claim:
+    return replace(claim, children=tuple(_cut(one, depth - 1) for one in claim.children) if depth else ())
+
+
+def _cannot_fail(result: Result) -> bool:
+    found = {note.code for note in vacuous(result.job, result.inputs().get("model_prediction"))}
+    return bool(found & set(VACUOUS))
 
 
 def _features(trial: Trial, data: Dataset, chosen: Choices) -> list[Feature]:

@@ -67,7 +67,8 @@ class Look:
 
     def outcome(self, alpha: float = ALPHA) -> Outcome:
         """`idle` if surely no more than the margin is lost in either way, `needed` if surely more is in one."""
-        return gravest(*(one.outcome(alpha, self.margin) for one in self.ways))
+        found: list[Outcome] = [one.outcome(alpha, self.margin) for one in self.ways]
+        return gravest(*found)
 
     @property
     def cost(self) -> float:
