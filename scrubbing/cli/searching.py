@@ -16,33 +16,41 @@ if TYPE_CHECKING:
     from scrubbing.search.found import Found
 
 
+Named = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help="Features to name: FILE.py::name, module:name, or all of a FILE.py or module; may be repeated."),
+]
+Generated = Annotated[
+    bool, typer.Option("--generated/--no-generated", help="Also name features of the tokens, and the label.")
+]
+Scope = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Address of a boolean feature: only inputs on which it is true are claimed about."),
+]
+Budget = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Scrubbed examples, about as many forward passes; the default is what it takes."),
+]
+Random = Annotated[int, typer.Option(min=0, help="Hypotheses of the same size about other nodes to compare with.")]
+Ladder = Annotated[bool, typer.Option("--ladder/--no-ladder", help="Run the task's own hypotheses beside.")]
+Nowhere = Annotated[bool, typer.Option("--controls/--no-controls", help="Also search where there is nothing to find.")]
+Name = Annotated[Optional[str], typer.Option(help="Of the hypothesis; the default is TASK/found.")]  # noqa: UP045
+
+
 @app.command()
 @prints_our_errors
 def search(
     task: Annotated[str, typer.Argument(help="A task: its name, such as parens, or FILE.py::name.")],
-    features: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Features to name: FILE.py::name, module:name, or all of a FILE.py or module; repeatable."),
-    ] = None,
-    generated: Annotated[
-        bool, typer.Option("--generated/--no-generated", help="Also name features of the tokens, and the label.")
-    ] = True,
-    scope: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Address of a boolean feature: only inputs on which it is true are claimed about."),
-    ] = None,
-    budget: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="Scrubbed examples, about as many forward passes; the default is what it takes."),
-    ] = None,
+    features: Named = None,
+    generated: Generated = True,
+    scope: Scope = None,
+    budget: Budget = None,
     margin: Annotated[float, typer.Option(help="Share of the gap that may be lost in all.")] = 0.01,
     alpha: Annotated[float, typer.Option(help="Chance that something needed is given up.")] = 0.05,
-    random: Annotated[int, typer.Option(min=0, help="Hypotheses of the same size to compare with.")] = 200,
-    ladder: Annotated[bool, typer.Option("--ladder/--no-ladder", help="Run the task's own hypotheses beside.")] = True,
-    controls: Annotated[
-        bool, typer.Option("--controls/--no-controls", help="Also search where there is nothing to find.")
-    ] = True,
-    name: Annotated[Optional[str], typer.Option(help="Of the hypothesis; the default is TASK/found.")] = None,  # noqa: UP045
+    random: Random = 200,
+    ladder: Ladder = True,
+    controls: Nowhere = True,
+    name: Name = None,
     seed: Seed = None,
     json_: AsJson = False,
     out: Out = None,
@@ -59,21 +67,21 @@ def search(
         import torch
 
         torch.set_num_threads(threads)
-    of, options = task_at(task, task), {"device": device} if device is not None else {}
+    of = task_at(task, task)
     found = searched(
-        of.experiment(**options),  # type: ignore[arg-type]
+        of.experiment() if device is None else of.experiment(device=device),
         [one for address in features or () for one in _features(address)],
-        scope=None if scope is None else next(_features(scope)),
-        generated=generated,
         beside=list(of.ladder()) if ladder else [],
-        alpha=alpha,
-        margin=margin,
+        out=out,
+        generated=generated,
+        scope=None if scope is None else next(_features(scope)),
         budget=budget,
+        margin=margin,
+        alpha=alpha,
         random=random,
         controls=None if controls else (),
-        seed=of.settings.seed if seed is None else seed,
         name=name or f"{of.name}/found",
-        out=out,
+        seed=of.settings.seed if seed is None else seed,
     )
     if out is not None:
         _write(found, out)

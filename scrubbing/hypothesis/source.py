@@ -35,7 +35,7 @@ def source(hypothesis: Statement) -> str:
         more += f"    unclaimed={made.value(hypothesis.unclaimed)},\n"
     name = identifier(hypothesis.name.rpartition("/")[2], made.taken)
     body = (
-        f"{name} = {made.public('Hypothesis')}(\n    {hypothesis.name!r},\n    {hypothesis.sentence!r},\n"
+        f"{name} = {made.public('Hypothesis')}(\n    {_quoted(hypothesis.name)},\n    {_quoted(hypothesis.sentence)},\n"
         f"    {claims},\n{more})\n"
     )
     return "\n\n".join(['"""A hypothesis."""', made.head, body])
@@ -47,6 +47,16 @@ def identifier(text: str, taken: Sequence[str] = ()) -> str:
     found = f"_{found}" if found[0].isdigit() else found
     number = next(n for n in range(1, len(taken) + 2) if (found if n == 1 else f"{found}_{n}") not in taken)
     return found if number == 1 else f"{found}_{number}"
+
+
+def _quoted(text: str) -> str:
+    """A string as formatters write it."""
+    return f'"{text}"' if text.isprintable() and not {"\\", '"'} & set(text) else repr(text)
+
+
+def _order(name: str) -> tuple[bool, bool, str]:
+    """Where a name stands among those that are imported: constants, classes, functions."""
+    return not name.isupper(), not name[0].isupper(), name
 
 
 class _Source:
@@ -66,7 +76,10 @@ class _Source:
     @property
     def head(self) -> str:
         """Imports, functions that are found in files, and variables."""
-        lines = [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(self.imports.items())]
+        lines = [
+            f"from {module} import {', '.join(sorted(names, key=_order))}"
+            for module, names in sorted(self.imports.items())
+        ]
         lines += [""] if self.files or self.variables else []
         lines += [f"{name} = resolve({address!r})" for address, name in self.files.items()]
         lines += [f"{name} = {made}" for name, made in self.variables.values()]
@@ -97,7 +110,7 @@ class _Source:
     def variable(self, variable: Variable) -> str:
         """The name of a variable, which is defined before it is used."""
         if variable not in self.variables:
-            given = [repr(variable.name)]
+            given = [_quoted(variable.name)]
             if isinstance(variable.feature, tuple):
                 given.append(f"({', '.join(map(self.feature, variable.feature))},)")
             elif variable.feature is not None:
@@ -158,14 +171,14 @@ class _Source:
                 avoided = [str(one) for one in target.route.named]
                 made += f".any_path(avoid={avoided!r})" if avoided else ".any_path()"
             case Via():
-                made += f".via({', '.join(repr(str(one)) for one in target.route.through)})"
+                made += f".via({', '.join(_quoted(str(one)) for one in target.route.through)})"
             case _:
                 made += f".by({self.value(target.route)})"
         if target.into_slots:
-            made += f".into({', '.join(map(repr, target.into_slots))})"
+            made += f".into({', '.join(map(_quoted, target.into_slots))})"
         if target.read_slots:
             named = () if target.read_slots == WHOLE_INPUT else target.read_slots
-            made += f".reads({', '.join(map(repr, named))})"
+            made += f".reads({', '.join(map(_quoted, named))})"
         if target.positions is not None:
             made += f".at({self.positions(target.positions)})"
         made += "" if target.only is None else f".part({self.value(target.only)})"
@@ -179,7 +192,7 @@ class _Source:
             return f"{self.public('head')}({node.layer}, {node.head})"
         if node.kind == "mlp":
             return f"{self.public('mlp')}({node.layer})"
-        return f"{self.public('node')}({str(node)!r})"
+        return f"{self.public('node')}({_quoted(str(node))})"
 
     def positions(self, positions: Positions) -> str:
         """What `.at` takes."""
@@ -208,4 +221,6 @@ class _Source:
             return f"frozenset([{', '.join(sorted(self.value(one) for one in value))}])"
         if is_scalar(value):
             return repr(value.item())
-        return self.thing(value, "a function of the hypothesis") if callable(value) else repr(value)
+        if callable(value):
+            return self.thing(value, "a function of the hypothesis")
+        return _quoted(value) if isinstance(value, str) else repr(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from scrubbing.data.features import Feature
 from scrubbing.errors import Fault, UsageError
@@ -16,25 +17,51 @@ FEWEST = 50
 """Inputs to search on, and held out, that are the fewest of which anything could be said."""
 
 
+class Options(TypedDict, total=False):
+    """The fields of `Choices` as keywords, each optional."""
+
+    generated: bool
+    scope: Feature | None
+    margin: float
+    alpha: float
+    budget: int | None
+    held_out: float
+    random: int
+    controls: Sequence[Control] | None
+    seed: int
+    name: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """How to search; `search` says what each is.
+    """The immutable choices of a search: everything beside the experiment and the features.
 
     Raises:
         UsageError: SCR-SEARCH, lists everything that cannot be used.
     """
 
     features: Sequence[Feature] = ()
-    scope: Feature | None = None
+    """That nodes may be said to carry; they come before those that are generated."""
     generated: bool = True
-    alpha: float = ALPHA
+    """Whether features of the tokens, and the label, may be named too; `scrubbing.search.features` lists them."""
+    scope: Feature | None = None
+    """Boolean feature; only inputs on which it is true are searched on, and claimed about."""
     margin: float = MARGIN
+    """Share of the gap between null and model that may be lost in all."""
+    alpha: float = ALPHA
+    """Chance that something needed is given up, on inputs like those that are searched on."""
     budget: int | None = None
+    """Scrubbed examples, about as many forward passes; None for as many as it takes."""
     held_out: float = 0.5
+    """Share of inputs that are not searched on, and that the result is judged on."""
     random: int = NUMBER
+    """Hypotheses of the same size about other nodes that the result is compared with; 0 for none."""
     controls: Sequence[Control] | None = None
+    """Where the search should find nothing; None for re-initialised weights and shuffled labels."""
     seed: int = 0
+    """Of the choice of inputs, and of all draws."""
     name: str = "found"
+    """Of the hypothesis."""
 
     def __post_init__(self) -> None:
         if found := list(self._faults()):

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 from scrubbing.data.features import Feature, everything
 from scrubbing.errors import UsageError
 from scrubbing.experiment.controls import controls as known
 from scrubbing.experiment.experiment import Experiment
-from scrubbing.experiment.random_claims import NUMBER
 from scrubbing.experiment.random_weights import fresh_weights
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.trial import Control, Trial
-from scrubbing.experiment.verdict.needed import ALPHA, MARGIN
 from scrubbing.hypothesis.claims import OUTPUT
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.records.search import SUPPORTED, ControlSearch, SearchRecord
-from scrubbing.search.choices import Choices
+from scrubbing.search.choices import Choices, Options
 from scrubbing.search.searched import Searched
 
 
@@ -44,18 +43,9 @@ def search(
     experiment: Experiment,
     features: Sequence[Feature] = (),
     *,
-    scope: Feature | None = None,
-    generated: bool = True,
     beside: Sequence[Hypothesis] = (),
-    alpha: float = ALPHA,
-    margin: float = MARGIN,
-    budget: int | None = None,
-    held_out: float = 0.5,
-    random: int = NUMBER,
-    controls: Sequence[Control] | None = None,
-    seed: int = 0,
-    name: str = "found",
     out: str | Path | None = None,
+    **chosen: Unpack[Options],
 ) -> Found:
     """Search for a hypothesis: what matters, and the coarsest features that it may be said to carry, by tests.
 
@@ -68,45 +58,24 @@ def search(
     Args:
         experiment: model, inputs, loss, and what measures.
         features: that nodes may be said to carry; they come before those that are generated.
-        scope: boolean feature; only inputs on which it is true are searched on, and claimed about.
-        generated: whether features of the tokens, and the label, may be named too; `scrubbing.search.features` lists
-            them.
         beside: other hypotheses, to be run on the same held-out inputs.
-        alpha: chance that something needed is given up, on inputs like those that are searched on.
-        margin: share of the gap between null and model that may be lost in all.
-        budget: scrubbed examples, about as many forward passes; None for as many as it takes.
-        held_out: share of inputs that are not searched on.
-        random: hypotheses of the same size about other nodes; 0 for none.
-        controls: where the search should find nothing; None for re-initialised weights and shuffled labels.
-        seed: of the choice of inputs, and of all draws.
-        name: of the hypothesis.
         out: folder for finished measurements, so that the same search continues after an interruption and comes to the
             same.
+        chosen: fields of `Choices`: `generated`, `scope`, `margin`, `alpha`, `budget`, `held_out`, `random`,
+            `controls`, `seed`, `name`.
 
     Raises:
         UsageError: SCR-SEARCH, lists everything that cannot be used; SCR-NAME. FileError: SCR-FILE, the folder cannot
             be written, or another run is writing to it.
     """
-    chosen = Choices(
-        features=features,
-        scope=scope,
-        generated=generated,
-        alpha=alpha,
-        margin=margin,
-        budget=budget,
-        held_out=held_out,
-        random=random,
-        controls=controls,
-        seed=seed,
-        name=name,
-    )
+    how = Choices(features=features, **chosen)
     folder = None if out is None else Path(out)
-    start = Hypothesis(name, "Nothing.", OUTPUT.carries(Variable("output", everything)), scope)
+    start = Hypothesis(how.name, "Nothing.", OUTPUT.carries(Variable("output", everything)), how.scope)
     trial = Trial(start, experiment.model, experiment.data, experiment.loss)
-    made = Searched.on(trial, experiment, chosen, folder)
+    made = Searched.on(trial, experiment, how, folder)
     results = made.results(beside, folder)
-    same = replace(chosen, budget=max(made.effort.examples, 1), random=0)
-    should_fail = _controls(seed) if controls is None else controls
+    same = replace(how, budget=max(made.effort.examples, 1), random=0)
+    should_fail = _controls(how.seed) if how.controls is None else how.controls
     found = (_control(one, trial, experiment, same, folder) for one in should_fail)
     return _found(made, results, [one for one in found if one is not None])
 

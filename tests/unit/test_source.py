@@ -47,24 +47,24 @@ def test_it_reads_as_somebody_would_have_written_it():
         == '''\
 """A hypothesis."""
 
-from scrubbing import EMBED, Hypothesis, OUTPUT, Variable, head, mlp
+from scrubbing import EMBED, OUTPUT, Hypothesis, Variable, head, mlp
 from scrubbing.search.features import count_3, token
 from scrubbing.testing.random_hypotheses import halves, thirds
 
-bit_of_m0 = Variable('bit of m0', halves)
-count = Variable('count', count_3)
-token_2 = Variable('token', token)
+bit_of_m0 = Variable("bit of m0", halves)
+count = Variable("count", count_3)
+token_2 = Variable("token", token)
 
 two_bits = Hypothesis(
-    'toy/two-bits',
-    'Two bits.',
+    "toy/two-bits",
+    "Two bits.",
     OUTPUT.carries(
         bit_of_m0,
         mlp(0).direct().carries(
             bit_of_m0,
             head(0, 1).direct().carries(
                 count,
-                EMBED.direct().into('v').at([0, 2]).each().carries(token_2),
+                EMBED.direct().into("v").at([0, 2]).each().carries(token_2),
             ),
         ),
     ),
