@@ -54,6 +54,8 @@ class SearchRecord(Strict, Shown):
     effort: Effort
     features: int
     """That nodes might have been said to carry, joins left out."""
+    unusable: list[str] = Field(default=[])
+    """Features that were given and have no exact values on these inputs: they raise an error, or are floats."""
     fitted: int
     """Inputs that were searched on."""
     held_out: int

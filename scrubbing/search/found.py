@@ -94,6 +94,7 @@ def _found(made: Searched, results: Sequence[Result], controls: Sequence[Control
         margin=chosen.margin,
         effort=made.effort,
         features=made.features,
+        unusable=[one.name for one in made.unusable],
         fitted=len(made.fitted.data),
         held_out=len(made.rest.data),
         controls=list(controls),

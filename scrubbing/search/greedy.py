@@ -96,9 +96,11 @@ class Greedy:
         self._prune(path, (writers, slots, positions))
 
     def _fewer(self, path: Path) -> None:
-        """Leave out more of what a node reads, and of what that reads."""
-        self._prune(path, (writers,))
-        for i in range(len(self.draft.at(path).below)):
+        """Leave out more of what a node reads, and of what that reads, and name what had no name."""
+        self._prune(path, (writers, slots, positions))
+        for i, one in enumerate(self.draft.at(path).below):
+            if one.feature == everything:
+                self._what((*path, i))
             self._fewer((*path, i))
 
     def _prune(self, path: Path, kinds: Sequence[Kind]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
-from scrubbing.errors import UsageError
+from scrubbing.errors import ScrubbingError, UsageError
 from scrubbing.experiment.experiment import Experiment
 from scrubbing.experiment.random_claims import random_hypotheses
 from scrubbing.experiment.result import Result
@@ -48,6 +48,9 @@ class Searched:
     """On the inputs that are held out."""
     effort: Effort
     features: int
+    """That nodes might have been said to carry."""
+    unusable: Sequence[Feature]
+    """Those that have no exact values on these inputs."""
 
     @classmethod
     def on(cls, trial: Trial, of: Experiment, chosen: Choices, out: Path | None) -> Searched:
@@ -61,7 +64,7 @@ class Searched:
         """
         started = time.perf_counter()
         fitted, rest = _parts(trial, of, chosen)
-        features = _features(trial, fitted.data, chosen)
+        features, unusable = _features(trial, fitted.data, chosen)
         greedy = Greedy(fitted.subject, fitted.executor, features, chosen)
         start = greedy.hypothesis()
         with _kept(fitted, start, out):
@@ -74,7 +77,7 @@ class Searched:
             complete=greedy.complete or not explains,
             seconds=round(time.perf_counter() - started, 3),
         )
-        return cls(chosen, tuple(found), explains, fitted, rest, effort, len(features))
+        return cls(chosen, tuple(found), explains, fitted, rest, effort, len(features), unusable)
 
     def results(self, beside: Sequence[Hypothesis], out: Path | None) -> list[Result]:
         """What was found, and other hypotheses, on the inputs that are held out: the first with its verdict."""
@@ -134,11 +137,20 @@ def _cannot_fail(result: Result) -> bool:
     return bool(found & set(VACUOUS))
 
 
-def _features(trial: Trial, data: Dataset, chosen: Choices) -> list[Feature]:
-    """Those that nodes may be said to carry, the user's first."""
+def _features(trial: Trial, data: Dataset, chosen: Choices) -> tuple[list[Feature], list[Feature]]:
+    """Those that nodes may be said to carry, the user's first, and those that have no exact values on these inputs."""
     label = getattr(trial.loss, "label", None)
     generated = features_of(data, label if isinstance(label, str) else None) if chosen.generated else []
-    return list(dict.fromkeys([*chosen.features, *generated]))
+    every = list(dict.fromkeys([*chosen.features, *generated]))
+    unusable = [one for one in every if not _is_usable(one, data)]
+    return [one for one in every if one not in unusable], unusable
+
+
+def _is_usable(feature: Feature, data: Dataset) -> bool:
+    try:
+        return not feature.is_float(data)
+    except ScrubbingError:
+        return False
 
 
 def _parts(trial: Trial, of: Experiment, chosen: Choices) -> tuple[Experiment, Experiment]:

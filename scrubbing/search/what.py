@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scrubbing.data.agreement import digest_of, groups
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, everything, joint
-from scrubbing.errors import IllegalHypothesis
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.verdict.held import held
 from scrubbing.experiment.verdict.judge import CANCELLED, TAU
@@ -109,13 +108,8 @@ class Candidate:
 
     @classmethod
     def of(cls, feature: Feature, data: Dataset, positions: tuple[int, ...]) -> Candidate | None:
-        """None where the feature has no values on these inputs, floats, or but one value everywhere."""
-        try:
-            if feature.is_float(data):
-                return None
-            group = groups(feature, data).group
-        except IllegalHypothesis:
-            return None
+        """None where the feature has but one value everywhere."""
+        group = groups(feature, data).group
         codes = group[:, list(positions)] if feature.per == "position" else group.reshape(len(data), -1)[:, :1]
         return cls(feature, codes.astype(np.int64)) if (codes != codes[:1]).any() else None
 
