@@ -27,6 +27,14 @@ Scope = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Address of a boolean feature: only inputs on which it is true are claimed about."),
 ]
+Through = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help="Kind of node to look through, such as mlp: nothing is claimed about it; may be repeated."),
+]
+Depth = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Claims on the longest path from the output down; the default is as far as it goes."),
+]
 Budget = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=1, help="Scrubbed examples, about as many forward passes; the default is what it takes."),
@@ -44,6 +52,8 @@ def search(
     features: Named = None,
     generated: Generated = True,
     scope: Scope = None,
+    through: Through = None,
+    depth: Depth = None,
     budget: Budget = None,
     margin: Annotated[float, typer.Option(help="Share of the gap that may be lost in all.")] = 0.01,
     alpha: Annotated[float, typer.Option(help="Chance that something needed is given up.")] = 0.05,
@@ -75,6 +85,8 @@ def search(
         out=out,
         generated=generated,
         scope=None if scope is None else next(_features(scope)),
+        through=tuple(through or ()),
+        depth=depth,
         budget=budget,
         margin=margin,
         alpha=alpha,

@@ -22,6 +22,8 @@ class Options(TypedDict, total=False):
 
     generated: bool
     scope: Feature | None
+    through: Sequence[str]
+    depth: int | None
     margin: float
     alpha: float
     budget: int | None
@@ -46,6 +48,11 @@ class Choices:
     """Whether features of the tokens, and the label, may be named too; `scrubbing.search.features` lists them."""
     scope: Feature | None = None
     """Boolean feature; only inputs on which it is true are searched on, and claimed about."""
+    through: Sequence[str] = ()
+    """Kinds of nodes, such as `mlp`, about which nothing is claimed: they are computed again on what is claimed of what
+    they read."""
+    depth: int | None = None
+    """Claims on the longest path from the output down; None for as far as it goes."""
     margin: float = MARGIN
     """Share of the gap between null and model that may be lost in all."""
     alpha: float = ALPHA
@@ -72,8 +79,12 @@ class Choices:
             value = getattr(self, name)
             if not is_finite(value) or not 0 < value < 1:
                 yield Fault("SCR-SEARCH", "search", f"{name}={value!r} is no share.", "Give a number between 0 and 1.")
-        if self.budget is not None and (not is_whole(self.budget) or self.budget < 1):
-            problem, remedy = f"budget={self.budget!r} is no number of examples.", "Give 1 or more, or None."
+        for name in ("budget", "depth"):
+            value = getattr(self, name)
+            if value is not None and (not is_whole(value) or value < 1):
+                yield Fault("SCR-SEARCH", "search", f"{name}={value!r} is no count.", "Give 1 or more, or None.")
+        if wrong := [one for one in self.through if one not in ("mlp", "head", "attn")]:
+            problem, remedy = f"through= holds {wrong[0]!r}, which is no kind of node.", "Give mlp, head or attn."
             yield Fault("SCR-SEARCH", "search", problem, remedy)
         for name in ("random", "seed"):
             value = getattr(self, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from scrubbing.data.features import Feature, everything
@@ -11,8 +11,9 @@ from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Positions
 from scrubbing.hypothesis.claims import Claim, Target
 from scrubbing.hypothesis.variables import Variable
-from scrubbing.routes import Direct
+from scrubbing.routes import AnyPath, Direct, Route
 
+_DIRECT = Direct()
 Path = tuple[int, ...]
 """From the output down: which of its kept writers, which of that one's, and so on."""
 
@@ -28,6 +29,8 @@ class Kept:
     """Those through which it could, each with the positions at which it is read there."""
     positions: tuple[int, ...]
     """At which it is read, as far as that is kept."""
+    route: Route = _DIRECT
+    """How it reaches its reader."""
     feature: Feature = everything
     each: bool = False
     """Whether every position draws its own input."""
@@ -45,7 +48,7 @@ class Kept:
         compared = self.feature.per == "position" and not self.each  # at the only one that is read
         positions = Positions(self.positions) if compared or self.positions != self.read else None
         slots = self.slots if len(self.slots) < len(self.places) else ()
-        return Target(self.node, Direct(), slots, (), None if self.node == MASK else positions, self.each)
+        return Target(self.node, self.route, slots, (), None if self.node == MASK else positions, self.each)
 
     def only(self, slots: tuple[str, ...], positions: tuple[int, ...]) -> Kept:
         """The same through fewer slots, at fewer positions."""
@@ -81,13 +84,40 @@ def root(graph: ModelGraph, read: tuple[int, ...]) -> Kept:
     return Kept(graph.output, (), (), read)
 
 
-def offered(kept: Kept, graph: ModelGraph) -> tuple[Kept, ...]:
-    """Everything that a node reads, each writer as one that is kept whole."""
+def offered(kept: Kept, graph: ModelGraph, through: Collection[str] = ()) -> tuple[Kept, ...]:
+    """Everything that a node reads, each writer as one that is kept whole.
+
+    Args:
+        kept: the node.
+        graph: of the model.
+        through: kinds of nodes that are looked through: what they read counts as read by their reader, and they are
+            computed again on whatever that is.
+    """
     into: dict[Node, list[tuple[str, tuple[int, ...]]]] = {}
     for name, slot in graph.slots[kept.node].items():
         upto = range(max(kept.positions, default=-1) + 1)
         places = {"same": kept.positions, "earlier": tuple(upto), "every": tuple(range(graph.positions))}[slot.reach]
-        for writer in slot.parents:
+        for writer in _behind(slot.parents, graph, through):
             into.setdefault(writer, []).append((name, places))
     made = (Kept(one, tuple(slot for slot, _ in where), tuple(where), ()) for one, where in into.items())
-    return tuple(replace(one, positions=one.read) for one in made)
+    return tuple(replace(one, positions=one.read, route=_route(one.node, into, graph, through)) for one in made)
+
+
+def _behind(parents: Iterable[Node], graph: ModelGraph, through: Collection[str]) -> dict[Node, None]:
+    """Writers, and instead of those that are looked through what these read, in the order of the graph."""
+    found: dict[Node, None] = {}
+    for one in parents:
+        if one.kind not in through or not graph.slots[one]:
+            found[one] = None
+            continue
+        for slot in graph.slots[one].values():
+            found |= _behind(slot.parents, graph, through)
+    return {one: None for one in graph.slots if one in found}
+
+
+def _route(node: Node, beside: Collection[Node], graph: ModelGraph, through: Collection[str]) -> Route:
+    """The paths from a node through nothing but what is looked through."""
+    after = graph.readers(node)
+    if not any(one.kind in through for one in after):
+        return _DIRECT
+    return AnyPath(frozenset(one for one in after if one.kind not in through and one in beside))

@@ -12,6 +12,8 @@ Each can be imported from here, so that a hypothesis about it can be stored. Val
 | `token_at_P` | input | the token at position P |
 | `equal_P_Q` | input | whether the tokens at positions P and Q are the same |
 | `count_T`, `compare_T_U` | input | as above, in all |
+| `ever_T_U` | input | whether T is more frequent than U in some beginning of the input |
+| `ever_T_U_from_end` | input | whether it is in some end of the input |
 | `length` | input | number of real positions |
 | `column_NAME` | input | the column NAME of the data |
 """
@@ -21,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,8 @@ Values = NDArray[Any]
 
 MOST_TOKENS = 10
 """Different tokens above which they are not counted: each pair of them is a feature."""
+FEW_TOKENS = 5
+"""Different tokens above which their counts are not compared at every position."""
 MOST_POSITIONS = 12
 """Positions above which no two are compared."""
 MOST_PLACES = 48
@@ -103,6 +107,15 @@ def _compare(data: Dataset, token: int, other: int) -> Values:
     return np.sign(_count(data, token) - _count(data, other))
 
 
+def _ever(data: Dataset, token: int, other: int) -> Values:
+    return (_compare_so_far(data, token, other) > 0).any(1)
+
+
+def _ever_from_end(data: Dataset, token: int, other: int) -> Values:
+    tokens = _tokens(data)[:, ::-1]
+    return ((tokens == token).cumsum(1) > (tokens == other).cumsum(1)).any(1)
+
+
 def _column(data: Dataset, name: str) -> Values:
     return data[name]
 
@@ -120,6 +133,8 @@ _KINDS: dict[str, tuple[Callable[..., Values], Per]] = {
     r"equal_(\d+)_(\d+)": (_equal, "input"),
     r"count_(\d+)": (_count, "input"),
     r"compare_(\d+)_(\d+)": (_compare, "input"),
+    r"ever_(\d+)_(\d+)": (_ever, "input"),
+    r"ever_(\d+)_(\d+)_from_end": (_ever_from_end, "input"),
 }
 
 
@@ -180,3 +195,6 @@ def _names(data: Dataset) -> Iterator[str]:
         for suffix in ("", "_so_far"):
             yield from (f"count_{token}{suffix}" for token in present)
             yield from (f"compare_{token}_{other}{suffix}" for token, other in combinations(present, 2))
+    if len(present) <= FEW_TOKENS:
+        for suffix in ("", "_from_end"):
+            yield from (f"ever_{token}_{other}{suffix}" for token, other in permutations(present, 2))

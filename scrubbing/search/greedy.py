@@ -45,7 +45,7 @@ class Greedy:
         self.outcome = _outcome(self.subject, self.features)
         graph = self.subject.graph
         start = root(graph, self.subject.read.fixed)
-        self.draft = replace(start, below=offered(start, graph))
+        self.draft = replace(start, below=offered(start, graph, how.through))
 
     def hypothesis(self, draft: Kept | None = None) -> Hypothesis:
         """The hypothesis that the search has come to, or that a draft stands for."""
@@ -69,7 +69,7 @@ class Greedy:
         """What is left if as much as a larger margin may be lost; None if nothing more can be left out."""
         before, self.steps.margin = self.draft, margin
         try:
-            self._fewer(())
+            self._fewer((), margin)
         except Spent:
             self.complete = False
         return None if self.draft == before else self.hypothesis()
@@ -85,23 +85,31 @@ class Greedy:
                 progress.begin(f"{title}, what {one.node} carries")
                 self._what((*path, i))
             found = ((i, self.draft.at((*path, i))) for i in range(len(below)))
-            waiting += [(*path, i) for i, one in found if self.subject.graph.slots[one.node] and not one.each]
+            if self.chosen.depth is None or len(path) + 1 < self.chosen.depth:
+                waiting += [(*path, i) for i, one in found if self.subject.graph.slots[one.node] and not one.each]
             progress.total = len(waiting)
             progress.advance()
 
     def _where(self, path: Path) -> None:
         """Look at what a node reads, and keep what matters."""
         kept = self.draft.at(path)
-        self.draft = self.draft.with_(path, replace(kept, below=offered(kept, self.subject.graph)))
+        self.draft = self.draft.with_(path, replace(kept, below=offered(kept, self.subject.graph, self.chosen.through)))
         self._prune(path, (writers, slots, positions))
 
-    def _fewer(self, path: Path) -> None:
-        """Leave out more of what a node reads, and of what that reads, and name what had no name."""
+    def _fewer(self, path: Path, margin: float) -> None:
+        """Leave out more of what a node reads, and of what that reads, and name what had no name.
+
+        What a name may cost is an equal part of what may still be lost: the first to be named would take it all.
+        """
         self._prune(path, (writers, slots, positions))
         for i, one in enumerate(self.draft.at(path).below):
             if one.feature == everything:
+                nameless = sum(other.feature == everything for _, other in self.draft.walk()) - 1  # but the output
+                left = max(margin - self.steps.lost, 0.0) / max(nameless, 1)
+                self.steps.margin = min(margin, max(self.steps.lost, 0.0) + left)
                 self._what((*path, i))
-            self._fewer((*path, i))
+                self.steps.margin = margin
+            self._fewer((*path, i), margin)
 
     def _prune(self, path: Path, kinds: Sequence[Kind]) -> None:
         def accepted(changed: Kept) -> bool:

@@ -101,7 +101,8 @@ def _all(greedy: Greedy, fitted: Experiment) -> list[Hypothesis]:
     for margin in (one for one in SMALLER if one > greedy.chosen.margin):
         made = greedy.smaller(margin)
         if made is not None:
-            found.append(replace(made, name=f"{made.name}, {margin:.0%} given up"))
+            name = f"{made.name}, {margin:.0%} given up"
+            found.append(_tightened(replace(made, name=name), fitted, greedy))
     return found
 
 

@@ -96,6 +96,8 @@ class Steps:
     """Hypotheses that were run."""
     decided: int = 0
     """Tests that had a share of the level."""
+    lost: float = 0.0
+    """Share of the gap that what was last accepted seemed to lose."""
     examples: int = 0
     _looks: dict[Hypothesis, tuple[Lost, ...]] = field(default_factory=dict[Hypothesis, tuple[Lost, ...]], repr=False)
 
@@ -157,4 +159,7 @@ class Steps:
         alpha = self.alpha * EARLY / ((k + EARLY - 1) * (k + EARLY))
         units = int(np.ceil(SPARE * -np.log(alpha) / self.margin))
         found = Look(self._measured(hypothesis, units, DRAWS, seed=1 + k, modes=2), self.margin)
-        return found.outcome(alpha) == "idle"
+        if found.outcome(alpha) != "idle":
+            return False
+        self.lost = max(one.rise.mean / one.rise.gap for one in found.ways)
+        return True

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from scrubbing.data.agreement import digest_of, groups
 from scrubbing.data.dataset import Dataset
-from scrubbing.data.features import Feature, everything, joint
+from scrubbing.data.features import Feature, joint
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.verdict.held import held
 from scrubbing.experiment.verdict.judge import CANCELLED, TAU
-from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, MOVED
+from scrubbing.experiment.verdict.needed import MARGIN, MOVED
 from scrubbing.experiment.verdict.runs import Runs
 from scrubbing.graph.nodes import MASK
 from scrubbing.samplers.crossing import Cross
@@ -25,10 +25,13 @@ from scrubbing.stats.critical import fixed_size
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-EXCHANGES = 800
-"""Exchanges of one input for another by which features are sorted out before any is tested."""
+EXCHANGES, LIKELY = 3200, 0.3
+"""Exchanges of one input for another by which features are sorted out before any is tested, and the chance that one is
+that would pass: a test takes as many exchanges as all sorting out."""
 MOST_TESTED = 12
 """Features that are tested for one node, of those that are left then."""
+MORE_TESTED = 6
+"""Joins that are tested beside, with a feature that seemed to do alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,28 +72,29 @@ class Exchanges:
         costs = ((rise, 1.0), ((-rise).clip(min=0), CANCELLED / TAU), (moved, MOVED / MARGIN))
         return cls(at, before, then, costs)
 
-    def allow(self, agree: NDArray[np.bool_], margin: float) -> NDArray[np.bool_]:
-        """Which features may do: where inputs that agree were exchanged, that did not surely cost more than a margin.
+    def cost_of(self, agree: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """What exchanges of inputs cost that agree on a feature, or on two.
 
         Args:
             agree: whether inputs agree on each feature, `[features, exchanges]`.
-            margin: share of the gap that an exchange may cost on average.
 
         Returns:
-            `[features, features]`: of joins of two, and on the diagonal of single features. Where no inputs agree, a
-            feature may do.
+            The mean, as a share of what a margin of 1 allows, and what it is likely no less than, each `[features,
+            features]`: of joins of two, and on the diagonal of single features. Where hardly any inputs agree, a
+            feature costs nothing as far as is known.
         """
         agrees = agree.astype(np.float64)
         number = agrees @ agrees.T
-        t = np.array([fixed_size(n, ALPHA) if n > 1 else np.inf for n in range(int(number.max()) + 1)])
-        away, allowed = t[number.astype(np.int64)], np.ones(number.shape, dtype=bool)
+        t = np.array([fixed_size(n, LIKELY) if n > 1 else np.inf for n in range(int(number.max()) + 1)])
+        away, mean, least = t[number.astype(np.int64)], np.zeros(number.shape), np.full(number.shape, -np.inf)
         for cost, allows in self.costs:
-            mean = (agrees * cost) @ agrees.T / np.maximum(number, 1)
-            square = (agrees * cost**2) @ agrees.T / np.maximum(number, 1)
-            error = np.sqrt(np.maximum(square - mean**2, 0) / np.maximum(number - 1, 1))
+            average = (agrees * cost) @ agrees.T / np.maximum(number, 1) / allows
+            square = (agrees * cost**2) @ agrees.T / np.maximum(number, 1) / allows**2
+            error = np.sqrt(np.maximum(square - average**2, 0) / np.maximum(number - 1, 1))
             with np.errstate(invalid="ignore"):  # infinity times nothing, where too few agree
-                allowed &= ~(mean - away * error > margin * allows)
-        return allowed
+                low = average - away * error
+            mean, least = np.maximum(mean, average), np.maximum(least, np.nan_to_num(low, nan=-np.inf))
+        return mean, least
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,13 +171,17 @@ def _sorted_out(
         return []
     found = Exchanges.of(steps, job, region, kept.positions if kept.each else None)
     margin = steps.margin / (len(kept.positions) if kept.each else 1)
-    may = found.allow(np.stack([one.agree(found, kept.positions) for one in some]), margin)
-    alone = [one for i, one in enumerate(some) if may[i, i]]
-    joins = [some[i].and_(some[j]) for i, j in np.argwhere(np.triu(may, 1)).tolist() if not (may[i, i] or may[j, j])]
-    finest = Candidate.of(everything, data, places)
-    most = np.inf if finest is None or kept.each else finest.bits
-    both = sorted([*alone, *joins], key=lambda one: one.bits)  # a stable sort: those given first, and not joined, win
-    return [one.feature for one in both if one.bits < most][:MOST_TESTED]
+    mean, least = found.cost_of(np.stack([one.agree(found, kept.positions) for one in some]))
+    may = least <= margin
+    finest = np.inf if kept.each else np.log2(len(data))
+    likely = [one for i, one in enumerate(some) if may[i, i]]
+    pairs = [(mean[i, j], i, j) for i, j in np.argwhere(np.triu(may, 1)).tolist()]
+    likely += [some[i].and_(some[j]) for _, i, j in pairs if not (may[i, i] or may[j, j])]
+    likely = sorted((one for one in likely if one.bits < finest), key=lambda one: one.bits)[:MOST_TESTED]
+    # Joins with a feature that may do alone, for the case that it does not: those that seem to cost least.
+    wider = [some[i].and_(some[j]) for _, i, j in sorted(pairs) if may[i, i] or may[j, j]][: 4 * MORE_TESTED]
+    wider = sorted((one for one in wider if one.bits < finest), key=lambda one: one.bits)[:MORE_TESTED]
+    return [one.feature for one in (*likely, *wider)]
 
 
 def _entropy(codes: Ints) -> float:

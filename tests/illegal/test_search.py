@@ -14,9 +14,20 @@ def searched(w, *features, **changed):
 
 REFUSED = {
     "every choice": (
-        " ".join(["SCR-SEARCH"] * 9),
+        " ".join(["SCR-SEARCH"] * 11),
         lambda w: searched(
-            w, "parity", scope=3, alpha=0, margin=1.5, held_out="half", budget=0, random=-1, seed=0.5, controls=["all"]
+            w,
+            "parity",
+            scope=3,
+            alpha=0,
+            margin=1.5,
+            held_out="half",
+            budget=0,
+            random=-1,
+            seed=0.5,
+            controls=["all"],
+            through=["mlps"],
+            depth=0,
         ),
     ),
     "too few inputs": ("SCR-SEARCH", searched),

@@ -27,6 +27,10 @@ VALUES = {
     "equal_0_2": [1, 1],
     "count_5": [1, 2],
     "compare_5_3": [-1, 1],
+    "ever_5_3": [0, 1],
+    "ever_3_5": [1, 0],
+    "ever_3_5_from_end": [1, 0],
+    "ever_7_3_from_end": [0, 1],
     "column_label": [1, 0],
 }
 

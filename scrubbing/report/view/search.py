@@ -92,8 +92,8 @@ def _notes(found: SearchRecord) -> Iterator[str]:
         yield "The budget was used up before all was looked at: what is claimed may be wider or finer than needed."
     if found.unusable:
         yield (
-            f"Features without exact values on these inputs, which were left out: {', '.join(found.unusable)}. They raise "
-            "an error, or have float values that are not rounded."
+            f"Features without exact values on these inputs, which were left out: {', '.join(found.unusable)}. They "
+            "raise an error, or have float values that are not rounded."
         )
     passed = [one.name for one in found.unspecific]
     if passed:
