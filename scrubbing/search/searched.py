@@ -27,6 +27,7 @@ from scrubbing.rng import stream_key, uniform
 from scrubbing.search.choices import Choices, enough
 from scrubbing.search.features import features_of
 from scrubbing.search.greedy import Greedy
+from scrubbing.search.naming import named
 
 ROUNDS = 2
 """Times that the verdict on the inputs searched on may say what else can be left out."""
@@ -69,7 +70,7 @@ class Searched:
         start = greedy.hypothesis()
         with _kept(fitted, start, out):
             explains = unbeaten(fitted.run(start).means, "null") is None
-            found = _all(greedy, fitted) if explains else [start]
+            found = [named(one, features, trial.data) for one in _all(greedy, fitted)] if explains else [start]
         effort = Effort(
             tried=greedy.steps.tried,
             decided=greedy.steps.decided,

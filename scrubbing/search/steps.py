@@ -123,6 +123,15 @@ class Steps:
         self.spread = runs.spread
         self.examples += runs.count
 
+    def check(self) -> None:
+        """Raise if no more may be run.
+
+        Raises:
+            Spent: the budget is used up.
+        """
+        if self.budget is not None and self.examples >= self.budget:
+            raise Spent
+
     def look(self, hypothesis: Hypothesis) -> Look:
         """What a hypothesis seems to lose, on few references: unclaimed nodes are drawn apart, which rarely loses less
         than together.
@@ -136,8 +145,7 @@ class Steps:
         return Look(self._looks[hypothesis], self.margin)
 
     def _measured(self, hypothesis: Hypothesis, units: int, draws: int, seed: int, modes: int) -> tuple[Lost, ...]:
-        if self.budget is not None and self.examples >= self.budget:
-            raise Spent
+        self.check()
         runs = Runs(replace(self.job(hypothesis), mode=ALL_EXACT), self.executor, draws=draws)
         runs.spread = self.spread
         here, apart = len(runs.data), replace(runs.scrub, mode=SCRUB).apart

@@ -57,6 +57,7 @@ class Exchanges:
             region: of the claim.
             positions: at which it draws inputs of their own, of which one is exchanged at a time; None if it does not.
         """
+        steps.check()
         runs = Runs(job, steps.executor)
         sample = runs.sample(1, None, EXCHANGES // runs.draws)
         crossed = Cross(positions=positions, single=positions is not None)

@@ -11,12 +11,14 @@ import pytest
 from benchmarks.groundtruth.catalogue import truth
 from benchmarks.groundtruth.columns import column
 from benchmarks.search.planted import compared
-from scrubbing import Experiment, Hypothesis, Trial, controls
+from scrubbing import OUTPUT, Experiment, Hypothesis, Trial, Variable, controls, joint, mlp
+from scrubbing.data.agreement import digest_of
 from scrubbing.report.terminal import section_view
 from scrubbing.report.view.search import search as section_of
 from scrubbing.search import search
 from scrubbing.search.choices import Choices
 from scrubbing.search.greedy import Greedy
+from scrubbing.search.naming import named
 
 
 def made(program, seed=7):
@@ -111,7 +113,7 @@ def test_a_budget_ends_a_search_with_what_was_found_so_far():
     greedy = Greedy(experiment.subject, experiment.executor, variables(one), Choices(budget=6_000))
     left = greedy.run()
     assert not greedy.complete
-    assert greedy.steps.examples < 6_000 + 8_000  # the last test is finished
+    assert greedy.steps.examples < 6_000 + 10_000  # the last step is finished
     left.check(experiment.subject.graph, one.data)
     whole = experiment.run(left)
     assert np.isclose(whole.loss().value, whole.loss("model").value, atol=1e-3)
@@ -140,3 +142,41 @@ def test_the_same_seed_finds_the_same_and_an_interrupted_search_goes_on(tmp_path
     assert again.hypothesis == wanted.hypothesis
     assert again.record.found[0].losses == wanted.record.found[0].losses
     assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_what_is_merged_back_to_a_known_feature_goes_by_its_name():
+    one, _ = made("total")
+    label, noise = column("label"), column("noise_0")
+    values = [(v, n) for v in np.unique(one.data["label"]).tolist() for n in np.unique(one.data["noise_0"]).tolist()]
+    classes = [[pair for pair in values if pair[0] == v] for v in np.unique(one.data["label"]).tolist()]
+    wide = joint(label, noise).merged(classes)
+    twice = joint(label, noise).merged([[pair] for pair in values]).merged([[1], [2, 3]])
+    claims = [mlp(0).direct().carries(Variable("wide", wide)), mlp(1).direct().carries(Variable("twice", twice))]
+    found = named(Hypothesis("it", "It.", OUTPUT.carries(Variable("output", label), *claims)), [label, noise], one.data)
+    first, second = (claim.variable for claim in found.correspondence.children)
+    assert (first.name, first.feature) == ("label of m0", label)
+    assert second.feature == joint(label, noise).merged([[values[0]], [values[1], values[2]]])
+    assert second.name == "(label, noise_0), coarser, of m1"
+    assert digest_of(second.feature, one.data) == digest_of(twice, one.data)
+
+
+def test_what_is_looked_through_is_not_claimed_and_still_computed():
+    one, experiment = made("majority")
+    found = search(experiment, variables(one), through=("mlp",), random=0, controls=())
+    nodes = {str(target.node) for claim in found.hypothesis.correspondence.walk() for target in claim.targets}
+    assert not {node for node in nodes if node.startswith("m")}
+    assert found.record.word == "tight"
+
+
+def test_a_search_may_end_at_a_depth():
+    one, experiment = made("brackets")
+    greedy = Greedy(experiment.subject, experiment.executor, variables(one), Choices(depth=1))
+    (only,) = greedy.run().correspondence.children
+    assert (str(only.targets[0].node), only.children) == ("m1", ())
+
+
+def test_features_that_cannot_be_computed_are_named_and_left_out():
+    one, experiment = made("total")
+    found = search(experiment, [column("nowhere"), *variables(one)], random=0, controls=())
+    assert found.record.unusable == ["nowhere"]
+    assert found.record.word == "tight"
