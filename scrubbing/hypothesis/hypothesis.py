@@ -13,6 +13,7 @@ from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.hypothesis.json_form import dump, load
 from scrubbing.hypothesis.legality import legal
 from scrubbing.hypothesis.printing import tree_text
+from scrubbing.hypothesis.source import source
 from scrubbing.hypothesis.statement import Statement
 from scrubbing.renamed import deprecated
 from scrubbing.shown import Shown
@@ -84,6 +85,14 @@ class Hypothesis(Statement, Shown):
                 module raises an exception.
         """
         return cls(**load(value, run_files))
+
+    def to_source(self) -> str:
+        """The hypothesis as a Python module that defines it, to be read, edited, and run by address.
+
+        Raises:
+            UsageError: SCR-JSON, a function cannot be imported by name, such as a lambda.
+        """
+        return source(self)
 
     @cached_property
     def hash(self) -> str:

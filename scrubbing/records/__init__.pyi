@@ -3,6 +3,7 @@ from .compare import differences as differences
 from .inputs import InputTable as InputTable
 from .merge import merge as merge
 from .schema import RunRecord as RunRecord
+from .search import SearchRecord as SearchRecord
 from .store import load as load
 from .store import load_inputs as load_inputs
 from .store import records_in as records_in

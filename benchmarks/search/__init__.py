@@ -1,0 +1,1 @@
+"""How well a search finds what was written into models, and what it finds where nothing is."""

@@ -1,0 +1,4 @@
+from .choices import Choices as Choices
+from .features import features_of as features_of
+from .found import Found as Found
+from .found import search as search

@@ -1,0 +1,148 @@
+"""Greedy search with tests: from everything matters to as little as loses nothing, from the output down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from scrubbing.data.features import Feature, everything
+from scrubbing.experiment.executors import Executor
+from scrubbing.experiment.jobs import Job, Subject
+from scrubbing.hypothesis.claims import OUTPUT
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.variables import Variable
+from scrubbing.progress import Bar, bar
+from scrubbing.search.choices import Choices
+from scrubbing.search.draft import Kept, Path, offered, root
+from scrubbing.search.steps import Look, Spent, Steps
+from scrubbing.search.what import coarsest
+from scrubbing.search.where import Kind, positions, prune, slots, writers
+
+SENTENCE = "Found by a search, from the output down: what is left matters, and carries no more than this."
+
+
+@dataclass(eq=False)
+class Greedy:
+    """The search on one subject.
+
+    Args:
+        subject: model, inputs to search on, and loss.
+        executor: what measures.
+        features: that nodes may be said to carry, the user's first.
+        chosen: how to search.
+    """
+
+    subject: Subject
+    executor: Executor
+    features: Sequence[Feature]
+    chosen: Choices
+    complete: bool = field(default=False, init=False)
+    """Whether all was looked at before the budget was used up."""
+
+    def __post_init__(self) -> None:
+        how = self.chosen
+        self.steps = Steps(self.subject, self.executor, how.seed, how.margin, how.alpha, how.budget)
+        self.outcome = _outcome(self.subject, self.features)
+        graph = self.subject.graph
+        start = root(graph, self.subject.read.fixed)
+        self.draft = replace(start, below=offered(start, graph, how.through))
+
+    def hypothesis(self, draft: Kept | None = None) -> Hypothesis:
+        """The hypothesis that the search has come to, or that a draft stands for."""
+        below = (self.draft if draft is None else draft).below
+        correspondence = OUTPUT.carries(self.outcome, *(one.claim() for one in below))
+        return Hypothesis(self.chosen.name, SENTENCE, correspondence, self.chosen.scope)
+
+    def run(self) -> Hypothesis:
+        """Search, until nothing is left to look at or the budget is used up."""
+        title = f"searching {self.chosen.name}"
+        with bar(title, 1) as progress:
+            try:
+                self.steps.prepare(self.hypothesis())
+                self._run(progress, title)
+                self.complete = True
+            except Spent:
+                pass
+        return self.hypothesis()
+
+    def smaller(self, margin: float) -> Hypothesis | None:
+        """What is left if as much as a larger margin may be lost; None if nothing more can be left out."""
+        before, self.steps.margin = self.draft, margin
+        try:
+            self._fewer((), margin)
+        except Spent:
+            self.complete = False
+        return None if self.draft == before else self.hypothesis()
+
+    def _run(self, progress: Bar, title: str) -> None:
+        waiting: list[Path] = [()]
+        for path in waiting:  # which grows
+            kept = self.draft.at(path)
+            progress.begin(f"{title}, what {kept.node} reads")
+            self._where(path)
+            below = self.draft.at(path).below
+            for i, one in enumerate(below):
+                progress.begin(f"{title}, what {one.node} carries")
+                self._what((*path, i))
+            found = ((i, self.draft.at((*path, i))) for i in range(len(below)))
+            if self.chosen.depth is None or len(path) + 1 < self.chosen.depth:
+                waiting += [(*path, i) for i, one in found if self.subject.graph.slots[one.node] and not one.each]
+            progress.total = len(waiting)
+            progress.advance()
+
+    def _where(self, path: Path) -> None:
+        """Look at what a node reads, and keep what matters."""
+        kept = self.draft.at(path)
+        self.draft = self.draft.with_(path, replace(kept, below=offered(kept, self.subject.graph, self.chosen.through)))
+        self._prune(path, (writers, slots, positions))
+
+    def _fewer(self, path: Path, margin: float) -> None:
+        """Leave out more of what a node reads, and of what that reads, and name what had no name.
+
+        What a name may cost is an equal part of what may still be lost: the first to be named would take it all.
+        """
+        self._prune(path, (writers, slots, positions))
+        for i, one in enumerate(self.draft.at(path).below):
+            if one.feature == everything:
+                nameless = sum(other.feature == everything for _, other in self.draft.walk()) - 1  # but the output
+                left = max(margin - self.steps.lost, 0.0) / max(nameless, 1)
+                self.steps.margin = min(margin, max(self.steps.lost, 0.0) + left)
+                self._what((*path, i))
+                self.steps.margin = margin
+            self._fewer((*path, i), margin)
+
+    def _prune(self, path: Path, kinds: Sequence[Kind]) -> None:
+        def accepted(changed: Kept) -> bool:
+            return self._accepted(self.draft.with_(path, changed))
+
+        def look(changed: Kept) -> Look:
+            return self.steps.look(self.hypothesis(self.draft.with_(path, changed)))
+
+        prune(self.draft.at(path), kinds, look, accepted)
+
+    def _what(self, path: Path) -> None:
+        """Find the coarsest feature that a node, all of whose own input is kept, may be said to carry."""
+        kept = self.draft.at(path)
+        region = [one for one, _ in self.draft.walk()].index(path)
+
+        def job_of(changed: Kept) -> Job:
+            return self.steps.job(self.hypothesis(self.draft.with_(path, changed)))
+
+        source = not self.subject.graph.slots[kept.node]
+        for one in coarsest(self.steps, kept, self.features, job_of, region, source):
+            if self._accepted(self.draft.with_(path, one)):
+                return
+
+    def _accepted(self, draft: Kept) -> bool:
+        if not self.steps.loses_nothing(self.hypothesis(draft)):
+            return False
+        self.draft = draft
+        return True
+
+
+def _outcome(subject: Subject, features: Sequence[Feature]) -> Variable:
+    """What the output is said to carry: the label, if a feature of that name is known, or everything."""
+    label = getattr(subject.loss, "label", None)
+    named = {one.name: one for one in features}
+    found = named.get(f"{label}", named.get(f"column_{label}", everything))
+    return Variable("output", found)
