@@ -136,7 +136,7 @@ def _passed(found: VerdictRecord) -> list[str]:
     told: list[str] = []
     for one in found.unspecific:
         if one.p is not None and one.tried is not None and one.as_well is not None:
-            more = f"{count(one.as_well)} of {count(one.tried)} hypotheses of the same size about other nodes"
+            more = f"{count(one.as_well)} of {count(one.tried)} other hypotheses of the same size"
             told.append(f"{more} do as well (p = {PLAIN.one(one.p)})")
         else:
             share = "as much" if one.recovered is None else SHARE.one(one.recovered)
@@ -251,6 +251,12 @@ def _open(found: VerdictRecord) -> Iterator[str]:
         yield f"whether that is {SHARE.one(1 - found.margin)} or more takes more references"
     if "apart?" in found.reasons:
         yield "what unclaimed nodes cost apart takes more references"
+    for one in found.unsettled:
+        if one.tried is not None and one.p is not None:
+            few = f"none of {many(one.tried, 'other')} of its size does as well, and p = {PLAIN.one(one.p)}"
+            yield f"whether it is specific takes more others ({few})"
+        else:
+            yield f"whether it fails with {one.control}, as it should, takes more references"
     for one in found.perturbed:
         if one.outcome == "undecided":
             yield f"whether that is so where inputs with {one.name} are drawn too takes more references"
