@@ -160,7 +160,7 @@ def test_too_few_others_decide_nothing() -> None:
     tested = counted(BRACKETS, random_hypotheses(50)).tested
     assert tested is not None and (tested.word, tested.reasons, tested.unspecific) == ("undecided", ["specific?"], [])
     assert [(one.tried, one.as_well) for one in tested.unsettled] == [(50, 0)]
-    assert "takes more others (none of 50 others of its size does as well, and p = 0.020)" in verdict_sentence(tested)
+    assert "takes more of them (0 of 50 do as well, p = 0.020)" in verdict_sentence(tested)
 
 
 def test_a_control_that_decides_nothing_leaves_it_open() -> None:

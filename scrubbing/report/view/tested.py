@@ -12,6 +12,7 @@ from scrubbing.records.tested import (
     GivenUp,
     PerturbedRecord,
     RunInterpretation,
+    Unspecific,
     VerdictRecord,
 )
 from scrubbing.report.pictures import shortened
@@ -144,6 +145,14 @@ def _passed(found: VerdictRecord) -> list[str]:
     return told
 
 
+def _unsettled(one: Unspecific) -> str:
+    if one.p is not None and one.tried is not None and one.as_well is not None:
+        so_far = f"{count(one.as_well)} of {count(one.tried)} do as well, p = {PLAIN.one(one.p)}"
+        return f"whether it is better than others of its size takes more of them ({so_far})"
+    share = "" if one.recovered is None else f" ({SHARE.one(one.recovered)} is recovered there)"
+    return f"whether it fails with {one.control}, as it should, takes more references{share}"
+
+
 def _redundant(found: VerdictRecord) -> str:
     lost = "" if found.idle_together is None else f", which costs {_cost(found.idle_together.cost)} of the gap"
     return (
@@ -170,7 +179,9 @@ def _wider(found: VerdictRecord) -> str:
 
 
 def _undecided(found: VerdictRecord) -> str:
-    return f"Undecided: {_recovered(found)} is recovered; {_listed(list(_open(found)))}."
+    return (
+        f"Undecided: {_recovered(found)} is recovered; {_listed([*map(_unsettled, found.unsettled), *_open(found)])}."
+    )
 
 
 def _tight(found: VerdictRecord) -> str:
@@ -198,6 +209,8 @@ def further(found: VerdictRecord) -> Iterator[str]:
     """What else was found, beside what the word rests on."""
     if found.unspecific and found.word != "not specific":
         yield f"Not specific either: {_listed(_passed(found))}."
+    if found.unsettled and found.word != "undecided":
+        yield f"Undecided: {_listed([*map(_unsettled, found.unsettled)])}."
     for one in found.wrong[: _MOST + 1]:
         at = "" if one.position is None else f" at position {one.position}"
         if found.reasons[:1] != ["values"] or one is not found.wrong[0]:
@@ -251,12 +264,6 @@ def _open(found: VerdictRecord) -> Iterator[str]:
         yield f"whether that is {SHARE.one(1 - found.margin)} or more takes more references"
     if "apart?" in found.reasons:
         yield "what unclaimed nodes cost apart takes more references"
-    for one in found.unsettled:
-        if one.tried is not None and one.p is not None:
-            few = f"none of {many(one.tried, 'other')} of its size does as well, and p = {PLAIN.one(one.p)}"
-            yield f"whether it is specific takes more others ({few})"
-        else:
-            yield f"whether it fails with {one.control}, as it should, takes more references"
     for one in found.perturbed:
         if one.outcome == "undecided":
             yield f"whether that is so where inputs with {one.name} are drawn too takes more references"
