@@ -102,7 +102,7 @@ def replaced(page: str, task: str, made: str) -> str:
 def main() -> None:
     """Run every suite, or load its records, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--suites", nargs="+", default=[name for name in SUITES if name != "parens-original"])
+    parser.add_argument("--suites", nargs="*", default=[name for name in SUITES if name != "parens-original"])
     parser.add_argument("--original", type=Path, help="folder with the original study's files")
     parser.add_argument("--records", type=Path, help="folder with a folder of records for each suite")
     parser.add_argument("--references", type=int, help="of each run; the default is the task's")
