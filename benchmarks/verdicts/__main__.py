@@ -73,11 +73,12 @@ def _anchor(task: str, rung: str) -> str:
     return f"verdict-{task}-{rung}".replace("+", "-and-")
 
 
-def _run(task: Task, out: Path | None, references: int | None) -> Iterator[RunRecord]:
+def _run(task: Task, out: Path | None, references: int | None, chosen: Sequence[str] | None) -> Iterator[RunRecord]:
     experiment = task.experiment(verdict=True)
     if references is not None:
         experiment = experiment.but(references=references)
-    with experiment.results(list(task.ladder()), out) as results:
+    wanted = [one for one in task.ladder() if chosen is None or one.name.rpartition("/")[2] in chosen]
+    with experiment.results(wanted, out) as results:
         for result in results:
             record = result.record()
             if out is not None:
@@ -101,10 +102,11 @@ def replaced(page: str, task: str, made: str) -> str:
 def main() -> None:
     """Run every suite, or load its records, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--suites", nargs="+", default=[name for name in SUITES if name != "parens-original"])
+    parser.add_argument("--suites", nargs="*", default=[name for name in SUITES if name != "parens-original"])
     parser.add_argument("--original", type=Path, help="folder with the original study's files")
     parser.add_argument("--records", type=Path, help="folder with a folder of records for each suite")
     parser.add_argument("--references", type=int, help="of each run; the default is the task's")
+    parser.add_argument("--rungs", nargs="+", help="only these are run; of others, records in --out are shown")
     parser.add_argument("--out", type=Path, help="folder for records; a run that was stopped goes on")
     options = parser.parse_args()
     tasks = [find_task(name) for name in options.suites]
@@ -112,11 +114,11 @@ def main() -> None:
         tasks.append(find_task("parens").variant("redwood", options.original))
     for task in tasks:
         names = [hypothesis.name for hypothesis in task.ladder()]
-        records = (
-            _loaded(task.name, options.records, names)
-            if options.records
-            else list(_run(task, options.out, options.references))
-        )
+        records: list[RunRecord] = []
+        if not options.records:
+            records = list(_run(task, options.out, options.references, options.rungs))
+        if options.records or (options.rungs and options.out):
+            records = _loaded(task.name, options.records or options.out, names)
         PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), task.name, suite(task.name, records, names)))
 
 

@@ -165,6 +165,27 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "insufficient",
         "Of the four previous-token heads one is needed; the others can be left out alone.",
     ),
+    "induction-python/key-previous": (
+        "insufficient",
+        "That the key knows the previous token alone costs little more than *key*. Of the four previous-token heads one "
+        "is needed, with the token that it moves; the other three can be left out, all of them at once.",
+    ),
+    "induction-python/naive": (
+        "insufficient",
+        "What most people would say of induction, and on these sources nearly enough. Of what layer 1 reads, only the "
+        "token of the value is needed by itself; previous-token heads and query can each be left out alone, and not "
+        "all together.",
+    ),
+    "induction-python/three-tokens": (
+        "redundant",
+        "Enough, as far as so few references tell, and more than needed: of the claims on single heads of layer 0 the "
+        "one on head 0.3's three tokens is needed; each of the others can be given up alone, and not all of them "
+        "together.",
+    ),
+    "induction-python/current-position": (
+        "redundant",
+        "As *three-tokens*, and all that is added about the value can be given up.",
+    ),
     "parens-original/0a": (
         "vacuous",
         "The end of the scale at which everything is kept.",

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scrubbing.experiment import describe
 from scrubbing.experiment.baselines import Baseline
 from scrubbing.experiment.beyond import recalibrated, worth
-from scrubbing.experiment.jobs import OTHER, SCRUBBED, Job
+from scrubbing.experiment.jobs import APART, OTHER, SCRUBBED, Job
 from scrubbing.experiment.measured import Measured, Reference
 from scrubbing.experiment.result import Result, bound_of, clusters_of, loss_table
 from scrubbing.experiment.settings import Settings
 from scrubbing.experiment.trial import Control
-from scrubbing.experiment.verdict.specific import outcome_of, several_of
+from scrubbing.experiment.verdict.specific import Others, outcome_of
 from scrubbing.metrics.equivalent import Series
 from scrubbing.metrics.slices import MAIN
 from scrubbing.records.inputs import LOSS
@@ -30,10 +30,24 @@ BySlice = dict[str, dict[str, Floats]]
 """Losses by name, then by slice, `[n]` or `[n, draws]`."""
 
 
+def rivals(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settings) -> list[Job]:
+    """What is yet to be measured for controls that count other hypotheses: those that do as well, apart.
+
+    A hypothesis that recovers all only as long as what it leaves out has one draw together is insufficient, however
+    well it does; and only of few is it asked.
+    """
+    found: list[Job] = []
+    for pairs in _by_control(jobs, measured).values():
+        by_name = {job.name: job for job, _ in pairs}
+        if any(name.startswith(OTHER) for name in by_name):
+            rivals = (by_name[name] for name in _others(pairs, settings).no_worse)
+            found += [replace(one, name=f"{one.name}{APART}", mode=one.apart) for one in rivals if one.apart]
+    return found
+
+
 def conclude(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settings, seconds: float) -> Result:
     """The result of one hypothesis from all its measurements, in the order of its jobs."""
-    pairs = zip(jobs, measured, strict=True)
-    parts = {control: list(these) for control, these in groupby(pairs, lambda pair: pair[0].control)}
+    parts = _by_control(jobs, measured)
     ours = parts.pop("")
     scrub, found = ours[0]
     by_slice = _losses(ours, settings.all_baselines())
@@ -64,6 +78,12 @@ def costs(result: Result, jobs: Mapping[str, Job], measured: Iterable[Measured])
     return found
 
 
+def _by_control(jobs: Sequence[Job], measured: Sequence[Measured]) -> dict[str, list[tuple[Job, Measured]]]:
+    """Jobs and their measurements by control, in their order; of the hypothesis itself by no name."""
+    pairs = sorted(zip(jobs, measured, strict=True), key=lambda pair: pair[0].control)
+    return {control: list(these) for control, these in groupby(pairs, lambda pair: pair[0].control)}
+
+
 def _losses(pairs: Sequence[tuple[Job, Measured]], chosen: Mapping[str, Baseline]) -> BySlice:
     """Losses of model, scrubbed model and baselines, for a hypothesis or one of its controls."""
     (scrub, found), *_ = pairs
@@ -83,16 +103,31 @@ def _controlled(control: Control, pairs: Sequence[tuple[Job, Measured]], setting
     if not pairs:
         return told.model_copy(update={"not_run": f"needs {control.needs}"})
     chosen, reference = settings.control_baselines(), pairs[0][0].reference
-    own = _losses([one for one in pairs if not one[0].name.startswith(OTHER)], chosen)
-    others = [found for job, found in pairs if job.name.startswith(OTHER)]
-    shown = own if not others else own | {SCRUBBED: _mean([one.losses() for one in others])}
+    ours = [one for one in pairs if not one[0].name.startswith(OTHER)]
+    shown, others = _losses(ours, chosen), _others(pairs, settings) if len(pairs) > len(ours) else None
+    if others is not None:
+        shown |= {SCRUBBED: _mean([one.losses() for one in others.others.values()])}
     clusters = clusters_of(settings, reference)
     meanings = {name: one.meaning for name, one in chosen.items() if one.scale}
     losses, recovered = estimates(loss_table(reference, shown, clusters), meanings)
     found = told.model_copy(update={"losses": losses, "recovered": recovered, "references": len(reference.rows)})
-    if not others:
+    if others is None:
         return found.model_copy(update={"outcome": outcome_of(found)})
-    return found.model_copy(update={"several": several_of(own, pairs[0][1], others, reference, control.wanted)})
+    return found.model_copy(update={"several": others.counted(control.wanted)})
+
+
+def _others(pairs: Sequence[tuple[Job, Measured]], settings: Settings) -> Others:
+    """The hypothesis among those that a control counts."""
+    ours = [one for one in pairs if not one[0].name.startswith(OTHER)]
+    others = {job.name: found for job, found in pairs if job.name.startswith(OTHER)}
+    (scrub, found), *_ = ours
+    return Others(
+        own=_losses(ours, settings.control_baselines()),
+        scrub=found,
+        others={name: one for name, one in others.items() if not name.endswith(APART)},
+        apart={name.removesuffix(APART): one for name, one in others.items() if name.endswith(APART)},
+        reference=scrub.reference,
+    )
 
 
 def _mean(found: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from numpy.typing import NDArray
-
-from scrubbing.data.dataset import Dataset
-from scrubbing.data.features import Feature
-from scrubbing.data.others import other_inputs
 from scrubbing.experiment.random_claims import random_hypotheses
 from scrubbing.experiment.random_weights import fresh_weights, permuted_heads, permuted_weights
+from scrubbing.experiment.shuffled import shuffled
 from scrubbing.experiment.trial import Control as Control
 from scrubbing.experiment.trial import Trial as Trial
-from scrubbing.hypothesis.claims import Claim
-from scrubbing.hypothesis.variables import Variable
 from scrubbing.registry import Registry
-from scrubbing.samplers import Agree
 
 controls: Registry[Control] = Registry("control", "scrubbing.controls")
 """Registry of controls by name: those of this package, and those registered elsewhere."""
@@ -31,41 +23,8 @@ def shuffled_labels(trial: Trial) -> Trial:
 
 
 def shuffled_features(trial: Trial) -> Trial:
-    """Every claim's feature with the values of other inputs: as many classes of the same sizes, which mean nothing.
-
-    Features that are the same however they are shuffled (`anything`, `everything`) stay, and inputs that a claim
-    generates are drawn from the dataset instead: a function that makes inputs knows nothing of the shuffled values.
-    """
-    hypothesis = trial.hypothesis
-    return replace(trial, hypothesis=replace(hypothesis, correspondence=_shuffled(hypothesis.correspondence, {})))
-
-
-def _shuffled(claim: Claim, known: dict[Variable, Variable]) -> Claim:
-    sampler = claim.sampler
-    if sampler is not None and not sampler.from_data:
-        sampler = None
-    elif isinstance(sampler, Agree) and sampler.feature is not None:
-        sampler = Agree(_permuted(sampler.feature))
-    children = tuple(_shuffled(child, known) for child in claim.children)
-    return replace(claim, variable=_renewed(claim.variable, known), sampler=sampler, children=children)
-
-
-def _renewed(variable: Variable, known: dict[Variable, Variable]) -> Variable:
-    """The variable with its feature shuffled, one for each; its value function computes another one and is dropped."""
-    if variable not in known:
-        parents = tuple(_renewed(parent, known) for parent in variable.parents)
-        known[variable] = Variable(variable.name, _permuted(variable.agrees_on()), parents)
-    return known[variable]
-
-
-def _permuted(feature: Feature) -> Feature:
-    if feature.op in ("identity", "constant"):
-        return feature
-
-    def values(data: Dataset) -> NDArray[Any]:
-        return feature(data)[other_inputs(data, "shuffled features")]
-
-    return Feature(f"shuffled {feature.name}", compute=values, per=feature.per)
+    """Every claim's feature with the values of other inputs: as many classes of the same sizes, which mean nothing."""
+    return replace(trial, hypothesis=shuffled(trial.hypothesis, "shuffled features"))
 
 
 SEEDS = range(1, 6)

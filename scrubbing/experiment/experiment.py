@@ -14,7 +14,7 @@ from scrubbing.data.dataset import Dataset
 from scrubbing.device import resolve
 from scrubbing.engine.plan import ScrubPlan
 from scrubbing.experiment.anomaly import anomalies, exchange
-from scrubbing.experiment.conclude import conclude, costs
+from scrubbing.experiment.conclude import conclude, costs, rivals
 from scrubbing.experiment.executors import Executor, executors
 from scrubbing.experiment.in_process import InProcess
 from scrubbing.experiment.jobs import Job, Subject, exchanged_alone, jobs
@@ -168,6 +168,8 @@ class Experiment:
             for one in lists:
                 started = time.perf_counter()
                 found = list(islice(measured, len(one)))
+                if more := rivals(one, found, self.settings):
+                    one, found = one + more, found + list(self.executor.measure(more))
                 result = conclude(one, found, self.settings, time.perf_counter() - started)
                 yield tested(result, self.executor) if self.settings.verdict else result
             next(measured, None)  # every result has been taken: the executor may forget how to go on

@@ -34,8 +34,12 @@ from scrubbing.sampling.contexts import REFERENCE, Contexts, Mode
 SCRUBBED = "scrubbed"
 """Name of the job, and of the losses, of the hypothesis itself."""
 
-OTHER = "other "
-"""Start of the names of the jobs of other hypotheses, of which a control counts those that do as well."""
+OTHER, OTHER_VALUES = "other ", "other values "
+"""Start of the names of the jobs of other hypotheses, of which a control counts those that do as well; of those of them
+whose features are others, too."""
+
+APART = ", apart"
+"""End of the name of the same job with everything unclaimed apart."""
 
 MOST_EXAMPLES = 2**28
 """References times draws of one run; each loss and measure keeps eight bytes of every one."""
@@ -247,7 +251,7 @@ def _controlled(control: Control, scrub: Job, settings: Settings) -> list[Job]:
             from scrubbing.experiment.verdict.runs import MOVED  # which imports this module
 
             found[0] = replace(found[0], measures=(MOVED,))
-        found += [_other(one.hypothesis, number, found[0]) for number, one in enumerate(others, 1)]
+        found += [_other(one, number, found[0]) for number, one in enumerate(others, 1)]
     return [replace(job, control=control.name, logits=False) for job in found]
 
 
@@ -283,12 +287,12 @@ def _how_many(control: Control, trial: Trial, of: Subject, settings: Settings) -
     return most
 
 
-def _other(hypothesis: Hypothesis, number: int, scrub: Job) -> Job:
+def _other(trial: Trial, number: int, scrub: Job) -> Job:
     """One of several hypotheses that a control counts, on the same references."""
     subject = scrub.subject
-    tree = legal(hypothesis, subject.graph, subject.data, subject.read)
-    name = f"{OTHER}{number}"
-    return replace(scrub, name=name, hypothesis=hypothesis, tree=tree)
+    tree = legal(trial.hypothesis, subject.graph, subject.data, subject.read)
+    name = f"{OTHER_VALUES if trial.other_values else OTHER}{number}"
+    return replace(scrub, name=name, hypothesis=trial.hypothesis, tree=tree)
 
 
 def _rows(data: Dataset, settings: Settings) -> NDArray[np.int64]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 import numpy as np
 
 from scrubbing.experiment.relabel import route_of, what_is_claimed
+from scrubbing.experiment.shuffled import shuffled
 from scrubbing.experiment.trial import Control, Trial, inapplicable
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import EMBED, MASK, POS, Node
@@ -28,50 +29,71 @@ def random_hypotheses(number: int = NUMBER, seed: int = 0) -> Control:
     """The control in which the same features are claimed of other nodes, reached by other paths, at random.
 
     Nodes take the place of nodes of their kind: heads of heads, MLPs of MLPs, and in a toy graph sources of sources.
-    Embeddings and masks stay. Of those that lose no more than the hypothesis on the same references, with outputs no
-    further from the model's own, p = (1 + those) / (1 + all of them). Source: ours, after the random circuits of Shi et
-    al. 2024; the formula is that of a Monte Carlo test (Davison and Hinkley 1997).
+    Embeddings and masks stay. Where there are too few such places, all of them are tried, and beside them random
+    features: those of the hypothesis with the values of other inputs, at its own or other places. Of those that lose
+    no more than the hypothesis on the same references, with outputs no further from the model's own, and do not rely on
+    unclaimed nodes having one draw together, p = (1 + those) / (1 + all of them). Source: ours, after the random
+    circuits of Shi et al. 2024; the formula is that of a Monte Carlo test (Davison and Hinkley 1997).
 
     Args:
-        number: how many; fewer if there are no more places.
-        seed: of their places; others than 0 are in the control's name.
+        number: how many; fewer if there are neither more places nor features to shuffle.
+        seed: of their places and features; others than 0 are in the control's name.
     """
     name = f"random-hypotheses-{seed}" if seed else "random-hypotheses"
 
     def change(trial: Trial) -> list[Trial]:
-        found = list(_all(trial, number, seed).values())
-        if not found:
-            inapplicable(
-                name, f"there is no other place in {trial.model.name} for the claims of {trial.hypothesis.name}."
-            )
-        return [replace(trial, hypothesis=one) for one in found]
+        rng = np.random.default_rng(seed)
+        found = _Found(trial)
+        found.fill(number, lambda _: _elsewhere(trial.hypothesis, found.subject.graph, rng))
+        places = len(found.hypotheses)
 
-    meaning = "the same features claimed of other nodes and paths, at random; mean over these hypotheses"
-    needs = "other places in the model for the claims"
+        def other(attempt: int) -> Hypothesis:
+            at = _elsewhere(trial.hypothesis, found.subject.graph, rng) if rng.random() < 0.5 else None
+            return shuffled(at or trial.hypothesis, f"{name}, {attempt}")
+
+        found.fill(number, other)
+        if not found.hypotheses:
+            problem = f"there is no other place in {trial.model.name} for the claims of {trial.hypothesis.name}"
+            inapplicable(name, f"{problem}, and their features are the same however they are shuffled.")
+        return [
+            replace(trial, hypothesis=one, other_values=i >= places) for i, one in enumerate(found.hypotheses.values())
+        ]
+
+    meaning = "the same features claimed of other nodes and paths at random, or random ones; mean over these hypotheses"
+    needs = "other places in the model for the claims, or features to shuffle"
     return Control(name, meaning, "fails", change, REFERENCES, DRAWS, needs, number)
 
 
-def _all(trial: Trial, number: int, seed: int) -> dict[Hashable, Hypothesis]:
-    """Different ones that are legal, by what they claim."""
-    from scrubbing.experiment.jobs import Subject  # which imports the controls
+class _Found:
+    """Different hypotheses that are legal, by what they claim."""
 
-    subject, rng = Subject.of(trial.model, trial.data, trial.loss), np.random.default_rng(seed)
-    found: dict[Hashable, Hypothesis] = {}
-    own = what_is_claimed(trial.hypothesis.correspondence, trial.data, routes=False)
-    seen: set[Hashable] = set()
-    for _ in range(_TRIES * number):
-        made = _elsewhere(trial.hypothesis, subject.graph, rng)
+    def __init__(self, trial: Trial) -> None:
+        from scrubbing.experiment.jobs import Subject  # which imports the controls
+
+        self.subject = Subject.of(trial.model, trial.data, trial.loss)
+        self.own = what_is_claimed(trial.hypothesis.correspondence, trial.data, routes=False)
+        self.hypotheses: dict[Hashable, Hypothesis] = {}
+        self.seen: set[Hashable] = set()
+
+    def fill(self, number: int, make: Callable[[int], Hypothesis | None]) -> None:
+        """Add what is made, until there are so many."""
+        for attempt in range(_TRIES * (number - len(self.hypotheses))):
+            if len(self.hypotheses) >= number:
+                return
+            made = make(attempt)
+            if made is not None:
+                self._add(made)
+
+    def _add(self, made: Hypothesis) -> None:
+        data = self.subject.data
         # The same features of the same nodes, such as of two that change places, are no other hypothesis.
-        if made is None or what_is_claimed(made.correspondence, trial.data, routes=False) == own:
-            continue
-        if (claimed := what_is_claimed(made.correspondence, trial.data)) in seen:
-            continue
-        seen.add(claimed)
-        if not faults(made, subject.graph, trial.data, subject.read):
-            found[claimed] = replace(made, name=f"{made.name}, elsewhere {len(found) + 1}")
-        if len(found) == number:
-            break
-    return found
+        if what_is_claimed(made.correspondence, data, routes=False) == self.own:
+            return
+        if (claimed := what_is_claimed(made.correspondence, data)) in self.seen:
+            return
+        self.seen.add(claimed)
+        if not faults(made, self.subject.graph, data, self.subject.read):
+            self.hypotheses[claimed] = replace(made, name=f"{made.name}, another {len(self.hypotheses) + 1}")
 
 
 def _elsewhere(hypothesis: Hypothesis, graph: ModelGraph, rng: np.random.Generator) -> Hypothesis | None:
@@ -100,7 +122,8 @@ def _moved(
         children.append(below)
     taken = {target.node for child in children for target in child.targets if target.node is not None}
     routed = [
-        replace(child, targets=tuple(_routed(one, taken, places, rng) for one in child.targets)) for child in children
+        replace(child, targets=tuple(_routed(one, at, graph, taken, places, rng) for one in child.targets))
+        for child in children
     ]
     return replace(claim, children=tuple(routed))
 
@@ -130,12 +153,18 @@ def _kind(node: Node, graph: ModelGraph) -> str | None:
     return "inner" if graph.slots.get(node) else "source"
 
 
-def _routed(target: Target, taken: set[Node], places: dict[Node, Node], rng: np.random.Generator) -> Target:
-    """A target with a route of its own: directly, or by any path around what is claimed beside it."""
+def _routed(
+    target: Target, above: Node, graph: ModelGraph, taken: set[Node], places: dict[Node, Node], rng: np.random.Generator
+) -> Target:
+    """A target with a route of its own: directly, or by any path around what is claimed beside it.
+
+    A path that is said in two ways is one: only nodes between the two can be passed or avoided.
+    """
     if target.route is None or target.node is None:
         return target
     if not isinstance(target.route, (Direct, AnyPath)) or target.node.kind not in COMPONENTS:
         return replace(target, route=route_of(target.route, places))
-    if rng.random() < 0.5:
+    between = {one for one in graph.upstream[above] if target.node in graph.upstream.get(one, ())}
+    if rng.random() < 0.5 or between <= taken:
         return target.direct()
-    return target.any_path(sorted(taken - {target.node}))
+    return target.any_path(sorted(taken & between))

@@ -24,6 +24,8 @@ class Trial:
     data: Dataset
     """The whole dataset, whatever the scope of the hypothesis."""
     loss: Loss
+    other_values: bool = False
+    """Of one of several hypotheses that a control counts: whether its features are others, and not only its nodes."""
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ class PerturbedRecord(Strict):
 
 
 class Unspecific(Strict):
-    """A control that should fail and does not."""
+    """A control that should fail and does not, or of which that is open."""
 
     control: str
     recovered: float | None = None
@@ -174,6 +174,8 @@ class VerdictRecord(Strict, Shown):
     """Each declared perturbation of the dataset; empty in older records, and where too much is lost without."""
     unspecific: list[Unspecific] = Field(default=[])
     """Controls that should fail and do not; empty also where none was run."""
+    unsettled: list[Unspecific] = Field(default=[])
+    """Controls that should fail, and of which it is open whether they do; empty also in older records."""
     claims: list[ClaimVerdict] = Field(default=[])
     idle_together: GivenUp | None = None
     """All that is idle alone, given up at once."""

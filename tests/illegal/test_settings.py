@@ -21,8 +21,10 @@ from scrubbing import (
     SquaredError,
     ToyModel,
     UsageError,
+    Variable,
     baselines,
     controls,
+    everything,
     executors,
     head,
     measures,
@@ -63,10 +65,10 @@ def scrubbed(w, **changed):
     return w.scrub(head(1, 0).direct().carries(w.parity), references=[0, 1], **changed)
 
 
-def on_numbers(w, **changed):
+def on_numbers(w, carried=None, **changed):
     toy = ToyModel({"x": "x"}, {"logits": (lambda x: x, {"x": ["x"]})})
     data = Dataset({"x": np.arange(12.0) % 3, "label": np.arange(12.0) % 3}, name="numbers")
-    return scrub(w.hypothesis(node("x").direct().carries(w.parity)), toy, data, SquaredError(), **changed)
+    return scrub(w.hypothesis(node("x").direct().carries(carried or w.parity)), toy, data, SquaredError(), **changed)
 
 
 SETTINGS = {
@@ -100,7 +102,10 @@ SETTINGS = {
     "unknown control": ("SCR-PLUGIN", lambda w: scrubbed(w, controls=["shuffled"])),
     "a control that is a function": ("SCR-PLUGIN", lambda w: scrubbed(w, controls=[len])),
     "fresh weights of a toy": ("SCR-CONTROL", lambda w: on_numbers(w, controls=["fresh-weights-1"])),
-    "no other place": ("SCR-CONTROL", lambda w: on_numbers(w, controls=["random-hypotheses"])),
+    "no other place": (
+        "SCR-CONTROL",
+        lambda w: on_numbers(w, Variable("all of it", everything), controls=["random-hypotheses"]),
+    ),
     "no heads to permute": ("SCR-CONTROL", lambda w: on_numbers(w, controls=["permuted-heads"])),
     "a perturbation that is a function": ("SCR-PERTURB", lambda w: scrubbed(w, perturbations=[len])),
     "one perturbation": ("SCR-SETTING", lambda w: scrubbed(w, perturbations=Perturb("odd", lambda data, u: {}))),

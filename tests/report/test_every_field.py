@@ -84,6 +84,7 @@ UNSHOWN = {
     "controls.outcome": "only where no other hypotheses are counted",
     "controls.several.wanted": "only where there are fewer of them",
     "tested.unspecific.recovered": "only of a control that counts no other hypotheses",
+    "tested.unsettled.recovered": "only of a control that counts no other hypotheses",
     "tested.reasons": "codes of what the verdict's sentence says",
     "tested.interpretation.wrong": "in the sentence, where values are wrong",
     "tested.perturbed.interpretation.label": "of the references, as without the perturbation",

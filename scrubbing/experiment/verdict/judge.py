@@ -20,7 +20,7 @@ from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, m
 from scrubbing.experiment.verdict.perturbed import Perturbed, perturbed
 from scrubbing.experiment.verdict.runs import Rise, Runs
 from scrubbing.experiment.verdict.scope import Scope, reach
-from scrubbing.experiment.verdict.specific import unspecific
+from scrubbing.experiment.verdict.specific import unsettled, unspecific
 from scrubbing.experiment.verdict.sufficient import Wrong, cancelled, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -85,6 +85,8 @@ class Found:
     wrong: list[Wrong] = field(default_factory=list[Wrong])
     unspecific: list[Unspecific] = field(default_factory=list[Unspecific])
     """Controls that should fail and do not."""
+    unsettled: list[Unspecific] = field(default_factory=list[Unspecific])
+    """Controls that should fail, and of which it is open whether they do."""
     claims: list[ClaimFound] = field(default_factory=list[ClaimFound])
     idle_together: Removal | None = None
     """All that is idle alone, given up at once."""
@@ -140,7 +142,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
     if told or not every:
         found.word, found.reasons = "vacuous", told or ["no-claim"]
         return
-    found.unspecific = unspecific(result.controls)
+    found.unspecific, found.unsettled = unspecific(result.controls), unsettled(result.controls)
     title = f"verdict on {result.hypothesis.name}"
     with bar(title, PARTS + len(every)) as progress:
         _each_part(found, result, runs, every, _Parts(progress, title))
@@ -328,6 +330,7 @@ def _word(found: Found) -> None:
         ("redundant", "redundant", _redundant(found)),
         ("out of scope", "scope", _out_of_scope(found)),
         ("undecided", "loses?", _loss(found.together) == "undecided"),
+        ("undecided", "specific?", bool(found.unsettled)),
         ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),
         ("undecided", "perturbed?", any(one.outcome == "undecided" for one in found.perturbed)),
         ("wider or finer than needed", "idle", any(one.tested.outcome == "idle" for one in found.claims)),

@@ -66,6 +66,7 @@ def recorded(found: Found) -> VerdictRecord:
         wrong=[_wrong(one) for one in found.wrong],
         perturbed=[_perturbed(one) for one in found.perturbed],
         unspecific=found.unspecific,
+        unsettled=found.unsettled,
         claims=[_claim(one) for one in found.claims],
         idle_together=None if found.idle_together is None else _given_up(found.idle_together),
         given_up=None if found.given_up is None else _given_up(found.given_up),

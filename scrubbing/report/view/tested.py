@@ -12,6 +12,7 @@ from scrubbing.records.tested import (
     GivenUp,
     PerturbedRecord,
     RunInterpretation,
+    Unspecific,
     VerdictRecord,
 )
 from scrubbing.report.pictures import shortened
@@ -136,12 +137,20 @@ def _passed(found: VerdictRecord) -> list[str]:
     told: list[str] = []
     for one in found.unspecific:
         if one.p is not None and one.tried is not None and one.as_well is not None:
-            more = f"{count(one.as_well)} of {count(one.tried)} hypotheses of the same size about other nodes"
+            more = f"{count(one.as_well)} of {count(one.tried)} other hypotheses of the same size"
             told.append(f"{more} do as well (p = {PLAIN.one(one.p)})")
         else:
             share = "as much" if one.recovered is None else SHARE.one(one.recovered)
             told.append(f"with {one.control}, where it should fail, {share} is recovered too")
     return told
+
+
+def _unsettled(one: Unspecific) -> str:
+    if one.p is not None and one.tried is not None and one.as_well is not None:
+        so_far = f"{count(one.as_well)} of {count(one.tried)} do as well, p = {PLAIN.one(one.p)}"
+        return f"whether it is better than others of its size takes more of them ({so_far})"
+    share = "" if one.recovered is None else f" ({SHARE.one(one.recovered)} is recovered there)"
+    return f"whether it fails with {one.control}, as it should, takes more references{share}"
 
 
 def _redundant(found: VerdictRecord) -> str:
@@ -170,7 +179,9 @@ def _wider(found: VerdictRecord) -> str:
 
 
 def _undecided(found: VerdictRecord) -> str:
-    return f"Undecided: {_recovered(found)} is recovered; {_listed(list(_open(found)))}."
+    return (
+        f"Undecided: {_recovered(found)} is recovered; {_listed([*map(_unsettled, found.unsettled), *_open(found)])}."
+    )
 
 
 def _tight(found: VerdictRecord) -> str:
@@ -198,6 +209,8 @@ def further(found: VerdictRecord) -> Iterator[str]:
     """What else was found, beside what the word rests on."""
     if found.unspecific and found.word != "not specific":
         yield f"Not specific either: {_listed(_passed(found))}."
+    if found.unsettled and found.word != "undecided":
+        yield f"Undecided: {_listed([*map(_unsettled, found.unsettled)])}."
     for one in found.wrong[: _MOST + 1]:
         at = "" if one.position is None else f" at position {one.position}"
         if found.reasons[:1] != ["values"] or one is not found.wrong[0]:

@@ -1,0 +1,1 @@
+"""Controls of every hypothesis that we ship: on weights that mean nothing, and among random hypotheses of its size."""

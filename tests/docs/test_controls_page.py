@@ -1,0 +1,60 @@
+"""The page of controls has every hypothesis that ships, and none that is said to be supported fails one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmarks.controls.__main__ import PAGE, SUITES, TRUTH, subjects, verdicts
+from benchmarks.groundtruth.catalogue import PROGRAMS, TRAINED
+from scrubbing.experiment import find_task
+from scrubbing.experiment.verdict.specific import P
+
+TEXT = PAGE.read_text(encoding="utf-8")
+SUPPORTED = ("tight", "wider or finer than needed")
+
+
+def rows(suite: str) -> list[list[str]]:
+    """Cells of each row of the table of a suite."""
+    found = re.search(rf"<!-- {suite} -->\n(.*?)<!-- end of {suite} -->", TEXT, re.S)
+    assert found is not None
+    return [re.split(r"\s*\|\s*", line.strip("| ")) for line in found[1].splitlines()[4:] if line.startswith("| ")]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_everything_is_there(suite):
+    names = (
+        [*(PROGRAMS | TRAINED)]
+        if suite == TRUTH
+        else [one.name.rpartition("/")[2] for one in find_task(suite).ladder()]
+    )
+    assert [row[0] for row in rows(suite)] == names
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_nothing_is_supported_on_weights_that_mean_nothing(suite):
+    outcomes = [one for row in rows(suite) for one in re.findall(r"\d+ ([a-z ]+)", row[-3])]
+    assert outcomes
+    assert set(outcomes) <= {"nothing to explain", "not supported"}
+
+
+@pytest.mark.parametrize("suite", [one for one in SUITES if one != TRUTH])
+def test_what_is_supported_is_better_than_random(suite):
+    """Those whose verdict is on the page of verdicts."""
+    words = verdicts(suite)
+    for name, word, _, _, p in rows(suite):
+        assert word == words.get(name, "not run")
+        assert word not in SUPPORTED or float(p) <= P
+
+
+def test_what_is_true_is_better_than_random():
+    """But for two of three copies: any other two do as well, and the page says so."""
+    assert {name for name, *_, p in rows(TRUTH) if float(p) > P} == {"copies"}
+    assert "In *copies*" in TEXT
+
+
+def test_subjects_are_what_a_verdict_is_about():
+    name, _, experiment, hypothesis = next(subjects(TRUTH))
+    assert name == "majority"
+    assert experiment.jobs(hypothesis)
