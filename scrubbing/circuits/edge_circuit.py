@@ -1,0 +1,116 @@
+"""A circuit of edges as a hypothesis and back: every path along its edges carries the input, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from scrubbing.circuits.problems import NO_PLACE, Problems
+from scrubbing.data.features import everything
+from scrubbing.errors import UsageError, fail
+from scrubbing.graph.edges import Edge
+from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.graph.nodes import EMBED, MASK, POS, Node
+from scrubbing.hypothesis.claims import OUTPUT, Bundle, Claim, Target
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.variables import Variable
+from scrubbing.routes import Along
+
+INPUT, RESULT = Variable("input", everything), Variable("output", everything)
+UNSAID = (
+    "which property of the input an edge carries: each is claimed to carry all of it",
+    "on which inputs the circuit is meant to hold: the scope is every input of the dataset",
+    "what stands in for edges outside: here, one other input of the dataset for all of them",
+)
+"""What no format of edges says, and what is assumed instead."""
+
+
+def readers(node: Node, graph: ModelGraph, slot: str | None = None) -> list[tuple[Node, str]]:
+    """A node and its slots, but for the padding mask; or one slot of it."""
+    slots = graph.slots.get(node, {})
+    return [(node, name) for name in slots if slots[name].parents != (MASK,) and slot in (None, name)]
+
+
+def inputs(graph: ModelGraph) -> list[Node]:
+    """Token embeddings, and position embeddings where the model adds them: one node, in other tools."""
+    return [node for node in (EMBED, POS) if node in graph.slots]
+
+
+def all_edges(graph: ModelGraph) -> list[Edge]:
+    """Every edge of a model, but for those of the padding mask."""
+    return [
+        Edge(writer, node, slot)
+        for reader in graph.slots
+        for node, slot in readers(reader, graph)
+        for writer in graph.slots[node][slot].parents
+    ]
+
+
+def among(nodes: Collection[Node], graph: ModelGraph) -> list[Edge]:
+    """Every edge between some nodes, from the embeddings to them, and from all of these to the output."""
+    kept = {*nodes, *inputs(graph), graph.output}
+    return [edge for edge in all_edges(graph) if edge.writer in kept and edge.reader in kept]
+
+
+def connected(edges: Iterable[Edge], graph: ModelGraph) -> frozenset[Edge]:
+    """The edges on some path from the embeddings to the output; the others change nothing."""
+    given = set(edges)
+    up, down = {graph.output}, set(inputs(graph))
+    order = [node for node in graph.slots if node in {e.reader for e in given} | {e.writer for e in given}]
+    for node in reversed(order):
+        up |= {edge.writer for edge in given if edge.reader == node and node in up}
+    for node in order:
+        down |= {node} if any(edge.reader == node and edge.writer in down for edge in given) else set()
+    return frozenset(edge for edge in given if edge.reader in up and edge.writer in down)
+
+
+def claim_of(edges: Iterable[Edge], graph: ModelGraph, problems: Problems) -> tuple[Claim, ...]:
+    """The claim that the input is carried along some edges. Those that lie on no path from input to output are left
+    out; a head that is kept looks at its own input's padding mask.
+    """
+    kept = connected(edges, graph)
+    if not kept:
+        problems.add("its edges form no path from the embeddings to the output.", "Keep more of them.")
+        return ()
+    if MASK in graph.slots:
+        heads = {edge.reader for edge in kept if "mask" in graph.slots[edge.reader]}
+        kept |= {Edge(MASK, head, "mask") for head in heads}
+    route = Along(kept)
+    sources = [node for node in (EMBED, POS, MASK) if any(edge.writer == node for edge in kept)]
+    return (Bundle(tuple(Target(node, route) for node in sources)).carries(INPUT),)
+
+
+def edges_of(hypothesis: Hypothesis) -> frozenset[Edge]:
+    """The edges of a hypothesis that says of one set of edges that the input is carried along them.
+
+    Raises:
+        UsageError: SCR-CIRCUIT, it says something else.
+    """
+    root = hypothesis.correspondence
+    claims = root.children
+    routes = {target.route for claim in claims for target in claim.targets}
+    route = next(iter(routes), None)
+    plain = len(claims) == 1 and not claims[0].children and claims[0].variable.agrees_on() == everything
+    if not plain or len(routes) != 1 or not isinstance(route, Along) or _restricted(claims[0]):
+        problem = "it is not one claim that the whole input is carried along some edges."
+        fail(UsageError, "SCR-CIRCUIT", problem, "Only such hypotheses are circuits of edges.", hypothesis.name)
+    return frozenset(edge for edge in route.edges if edge.writer != MASK)
+
+
+def _restricted(claim: Claim) -> bool:
+    targets = claim.targets
+    return any(one.positions or one.only or one.into_slots or one.read_slots for one in targets)
+
+
+def check_nodes(edges: Iterable[tuple[str, Edge]], graph: ModelGraph, problems: Problems) -> list[Edge]:
+    """Those of some edges, each with how the file names it, that the model has; the others are noted."""
+    found: list[Edge] = []
+    for written, edge in edges:
+        slot = graph.slots.get(edge.reader, {}).get(edge.slot)
+        if edge.writer not in graph.slots or slot is None or edge.writer not in slot.parents:
+            problems.add(f"the model has no edge {edge}.", NO_PLACE, written)
+        elif edge.at and edge.at[-1] >= graph.positions:
+            problem = f"it is at position {edge.at[-1]}, and inputs have {graph.positions} positions."
+            problems.add(problem, NO_PLACE, written)
+        else:
+            found.append(edge)
+    return found

@@ -1,0 +1,134 @@
+"""Writes the files in `made/` with the tools themselves: circuits, and what each tool says that these score.
+
+They need versions of TransformerLens that this project does not, so they are run in an environment of their own:
+
+    pip install --no-deps auto-circuit==1.0.1 circuitkit==0.2.0 transformer-lens==3.8.0 ordered-set vscode-tqdm plotly
+    for tool in eap auto-circuit; do python tests/circuits/make.py $tool; done
+
+Every file says in `scores.json` which version wrote it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+if "eap" in sys.argv:
+    import circuitkit as _circuitkit  # which must be there before TransformerLens is
+
+import torch
+import transformer_lens
+from safetensors.torch import save_file
+from torch import Tensor
+from transformer_lens import HookedTransformer, HookedTransformerConfig
+
+HERE = Path(__file__).parent / "made"
+SIZES = {
+    "n_layers": 2,
+    "n_heads": 2,
+    "d_model": 8,
+    "d_head": 4,
+    "d_mlp": 6,
+    "n_ctx": 5,
+    "d_vocab": 20,
+    "act_fn": "gelu",
+    "normalization_type": "LN",
+    "seed": 0,
+}
+HOOKS = ("use_attn_result", "use_split_qkv_input", "use_hook_mlp_in")
+PAIRS = 6
+
+
+def model() -> HookedTransformer:
+    """A small random model, every parameter scrambled."""
+    made = HookedTransformer(HookedTransformerConfig(**SIZES, **dict.fromkeys(HOOKS, True)))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, weight in made.named_parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator) * 0.5 + float(name.endswith(".w")))
+    return made.eval()
+
+
+def inputs() -> dict[str, Tensor]:
+    """Clean and corrupted prompts, and a label for each pair."""
+    generator = torch.Generator().manual_seed(2)
+    clean = torch.randint(20, (PAIRS, 5), generator=generator)
+    corrupt = torch.where(torch.rand(clean.shape, generator=generator) < 0.5, clean, clean.flip(1))
+    corrupt[:, -1] = (clean[:, -1] + 7) % 20
+    return {"clean": clean, "corrupt": corrupt, "label": torch.randint(20, (PAIRS,), generator=generator)}
+
+
+def losses(logits: Tensor, label: Tensor) -> list[float]:
+    """Cross-entropy at the last position, in nats, for each prompt."""
+    return torch.nn.functional.cross_entropy(logits[:, -1], label, reduction="none").tolist()
+
+
+def eap(made: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
+    """A graph with random scores, of which the tool keeps 30 edges, and the tool's own evaluation of it."""
+    from circuitkit.backends.eap import evaluate
+    from circuitkit.backends.eap.graph import Graph
+
+    graph = Graph.from_model(made)
+    generator = torch.Generator().manual_seed(3)
+    graph.scores[:] = torch.randn(graph.scores.shape, generator=generator)
+    graph.apply_topn(30, True)
+    graph.to_json(str(HERE / "eap.json"))
+    def metric(logits: Tensor, clean: Any, lengths: Any, label: Tensor) -> Tensor:
+        return torch.tensor(losses(logits, label))
+
+    def tokens(model: Any, clean: Tensor, corrupt: Tensor, **options: Any) -> Any:
+        length = clean.shape[1]
+        mask = torch.ones_like(clean)
+        return clean, corrupt, mask, mask, torch.full((len(clean),), length), length
+
+    evaluate.tokenize_batch_pair = tokens  # the prompts are tokens already
+    loader: Any = [(data["clean"], data["corrupt"], data["label"])]
+    found = evaluate.evaluate_graph(made, graph, loader, metric, quiet=True).tolist()
+    return {"made by": f"circuitkit {version('circuitkit')}", "losses": found}
+
+
+def auto_circuit(made: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
+    """25 random edges kept, as names and as scores, with the tool's resampling ablation."""
+    cache = types.ModuleType("transformer_lens.past_key_value_caching")  # which TransformerLens 3 renamed
+    cache.HookedTransformerKeyValueCache = transformer_lens.HookedTransformerKeyValueCache = object
+    sys.modules[cache.__name__] = cache
+    from auto_circuit.data import PromptDataLoader, PromptDataset
+    from auto_circuit.prune import run_circuits
+    from auto_circuit.types import AblationType, PatchType
+    from auto_circuit.utils.graph_utils import patchable_model
+
+    patched = patchable_model(made, factorized=True, slice_output="last_seq", separate_qkv=True)
+    answers = data["label"][:, None]
+    prompts = PromptDataset(data["clean"], data["corrupt"], list(answers), list(answers))
+    loader = PromptDataLoader(prompts, seq_len=None, diverge_idx=0, batch_size=PAIRS, shuffle=False)
+    generator = torch.Generator().manual_seed(4)
+    wrappers = sorted(patched.dest_wrappers, key=lambda one: one.module_name)
+    masks = {one.module_name: torch.rand(one.patch_mask.shape, generator=generator) for one in wrappers}
+    torch.save(masks, HERE / "auto_circuit.pt")
+    out = run_circuits(patched, loader, [25], masks, PatchType.TREE_PATCH, AblationType.RESAMPLE)
+    kept = sorted(patched.edges, key=lambda edge: -float(edge.prune_score(masks)))[:25]
+    (HERE / "auto_circuit.json").write_text(json.dumps([edge.name for edge in kept]))
+    (logits,) = out[25].values()
+    return {"made by": f"auto-circuit {version('auto-circuit')}", "losses": losses(logits[:, None], data["label"])}
+
+
+def main() -> None:
+    """What the tools that are named write."""
+    HERE.mkdir(exist_ok=True)
+    made, data = model(), inputs()
+    save_file({name: one.contiguous() for name, one in made.state_dict().items() if "IGNORE" not in name and "mask" not in name}, HERE / "model.safetensors", {"config": json.dumps(SIZES)})  # fmt: skip
+    scores = {name: tool(model(), data) for name, tool in TOOLS.items() if name in sys.argv[1:]}
+    known = json.loads((HERE / "scores.json").read_text()) if (HERE / "scores.json").is_file() else {}
+    columns = {name: one.tolist() for name, one in data.items()}
+    whole = {"clean": losses(made(data["clean"]), data["label"]), **columns}
+    (HERE / "scores.json").write_text(json.dumps({**known, "inputs": whole, **scores}, indent=1))
+
+
+TOOLS = {"eap": eap, "auto-circuit": auto_circuit}
+
+if __name__ == "__main__":
+    main()
