@@ -54,7 +54,7 @@ class Acdc(Format):
                 written += [(where, edge) for edge in found]
         cut = _cut(inner, all_inner, kept, graph)
         edges = check_nodes([one for one in written if (one[1].reader, one[1].slot) not in cut], graph, problems)
-        told = f"{counted(len(edges), 'edge')} of {source.name} carry the input."
+        told = f"{counted(len(edges), 'edge')} of {source.title} carry the input."
         return Reading(told, claim_of(edges, graph, problems), UNSAID)
 
 

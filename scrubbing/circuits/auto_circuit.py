@@ -42,7 +42,7 @@ class AutoCircuit(Format):
             problems.add(f"it holds a {type(stored).__name__}, not edges or scores.", _REMEDY)
             return None
         edges = check_nodes(written, graph, problems)
-        told = f"{counted(len(edges), 'edge')} of {source.name} carry the input."
+        told = f"{counted(len(edges), 'edge')} of {source.title} carry the input."
         return Reading(told, claim_of(edges, graph, problems), UNSAID)
 
 

@@ -43,7 +43,7 @@ class Eap(Format):
         # A name that does not parse was noted; `input` stands for both embeddings.
         whole = [(name, one) for name, edge in parsed if edge is not None for one in of_input(edge, graph)]
         found = check_nodes(whole, graph, problems)
-        told = f"{counted(len(kept), 'edge')} of {source.name} carry the input."
+        told = f"{counted(len(kept), 'edge')} of {source.title} carry the input."
         return Reading(told, claim_of(found, graph, problems), UNSAID)
 
     def write(self, hypothesis: Hypothesis, graph: ModelGraph) -> str:

@@ -34,7 +34,7 @@ class EdgeList(Format):
                 written += [(f"line {number}", edge) for edge in _edges(text, f"line {number}", graph, problems)]
         edges = check_nodes(written, graph, problems)
         claims = claim_of(edges, graph, problems)
-        return Reading(f"{counted(len(edges), 'edge')} of {source.name} carry the input.", claims, UNSAID)
+        return Reading(f"{counted(len(edges), 'edge')} of {source.title} carry the input.", claims, UNSAID)
 
     def write(self, hypothesis: Hypothesis, graph: ModelGraph) -> str:
         """See `Format.write`."""

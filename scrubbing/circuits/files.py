@@ -40,6 +40,11 @@ class Source:
         except OSError as error:
             fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(place))
 
+    @property
+    def title(self) -> str:
+        """The name without folders, which is what a hypothesis may depend on."""
+        return self.name if self.path is None else self.path.name
+
     def text(self) -> str:
         """The file as text.
 

@@ -62,7 +62,7 @@ def read_circuit(
     if found is None:
         fail(FileError, "SCR-CIRCUIT", "it holds no circuit.", "Check the format.", opened.name)
     told = f"{found.sentence} The format ({format}) does not say {'; '.join(found.unsaid)}."
-    made = Hypothesis(name or f"{format}/{Path(opened.name).stem}", told, OUTPUT.carries(RESULT, *found.claims))
+    made = Hypothesis(name or f"{format}/{Path(opened.title).stem}", told, OUTPUT.carries(RESULT, *found.claims))
     return Imported(made, found.unsaid)
 
 

@@ -59,7 +59,7 @@ class Keys(Format):
         edges = _of_edges(numbered, graph, problems) if sizes == {2} else _of_nodes(numbered, graph, problems)
         if POS in graph.slots:
             edges |= {Edge(POS, node, slot) for node, slot in {(edge.reader, edge.slot) for edge in edges}}
-        told = f"{counted(len(rows), 'edge' if sizes == {2} else 'node')} of {source.name} carry the input."
+        told = f"{counted(len(rows), 'edge' if sizes == {2} else 'node')} of {source.title} carry the input."
         return Reading(told, claim_of(edges, graph, problems), (*UNSAID, _POSITIONS))
 
 

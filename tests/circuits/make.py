@@ -3,7 +3,7 @@
 They need versions of TransformerLens that this project does not, so they are run in an environment of their own:
 
     pip install --no-deps auto-circuit==1.0.1 circuitkit==0.2.0 transformer-lens==3.8.0 ordered-set vscode-tqdm plotly
-    for tool in eap auto-circuit; do python tests/circuits/make.py $tool; done
+    for tool in eap auto-circuit acdc; do python tests/circuits/make.py $tool; done
 
 Every file says in `scores.json` which version wrote it.
 """
@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-if "eap" in sys.argv:
+if {"eap", "acdc"} & {*sys.argv}:
     import circuitkit as _circuitkit  # which must be there before TransformerLens is
 
 import torch
@@ -33,7 +33,7 @@ SIZES = {
     "d_model": 8,
     "d_head": 4,
     "d_mlp": 6,
-    "n_ctx": 5,
+    "n_ctx": 10,
     "d_vocab": 20,
     "act_fn": "gelu",
     "normalization_type": "LN",
@@ -116,6 +116,41 @@ def auto_circuit(made: HookedTransformer, data: dict[str, Tensor]) -> dict[str, 
     return {"made by": f"auto-circuit {version('auto-circuit')}", "losses": losses(logits[:, None], data["label"])}
 
 
+class _Cache:
+    """The cache of ACDC, which the copy of it in CircuitKIT refers to and does not have."""
+
+    def __init__(self, device: tuple[str, str]) -> None:
+        self.online_cache: dict[str, Tensor] = {}
+        self.corrupted_cache: dict[str, Tensor] = {}
+        self.device = device
+
+    def to(self, device: str, which_caches: str) -> None:
+        """Everything stays where it is."""
+
+    def clear(self, just_first_cache: bool = False) -> None:
+        """Forget what was computed on the way."""
+        self.online_cache.clear()
+
+
+def acdc(made: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
+    """ACDC, as far as it goes with one threshold, and the metric of what is left of the model then."""
+    from circuitkit.data.task_data.core.TLACDCExperiment import TLACDCExperiment
+
+    module: Any = sys.modules[TLACDCExperiment.__module__]
+    module.GlobalCache, module.show = _Cache, lambda *_, **__: None  # and a drawing, likewise
+
+    def metric(logits: Tensor) -> Tensor:
+        return torch.nn.functional.cross_entropy(logits[:, -1], data["label"])
+
+    with torch.no_grad():
+        found = TLACDCExperiment(made, data["clean"], data["corrupt"], 0.005, metric)
+        while found.current_node is not None:
+            found.step()
+        found.save_edges(HERE / "acdc.pkl")
+        found.save_subgraph(str(HERE / "acdc.pth"))
+        return {"made by": f"circuitkit {version('circuitkit')}", "losses": losses(made(data["clean"]), data["label"])}
+
+
 def main() -> None:
     """What the tools that are named write."""
     HERE.mkdir(exist_ok=True)
@@ -123,12 +158,12 @@ def main() -> None:
     save_file({name: one.contiguous() for name, one in made.state_dict().items() if "IGNORE" not in name and "mask" not in name}, HERE / "model.safetensors", {"config": json.dumps(SIZES)})  # fmt: skip
     scores = {name: tool(model(), data) for name, tool in TOOLS.items() if name in sys.argv[1:]}
     known = json.loads((HERE / "scores.json").read_text()) if (HERE / "scores.json").is_file() else {}
-    columns = {name: one.tolist() for name, one in data.items()}
+    columns = {"label" if name == "label" else f"{name}_tokens": one.tolist() for name, one in data.items()}
     whole = {"clean": losses(made(data["clean"]), data["label"]), **columns}
     (HERE / "scores.json").write_text(json.dumps({**known, "inputs": whole, **scores}, indent=1))
 
 
-TOOLS = {"eap": eap, "auto-circuit": auto_circuit}
+TOOLS = {"eap": eap, "auto-circuit": auto_circuit, "acdc": acdc}
 
 if __name__ == "__main__":
     main()
