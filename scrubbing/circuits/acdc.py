@@ -6,10 +6,9 @@ from typing import Any
 
 from scrubbing.circuits import hooks
 from scrubbing.circuits.base import Format, Keep, Reading
-from scrubbing.circuits.edge_circuit import UNSAID, check_nodes, claim_of
+from scrubbing.circuits.edge_circuit import reading
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import Problems
-from scrubbing.errors import counted
 from scrubbing.graph.edges import Edge
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.guards import is_dict, is_list, is_sequence, is_tuple
@@ -23,8 +22,8 @@ Named = tuple[hooks.Places, hooks.Places]
 class Acdc(Format):
     """Edges from a receiver to a sender, each a hook's name and an index.
 
-    The graph there has an edge from the input of a head's query, key or value to that itself; where it is cut, all edges
-    into the slot are. With `top` or `threshold`, effect sizes decide.
+    The graph there has an edge from the input of a head's query, key or value to that itself; where it is cut, so are
+    all edges into the slot. With `top` or `threshold`, effect sizes decide.
     """
 
     def read(self, source: Source, graph: ModelGraph, keep: Keep, problems: Problems) -> Reading | None:
@@ -53,9 +52,8 @@ class Acdc(Format):
             else:
                 written += [(where, edge) for edge in found]
         cut = _cut(inner, all_inner, kept, graph)
-        edges = check_nodes([one for one in written if (one[1].reader, one[1].slot) not in cut], graph, problems)
-        told = f"{counted(len(edges), 'edge')} of {source.title} carry the input."
-        return Reading(told, claim_of(edges, graph, problems), UNSAID)
+        whole = [one for one in written if (one[1].reader, one[1].slot) not in cut]
+        return reading(source.title, whole, graph, problems)
 
 
 def _row(entry: Any, where: str, problems: Problems) -> tuple[Named | None, Any]:

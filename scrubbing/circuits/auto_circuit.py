@@ -8,10 +8,9 @@ from typing import Any
 
 from scrubbing.circuits import hooks
 from scrubbing.circuits.base import Format, Keep, Reading
-from scrubbing.circuits.edge_circuit import UNSAID, check_nodes, claim_of, inputs, readers
+from scrubbing.circuits.edge_circuit import inputs, readers, reading
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import NO_PLACE, Problems
-from scrubbing.errors import counted
 from scrubbing.graph.edges import Edge
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node, head_node, mlp_node
@@ -41,9 +40,7 @@ class AutoCircuit(Format):
         else:
             problems.add(f"it holds a {type(stored).__name__}, not edges or scores.", _REMEDY)
             return None
-        edges = check_nodes(written, graph, problems)
-        told = f"{counted(len(edges), 'edge')} of {source.title} carry the input."
-        return Reading(told, claim_of(edges, graph, problems), UNSAID)
+        return reading(source.title, written, graph, problems)
 
 
 def _named(row: Any, where: str, graph: ModelGraph, problems: Problems) -> Iterator[tuple[str, Edge]]:

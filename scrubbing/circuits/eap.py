@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from scrubbing.circuits.base import Format, Keep, Reading
-from scrubbing.circuits.edge_circuit import UNSAID, all_edges, check_nodes, claim_of, edges_of
+from scrubbing.circuits.edge_circuit import all_edges, edges_of, reading
 from scrubbing.circuits.edge_list import INPUT, of_input
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import NO_PLACE, Problems
-from scrubbing.errors import IllegalHypothesis, UsageError, counted, fail
+from scrubbing.errors import IllegalHypothesis, UsageError, fail
 from scrubbing.graph.edges import Edge
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import EMBED, POS
@@ -42,9 +42,7 @@ class Eap(Format):
         parsed = [(name, _parsed(name, problems)) for name in kept]
         # A name that does not parse was noted; `input` stands for both embeddings.
         whole = [(name, one) for name, edge in parsed if edge is not None for one in of_input(edge, graph)]
-        found = check_nodes(whole, graph, problems)
-        told = f"{counted(len(kept), 'edge')} of {source.title} carry the input."
-        return Reading(told, claim_of(found, graph, problems), UNSAID)
+        return reading(source.title, whole, graph, problems)
 
     def write(self, hypothesis: Hypothesis, graph: ModelGraph) -> str:
         """See `Format.write`."""
@@ -60,9 +58,8 @@ class Eap(Format):
         known = [node for node in graph.slots if node.kind in ("head", "mlp")]
         heads = max((node.head for node in known), default=-1) + 1
         layers = max((node.layer for node in known), default=-1) + 1
-        parallel = any(edge.writer.kind == "head" and edge.reader.kind == "mlp" and edge.writer.layer == edge.reader.layer
-                       for edge in all_edges(graph))  # fmt: skip
-        cfg = {"n_layers": layers, "n_heads": heads, "parallel_attn_mlp": not parallel, "d_model": graph.d_model}
+        within_layer = any(e.writer.layer == e.reader.layer >= 0 for e in all_edges(graph))
+        cfg = {"n_layers": layers, "n_heads": heads, "parallel_attn_mlp": not within_layer, "d_model": graph.d_model}
         named = {_name(edge): edge in edges for edge in all_edges(graph) if edge.writer != POS}
         return json.dumps(
             {

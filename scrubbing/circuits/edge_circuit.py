@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
+from scrubbing.circuits.base import Reading
 from scrubbing.circuits.problems import NO_PLACE, Problems
 from scrubbing.data.features import everything
-from scrubbing.errors import UsageError, fail
+from scrubbing.errors import UsageError, counted, fail
 from scrubbing.graph.edges import Edge
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import EMBED, MASK, POS, Node
-from scrubbing.hypothesis.claims import OUTPUT, Bundle, Claim, Target
+from scrubbing.hypothesis.claims import Bundle, Claim, Target
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.routes import Along
@@ -45,12 +46,6 @@ def all_edges(graph: ModelGraph) -> list[Edge]:
     ]
 
 
-def among(nodes: Collection[Node], graph: ModelGraph) -> list[Edge]:
-    """Every edge between some nodes, from the embeddings to them, and from all of these to the output."""
-    kept = {*nodes, *inputs(graph), graph.output}
-    return [edge for edge in all_edges(graph) if edge.writer in kept and edge.reader in kept]
-
-
 def connected(edges: Iterable[Edge], graph: ModelGraph) -> frozenset[Edge]:
     """The edges on some path from the embeddings to the output; the others change nothing."""
     given = set(edges)
@@ -63,20 +58,27 @@ def connected(edges: Iterable[Edge], graph: ModelGraph) -> frozenset[Edge]:
     return frozenset(edge for edge in given if edge.reader in up and edge.writer in down)
 
 
-def claim_of(edges: Iterable[Edge], graph: ModelGraph, problems: Problems) -> tuple[Claim, ...]:
-    """The claim that the input is carried along some edges. Those that lie on no path from input to output are left
-    out; a head that is kept looks at its own input's padding mask.
+def reading(
+    title: str, written: Iterable[tuple[str, Edge]], graph: ModelGraph, problems: Problems, unsaid: Iterable[str] = ()
+) -> Reading:
+    """The claim that the input is carried along some edges, each with how the file names it.
+
+    Those that lie on no path from input to output are left out; a head that is kept looks at its own input's padding
+    mask.
     """
+    edges = check_edges(written, graph, problems)
     kept = connected(edges, graph)
     if not kept:
         problems.add("its edges form no path from the embeddings to the output.", "Keep more of them.")
-        return ()
+    told = f"{counted(len(kept), 'edge')} of {title} carry the input."
+    if len(kept) < len(edges):
+        told += f" {len(edges) - len(kept)} more are on no path from input to output."
     if MASK in graph.slots:
         heads = {edge.reader for edge in kept if "mask" in graph.slots[edge.reader]}
         kept |= {Edge(MASK, head, "mask") for head in heads}
-    route = Along(kept)
     sources = [node for node in (EMBED, POS, MASK) if any(edge.writer == node for edge in kept)]
-    return (Bundle(tuple(Target(node, route) for node in sources)).carries(INPUT),)
+    claims = (Bundle(tuple(Target(node, Along(kept)) for node in sources)).carries(INPUT),) if kept else ()
+    return Reading(told, claims, (*UNSAID, *unsaid))
 
 
 def edges_of(hypothesis: Hypothesis) -> frozenset[Edge]:
@@ -101,7 +103,7 @@ def _restricted(claim: Claim) -> bool:
     return any(one.positions or one.only or one.into_slots or one.read_slots for one in targets)
 
 
-def check_nodes(edges: Iterable[tuple[str, Edge]], graph: ModelGraph, problems: Problems) -> list[Edge]:
+def check_edges(edges: Iterable[tuple[str, Edge]], graph: ModelGraph, problems: Problems) -> list[Edge]:
     """Those of some edges, each with how the file names it, that the model has; the others are noted."""
     found: list[Edge] = []
     for written, edge in edges:

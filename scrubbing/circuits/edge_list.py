@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from scrubbing.circuits import hooks
 from scrubbing.circuits.base import Format, Keep, Reading
-from scrubbing.circuits.edge_circuit import UNSAID, check_nodes, claim_of, edges_of, inputs
+from scrubbing.circuits.edge_circuit import edges_of, inputs, reading
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import Problems
-from scrubbing.errors import IllegalHypothesis, counted
+from scrubbing.errors import IllegalHypothesis
 from scrubbing.graph.edges import Edge
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import Node
@@ -32,9 +32,7 @@ class EdgeList(Format):
             text = line.partition("#")[0].strip()
             if text:
                 written += [(f"line {number}", edge) for edge in _edges(text, f"line {number}", graph, problems)]
-        edges = check_nodes(written, graph, problems)
-        claims = claim_of(edges, graph, problems)
-        return Reading(f"{counted(len(edges), 'edge')} of {source.title} carry the input.", claims, UNSAID)
+        return reading(source.title, written, graph, problems)
 
     def write(self, hypothesis: Hypothesis, graph: ModelGraph) -> str:
         """See `Format.write`."""
@@ -63,5 +61,3 @@ def _edges(text: str, where: str, graph: ModelGraph, problems: Problems) -> list
     except IllegalHypothesis as error:
         problems.add(error.faults[0].problem, error.faults[0].remedy, where)
         return []
-
-

@@ -33,7 +33,7 @@ formats.add("transformer-lens", Keys())
 
 def read_circuit(
     source: str | Path | Any,
-    format: str,
+    kind: str,
     graph: ModelGraph,
     *,
     top: int | None = None,
@@ -44,7 +44,7 @@ def read_circuit(
 
     Args:
         source: the path of a file; or what the tool holds in memory, such as a list of edges of TransformerLens.
-        format: name of a format, see `formats`.
+        kind: name of a format, see `formats`.
         graph: of the model that the circuit was found in: `model.graph(data)`, or `task.graph()`.
         top: keep so many edges (or nodes), by absolute score, instead of those that the file says are in the circuit.
         threshold: keep edges (or nodes) of at least this absolute score.
@@ -55,31 +55,31 @@ def read_circuit(
             model.
         UsageError: SCR-CIRCUIT, there is no such format, or both `top` and `threshold` were given.
     """
-    reader, keep, opened = formats[format], Keep(top, threshold), Source.of(source)
+    reader, keep, opened = formats[kind], Keep(top, threshold), Source.of(source)
     problems = Problems(opened.name)
     found = reader.read(opened, graph, keep, problems)
     problems.stop_if_any()
     if found is None:
         fail(FileError, "SCR-CIRCUIT", "it holds no circuit.", "Check the format.", opened.name)
-    told = f"{found.sentence} The format ({format}) does not say {'; '.join(found.unsaid)}."
-    made = Hypothesis(name or f"{format}/{Path(opened.title).stem}", told, OUTPUT.carries(RESULT, *found.claims))
+    told = f"{found.sentence} The format ({kind}) does not say {'; '.join(found.unsaid)}."
+    made = Hypothesis(name or f"{kind}/{Path(opened.title).stem}", told, OUTPUT.carries(RESULT, *found.claims))
     return Imported(made, found.unsaid)
 
 
-def write_circuit(hypothesis: Hypothesis, path: str | Path, format: str, graph: ModelGraph) -> None:
+def write_circuit(hypothesis: Hypothesis, path: str | Path, kind: str, graph: ModelGraph) -> None:
     """Write a circuit of edges, such as one that was imported, as a file of another tool.
 
     Args:
         hypothesis: one claim, that the whole input is carried along some edges.
         path: of the file, which is replaced.
-        format: `edges` or `eap`.
+        kind: `edges` or `eap`.
         graph: of the model.
 
     Raises:
         UsageError: SCR-CIRCUIT, there is no such format, or it cannot say what the hypothesis claims.
         FileError: SCR-FILE, the file cannot be written.
     """
-    text = formats[format].write(hypothesis, graph)
+    text = formats[kind].write(hypothesis, graph)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:

@@ -67,9 +67,7 @@ def last_layer(graph: ModelGraph) -> int:
     return max((node.layer for node in graph.slots), default=-1)
 
 
-def edges_between(
-    writer: Places, reader: Places, graph: ModelGraph, at: tuple[int, ...] = ()
-) -> list[Edge] | str:
+def edges_between(writer: Places, reader: Places, graph: ModelGraph, at: tuple[int, ...] = ()) -> list[Edge] | str:
     """The edges from one hook to another; which of them is unknown, as text, where one is."""
     writers, slots = writers_at(*writer, graph), readers_at(*reader, graph)
     if writers is None or slots is None:

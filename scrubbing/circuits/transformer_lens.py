@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from scrubbing.circuits.base import Format, Keep, Reading
-from scrubbing.circuits.edge_circuit import UNSAID, all_edges, check_nodes, claim_of
+from scrubbing.circuits.edge_circuit import all_edges, reading
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import NO_PLACE, Problems
-from scrubbing.errors import counted
 from scrubbing.graph.edges import Edge
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import EMBED, POS, Node, head_node, mlp_node
@@ -58,9 +57,9 @@ class Keys(Format):
         numbered = [(f"entry {i}", keys) for i, (keys, _) in enumerate(rows)]
         edges = _of_edges(numbered, graph, problems) if sizes == {2} else _of_nodes(numbered, graph, problems)
         if POS in graph.slots:
-            edges |= {Edge(POS, node, slot) for node, slot in {(edge.reader, edge.slot) for edge in edges}}
-        told = f"{counted(len(rows), 'edge' if sizes == {2} else 'node')} of {source.title} carry the input."
-        return Reading(told, claim_of(edges, graph, problems), (*UNSAID, _POSITIONS))
+            reached = {(edge.reader, edge.slot) for _, edge in edges if edge.reader in graph.slots}
+            edges += [("position embeddings", Edge(POS, node, slot)) for node, slot in sorted(reached)]
+        return reading(source.title, edges, graph, problems, (_POSITIONS,))
 
 
 def _row(entry: Any, number: int, problems: Problems) -> tuple[tuple[_Key, ...], float | None]:
@@ -94,7 +93,9 @@ def _node(key: _Key, graph: ModelGraph) -> Node:
             return head_node(-1 if key.layer is None else key.layer, -1 if key.head is None else key.head)
 
 
-def _of_edges(rows: Sequence[tuple[str, tuple[_Key, ...]]], graph: ModelGraph, problems: Problems) -> set[Edge]:
+def _of_edges(
+    rows: Sequence[tuple[str, tuple[_Key, ...]]], graph: ModelGraph, problems: Problems
+) -> list[tuple[str, Edge]]:
     found: list[tuple[str, Edge]] = []
     for where, (writer, reader) in rows:
         if writer.kind not in _WRITERS or reader.kind not in _READERS or writer.position != reader.position:
@@ -103,10 +104,12 @@ def _of_edges(rows: Sequence[tuple[str, tuple[_Key, ...]]], graph: ModelGraph, p
             continue
         slot = reader.kind[0] if reader.kind.endswith("_input") else "x"
         found.append((where, Edge(_node(writer, graph), _node(reader, graph), slot, (reader.position,))))
-    return set(check_nodes(found, graph, problems))
+    return found
 
 
-def _of_nodes(rows: Sequence[tuple[str, tuple[_Key, ...]]], graph: ModelGraph, problems: Problems) -> set[Edge]:
+def _of_nodes(
+    rows: Sequence[tuple[str, tuple[_Key, ...]]], graph: ModelGraph, problems: Problems
+) -> list[tuple[str, Edge]]:
     """Every edge between the nodes, at the positions of its writer: outside of them, what it writes is replaced."""
     at: dict[Node, set[int]] = {}
     for where, (key,) in rows:
@@ -118,8 +121,8 @@ def _of_nodes(rows: Sequence[tuple[str, tuple[_Key, ...]]], graph: ModelGraph, p
         else:
             at.setdefault(node, set()).add(key.position)
     kept = {*at, graph.output}
-    return {
-        Edge(edge.writer, edge.reader, edge.slot, tuple(sorted(at[edge.writer])))
+    return [
+        (str(edge.writer), Edge(edge.writer, edge.reader, edge.slot, tuple(sorted(at[edge.writer]))))
         for edge in all_edges(graph)
         if edge.writer in at and edge.reader in kept
-    }
+    ]

@@ -9,7 +9,9 @@ from scrubbing.errors import IllegalHypothesis, fail
 from scrubbing.graph.nodes import Node
 from scrubbing.storable import named
 
-_FORM = re.compile(r"\s*(?P<writer>\S+?)\s*->\s*(?P<reader>[^\s<>@]+)\s*(?:<(?P<slot>\w+)>)?\s*(?:@\s*(?P<at>[\d,\s]+))?")
+_FORM = re.compile(
+    r"\s*(?P<writer>\S+?)\s*->\s*(?P<reader>[^\s<>@]+)\s*(?:<(?P<slot>\w+)>)?\s*(?:@\s*(?P<at>[\d,\s]+))?"
+)
 _ONLY_SLOT = "x"
 
 

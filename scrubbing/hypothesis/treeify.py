@@ -361,6 +361,4 @@ def _taken(
     steps: list[Reach | Passed], only_at: list[Positions | None], inside: dict[Positions, bool]
 ) -> list[Reach | Passed]:
     """The steps that are taken in a cell of positions."""
-    return [
-        step if at is None or inside.get(at, False) else DEAD for step, at in zip(steps, only_at, strict=True)
-    ]
+    return [step if at is None or inside.get(at, False) else DEAD for step, at in zip(steps, only_at, strict=True)]

@@ -1,7 +1,7 @@
 """Samplers: which inputs may stand in for the one a claim holds. For `sampler=` and `unclaimed=`.
 
-`uniform`, `agree`, `paired`, `fixed` and `exact` draw from the dataset inputs that may stand in, `cross` one that may not,
-`generated` makes new inputs, `separate` gives every unclaimed node a draw of its own. For a sampler of your own,
+`uniform`, `agree`, `paired`, `fixed` and `exact` draw from the dataset inputs that may stand in, `cross` one that may
+not, `generated` makes new inputs, `separate` gives every unclaimed node a draw of its own. For a sampler of your own,
 subclass `Among` (it draws from the dataset) or `Generator` (it makes inputs).
 """
 

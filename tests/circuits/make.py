@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import sys
 import types
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 if {"eap", "acdc"} & {*sys.argv}:
-    import circuitkit as _circuitkit  # which must be there before TransformerLens is
+    import_module("circuitkit")  # which must be there before TransformerLens is
 
 import torch
 import transformer_lens
@@ -41,6 +42,8 @@ SIZES = {
 }
 HOOKS = ("use_attn_result", "use_split_qkv_input", "use_hook_mlp_in")
 PAIRS = 6
+_FIXED = ("mask", "IGNORE")
+"""Buffers that follow from the sizes."""
 
 
 def model() -> HookedTransformer:
@@ -77,6 +80,7 @@ def eap(made: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
     graph.scores[:] = torch.randn(graph.scores.shape, generator=generator)
     graph.apply_topn(30, True)
     graph.to_json(str(HERE / "eap.json"))
+
     def metric(logits: Tensor, clean: Any, lengths: Any, label: Tensor) -> Tensor:
         return torch.tensor(losses(logits, label))
 
@@ -155,7 +159,10 @@ def main() -> None:
     """What the tools that are named write."""
     HERE.mkdir(exist_ok=True)
     made, data = model(), inputs()
-    save_file({name: one.contiguous() for name, one in made.state_dict().items() if "IGNORE" not in name and "mask" not in name}, HERE / "model.safetensors", {"config": json.dumps(SIZES)})  # fmt: skip
+    weights = {
+        name: one.contiguous() for name, one in made.state_dict().items() if name.rpartition(".")[2] not in _FIXED
+    }
+    save_file(weights, HERE / "model.safetensors", {"config": json.dumps(SIZES)})
     scores = {name: tool(model(), data) for name, tool in TOOLS.items() if name in sys.argv[1:]}
     known = json.loads((HERE / "scores.json").read_text()) if (HERE / "scores.json").is_file() else {}
     columns = {"label" if name == "label" else f"{name}_tokens": one.tolist() for name, one in data.items()}

@@ -62,7 +62,7 @@ def test_the_model_is_the_one_that_the_tools_had(model: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format", "file", "options"),
+    ("kind", "file", "options"),
     [
         ("eap", "eap.json", {}),
         ("eap", "eap.json", {"top": 30}),
@@ -73,10 +73,10 @@ def test_the_model_is_the_one_that_the_tools_had(model: Any) -> None:
     ],
     ids=str,
 )
-def test_a_circuit_has_the_loss_that_its_tool_measured(format: str, file: str, options: Any, model: Any) -> None:
-    made = read_circuit(MADE / file, format, model.graph(DATA), **options)
+def test_a_circuit_has_the_loss_that_its_tool_measured(kind: str, file: str, options: Any, model: Any) -> None:
+    made = read_circuit(MADE / file, kind, model.graph(DATA), **options)
     found = losses(made.hypothesis, model)[:PAIRS]
-    np.testing.assert_allclose(found, SCORES[format]["losses"], atol=1e-4)
+    np.testing.assert_allclose(found, SCORES[kind]["losses"], atol=1e-4)
     # so that agreeing means something: neither nothing nor everything is in the circuit
     assert np.abs(found - INPUTS["clean"]).max() > 0.1
     assert np.abs(found - losses(made.hypothesis, model)[PAIRS:]).max() > 0.1
@@ -96,12 +96,12 @@ def test_reading_runs_no_code_of_a_pickle(tmp_path: Path, model: Any) -> None:
     assert not (tmp_path / "harm").exists()
 
 
-@pytest.mark.parametrize("format", ["edges", "eap"])
-def test_what_was_imported_can_be_handed_on(format: str, tmp_path: Path, model: Any) -> None:
+@pytest.mark.parametrize("kind", ["edges", "eap"])
+def test_what_was_imported_can_be_handed_on(kind: str, tmp_path: Path, model: Any) -> None:
     graph = model.graph(DATA)
     made = read_circuit(MADE / "acdc.pkl", "acdc", graph).hypothesis
-    write_circuit(made, tmp_path / "circuit", format, graph)
-    back = read_circuit(tmp_path / "circuit", format, graph).hypothesis
+    write_circuit(made, tmp_path / "circuit", kind, graph)
+    back = read_circuit(tmp_path / "circuit", kind, graph).hypothesis
     assert back.correspondence == made.correspondence
 
 
@@ -109,7 +109,7 @@ def test_what_was_imported_can_be_handed_on(format: str, tmp_path: Path, model: 
 def test_edges_at_positions_recover_what_transformer_lens_says(seed: int, tiny_bridge: Any, tiny_model: Any) -> None:
     analysis = pytest.importorskip("transformer_lens.tools.analysis.attribution_patching")
     torch = pytest.importorskip("torch")
-    bridge = tiny_bridge("native LN")
+    bridge = tiny_bridge("GPT-2")
     rng = np.random.default_rng(seed)
     tokens, label = torch.as_tensor(rng.integers(50, size=(2, 6))), int(rng.integers(50))
 
@@ -125,7 +125,7 @@ def test_edges_at_positions_recover_what_transformer_lens_says(seed: int, tiny_b
     kept = [edge for edge in edges if rng.random() < 0.6]
     theirs = analysis.faithfulness(bridge, tokens[:1], tokens[1:], metric, kept)
 
-    model = tiny_model("native LN")
+    model = tiny_model("GPT-2")
     data = Dataset({"tokens": tokens.numpy(), "label": [label, label], "pair": [0, 0]})
     made = read_circuit(kept, "transformer-lens", model.graph(data)).hypothesis
     ours = losses(made, model, data)[0]
