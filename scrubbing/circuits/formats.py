@@ -13,6 +13,8 @@ from scrubbing.circuits.edge_circuit import RESULT
 from scrubbing.circuits.edge_list import EdgeList
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import Problems
+from scrubbing.circuits.pyvene import Pyvene
+from scrubbing.circuits.torchwright import Torchwright
 from scrubbing.circuits.transformer_lens import Keys
 from scrubbing.errors import FileError, fail
 from scrubbing.hypothesis.claims import OUTPUT
@@ -29,6 +31,8 @@ formats.add("eap", Eap())
 formats.add("acdc", Acdc())
 formats.add("auto-circuit", AutoCircuit())
 formats.add("transformer-lens", Keys())
+formats.add("pyvene", Pyvene())
+formats.add("torchwright", Torchwright())
 
 
 def read_circuit(
