@@ -30,10 +30,10 @@ class Acdc(Format):
         """See `Format.read`."""
         stored = source.pickled()
         listed = is_list(stored)
+        entries: list[Any] = list(stored) if is_list(stored) else list(stored.items()) if is_dict(stored) else []
         if not listed and not is_dict(stored):
             problems.add(f"it holds a {type(stored).__name__}, not edges.", _REMEDY)
             return None
-        entries = list(stored) if is_list(stored) else list(stored.items())
         rows = [(f"entry {i}", *_row(one, f"entry {i}", problems)) for i, one in enumerate(entries)]
         present = [(where, named, value) for where, named, value in rows if named and (listed or value is True)]
         inner = [_slot(named) for _, named, _ in present if _inside(named)]

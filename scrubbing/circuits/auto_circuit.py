@@ -93,7 +93,8 @@ def _of_scores(stored: dict[Any, Any], graph: ModelGraph, keep: Keep, problems: 
     if not keep.by_score:
         problems.add("it scores all edges and says of none that it is in the circuit.", "Give top= or threshold=.")
         return []
-    writers = [inputs(graph), *([node] for node in graph.slots if node.kind in ("head", "mlp"))]
+    writers: list[list[Node]] = [inputs(graph)]
+    writers += [[node] for node in graph.slots if node.kind in ("head", "mlp")]
     found: list[tuple[float, str, list[Edge]]] = []
     for module, values in stored.items():
         scores = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)

@@ -107,13 +107,14 @@ def _entry(name: str, entry: Any, problems: Problems) -> tuple[bool, float]:
     """Whether an edge or node is in the graph, and its score; NaN where it has none."""
     if isinstance(entry, bool):
         return entry, float("nan")
-    inside, score = (entry.get("in_graph"), entry.get("score")) if is_dict(entry) else (None, None)
-    number = isinstance(score, (int, float)) and not isinstance(score, bool)
-    if not isinstance(inside, bool) or not (score is None or number):
+    inside: Any = entry.get("in_graph") if is_dict(entry) else None
+    score: Any = entry.get("score") if is_dict(entry) else None
+    number = float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None
+    if not isinstance(inside, bool) or not (score is None or number is not None):
         problem = f"{name} does not say whether it is in the graph."
         problems.add(problem, 'Write {"in_graph": true or false, "score": number}.', str(name))
         return False, float("nan")
-    return inside, float(score) if number else float("nan")
+    return inside, float("nan") if number is None else number
 
 
 def _kept(
@@ -122,6 +123,11 @@ def _kept(
     """Names of the edges in the circuit."""
     ends = {name: (name.partition("->")[0], name.partition("->")[2].partition("<")[0]) for name, _ in rows}
     within = {name for name, (inside, _) in nodes.items() if inside} | {"logits"}
+    for name, (inside, _) in rows:
+        strange = [end for end in ends[name] if end not in nodes and end != "logits"]
+        if strange and (inside or keep.by_score):
+            problem = f"it names {strange[0]!r}, which is not among the nodes."
+            problems.add(problem, "Write it with to_json of the tool's graph.", f"edges.{name}")
     if not keep.by_score:
         return [name for name, (inside, _) in rows if inside and set(ends[name]) <= within]
     scored = [(name, score) for name, (_, score) in rows if score == score]

@@ -68,11 +68,11 @@ def reading(
     """
     edges = check_edges(written, graph, problems)
     kept = connected(edges, graph)
-    if not kept:
+    if not kept and not problems.any:
         problems.add("its edges form no path from the embeddings to the output.", "Keep more of them.")
     told = f"{counted(len(kept), 'edge')} of {title} carry the input."
-    if len(kept) < len(edges):
-        told += f" {len(edges) - len(kept)} more are on no path from input to output."
+    if unused := len(edges) - len(kept):
+        told += f" {counted(unused, 'edge')} on no path from input to output {'is' if unused == 1 else 'are'} left out."
     if MASK in graph.slots:
         heads = {edge.reader for edge in kept if "mask" in graph.slots[edge.reader]}
         kept |= {Edge(MASK, head, "mask") for head in heads}
@@ -107,12 +107,23 @@ def check_edges(edges: Iterable[tuple[str, Edge]], graph: ModelGraph, problems: 
     """Those of some edges, each with how the file names it, that the model has; the others are noted."""
     found: list[Edge] = []
     for written, edge in edges:
-        slot = graph.slots.get(edge.reader, {}).get(edge.slot)
-        if edge.writer not in graph.slots or slot is None or edge.writer not in slot.parents:
-            problems.add(f"the model has no edge {edge}.", NO_PLACE, written)
+        if missing := _missing(edge, graph):
+            problems.add(missing, NO_PLACE, written)
         elif edge.at and edge.at[-1] >= graph.positions:
             problem = f"it is at position {edge.at[-1]}, and inputs have {graph.positions} positions."
             problems.add(problem, NO_PLACE, written)
         else:
             found.append(edge)
     return found
+
+
+def _missing(edge: Edge, graph: ModelGraph) -> str:
+    """What a model lacks of an edge, as a sentence; empty if it has it."""
+    for node in (edge.reader, edge.writer):
+        if node not in graph.slots:
+            return f"the model has no {node}."
+    slot = graph.slots[edge.reader].get(edge.slot)
+    if slot is None:
+        slots = ", ".join(graph.slots[edge.reader]) or "none"
+        return f"{edge.reader} has no slot {edge.slot!r}; its slots: {slots}."
+    return "" if edge.writer in slot.parents else f"{edge.reader} does not read {edge.writer}."

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 from scrubbing.errors import Fault, FileError
 
 NO_PLACE = "Import it for the model that it was found in."
@@ -19,10 +16,17 @@ class Problems:
         self.file = file
         self._found: list[Fault] = []
 
+    @property
+    def any(self) -> bool:
+        """Whether a fault was noted."""
+        return bool(self._found)
+
     def add(self, problem: str, remedy: str, where: str = "") -> None:
         """Note a fault at a line or key of the file."""
         place = f"{self.file}, {where}" if where else self.file
-        self._found.append(Fault("SCR-CIRCUIT", place, problem, remedy))
+        fault = Fault("SCR-CIRCUIT", place, problem, remedy)
+        if fault not in self._found:  # `input` is two nodes here
+            self._found.append(fault)
 
     def stop_if_any(self) -> None:
         """Raise if a fault was noted.
@@ -36,9 +40,3 @@ class Problems:
         if more > 0:
             told.append(Fault("SCR-CIRCUIT", self.file, f"there are {more} more faults like these.", NO_PLACE))
         raise FileError(told)
-
-    @contextmanager
-    def noted(self) -> Generator[None]:
-        """Code after which reading cannot go on where something was noted."""
-        yield
-        self.stop_if_any()

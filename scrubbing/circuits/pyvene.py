@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scrubbing.circuits.base import Format, Keep, Reading
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _FIELDS = ("layer", "component", "unit", "max_number_of_units", "low_rank_dimension")
 _MODULE = re.compile(r"(?:.*\.)?(?:h|layers|blocks)\[?\.?(\d+)\]?(?:\.(mlp|attn|self_attn|attention))?\.(input|output)")
 _PARTS = {"mlp": "mlp", "attn": "attention", "self_attn": "attention", "attention": "attention", None: "block"}
-_WHOLE = ("VanillaIntervention", "NoneType")
+_WHOLE = ("VanillaIntervention", "None")
 _ROTATED = ("LowRankRotatedSpaceIntervention",)
 _UNSAID = (
     "what is claimed of each place: the whole input is what is taken from elsewhere",
@@ -45,12 +46,19 @@ class Pyvene(Format):
             return None
         if keep.by_score:
             problems.add("its representations have no scores.", "Leave out top= and threshold=.")
-        kinds, keys = (stored.get(key) or [] for key in ("intervention_types", "sorted_keys"))
+        kinds: Sequence[Any] = stored.get("intervention_types") or ()
+        keys: Sequence[Any] = stored.get("sorted_keys") or ()
         found = [self._site(row, i, kinds, keys, source, graph, problems) for i, row in enumerate(rows)]
         sites = [site for site in found if site is not None]
         last = max((layer for layer, _, is_block in sites if is_block), default=-1)
         kept = [bundle for layer, bundle, is_block in sites if layer > last or (is_block and layer == last)]
-        unsaid = list(_UNSAID)
+        kept, partly = _apart(kept)
+        unsaid: list[str] = [*_UNSAID]
+        if partly:
+            names = ", ".join(map(str, sorted(partly)))
+            unsaid.append(
+                f"that what is exchanged earlier does not reach what is left of {names}, which is assumed here"
+            )
         if len(kept) < len(sites):
             unsaid.append(f"that what lies before the exchanged output of layer {last} changes nothing: it is left out")
         told = f"What {source.title} names ({counted(len(kept), 'place')}) carries the input."
@@ -87,6 +95,22 @@ class Pyvene(Format):
         return layer, Bundle(tuple(targets)), name.startswith("block")
 
 
+def _apart(sites: list[Bundle]) -> tuple[list[Bundle], set[Node]]:
+    """Places on paths that do not pass through each other, and the nodes of which only a part is one."""
+    taken = [{target.node for target in site.targets if target.node is not None} for site in sites]
+    apart: list[Bundle] = []
+    for i, site in enumerate(sites):
+        others = frozenset[Node]().union(*(nodes for j, nodes in enumerate(taken) if j != i))
+        apart.append(Bundle(tuple(_off(target, others) for target in site.targets)))
+    partly = {target.node for site in sites for target in site.targets if target.only or target.read_slots}
+    return apart, {node for node in partly if node is not None and len(sites) > 1}
+
+
+def _off(target: Target, others: frozenset[Node]) -> Target:
+    assert isinstance(target.route, AnyPath)
+    return replace(target, route=AnyPath(target.route.avoid | (others - {target.node})))
+
+
 def _place(layer: Any, component: Any) -> tuple[int, str]:
     """Number of a layer and the component in pyvene's words."""
     if isinstance(component, str) and (found := _MODULE.fullmatch(component)):
@@ -111,6 +135,8 @@ def _targets(name: str, layer: int, graph: ModelGraph) -> list[Target] | None:
         return [Target(head, AnyPath()) for head in heads] or None
     if name == "attention_input":
         return [Target(head, AnyPath()).reads("q", "k", "v") for head in heads] or None
+    if name == "attention_weight":
+        return [Target(head, AnyPath()).reads(*(s for s in graph.slots[head] if s != "v")) for head in heads] or None
     if (slot := _SLOTS.get(name.removeprefix("head_"))) is not None:
         return [Target(head, AnyPath()).reads(slot) for head in heads] or None
     if name in ("block_output", "block_input"):
@@ -126,7 +152,9 @@ def _stream(layer: int, graph: ModelGraph) -> list[Target]:
     inside = frozenset(node for node in graph.slots if 0 <= node.layer <= layer)
     post_norms = {node.layer for node in inside if node.kind == "attn"}
     writers: list[Node] = [node for node in (EMBED, POS) if node in graph.slots]
-    writers += [node for node in graph.slots if node in inside and (node.kind != "head" or node.layer not in post_norms)]
+    writers += [
+        node for node in graph.slots if node in inside and (node.kind != "head" or node.layer not in post_norms)
+    ]
     return [Target(node, AnyPath(inside - {node})) for node in writers]
 
 

@@ -75,10 +75,14 @@ def _row(entry: Any, number: int, problems: Problems) -> tuple[tuple[_Key, ...],
 
 
 def _key(one: Any) -> _Key | None:
-    found = one.get if is_dict(one) else lambda name: getattr(one, name, None)
-    kind, position, layer, head = (found(name) for name in ("kind", "position", "layer", "head"))
+    names = ("kind", "position", "layer", "head")
+    kind, position, layer, head = (_field(one, name) for name in names)
     whole = all(isinstance(n, int) for n in (position, *(n for n in (layer, head) if n is not None)))
     return _Key(kind, position, layer, head) if whole and kind in (*_WRITERS, *_READERS) else None
+
+
+def _field(one: Any, name: str) -> Any:
+    return one.get(name) if is_dict(one) else getattr(one, name, None)
 
 
 def _node(key: _Key, graph: ModelGraph) -> Node:

@@ -27,9 +27,7 @@ def import_(
     ],
     data: DataFile = None,
     top: Annotated[Optional[int], typer.Option(help="Keep so many, by absolute score.")] = None,  # noqa: UP045
-    threshold: Annotated[
-        float | None, typer.Option(help="Keep what scores at least this, in absolute value.")
-    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Keep what scores at least this, in absolute value.")] = None,
     out: Annotated[Optional[Path], typer.Option(help="Write the hypothesis to this file, as JSON.")] = None,  # noqa: UP045
 ) -> None:
     """Read a circuit that another tool found as a hypothesis, and say what the file could not."""

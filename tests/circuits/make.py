@@ -3,7 +3,7 @@
 They need versions of TransformerLens that this project does not, so they are run in an environment of their own:
 
     pip install --no-deps auto-circuit==1.0.1 circuitkit==0.2.0 transformer-lens==3.8.0 ordered-set vscode-tqdm plotly
-    for tool in eap auto-circuit acdc; do python tests/circuits/make.py $tool; done
+    for tool in eap auto-circuit acdc pyvene torchwright; do python tests/circuits/make.py $tool; done
 
 Every file says in `scores.json` which version wrote it.
 """
@@ -155,6 +155,56 @@ def acdc(made: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
         return {"made by": f"circuitkit {version('circuitkit')}", "losses": losses(made(data["clean"]), data["label"])}
 
 
+def pyvene(_: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
+    """Interchange at three places of a small GPT-2, all of them at every position."""
+    import pyvene as tool
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(5)
+    sizes = {"n_layer": 2, "n_head": 2, "n_embd": 8, "vocab_size": 20, "n_positions": 10}
+    made = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=1, eos_token_id=2)).eval()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(torch.randn(weight.shape) * 0.5)
+    made.save_pretrained(HERE / "gpt2")
+    places = {
+        "whole": [(0, "mlp_output", None), (1, "attention_output", None)],
+        "rotated": [(1, "mlp_output", 3)],
+        "block": [(0, "attention_output", None), (0, "block_output", None)],
+    }
+    found: dict[str, Any] = {"made by": f"pyvene {version('pyvene')}", "losses": {}}
+    for name, sites in places.items():
+        kinds = {None: tool.VanillaIntervention, 3: tool.LowRankRotatedSpaceIntervention}
+        rows = [{"layer": layer, "component": what, "low_rank_dimension": rank, "intervention_type": kinds[rank]}
+                for layer, what, rank in sites]  # fmt: skip
+        intervened = tool.IntervenableModel(tool.IntervenableConfig(rows), made)
+        intervened.save(str(HERE / f"pyvene_{name}"))
+        # A rotation takes one position; of the last MLP, only the last one is read.
+        at = [4] if name == "rotated" else list(range(5))
+        everywhere = [[at] * PAIRS] * len(sites)
+        base, sources = {"input_ids": data["corrupt"]}, [{"input_ids": data["clean"]}] * len(sites)
+        _, out = intervened(base, sources, {"sources->base": (everywhere, everywhere)})
+        found["losses"][name] = losses(out.logits, data["label"])
+    return found
+
+
+def torchwright(_: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
+    """A compiled program that repeats the token before; its weights are half a megabyte and are not kept."""
+    from tempfile import TemporaryDirectory
+
+    from torchwright import compile_hf_bundle
+    from torchwright.ops.attention_ops import attend_to_offset
+    from torchwright.ops.inout_nodes import create_embedding, create_rope_config
+
+    embedding = create_embedding(["<bos>", "<eos>", "a", "b", "c", "d"])
+    output = attend_to_offset(create_rope_config(16), embedding, -1)
+    with TemporaryDirectory() as folder:
+        compile_hf_bundle(output, embedding, f"{folder}/bundle", d=64, d_head=16, max_seq_len=16)
+        content = (Path(folder) / "bundle" / "torchwright_schematic.json").read_bytes()
+    (HERE / "torchwright_schematic.json").write_bytes(content)
+    return {"made by": f"torchwright {version('torchwright')}"}
+
+
 def main() -> None:
     """What the tools that are named write."""
     HERE.mkdir(exist_ok=True)
@@ -170,7 +220,7 @@ def main() -> None:
     (HERE / "scores.json").write_text(json.dumps({**known, "inputs": whole, **scores}, indent=1))
 
 
-TOOLS = {"eap": eap, "auto-circuit": auto_circuit, "acdc": acdc}
+TOOLS = {"eap": eap, "auto-circuit": auto_circuit, "acdc": acdc, "pyvene": pyvene, "torchwright": torchwright}
 
 if __name__ == "__main__":
     main()

@@ -13,8 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scrubbing import Classification, Dataset, FileError, Hypothesis, feature, load_model, scrub
+from scrubbing import (
+    Classification,
+    Dataset,
+    FileError,
+    Hypothesis,
+    ModelGraph,
+    feature,
+    load_model,
+    scrub,
+    transformer_graph,
+)
 from scrubbing.circuits import read_circuit, write_circuit
+from scrubbing.routes import Along
 from scrubbing.samplers import paired
 
 MADE = Path(__file__).parent / "made"
@@ -80,6 +91,51 @@ def test_a_circuit_has_the_loss_that_its_tool_measured(kind: str, file: str, opt
     # so that agreeing means something: neither nothing nor everything is in the circuit
     assert np.abs(found - INPUTS["clean"]).max() > 0.1
     assert np.abs(found - losses(made.hypothesis, model)[PAIRS:]).max() > 0.1
+
+
+@pytest.mark.parametrize("name", SCORES["pyvene"]["losses"])
+def test_an_interchange_has_the_loss_that_pyvene_measured(name: str) -> None:
+    pytest.importorskip("transformer_lens", reason="GPT-2 is loaded through TransformerLens")
+    model = load_model(MADE / "gpt2")
+    made = read_circuit(MADE / f"pyvene_{name}", "pyvene", model.graph(DATA))
+    found = losses(made.hypothesis, model)[:PAIRS]
+    np.testing.assert_allclose(found, SCORES["pyvene"]["losses"][name], atol=1e-4)
+
+
+def compiled_graph() -> ModelGraph:
+    """Of the model that torchwright's schematic describes."""
+    sizes: Any = {"d_model": 64, "d_mlp": 1, "positions": 8, "causal": True, "padded": False}
+    return transformer_graph(2, 2, **sizes, learned_positions=False)
+
+
+def test_a_compiled_program_is_the_edges_by_which_columns_are_handed_on() -> None:
+    made = read_circuit(MADE / "torchwright_schematic.json", "torchwright", compiled_graph())
+    (claim,) = made.hypothesis.correspondence.children
+    (target,) = claim.targets
+    # Head 1.0 moves the token; 1.1 clears what was there; the MLP of layer 0 writes the query that it asks with.
+    moved = {"embed->a1.h0<v>", "m0->a1.h0<q>", "m0->a1.h0<k>", "a1.h0->logits", "a1.h1->logits", "embed->a1.h1<v>"}
+    assert isinstance(target.route, Along)
+    edges = set(map(str, target.route.edges))
+    assert moved < edges
+    assert not edges & {"embed->a1.h0<q>", "m0->logits", "a0.h0->logits"}
+    assert any(one.endswith("it is computed by a1.h0") for one in made.unsaid)
+
+
+def test_what_torchwright_compiles_here_is_explained_by_its_own_map(tmp_path: Path) -> None:
+    pytest.importorskip("ortools", reason="torchwright is not installed: dependency group torchwright")
+    torchwright = pytest.importorskip("torchwright", reason="dependency group torchwright")
+    from torchwright.ops.attention_ops import attend_to_offset
+    from torchwright.ops.inout_nodes import create_embedding, create_rope_config
+
+    embedding = create_embedding(["<bos>", "<eos>", "a", "b", "c", "d"])
+    output = attend_to_offset(create_rope_config(16), embedding, -1)
+    torchwright.compile_hf_bundle(output, embedding, tmp_path / "bundle", d=64, d_head=16, max_seq_len=16)
+    model = load_model(tmp_path / "bundle")
+    tokens = np.random.default_rng(0).integers(3, 7, size=(40, 8))
+    data = Dataset({"tokens": tokens, "label": tokens[:, -2]})
+    made = read_circuit(tmp_path / "bundle" / "torchwright_schematic.json", "torchwright", model.graph(data))
+    result = scrub(made.hypothesis, model, data, Classification("label", position=-1), references=40, draws=4)
+    assert result.loss_recovered("null").value == pytest.approx(1, abs=1e-3)
 
 
 def test_reading_runs_no_code_of_a_pickle(tmp_path: Path, model: Any) -> None:
