@@ -103,9 +103,9 @@ def _of_scores(stored: dict[Any, Any], graph: ModelGraph, keep: Keep, problems: 
             problems.add(f"it holds {scores.dtype} of shape {list(scores.shape)}.", _REMEDY, str(module))
             continue
         for index, score in np.ndenumerate(scores):
-            source, place = index[-1], index[:-1]
+            source, place = int(index[-1]), tuple(map(int, index[:-1]))
             at = (place[0],) if scores.ndim == (3 if of_heads else 2) else ()
-            slots = hooks.readers_at(str(module), [place[-1]] if of_heads else [], graph)
+            slots = hooks.readers_at(str(module), place[-1:] if of_heads else [], graph)
             if slots is None or source >= len(writers):
                 problems.add(f"the model has no edge from writer {source} to {module}.", NO_PLACE, str(module))
                 break
