@@ -3,7 +3,7 @@
 They need versions of TransformerLens that this project does not, so they are run in an environment of their own:
 
     pip install --no-deps auto-circuit==1.0.1 circuitkit==0.2.0 transformer-lens==3.8.0 ordered-set vscode-tqdm plotly
-    for tool in eap auto-circuit acdc pyvene torchwright; do python tests/circuits/make.py $tool; done
+    for tool in eap auto-circuit acdc pyvene torchwright sae-lens; do python tests/circuits/make.py $tool; done
 
 Every file says in `scores.json` which version wrote it.
 """
@@ -205,6 +205,41 @@ def torchwright(_: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]
     return {"made by": f"torchwright {version('torchwright')}"}
 
 
+def sae_lens(_: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
+    """Random dictionaries of every architecture, with what the tool says of 7 random values."""
+    from sae_lens import saes
+
+    generator = torch.Generator().manual_seed(6)
+    values = torch.randn(7, 8, generator=generator) + 0.3
+    common: dict[str, Any] = {"d_in": 8, "d_sae": 12}
+    made: dict[str, Any] = {
+        "standard": saes.StandardSAE(saes.StandardSAEConfig(**common)),
+        "standard_as_it_is": saes.StandardSAE(saes.StandardSAEConfig(**common, apply_b_dec_to_input=False)),
+        "standard_layer_norm": saes.StandardSAE(saes.StandardSAEConfig(**common, normalize_activations="layer_norm")),
+        "topk": saes.TopKSAE(saes.TopKSAEConfig(**common, k=3)),
+        "topk_by_decoder_norm": saes.TopKSAE(saes.TopKSAEConfig(**common, k=3, rescale_acts_by_decoder_norm=True)),
+        "jumprelu": saes.JumpReLUSAE(saes.JumpReLUSAEConfig(**common)),
+        "gated": saes.GatedSAE(saes.GatedSAEConfig(**common)),
+        "transcoder": saes.Transcoder(saes.TranscoderConfig(**common, d_out=8, apply_b_dec_to_input=False)),
+        "skip_transcoder": saes.SkipTranscoder(
+            saes.SkipTranscoderConfig(**common, d_out=8, apply_b_dec_to_input=False)
+        ),
+    }
+    found: dict[str, Any] = {"made by": f"sae-lens {version('sae-lens')}", "values": values.tolist()}
+    for name, one in made.items():
+        is_transcoder = "transcoder" in name
+        one.cfg.metadata.hook_name = "blocks.1.ln2.hook_normalized" if is_transcoder else "blocks.1.hook_mlp_out"
+        if is_transcoder:
+            one.cfg.metadata.hook_name_out = "blocks.1.hook_mlp_out"
+        with torch.no_grad():
+            for key, weight in one.named_parameters():
+                scrambled = torch.randn(weight.shape, generator=generator) * 0.5
+                weight.copy_(scrambled.abs() if key == "threshold" else scrambled)
+            one.save_model(HERE / "dictionaries" / name)
+            found[name] = {"active": one.encode(values).tolist(), "rebuilt": one(values).tolist()}
+    return found
+
+
 def main() -> None:
     """What the tools that are named write."""
     HERE.mkdir(exist_ok=True)
@@ -220,7 +255,14 @@ def main() -> None:
     (HERE / "scores.json").write_text(json.dumps({**known, "inputs": whole, **scores}, indent=1))
 
 
-TOOLS = {"eap": eap, "auto-circuit": auto_circuit, "acdc": acdc, "pyvene": pyvene, "torchwright": torchwright}
+TOOLS = {
+    "eap": eap,
+    "auto-circuit": auto_circuit,
+    "acdc": acdc,
+    "pyvene": pyvene,
+    "torchwright": torchwright,
+    "sae-lens": sae_lens,
+}
 
 if __name__ == "__main__":
     main()
