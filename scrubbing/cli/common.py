@@ -129,7 +129,10 @@ LossName = Annotated[
     typer.Option("--loss", help="With --model: next-token (the default), classification[:COLUMN], squared-error."),
 ]
 Address = Annotated[
-    str, typer.Argument(help="A hypothesis, or a function returning one: FILE.py::name, module:name, or task/rung.")
+    str,
+    typer.Argument(
+        help="A hypothesis, or a function returning one: FILE.py::name, module:name, task/rung, or FILE.json."
+    ),
 ]
 Shard = Annotated[
     Optional[str],  # noqa: UP045

@@ -44,9 +44,22 @@ def listed(model: str, data: Path | None) -> list[Row]:
     Raises:
         ScrubbingError: whatever loading raises. UsageError: SCR-TASK, an address of something else.
     """
-    graph, outputs, loaded = _of_task(_task(model, data)) if _is_task(model) else _of_model(model, data)
+    graph, outputs, loaded = _found(model, data)
     of_layer = groupby(graph.slots, key=lambda node: (node.kind, node.layer) if node.kind == "head" else node)
     return [_row(list(group), graph, outputs, loaded) for _, group in of_layer]
+
+
+def graph_named(model: str, data: Path | None) -> ModelGraph:
+    """The graph of a model that is named as `listed` takes it.
+
+    Raises:
+        ScrubbingError: as `listed`.
+    """
+    return _found(model, data)[0]
+
+
+def _found(model: str, data: Path | None) -> tuple[ModelGraph, int | None, Any]:
+    return _of_task(_task(model, data)) if _is_task(model) else _of_model(model, data)
 
 
 def _is_task(model: str) -> bool:

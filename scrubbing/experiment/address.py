@@ -1,16 +1,17 @@
-"""Hypotheses and tasks by address: `FILE.py::name`, `module:name`, or `task/rung`."""
+"""Hypotheses and tasks by address: `FILE.py::name`, `module:name`, `task/rung`, or a hypothesis's `FILE.json`."""
 
 from __future__ import annotations
 
+import json
 from inspect import signature
 
-from scrubbing.errors import UsageError, fail
+from scrubbing.errors import FileError, UsageError, brief, fail, located
 from scrubbing.experiment import task as tasks
 from scrubbing.experiment.task import Task
 from scrubbing.hypothesis.addresses import defined, module_at, resolve, split
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.records.schema import Source
-from scrubbing.user_code import running
+from scrubbing.user_code import content_of, running
 
 
 def task_at(address: str, task: str | None = None) -> Task:
@@ -21,6 +22,9 @@ def task_at(address: str, task: str | None = None) -> Task:
     """
     if task is None and _is_rung(address):
         task = address.partition("/")[0]
+    if task is None and _is_json(address):
+        remedy = "Name one with --task NAME, or give --model MODEL --data FILE."
+        fail(UsageError, "SCR-TASK", f"{address} does not say which task it is about.", remedy)
     if task is not None:
         found = resolve(task) if ":" in task else tasks.find_task(task)
         problem = f"{task} is of type {type(found).__name__}, not a task."
@@ -37,8 +41,11 @@ def hypothesis_at(address: str, task: Task) -> Hypothesis:
     """The hypothesis at an address, or what the function there returns.
 
     Raises:
-        UsageError: SCR-ADDRESS, neither. SCR-TASK, no such rung.
+        UsageError: SCR-ADDRESS, neither. SCR-TASK, no such rung. SCR-JSON, the file holds no hypothesis.
+        FileError: SCR-FILE, there is no such file of JSON.
     """
+    if _is_json(address):
+        return _from_file(address)
     if _is_rung(address):
         return task.rung(address.partition("/")[2])
     found = resolve(address)
@@ -56,6 +63,17 @@ def hypothesis_at(address: str, task: Task) -> Hypothesis:
     return found
 
 
+def _from_file(path: str) -> Hypothesis:
+    try:
+        stored = json.loads(content_of(path).decode("utf-8"))
+    except OSError as error:
+        fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", path)
+    except (ValueError, RecursionError) as error:
+        fail(FileError, "SCR-FILE", f"it is no JSON ({brief(error)}).", "Write it with Hypothesis.to_json.", path)
+    with located(path):
+        return Hypothesis.from_json(stored, run_files=True)
+
+
 def source_of(address: str, hypothesis: Hypothesis) -> Source:
     """Where a hypothesis is defined, for annotations."""
     file, line = defined(address, hypothesis.name)
@@ -63,4 +81,8 @@ def source_of(address: str, hypothesis: Hypothesis) -> Source:
 
 
 def _is_rung(address: str) -> bool:
-    return ":" not in address and "/" in address
+    return ":" not in address and "/" in address and not _is_json(address)
+
+
+def _is_json(address: str) -> bool:
+    return address.endswith(".json")

@@ -226,14 +226,18 @@ class Meeting:
             return any(self.sources(at, slot, bits) & claimed for slot in slots if target.claims_slot(slot))
         assert isinstance(step, Passed) and target.route is not None
         for slot, read in slots.items():
-            here = self.sources(at, slot, bits)
-            for parent in read.parents if here else ():
+            read_at = self.sources(at, slot, bits)
+            for parent in read.parents if read_at else ():
+                state = target.route.edge(step.state, at, slot, parent)
+                here = read_at & self._claimed(target.route.at(at, slot, parent))
+                if state is None or not here:
+                    continue
                 if parent == node:
                     arrived = self._meets(region, index, node, ARRIVED, here) if target.read_slots else here & claimed
-                    if arrived and target.route.may_end(step.state):
+                    if arrived and target.route.may_end(state):
                         return True
                     continue
-                after = target.route.step(step.state, parent)
+                after = target.route.step(state, parent)
                 if after is not None and self._meets(region, index, parent, Passed(after), here):
                     return True
         return False

@@ -267,12 +267,25 @@ class _Matcher:
             for i, (_, target, _) in enumerate(targets)
             if target.positions is not None and (here[i] or any(step[i] == Reach.MATCHED for step in steps.values()))
         ]
+        only_at = {parent: self._only_at(copy, slot, steps[parent], parent) for parent in parents}
+        relevant += [at for places in only_at.values() for at in places if at is not None]
         for where, inside in self._split(relevant):
             selected = [target.positions is None or inside.get(target.positions, False) for _, target, _ in targets]
             readers = tuple(self._hit(copy, i) for i in range(len(targets)) if here[i] and selected[i])
-            entries = tuple(self._entry(copy, parent, steps[parent], selected) for parent in parents)
+            entries = tuple(
+                self._entry(copy, parent, _taken(steps[parent], only_at[parent], inside), selected)
+                for parent in parents
+            )
             self.tree.matched |= {(copy.region, hit.target) for hit in readers}
             yield PositionCell(where, readers, (), entries) if readers else PositionCell(where, readers, entries)
+
+    def _only_at(self, copy: NodeCopy, slot: str, steps: list[Reach | Passed], parent: Node) -> list[Positions | None]:
+        """For every target that goes on by a step from this copy's slot: the positions at which it does."""
+        routes = [target.route for _, target, _ in self.tree.targets(copy.region)]
+        return [
+            None if step == DEAD or route is None else route.at(copy.node, slot, parent)
+            for step, route in zip(steps, routes, strict=True)
+        ]
 
     def _split(self, selectors: list[Positions]) -> list[tuple[Where, dict[Positions, bool]]]:
         length = self.graph.positions
@@ -306,7 +319,9 @@ class _Matcher:
             return DEAD
         if here == START and target.into_slots and slot not in target.into_slots:
             return DEAD
-        state = here.state if isinstance(here, Passed) else route.start()
+        state = route.edge(here.state if isinstance(here, Passed) else route.start(), copy.node, slot, parent)
+        if state is None:
+            return DEAD
         if parent == node:
             return (ARRIVED if target.read_slots else Reach.MATCHED) if route.may_end(state) else DEAD
         after = route.step(state, parent)
@@ -317,13 +332,21 @@ class _Matcher:
         key = (route, at, node, state)
         if key not in self.leading:
             self.leading[key] = node in self.graph.upstream.get(at, ()) and any(
-                route.may_end(state)
-                if parent == node
-                else (after := route.step(state, parent)) is not None and self._leads(route, parent, node, after)
-                for slot in self.graph.slots[at].values()
-                for parent in slot.parents
+                self._leads_by(route, at, slot, parent, node, state)
+                for slot, read in self.graph.slots[at].items()
+                for parent in read.parents
             )
         return self.leading[key]
+
+    def _leads_by(self, route: Route, at: Node, slot: str, parent: Node, node: Node, state: Hashable) -> bool:
+        """The same, by one step."""
+        state = route.edge(state, at, slot, parent)
+        if state is None:
+            return False
+        if parent == node:
+            return route.may_end(state)
+        after = route.step(state, parent)
+        return after is not None and self._leads(route, parent, node, after)
 
     def _entry(self, copy: NodeCopy, parent: Node, steps: list[Reach | Passed], selected: list[bool]) -> Contribution:
         hits = [i for i, step in enumerate(steps) if step == Reach.MATCHED and selected[i]]
@@ -332,3 +355,10 @@ class _Matcher:
         self.tree.matched |= {(copy.region, i) for i in hits}
         mixed = NodeCopy(copy.region, parent, state) if live and not hits else None
         return Contribution(parent, tuple(self._hit(copy, i) for i in hits), mixed, live)
+
+
+def _taken(
+    steps: list[Reach | Passed], only_at: list[Positions | None], inside: dict[Positions, bool]
+) -> list[Reach | Passed]:
+    """The steps that are taken in a cell of positions."""
+    return [step if at is None or inside.get(at, False) else DEAD for step, at in zip(steps, only_at, strict=True)]

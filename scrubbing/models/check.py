@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.device import multiplying
-from scrubbing.errors import Fault, ModelMismatch, counted, fail
+from scrubbing.errors import BadData, Fault, ModelMismatch, counted, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.models.precision import check_dtypes, tolerance, wide
@@ -160,3 +161,16 @@ def random_inputs(vocabulary: int, positions: int, padded: bool, n: int = 4, see
         lengths = np.maximum(1, positions - np.arange(n) * max(1, positions // (n + 1)))
         columns["mask"] = np.arange(positions)[None] < lengths[:, None]
     return Dataset(columns, name="self-check inputs")
+
+
+def tokens_of(data: Dataset) -> NDArray[Any]:
+    """The tokens of a dataset, integers `[n, positions]`.
+
+    Raises:
+        BadData: SCR-TOKENS, they are something else.
+    """
+    tokens = data["tokens"]
+    if tokens.ndim != 2 or tokens.dtype.kind not in "iu" or not tokens.shape[1]:
+        problem = f"its tokens are {tokens.dtype} of shape {list(tokens.shape)}."
+        fail(BadData, "SCR-TOKENS", problem, "Give integers [n, positions], with at least one position.", data.name)
+    return tokens

@@ -113,7 +113,7 @@ class Model(Shown, ABC):
             tokens: slot name to the tokens of the slot. The result has the tokens of the slots that are read at their
                 own position, such as `q` of heads; where there are none, those under `RESULT`, or else every token.
             visible: keys that attention may see, bool `[rows, positions]`; None for all.
-            part: evaluate only this part: a `NeuronPart` of an MLP, or an `AttentionPart` of a head.
+            part: evaluate only this part: a `NeuronPart` or `ReadPart` of an MLP, or an `AttentionPart` of a head.
 
         For a model that sets `splits_attention`, heads are also called with a part that has `distances`: with `q` and
         `k` alone, to return the weights of its keys `[queries, distances]`; and with `v` and `weights`

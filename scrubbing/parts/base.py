@@ -66,7 +66,7 @@ class InputPart(Part):
 class InnerPart(Part):
     """A part that the model computes while it evaluates the node, instead of a function of the node's output.
 
-    Models evaluate `NeuronPart` and `AttentionPart`. A model of your own may support further kinds, since `Model.run`
+    Models evaluate `NeuronPart`, `ReadPart` and `AttentionPart`. A model of your own may support further kinds, since `Model.run`
     receives the part.
     """
 
@@ -95,6 +95,22 @@ class NeuronPart(InnerPart):
         """Whether the two parts share a neuron."""
         width = graph.widths.get(node, 0)
         return isinstance(other, NeuronPart) and bool({*self.chosen(width)} & {*other.chosen(width)})
+
+
+class ReadPart(InnerPart):
+    """A function of what an MLP reads, after its norm, such as some features of a transcoder."""
+
+    @abstractmethod
+    def function(self, model: Any) -> Callable[[Any], Any]:
+        """The function for a model: what the MLP reads `[tokens, d]` to the part of what it writes `[tokens, d]`, each
+        token on its own. It must not change its argument in place.
+        """
+
+    def faults(self, graph: ModelGraph, node: Node) -> Iterator[Complaint]:
+        """See `Part.faults`: the node is no MLP, or a norm follows it."""
+        if not graph.widths.get(node, 0):
+            remedy = "Claim it of an MLP, and only of those without a norm after them."
+            yield f"{node} is no MLP that reads through a norm of its own and writes as it is.", remedy
 
 
 class AttentionPart(InnerPart):

@@ -1,7 +1,7 @@
 """Samplers: which inputs may stand in for the one a claim holds. For `sampler=` and `unclaimed=`.
 
-`uniform`, `agree`, `fixed` and `exact` draw from the dataset inputs that may stand in, `cross` one that may not,
-`generated` makes new inputs, `separate` gives every unclaimed node a draw of its own. For a sampler of your own,
+`uniform`, `agree`, `paired`, `fixed` and `exact` draw from the dataset inputs that may stand in, `cross` one that may
+not, `generated` makes new inputs, `separate` gives every unclaimed node a draw of its own. For a sampler of your own,
 subclass `Among` (it draws from the dataset) or `Generator` (it makes inputs).
 """
 
@@ -12,11 +12,13 @@ from scrubbing.samplers.ours import (
     Exact,
     Fixed,
     Generated,
+    Paired,
     Unclaimed,
     agree,
     exact,
     fixed,
     generated,
+    paired,
     separate,
     uniform,
 )
@@ -32,6 +34,7 @@ __all__ = [
     "Generated",
     "Generator",
     "Held",
+    "Paired",
     "Sampler",
     "Unclaimed",
     "agree",
@@ -39,6 +42,7 @@ __all__ = [
     "exact",
     "fixed",
     "generated",
+    "paired",
     "separate",
     "uniform",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,32 @@ class Agree(Among):
         if self.feature is None:
             return "agree"
         return "uniform" if self.feature.op == "constant" else f"agree on {self.feature}"
+
+
+@named("paired")
+@dataclass(frozen=True)
+class Paired(Agree):
+    """Draws uniformly from the other inputs that agree with the held one on a feature; see `paired`."""
+
+    def keeps(self, feature: Feature) -> bool:
+        """False: it never returns the held input."""
+        return False
+
+    def ignores_held(self, feature: Feature) -> bool:
+        """False: which input is left out depends on it."""
+        return False
+
+    def allowed(self, held: Held) -> NDArray[np.bool_]:
+        """See `Among.allowed`."""
+        found = held.agreeing(held.feature)
+        return found & (np.arange(len(found)) != held.row) if held.source is held.data else found
+
+    def draw(self, asked: Asked) -> Drawn:
+        """See `Agree.draw`."""
+        return super().draw(replace(asked, exclude_self=True))
+
+    def __str__(self) -> str:
+        return f"another with the same {self.feature}"
 
 
 @named("fixed")
@@ -194,6 +220,17 @@ def agree(first: Feature, *more: Feature) -> Agree:
         UsageError: SCR-FEATURE, one of them is not a feature.
     """
     return Agree(as_feature((first, *more) if more else first))
+
+
+def paired(feature: Feature) -> Paired:
+    """Sampler that draws another input with the same value of a feature: the counterfactual that an input is paired
+    with, where the feature is the number of its pair. For `unclaimed=`, as edge patching with clean and corrupted
+    prompts.
+
+    Raises:
+        UsageError: SCR-FEATURE, it is not a feature.
+    """
+    return Paired(as_feature(feature))
 
 
 def generated(generate: Callable[[Dataset, Any], Mapping[str, ArrayLike]]) -> Generated:

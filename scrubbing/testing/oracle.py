@@ -306,12 +306,13 @@ class Oracle:
             for below, claim in self._below(held)
             for k, target in enumerate(claim.targets)
             if not target.read_slots and target.node == parent and _matches(target, path, parent)
-            if self._at(target.positions, j, held.row)
+            if self._at(target.positions, j, held.row) and self._taken(target, path, parent, j, held.row)
         )
         if hits:
             return "claimed", hits
         targets = [target for claim in held.claim.children for target in claim.targets]
-        if any(self._leads_on(target, path, parent) for target in targets):
+        taken = [target for target in targets if self._taken(target, path, parent, j, held.row)]
+        if any(self._leads_on(target, path, parent) for target in taken):
             return "mixed", ()
         return "unclaimed", ()
 
@@ -356,6 +357,10 @@ class Oracle:
         assert positions.chosen_by is not None
         return bool(np.asarray(positions.chosen_by(self.data))[row, j])
 
+    def _taken(self, target: Target, path: tuple[Step, ...], parent: Node, j: int, row: int) -> bool:
+        """Whether the target's route goes up the last edge of a path at a position."""
+        return target.route is not None and self._at(target.route.at(*path[-1], parent), j, row)
+
     def _leads_on(self, target: Target, path: tuple[Step, ...], at: Node) -> bool:
         """Whether a path may go on from here to the target."""
         if target.route is None or target.node is None:
@@ -367,25 +372,27 @@ class Oracle:
                 longer = (*path, (at, slot))
                 if parent == target.node and _matches(target, longer, parent):
                     return True
-                if self._allowed(target, longer) and self._leads_on(target, longer, parent):
+                if _walked(target, longer, parent) and self._leads_on(target, longer, parent):
                     return True
         return False
 
-    def _allowed(self, target: Target, path: tuple[Step, ...]) -> bool:
-        """Whether a path's components so far are ones the target's route may pass."""
-        assert target.route is not None
-        if target.into_slots and path[0][1] not in target.into_slots:
-            return False
-        state: Hashable | None = target.route.start()
-        for node, _ in path[1:]:
-            state = None if state is None else target.route.step(state, node)
-        return state is not None
+
+def _walked(target: Target, path: tuple[Step, ...], end: Node) -> tuple[Hashable] | None:
+    """The state in which the target's route arrives at `end`, or None if it does not go that way."""
+    assert target.route is not None
+    if target.into_slots and path[0][1] not in target.into_slots:
+        return None
+    state: Hashable | None = target.route.start()
+    for i, (node, slot) in enumerate(path):
+        writer = path[i + 1][0] if i + 1 < len(path) else end
+        state = target.route.step(state, node) if i and state is not None else state
+        state = None if state is None else target.route.edge(state, node, slot, writer)
+    return None if state is None else (state,)
 
 
 def _matches(target: Target, path: tuple[Step, ...], end: Node) -> bool:
     """Whether the whole path from a claim's node to `end` is one of the target's."""
     if target.route is None or target.node != end:
         return False
-    if target.into_slots and path[0][1] not in target.into_slots:
-        return False
-    return target.route.covers(node for node, _ in path[1:])
+    walked = _walked(target, path, end)
+    return walked is not None and target.route.may_end(*walked)

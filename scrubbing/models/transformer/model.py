@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
@@ -15,7 +14,7 @@ from scrubbing.device import has_double, indices, multiplying, resolve, upload
 from scrubbing.errors import BadData, UsageError, fail
 from scrubbing.graph.model_graph import ModelGraph, transformer_graph
 from scrubbing.graph.nodes import LOGITS, Node
-from scrubbing.models.check import check_weights, random_inputs, self_check
+from scrubbing.models.check import check_weights, random_inputs, self_check, tokens_of
 from scrubbing.models.protocol import Model, ModelInputs
 from scrubbing.models.tokens import Tokens
 from scrubbing.models.transformer.attention import (
@@ -29,7 +28,7 @@ from scrubbing.models.transformer.attention import (
 from scrubbing.models.transformer.fit import fit
 from scrubbing.models.transformer.forward import forward as textbook
 from scrubbing.models.transformer.weights import ACTIVATIONS, IDENTITY, Norm, Spec, Weights
-from scrubbing.parts import AttentionPart, InnerPart, NeuronPart
+from scrubbing.parts import AttentionPart, InnerPart, NeuronPart, ReadPart
 
 Forward = Callable[[Tensor, Tensor | None], Tensor]
 """Tokens `[rows, positions]` and padding mask (true = real) or None, to logits `[rows, positions, outputs]`."""
@@ -104,7 +103,7 @@ class Transformer(Model):
             self.n_heads,
             d_model=self.d_model,
             d_mlp=mlps[0].W_in.shape[1] if mlps else None,
-            positions=_tokens(data).shape[1],
+            positions=tokens_of(data).shape[1],
             causal=self.spec.causal,
             padded=data.mask is not None,
             learned_positions=self.spec.positions == "residual",
@@ -118,7 +117,7 @@ class Transformer(Model):
         Raises:
             BadData: SCR-TOKENS, not integers `[n, positions]`, outside the vocabulary, or longer than the model takes.
         """
-        tokens = _tokens(data)
+        tokens = tokens_of(data)
         vocabulary, length = self.weights.W_E.shape[0], tokens.shape[1]
         if not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
             worst = int(tokens.min()) if tokens.min() < 0 else int(tokens.max())
@@ -201,7 +200,7 @@ class Transformer(Model):
         x = prepared["x"]
         match first.kind:
             case "mlp":
-                return [self._mlp(first.layer, x, part)]
+                return [part.function(self)(x) if isinstance(part, ReadPart) else self._mlp(first.layer, x, part)]
             case "attn":
                 post = self.weights.attention[first.layer].post
                 assert post is not None
@@ -270,7 +269,7 @@ class Transformer(Model):
             if node.kind == "head":
                 layers.setdefault(node.layer, []).append((raw, self.weights.attention[node.layer].W_O[node.head]))
                 continue
-            if node.kind == "mlp" and part is not None:
+            if node.kind == "mlp" and part is not None and not isinstance(part, ReadPart):
                 W_out = self.weights.mlps[node.layer].W_out
                 raw = raw @ W_out[indices(_neurons(part, len(W_out)), self.device)]
             total = raw if total is None else total + raw
@@ -289,7 +288,8 @@ class Transformer(Model):
             return self.weights.attention[0].W_Q.shape[2]
         if node == LOGITS:
             return self.weights.W_U.shape[1]
-        return self.d_model if part is None else len(_neurons(part, self.weights.mlps[node.layer].W_in.shape[1]))
+        whole = part is None or isinstance(part, ReadPart)
+        return self.d_model if whole else len(_neurons(part, self.weights.mlps[node.layer].W_in.shape[1]))
 
     def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:
         """See `Model.flops`; two operations per multiply-add, element-wise work left out."""
@@ -302,6 +302,8 @@ class Transformer(Model):
             if "v" not in tokens:
                 return weights_flops(attention, heads, tokens["q"], tokens["k"], rows)
             return attend_flops(self.spec, attention, heads, tokens["q"], tokens["k"], rows)
+        if isinstance(part, ReadPart):
+            return tokens["x"] * part.flops(self.d_model)
         if first.kind == "mlp":
             mlp = self.weights.mlps[first.layer]
             neurons = mlp.W_in.shape[1] if part is None else self.raw_width(first, part)
@@ -311,7 +313,8 @@ class Transformer(Model):
     def write_flops(self, node: Node, part: InnerPart | None) -> float:
         """See `Model.write_flops`."""
         raw = self.raw_width(node, part)
-        return 2.0 * raw * self.d_model if node.kind == "head" or part is not None else 0.0
+        compact = node.kind == "head" or (part is not None and not isinstance(part, ReadPart))
+        return 2.0 * raw * self.d_model if compact else 0.0
 
     def own_output(self, inputs: ModelInputs, rows: Tensor) -> Tensor:
         """The model's own forward pass, `[rows, positions, outputs]`."""
@@ -389,11 +392,3 @@ class Transformer(Model):
 def _neurons(part: InnerPart, width: int) -> tuple[int, ...]:
     assert isinstance(part, NeuronPart)
     return part.chosen(width)
-
-
-def _tokens(data: Dataset) -> NDArray[Any]:
-    tokens = data["tokens"]
-    if tokens.ndim != 2 or tokens.dtype.kind not in "iu" or not tokens.shape[1]:
-        problem = f"its tokens are {tokens.dtype} of shape {list(tokens.shape)}."
-        fail(BadData, "SCR-TOKENS", problem, "Give integers [n, positions], with at least one position.", data.name)
-    return tokens

@@ -16,7 +16,7 @@ from torch import Tensor
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.nodes import Node
 from scrubbing.models.transformer_lens.families import raw
-from scrubbing.parts import AttentionPart, InnerPart, NeuronPart
+from scrubbing.parts import AttentionPart, InnerPart, NeuronPart, ReadPart
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -139,6 +139,8 @@ class OwnModules:
 
         if isinstance(part, NeuronPart):
             return run(part) - run(None)
+        if isinstance(part, ReadPart):
+            return part.function(self.bridge)(normed)
         out = _whole_mlp(block, normed)
         return block.ln2_post(out) if hasattr(block, "ln2_post") else out
 

@@ -1,0 +1,9 @@
+from .base import Format as Format
+from .base import Imported as Imported
+from .base import Keep as Keep
+from .base import Reading as Reading
+from .files import Source as Source
+from .formats import formats as formats
+from .formats import read_circuit as read_circuit
+from .formats import write_circuit as write_circuit
+from .problems import Problems as Problems
