@@ -84,7 +84,7 @@ def accelerator(device: torch.device, tf32: bool) -> str | None:
 
 @contextmanager
 def multiplying(device: torch.device, tf32: bool = False) -> Generator[None]:
-    """Within, matrix products on a GPU sum in float32, and those of float32 round to TF32 only where that was asked for.
+    """Within, matrix products on a GPU sum in float32, and those of float32 round to TF32 only where that was asked.
 
     These are switches of the whole process. Some containers and other libraries turn TF32 on, and by default sums of
     half precision may be in half precision too.

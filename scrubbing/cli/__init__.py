@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scrubbing.cli import gating, reading, running, searching, starting, importing  # isort: skip  # in the order of the help
+# In the order of the help.
+from scrubbing.cli import gating, reading, running, searching, starting, importing  # isort: skip
 from scrubbing.cli.common import app
 
 __all__ = ["app", "gating", "importing", "reading", "running", "searching", "starting"]
