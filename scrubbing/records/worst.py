@@ -46,8 +46,6 @@ def shared(inputs: InputTable, found: list[WorstInput]) -> list[SharedTrait]:
     that so many of the worst have it, were they drawn at random, is hypergeometric, times the number of traits tried
     (Bonferroni). The worst are chosen for their losses alone, so the test is of something else than what chose them.
     """
-    from scipy import stats
-
     if len(found) < _FEWEST:
         return []
     counted = inputs.counted()
@@ -56,11 +54,25 @@ def shared(inputs: InputTable, found: list[WorstInput]) -> list[SharedTrait]:
     traits = list(_traits(counted, rows))
     for told, has in traits:
         here, everywhere, n = int(has[rows].sum()), int(has.sum()), len(counted)
-        chance = len(traits) * float(stats.hypergeom.sf(here - 1, n, everywhere, len(rows)))
+        chance = len(traits) * _chance(here, len(rows), everywhere, n)
         if here >= _FEWEST and chance < _SURE:
             trait = SharedTrait(**told, worst=here, of_worst=len(rows), share=everywhere / n)
             named.append((chance, trait))
     return [trait for _, trait in sorted(named, key=lambda one: one[0])[:3]]
+
+
+def _chance(here: int, drawn: int, everywhere: int, n: int) -> float:
+    """That at least `here` of those drawn have what `everywhere` of n have: the upper tail of the hypergeometric
+    distribution, as in `scipy.stats`, which takes longer to import than a small record to make.
+    """
+    from scipy.special import gammaln
+
+    def ways(of: Any, some: Any) -> Any:
+        return gammaln(of + 1) - gammaln(some + 1) - gammaln(of - some + 1)
+
+    k = np.arange(max(here, drawn - (n - everywhere)), min(drawn, everywhere) + 1)
+    logs = ways(everywhere, k) + ways(n - everywhere, drawn - k) - ways(n, drawn)
+    return min(1.0, float(np.exp(logs).sum()))
 
 
 def _traits(inputs: InputTable, rows: NDArray[np.int64]) -> Iterator[tuple[dict[str, Any], NDArray[np.bool_]]]:

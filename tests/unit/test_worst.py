@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
 from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import Note
 from scrubbing.records.summary import summarise
-from scrubbing.records.worst import shared, worst
+from scrubbing.records.worst import _chance, shared, worst
 from scrubbing.report.view import sentence
 
 
@@ -97,3 +98,9 @@ def test_cancellation_is_judged_before_draws_are_averaged():
     both = summarise(inputs, {}, {})["cancellation"]
     assert (both.worse.value, both.better.value) == pytest.approx((0.4, 0.4))
     assert both.share.value == pytest.approx(0.4 / 2.9)
+
+
+@pytest.mark.parametrize(("drawn", "everywhere", "n"), [(10, 3, 12), (10, 200, 1000), (3, 3, 3), (10, 99_990, 100_000)])
+def test_the_chance_is_that_of_the_hypergeometric_distribution(drawn, everywhere, n):
+    for here in range(drawn + 1):
+        assert _chance(here, drawn, everywhere, n) == pytest.approx(hypergeom.sf(here - 1, n, everywhere, drawn), rel=1e-6)
