@@ -167,8 +167,8 @@ ABOUT: dict[str, tuple[Word, str]] = {
     ),
     "induction-python/key-previous": (
         "insufficient",
-        "That the key knows the previous token alone costs little more than *key*. Of the four previous-token heads "
-        "one is needed, with the token that it moves; the other three can be left out, all of them at once.",
+        "That the key knows the previous token alone costs little more than *key*. Of four previous-token heads one "
+        "is needed, with the token that it moves; the other three can be left out, all of them at once.",
     ),
     "induction-python/naive": (
         "insufficient",
