@@ -11,7 +11,7 @@ import pytest
 from benchmarks.groundtruth.catalogue import truth
 from benchmarks.groundtruth.columns import column
 from benchmarks.search.planted import compared
-from scrubbing import OUTPUT, Experiment, Hypothesis, Trial, Variable, controls, joint, mlp
+from scrubbing import OUTPUT, Experiment, Hypothesis, Trial, Variable, anything, controls, joint, mlp
 from scrubbing.data.agreement import digest_of
 from scrubbing.report.terminal import section_view
 from scrubbing.report.view.search import search as section_of
@@ -142,6 +142,16 @@ def test_the_same_seed_finds_the_same_and_an_interrupted_search_goes_on(tmp_path
     assert again.hypothesis == wanted.hypothesis
     assert again.record.found[0].losses == wanted.record.found[0].losses
     assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_of_two_that_cancel_it_only_matters_that_they_agree():
+    one, experiment = made("masked")
+    found = search(experiment, variables(one), random=0, controls=())
+    free = [claim for claim in found.hypothesis.correspondence.walk() if claim.variable.agrees_on() == anything]
+    (pair,) = one.tight[0].correspondence.children[0].children[1:]
+    assert {claim.targets[0].node for claim in free} == {target.node for target in pair.targets}
+    assert len({claim.group for claim in free}) == 1
+    assert found.record.word == "tight"
 
 
 def test_what_is_merged_back_to_a_known_feature_goes_by_its_name():
