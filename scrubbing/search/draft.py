@@ -34,6 +34,8 @@ class Kept:
     feature: Feature = everything
     each: bool = False
     """Whether every position draws its own input."""
+    group: str | None = None
+    """Name of those that only have to come from one input, whichever that is."""
     below: tuple[Kept, ...] = ()
     """What it reads itself, as far as that was looked at; if nothing, all of its own input is kept."""
 
@@ -57,8 +59,9 @@ class Kept:
 
     def claim(self) -> Claim:
         """That it carries its feature."""
-        variable = Variable(f"{self.feature.name} of {self.node}", self.feature)
-        return self.target.carries(variable, *(one.claim() for one in self.below))
+        carrier = self.node if self.group is None else self.group
+        variable = Variable(f"{self.feature.name} of {carrier}", self.feature)
+        return self.target.carries(variable, *(one.claim() for one in self.below), group=self.group)
 
     def walk(self, path: Path = ()) -> Iterator[tuple[Path, Kept]]:
         """This and all below it, with their paths."""

@@ -108,12 +108,13 @@ def _compare(data: Dataset, token: int, other: int) -> Values:
 
 
 def _ever(data: Dataset, token: int, other: int) -> Values:
-    return (_compare_so_far(data, token, other) > 0).any(1)
+    return np.any(_compare_so_far(data, token, other) > 0, axis=1)
 
 
 def _ever_from_end(data: Dataset, token: int, other: int) -> Values:
     tokens = _tokens(data)[:, ::-1]
-    return ((tokens == token).cumsum(1) > (tokens == other).cumsum(1)).any(1)
+    more: Values = (tokens == token).cumsum(1) > (tokens == other).cumsum(1)
+    return np.any(more, axis=1)
 
 
 def _column(data: Dataset, name: str) -> Values:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
-from scrubbing.data.features import Feature, everything
+from scrubbing.data.features import Feature, anything, everything
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.hypothesis.claims import OUTPUT
@@ -84,9 +85,10 @@ class Greedy:
             for i, one in enumerate(below):
                 progress.begin(f"{title}, what {one.node} carries")
                 self._what((*path, i))
+            self._together(path)
             found = ((i, self.draft.at((*path, i))) for i in range(len(below)))
             if self.chosen.depth is None or len(path) + 1 < self.chosen.depth:
-                waiting += [(*path, i) for i, one in found if self.subject.graph.slots[one.node] and not one.each]
+                waiting += [(*path, i) for i, one in found if self._may_look_below(one)]
             progress.total = len(waiting)
             progress.advance()
 
@@ -132,6 +134,21 @@ class Greedy:
         for one in coarsest(self.steps, kept, self.features, job_of, region, source):
             if self._accepted(self.draft.with_(path, one)):
                 return
+
+    def _together(self, path: Path) -> None:
+        """Find out of which two only matters that they come from one input, such as two that cancel."""
+        kept = self.draft.at(path)
+        for i, j in combinations(range(len(kept.below)), 2):
+            two = [self.draft.at((*path, k)) for k in (i, j)]
+            if any(one.group or one.each or not self.subject.graph.slots[one.node] for one in two):
+                continue
+            group, draft = f"{two[0].node} and {two[1].node}", self.draft
+            for k, one in zip((i, j), two, strict=True):
+                draft = draft.with_((*path, k), replace(one, feature=anything, group=group))
+            self._accepted(draft)
+
+    def _may_look_below(self, kept: Kept) -> bool:
+        return bool(self.subject.graph.slots[kept.node]) and not kept.each and kept.group is None
 
     def _accepted(self, draft: Kept) -> bool:
         if not self.steps.loses_nothing(self.hypothesis(draft)):

@@ -29,9 +29,13 @@ def named(hypothesis: Hypothesis, features: Sequence[Feature], data: Dataset) ->
 
     def claim(of: Claim) -> Claim:
         feature = flat(of.variable.agrees_on())
-        feature = feature if feature.op == "identity" else known.get((feature.per, digest_of(feature, data)), feature)
+        feature = (
+            feature
+            if feature.op in ("identity", "constant")
+            else known.get((feature.per, digest_of(feature, data)), feature)
+        )
         said = f"{feature.of[0].name}, coarser," if feature.op == "merged" else feature.name
-        name = f"{said} of {' | '.join(str(target.node) for target in of.targets)}"
+        name = f"{said} of {of.group or ' | '.join(str(target.node) for target in of.targets)}"
         others = [one for one in made if one.name.startswith(name) and one.feature != feature]
         variable = Variable(f"{name} {len(others) + 1}" if others else name, feature)
         made.append(variable)

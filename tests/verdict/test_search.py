@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.groundtruth.catalogue import truth
 from benchmarks.groundtruth.columns import column
 from benchmarks.search.planted import compared
-from scrubbing import OUTPUT, Experiment, Hypothesis, Trial, Variable, controls, joint, mlp
+from scrubbing import OUTPUT, Experiment, Hypothesis, Trial, Variable, anything, controls, joint, mlp
+from scrubbing.cli import app
 from scrubbing.data.agreement import digest_of
 from scrubbing.report.terminal import section_view
 from scrubbing.report.view.search import search as section_of
@@ -144,6 +146,16 @@ def test_the_same_seed_finds_the_same_and_an_interrupted_search_goes_on(tmp_path
     assert not list(tmp_path.rglob("*.npz"))
 
 
+def test_of_two_that_cancel_it_only_matters_that_they_agree():
+    one, experiment = made("masked")
+    found = search(experiment, variables(one), random=0, controls=())
+    free = [claim for claim in found.hypothesis.correspondence.walk() if claim.variable.agrees_on() == anything]
+    (pair,) = one.tight[0].correspondence.children[0].children[1:]
+    assert {claim.targets[0].node for claim in free} == {target.node for target in pair.targets}
+    assert len({claim.group for claim in free}) == 1
+    assert found.record.word == "tight"
+
+
 def test_what_is_merged_back_to_a_known_feature_goes_by_its_name():
     one, _ = made("total")
     label, noise = column("label"), column("noise_0")
@@ -180,3 +192,26 @@ def test_features_that_cannot_be_computed_are_named_and_left_out():
     found = search(experiment, [column("nowhere"), *variables(one)], random=0, controls=())
     assert found.record.unusable == ["nowhere"]
     assert found.record.word == "tight"
+
+
+def test_the_command_writes_what_can_be_run_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from benchmarks.groundtruth.catalogue import truth\n"
+        "from benchmarks.groundtruth.columns import column\n"
+        "from scrubbing import Task\n"
+        'made = truth("total", 7)\n'
+        'task = Task("total", data=lambda: made.data, model=lambda: made.model, loss=lambda: made.loss)\n'
+        'names = [column(name) for name in made.data if name != "tokens"]\n'
+    )
+    asked = ["search", "mine.py::task", "--features", "mine.py::names", "--no-controls", "--random", "0"]
+    told = CliRunner().invoke(app, [*asked, "--out", "out"])
+    assert told.exit_code == 0, told.output
+    assert "Supported and tight" in told.output
+    written = {path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")}
+    assert {"total--found.py", "total--found.json", "total--found.search.json", "search.html", "search.svg"} <= written
+    again = CliRunner().invoke(app, ["check", "out/total--found.py::found", "--task", "mine.py::task"])
+    assert again.exit_code == 0, again.output
+    refused = CliRunner().invoke(app, ["search", "mine.py::task", "--features", "mine.py::made"])
+    assert refused.exit_code == 2
+    assert "SCR-ADDRESS" in refused.output
