@@ -34,8 +34,22 @@ executors: Registry[Callable[[Settings], Executor]] = Registry("executor", "scru
 """Registry of executors by name: functions from settings to an executor."""
 
 
+def executor_of(settings: Settings) -> Executor:
+    """The executor that settings ask for."""
+    chosen = settings.executor
+    made = executors[chosen] if isinstance(chosen, str) else chosen
+    return made if isinstance(made, Executor) else made(settings)
+
+
 @executors("in process")
 def _in_process(settings: Settings) -> Executor:
     from scrubbing.experiment.in_process import InProcess  # loads torch, which naming an executor must not
 
     return InProcess(store=settings.store, memory=settings.memory, spill=settings.spill, tf32=settings.tf32)
+
+
+@executors("workers")
+def _workers(settings: Settings) -> Executor:
+    from scrubbing.experiment.sharded.workers import Workers
+
+    return Workers()(settings)
