@@ -9,8 +9,10 @@ import tempfile
 import uuid
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from scrubbing.experiment.measured import Measured
 from scrubbing.experiment.settings import Settings
 from scrubbing.experiment.sharded.files import Manifest, read
 from scrubbing.experiment.sharded.parcel import Sender
-from scrubbing.experiment.sharded.partition import Shard, shards_of
+from scrubbing.experiment.sharded.partition import Reads, Shard, shards_of
 from scrubbing.progress import bar
 from scrubbing.records.files import alone, folder
 
@@ -57,8 +59,8 @@ class Sharded(ABC):
         self.room = folder(room)
         self.sender = Sender(self.room)
         self._known: dict[Job, Measured] = {}
-        self._folders: list[Path] = []
-        """Where runs that go on keep their shards, the last one begun last."""
+        self._runs: list[_Run] = []
+        """Those that go on, the last one begun last. Tests of a verdict are measured within the run of a hypothesis."""
 
     @abstractmethod
     def run(self, name: str, manifest: Manifest, files: Mapping[int, Path]) -> Iterator[int]:
@@ -84,8 +86,7 @@ class Sharded(ABC):
         with ExitStack() as held:
             if out is not None:
                 held.enter_context(alone(folder(out)))
-                self._folders.append(folder(out) / f".scrub-{self._key(jobs) or uuid.uuid4().hex}")
-                held.callback(self._folders.pop)
+            held.enter_context(self._run(jobs, out))
             todo = [job for job in dict.fromkeys(jobs) if job not in self._known]
             found = dict(zip(todo, self._measured(todo), strict=True)) if todo else {}
             self._known |= {job: one for job, one in found.items() if job.shared}
@@ -93,28 +94,48 @@ class Sharded(ABC):
             for job in jobs:
                 yield found[job]
             if out is not None:
-                shutil.rmtree(self._folders[-1], ignore_errors=True)
+                shutil.rmtree(self._runs[-1].folder, ignore_errors=True)
+
+    @contextmanager
+    def _run(self, jobs: Sequence[Job], out: Path | None) -> Generator[None]:
+        """While a run goes on; what is measured within another one is part of that, unless it has a folder."""
+        begun: _Run | None = None
+        with ExitStack() as held:
+            if out is not None:
+                begun = _Run(folder(out) / f".scrub-{self._key(jobs, ()) or uuid.uuid4().hex}")
+            elif not self._runs:
+                begun = _Run(Path(held.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=self.room))))
+            if begun is None:
+                yield
+                return
+            self._runs.append(begun)
+            try:
+                yield
+            finally:
+                self._runs.remove(begun)
 
     def _measured(self, jobs: Sequence[Job]) -> list[Measured]:
+        run = self._runs[-1]
         self.device = jobs[0].subject.model.device
-        key = self._key(jobs) or uuid.uuid4().hex
-        manifest = self.prepare(key, jobs)
-        with ExitStack() as held:
-            if self._folders:
-                there = folder(self._folders[-1])
-            else:
-                there = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="shards-", dir=self.room)))
-            paths = {number: there / f"{key}-{shard.name}.npz" for number, shard in enumerate(manifest.shards)}
-            found = self._collected(key, manifest, paths, jobs)
+        manifest = self.prepare(jobs, run)
+        there, key = folder(run.folder), manifest.key
+        paths = {number: there / f"{key}-{shard.name}.npz" for number, shard in enumerate(manifest.shards)}
+        found = self._collected(key, manifest, paths, jobs)
         return [_together(job, place, manifest.shards, found) for place, job in enumerate(jobs)]
 
-    def prepare(self, key: str, jobs: Sequence[Job]) -> Manifest:
-        """Write what is to be measured to the room."""
-        shards = shards_of(jobs)
-        titles = [job.title for job in jobs]
-        manifest = Manifest.of(key, self._how(jobs), _text(self.settings.spill), shards, titles)
-        self.sender.send(key, [_bare(job) for job in jobs])
-        manifest.save(self.room / f"{key}.json")
+    def prepare(self, jobs: Sequence[Job], run: _Run) -> Manifest:
+        """Write what is to be measured to the room, as the next list of a run."""
+        manifest = Manifest.of(
+            self._key(jobs, run.lists) or uuid.uuid4().hex,
+            how=self._how(jobs),
+            spill=None if self.settings.spill is None else str(self.settings.spill),
+            shards=shards_of(jobs, run.reads),
+            titles=[job.title for job in jobs],
+            after=tuple(run.lists),
+        )
+        self.sender.send(manifest.key, [_bare(job) for job in jobs])
+        manifest.save(self.room / f"{manifest.key}.json")
+        run.lists.append(manifest.key)
         return manifest
 
     def _collected(
@@ -150,15 +171,26 @@ class Sharded(ABC):
             memory = memory // 2 if chosen.memory == DEFAULT_MEMORY else memory  # others may have less free
         return {"store": chosen.store, "memory": memory, "tf32": chosen.tf32, "threads": self.threads}
 
-    def _key(self, jobs: Sequence[Job]) -> str | None:
-        """The name of a list of jobs; None where a hypothesis cannot be stored, so that nobody could tell whether it is
-        the same.
+    def _key(self, jobs: Sequence[Job], after: Sequence[str]) -> str | None:
+        """The name of a list of jobs that comes after others in its run; None where a hypothesis cannot be stored, so
+        that nobody could tell whether it is the same.
         """
         stages = [stage_of(job) for job in jobs]
         if not jobs or None in stages:
             return None
-        told = json.dumps([stages, self._how(jobs)], sort_keys=True)
+        told = json.dumps([stages, self._how(jobs), list(after)], sort_keys=True)
         return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(eq=False)
+class _Run:
+    """A run that goes on: a list of jobs, and those that are measured because of what came out."""
+
+    folder: Path
+    """Of its shards."""
+    lists: list[str] = field(default_factory=list[str])
+    """Keys of its lists so far."""
+    reads: Reads = field(default_factory=Counter[tuple[int, int]])
 
 
 def absences(manifest: Manifest, absent: Mapping[int, Path]) -> list[Fault]:
@@ -202,6 +234,3 @@ def _together(
         whole.fitting = min((one for one in (whole.fitting, part.fitting) if one is not None), default=None)
     return whole
 
-
-def _text(path: str | Path | None) -> str | None:
-    return None if path is None else str(path)

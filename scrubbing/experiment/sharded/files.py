@@ -41,11 +41,13 @@ class Manifest:
     shards: Sequence[Shard]
     titles: Sequence[str]
     """Of the jobs, for messages."""
+    after: Sequence[str] = ()
+    """Keys of the lists before it in the same run, whose clean activations it reads too."""
 
     @classmethod
-    def of(cls, key: str, how: Mapping[str, Any], spill: str | None, shards: Sequence[Shard], titles: Sequence[str]):
+    def of(cls, key: str, **more: Any) -> Manifest:
         """For what is measured here and now."""
-        return cls(key, code(), versions(), how, spill, shards, titles)
+        return cls(key, code(), _versions(), **more)
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
@@ -120,9 +122,14 @@ def read(path: Path, manifest: Manifest, shard: Shard) -> dict[str, NDArray[Any]
     return found
 
 
+@cache
+def _versions() -> dict[str, str]:
+    return versions()
+
+
 def _differences(stored: Mapping[str, Any]) -> str:
     """In which code or version something was made, where it is not this one."""
-    here, there = versions(), stored["versions"]
+    here, there = _versions(), stored["versions"]
     told = [
         f"{name} {there.get(name, 'absent') if is_dict(there) else '?'} instead of {here.get(name, 'none')}"
         for name in sorted({*here, *there})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,13 +14,15 @@ ROWS = {"cpu": 256}
 _ROWS_ELSEWHERE = 8192
 """A GPU is busy only with many at a time."""
 _MOST_PARTS = 64
+_OFTEN = 3
+"""Times that each input is read, from which on it pays to compute it once for good."""
 _TOGETHER = 8
 """Jobs in one shard of those that are not divided; they share clean activations."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Some jobs of a list on a part of their references. Its measurement depends on nothing that was measured before."""
+    """Some jobs of a list on a part of their references; what is measured of it does not depend on other shards."""
 
     jobs: tuple[int, ...]
     """Places in the list."""
@@ -45,21 +47,31 @@ class Shard:
         return cls(**{**stored, "jobs": tuple(stored["jobs"])})
 
 
-def shards_of(jobs: Sequence[Job]) -> list[Shard]:
+Reads = Counter[tuple[int, int]]
+"""How many inputs have been read, of each model and dataset."""
+
+
+def shards_of(jobs: Sequence[Job], reads: Reads | None = None) -> list[Shard]:
     """Divide a list of jobs into shards, those that take longest first.
+
+    Args:
+        jobs: the list.
+        reads: by earlier lists of the same run; those of this one are added.
 
     Clean activations are computed either in fixed groups, in which nothing is computed twice by one worker, or anew for
     each shard, in which nothing is computed that nobody reads. Which is cheaper depends on whether more inputs are
     drawn than there are. What is averaged over the dataset would be averaged in every shard, so it is not divided where
     activations are computed anew.
     """
+    reads = Counter() if reads is None else reads
     by_subject: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, job in enumerate(jobs):
         by_subject[id(job.subject.model), id(job.subject.data)].append(place)
     whole: list[Shard] = []
     parts: list[Shard] = []
-    for places in by_subject.values():
-        groups = sum(_reads(jobs[place]) for place in places) >= len(jobs[places[0]].subject.data)
+    for subject, places in by_subject.items():
+        reads[subject] += sum(_reads(jobs[place]) for place in places)
+        groups = reads[subject] >= _OFTEN * len(jobs[places[0]].subject.data)
         undivided = [] if groups else [place for place in places if _averages(jobs[place])]
         divided = [place for place in places if place not in set(undivided)]
         starts = range(0, len(undivided), _TOGETHER)
@@ -89,5 +101,5 @@ def _reads(job: Job) -> int:
     for region in tree.regions:
         drawn |= {contexts.of(region.index), contexts.unclaimed(region.index)}
         if region.unclaimed.separately or job.mode.apart:
-            drawn |= {(region.index, node) for node in tree.graph.slots}
+            drawn |= set(tree.graph.slots)
     return len(job.reference.rows) * job.draws * len(drawn)

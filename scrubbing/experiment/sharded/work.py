@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,13 @@ from scrubbing.experiment.sharded.partition import Shard
 
 
 @dataclass(eq=False)
-class _Load:
-    """A list of jobs, compiled."""
+class _List:
+    """A list of jobs, compiled; and what measures its shards, by whether they compute activations in groups."""
 
-    name: str
     manifest: Manifest
     jobs: list[Job]
-    engines: dict[bool, InProcess] = field(default_factory=dict[bool, InProcess])
-    compiled: dict[int, Compiled] = field(default_factory=dict[int, Compiled])
+    engines: dict[bool, InProcess]
+    compiled: dict[int, Compiled]
 
 
 class Worker:
@@ -45,7 +44,8 @@ class Worker:
         progress.quiet()
         torch.set_num_threads(threads)
         self.receiver = Receiver(folder, device)
-        self._load: _Load | None = None
+        self._lists: list[_List] = []
+        """Those of the run at hand, up to the last that was asked for."""
 
     def measure(self, name: str, number: int, into: Path) -> None:
         """Measure one shard of a list, and write it; if it is there already, nothing is done.
@@ -55,41 +55,50 @@ class Worker:
             number: of the shard in its manifest.
             into: the file.
         """
-        if self._load is None or self._load.name != name:
+        found = self._list(name)
+        shard = found.manifest.shards[number]
+        if not into.exists() or read(into, found.manifest, shard) is None:
+            save(into, found.manifest, shard, _measured(found, shard))
+
+    def _list(self, name: str) -> _List:
+        """A list, after all that come before it in its run: which activations are computed together follows from what
+        was compiled before, and must not depend on which lists this worker had a part in.
+        """
+        if not self._lists or self._lists[-1].manifest.key != name:
             manifest = Manifest.load(self.receiver.folder / f"{name}.json")
-            self._load = _Load(name, manifest, self.receiver.jobs(name))
-        load, shard = self._load, self._load.manifest.shards[number]
-        if not into.exists() or read(into, load.manifest, shard) is None:
-            save(into, load.manifest, shard, _measured(load, shard))
+            if [one.manifest.key for one in self._lists] != list(manifest.after)[: len(self._lists)]:
+                self._lists.clear()
+            for key in [*manifest.after[len(self._lists) :], name]:
+                self._lists.append(self._compiled(Manifest.load(self.receiver.folder / f"{key}.json")))
+        return self._lists[-1]
+
+    def _compiled(self, manifest: Manifest) -> _List:
+        jobs, how = self.receiver.jobs(manifest.key), manifest.how
+        engines = {True: self._lists[-1].engines[True]} if self._lists else {}
+        for groups in {True, False} - engines.keys():
+            engines[groups] = InProcess(
+                store=how["store"], memory=how["memory"], spill=manifest.spill, tf32=how["tf32"], by_groups=groups
+            )
+        compiled: dict[int, Compiled] = {}
+        for groups in (True, False):
+            places = sorted({place for one in manifest.shards if one.groups == groups for place in one.jobs})
+            compiled |= {place: engines[groups].compile(jobs[place]) for place in places}
+        return _List(manifest, jobs, engines, compiled)
 
 
-def _measured(load: _Load, shard: Shard) -> dict[str, NDArray[Any]]:
-    here = _engine(load, shard.groups)
+def _measured(of: _List, shard: Shard) -> dict[str, NDArray[Any]]:
+    here = of.engines[shard.groups]
     if not shard.groups:
         for place in shard.jobs:
-            here.engine(load.jobs[place].subject).forget()
+            here.engine(of.jobs[place].subject).forget()
     found: dict[str, NDArray[Any]] = {}
     parts: dict[Reference, Reference] = {}
     for place in shard.jobs:
-        job = load.jobs[place]
-        part = parts.setdefault(job.reference, job.reference.part(shard.part, shard.of))
-        made = replace(job, reference=part)
-        measured = here.measured(made, load.compiled[place], verify=shard.part == 0)
+        job = of.jobs[place]
+        if job.reference not in parts:
+            parts[job.reference] = job.reference.part(shard.part, shard.of)
+        made = replace(job, reference=parts[job.reference])
+        measured = here.measured(made, of.compiled[place], verify=shard.part == 0)
         arrays = as_arrays(measured) | {"exchanged": np.array(measured.exchanged)}
         found |= {f"{place} {name}": values for name, values in arrays.items()}
     return found
-
-
-def _engine(load: _Load, groups: bool) -> InProcess:
-    """What measures the shards of a list that compute clean activations in this way, all of whose jobs it compiles:
-    which are computed together must not depend on which shard came first.
-    """
-    if groups not in load.engines:
-        how = load.manifest.how
-        made = InProcess(
-            store=how["store"], memory=how["memory"], spill=load.manifest.spill, tf32=how["tf32"], by_groups=groups
-        )
-        places = sorted({place for one in load.manifest.shards if one.groups == groups for place in one.jobs})
-        load.compiled |= {place: made.compile(load.jobs[place]) for place in places}
-        load.engines[groups] = made
-    return load.engines[groups]
