@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.common import Device, Tf32, Threads, Workers, app, complain, computing, console, prints_our_errors, say
+from scrubbing.cli.common import (
+    Device,
+    Tf32,
+    Threads,
+    Workers,
+    app,
+    complain,
+    computing,
+    console,
+    prints_our_errors,
+    say,
+)
 from scrubbing.errors import Fault, FileError, ScrubbingError, UsageError
 from scrubbing.printable import visible
 from scrubbing.user_code import fault, show_whole

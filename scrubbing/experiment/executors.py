@@ -37,8 +37,9 @@ executors: Registry[Callable[[Settings], Executor]] = Registry("executor", "scru
 def executor_of(settings: Settings) -> Executor:
     """The executor that settings ask for."""
     chosen = settings.executor
-    made = executors[chosen] if isinstance(chosen, str) else chosen
-    return made if isinstance(made, Executor) else made(settings)
+    if isinstance(chosen, str):
+        return executors[chosen](settings)
+    return chosen if isinstance(chosen, Executor) and not isinstance(chosen, type) else chosen(settings)
 
 
 @executors("in process")

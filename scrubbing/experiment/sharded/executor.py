@@ -32,6 +32,7 @@ from scrubbing.experiment.sharded.parcel import Sender
 from scrubbing.experiment.sharded.partition import Reads, Shard, shards_of
 from scrubbing.progress import bar
 from scrubbing.records.files import alone, folder
+from scrubbing.sampling.frames import DrawCounts
 
 _TRIES = 3
 """Times that files of shards which turn out to be damaged are made again."""
@@ -196,8 +197,10 @@ class _Run:
 def absences(manifest: Manifest, absent: Mapping[int, Path]) -> list[Fault]:
     """What to say of shards that nobody measured."""
     names = [manifest.told(manifest.shards[number]) for number in sorted(absent)]
-    more = "" if len(names) <= 5 else f"; and {len(names) - 5} more"
-    problem = f"{counted(len(names), 'shard')} of {len(manifest.shards)} are absent: {'; '.join(names[:5])}{more}."
+    more = "" if len(names) <= 3 else "; and so on"
+    problem = (
+        f"of {counted(len(manifest.shards), 'shard')}, {len(names)} were not measured: {'; '.join(names[:3])}{more}."
+    )
     return [Fault("SCR-SHARD", "", problem, "Run the same command again, which measures only these.")]
 
 
@@ -226,11 +229,8 @@ def _together(
         for name, values in part.kept.items():
             whole.kept.setdefault(name, []).extend(at[one] if name == "reference" else one for one in values)
         for region, count in part.counts.items():
-            whole.counts[region] = count if region not in whole.counts else whole.counts[region]
-            if whole.counts[region] is not count:
-                whole.counts[region].add(count)
+            whole.counts.setdefault(region, DrawCounts()).add(count)
         whole.exchanged = whole.exchanged or bool(stored["exchanged"])
         whole.batches += part.batches
         whole.fitting = min((one for one in (whole.fitting, part.fitting) if one is not None), default=None)
     return whole
-

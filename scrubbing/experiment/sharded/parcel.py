@@ -17,7 +17,7 @@ from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
-from scrubbing.errors import FileError, UsageError, brief, fail
+from scrubbing.errors import FileError, ScrubbingError, UsageError, brief, fail
 from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.hypothesis.addresses import load_file
 from scrubbing.hypothesis.hypothesis import Hypothesis
@@ -64,8 +64,11 @@ class Sender:
         pickler = _Pickler(content, self, name, itself)
         try:
             pickler.dump(thing)
+        except ScrubbingError:
+            raise
         except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as error:
-            problem = f"{name} cannot be sent to another process ({brief(error)})."
+            told = f"{type(thing).__name__} {getattr(thing, 'name', '')}".rstrip() if itself is not None else "a job"
+            problem = f"{told} cannot be sent to another process ({brief(error)})."
             remedy = "Make what it holds at the top level of a module, without open files, locks or generators."
             fail(UsageError, "SCR-SHARD", problem, remedy)
         if pickler.tensors:
