@@ -148,6 +148,7 @@ class Sharded(ABC):
             sum(len(jobs[place].reference.rows[one.part :: one.of]) * jobs[place].draws for place in one.jobs)
             for one in manifest.shards
         ]
+        absent = paths
         title = jobs[0].title if len(jobs) == 1 else f"{jobs[0].title} and {len(jobs) - 1} more"
         with bar(f"scrubbing {title}", sum(sizes)) as progress:
             for _ in range(_TRIES + 1):

@@ -62,8 +62,9 @@ class Manifest:
             FileError: SCR-FILE, it is not there, or damaged. UsageError: SCR-SHARD, of another code or version.
         """
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            found = cls(**{**stored, "shards": [Shard.from_json(one) for one in stored["shards"]]})
+            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            stored["shards"] = [Shard.from_json(one) for one in stored["shards"]]
+            found = cls(**stored)
         except (OSError, ValueError, TypeError, KeyError) as error:
             problem = f"what is to be measured cannot be read ({type(error).__name__})."
             fail(FileError, "SCR-FILE", problem, "Prepare the run again.", str(path))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+import cloudpickle
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -72,7 +72,7 @@ class Sender:
             remedy = "Make what it holds at the top level of a module, without open files, locks or generators."
             fail(UsageError, "SCR-SHARD", problem, remedy)
         if pickler.tensors:
-            save_file(pickler.tensors, self.folder / f"{name}.safetensors")
+            save_file(pickler.tensors, str(self.folder / f"{name}.safetensors"))
         return content.getvalue()
 
 

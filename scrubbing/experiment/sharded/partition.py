@@ -44,7 +44,7 @@ class Shard:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Shard:
         """The inverse of `to_json`."""
-        return cls(**{**stored, "jobs": tuple(stored["jobs"])})
+        return cls(tuple(stored["jobs"]), stored["part"], stored["of"], stored["groups"])
 
 
 Reads = Counter[tuple[int, int]]
