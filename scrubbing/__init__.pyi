@@ -33,6 +33,7 @@ from .experiment.measured import Measured as Measured
 from .experiment.perturb import Perturb as Perturb
 from .experiment.result import Result as Result
 from .experiment.settings import Settings as Settings
+from .experiment.sharded.workers import Workers as Workers
 from .experiment.task import Task as Task
 from .experiment.task import tasks as tasks
 from .experiment.trial import Control as Control

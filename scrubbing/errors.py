@@ -37,6 +37,10 @@ class ScrubbingError(Exception):
         self.subject = subject
         super().__init__(self._message())
 
+    def __reduce__(self) -> tuple[type[ScrubbingError], tuple[tuple[Fault, ...], str]]:
+        """So that it can come from another process."""
+        return type(self), (tuple(self.faults), self.subject)
+
     @property
     def codes(self) -> tuple[str, ...]:
         """The code of each fault, in order."""

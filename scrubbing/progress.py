@@ -32,6 +32,8 @@ class Bar:
         """Count some of the work as done."""
         self.done += amount
         now = time.monotonic()
+        if _lines.quiet:
+            return
         if not _watched():
             _lines.advanced(self, now)
         else:
@@ -85,6 +87,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self._written = self._busy = float("-inf")
+        self.quiet = False
 
     def advanced(self, of: Bar, now: float) -> None:
         if min(one.started for one in [of, *_open]) - self._busy > EVERY:
@@ -96,6 +99,11 @@ class _Lines:
         told = [f"{one.what}: {one.done:,.0f} of {one.total:,.0f} ({_share(one):.0%})" for one in _open or [of]]
         sys.stderr.write(unheard(visible("; ".join(told))) + "\n")
         sys.stderr.flush()
+
+
+def quiet() -> None:
+    """Show nothing in this process, whose work another one tells of."""
+    _lines.quiet = True
 
 
 def _share(of: Bar) -> float:

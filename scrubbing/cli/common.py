@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
+    from scrubbing.experiment.executors import Executor
+    from scrubbing.experiment.settings import Settings
     from scrubbing.records.schema import RunRecord
 
 NARROWEST = 40
@@ -104,6 +106,14 @@ Verdicts = Annotated[
     bool, typer.Option("--verdict/--no-verdict", help="Test whether each claim is needed, and no finer than needed.")
 ]
 Threads = Annotated[Optional[int], typer.Option(min=1, max=1024, help="CPU threads; the default is torch's.")]  # noqa: UP045
+Workers = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Processes to measure with, each with a model of its own, and on a GPU of its own; --threads is of each.",
+    ),
+]
 Device = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Where the model computes: auto, cpu, cuda, cuda:1 or mps; the default is the task's."),
@@ -139,6 +149,22 @@ Shard = Annotated[
     typer.Option(metavar="K/N", help="Only the K-th of N parts of the references; scrub merge puts records together."),
 ]
 RecordFile = Annotated[Path, typer.Argument(help="A record written with --out.")]
+
+
+def computing(threads: int | None, workers: int | None) -> Callable[[Settings], Executor] | None:
+    """Have this process compute with so many threads, and what measures if that is not this process.
+
+    What comes of measurements is computed here: with as many threads as each worker has, so that records do not depend
+    on the machine that they are put together on.
+    """
+    from scrubbing.experiment.sharded.workers import Workers
+
+    made = None if workers is None else Workers(workers, threads or 1)
+    if threads is not None or workers is not None:
+        import torch
+
+        torch.set_num_threads(threads or 1)
+    return made
 
 
 def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.common import Device, Tf32, Threads, app, complain, console, prints_our_errors, say
+from scrubbing.cli.common import (
+    Device,
+    Tf32,
+    Threads,
+    Workers,
+    app,
+    complain,
+    computing,
+    console,
+    prints_our_errors,
+    say,
+)
 from scrubbing.errors import Fault, FileError, ScrubbingError, UsageError
 from scrubbing.printable import visible
 from scrubbing.user_code import fault, show_whole
@@ -34,6 +45,7 @@ def gate(
     reason: Annotated[str, typer.Option(help="Why the new snapshots are accepted; kept in them.")] = "",
     out: Annotated[Optional[Path], typer.Option(help="Folder for records, page, summary and JUnit file.")] = None,  # noqa: UP045
     threads: Threads = None,
+    workers: Workers = None,
     device: Device = None,
     tf32: Tf32 = None,
 ) -> None:
@@ -43,18 +55,15 @@ def gate(
 
     found = load_policy(policy)
     rules = chosen(found, only or [])
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
+    how = device, tf32, computing(threads, workers)
     if update or update_new:
-        _update(Runner.of(found, rules, device, tf32), rules, reason, update_new and not update)
+        _update(Runner.of(found, rules, *how), rules, reason, update_new and not update)
         return
     if out is not None:
         from scrubbing.records.files import folder
 
         folder(out)
-    runner = Runner.of(found, rules, device, tf32)
+    runner = Runner.of(found, rules, *how)
     gates: list[Gate] = []
     for rule in rules:
         gate = _judged(runner, rule, settle)

@@ -27,7 +27,9 @@ from scrubbing.cli.common import (
     Tf32,
     Threads,
     Verdicts,
+    Workers,
     app,
+    computing,
     console,
     print_json,
     print_record,
@@ -68,6 +70,7 @@ def bench(
     out: Out = None,
     memory: Memory = None,
     threads: Threads = None,
+    workers: Workers = None,
     device: Device = None,
     tf32: Tf32 = None,
     shard: Shard = None,
@@ -84,7 +87,7 @@ def bench(
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
-    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict, device, tf32)
+    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict, device, tf32, workers)
     found = [(one, _run(one, ladder, changed, out)) for one, ladder in ladders]
     if json_:
         print_json([record for _, records in found for record in records])
@@ -108,6 +111,7 @@ def run(
     out: Out = None,
     memory: Memory = None,
     threads: Threads = None,
+    workers: Workers = None,
     device: Device = None,
     tf32: Tf32 = None,
     shard: Shard = None,
@@ -115,7 +119,7 @@ def run(
     verdict: Verdicts = False,
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
-    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict, device, tf32)
+    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict, device, tf32, workers)
     print_record(_one(address, _task(address, task, model, data, loss), changed, out), json_)
 
 
@@ -134,6 +138,7 @@ def verdict_(
     out: Out = None,
     memory: Memory = None,
     threads: Threads = None,
+    workers: Workers = None,
     device: Device = None,
     tf32: Tf32 = None,
     control: Controls = None,
@@ -148,7 +153,7 @@ def verdict_(
     ] = False,
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
-    changed = _changed(references, draws, seed, memory, threads, None, control, True, device, tf32)
+    changed = _changed(references, draws, seed, memory, threads, None, control, True, device, tf32, workers)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
     record = _one(address, _task(address, task, model, data, loss), changed, out, also)
     if json_:
@@ -305,12 +310,9 @@ def _changed(
     verdict: bool = False,
     device: str | None = None,
     tf32: bool | None = None,
+    workers: int | None = None,
 ) -> Options:
     """The settings that were given; all others are the task's."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
     changed = {
         "references": references,
         "draws": draws,
@@ -321,6 +323,7 @@ def _changed(
         "verdict": verdict or None,
         "device": device,
         "tf32": tf32,
+        "executor": computing(threads, workers),
     }
     return cast("Options", {name: value for name, value in changed.items() if value is not None})
 

@@ -71,6 +71,15 @@ class Dataset(Shown):
             raise BadData(faults)
         self._cache: dict[Any, Any] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is derived, which is made again where it is needed."""
+        return {**vars(self), "_cache": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._columns = {name: _frozen(values) for name, values in self._columns.items()}
+        self.ids = _frozen(self.ids)
+
     def __len__(self) -> int:
         return len(self.ids)
 

@@ -121,6 +121,7 @@ class Engine:
         room: memory budget of the store, where several engines share one; None for a share of `memory`.
         read: function dataset -> bool `[n, positions]` of the outputs that a loss reads; inputs are then drawn only if
             they are real wherever these outputs depend on them. With None any input is drawn.
+        by_groups: compute clean activations in groups of inputs that are the same whatever is read first.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class Engine:
         memory: int = DEFAULT_MEMORY,
         spill: str | None = None,
         room: MemoryBudget | None = None,
+        by_groups: bool = False,
     ) -> None:
         self.graph = graph_of(model, data)
         reuse_freed_memory()
@@ -142,7 +144,7 @@ class Engine:
         self.positions = positions
         self.memory = memory // 5
         room = room or MemoryBudget(2 * memory // 5, spill, memory // 5)
-        self.store = Store(model, self.graph, data, room, self.memory) if store else None
+        self.store = Store(model, self.graph, data, room, self.memory, by_groups) if store else None
         self.real = float(self.graph.positions) if data.lengths is None else float(data.lengths.mean())
         """Mean number of real positions per input."""
         self.fitting = Fitting(model.device)
@@ -353,6 +355,12 @@ class Engine:
         found = [one for start in starts for one, _ in self.fitting.each(references[start : start + size], compared)]
         largest, difference = (torch.stack(each).max() for each in zip(*found, strict=True))
         return float(difference / largest)
+
+    def forget(self) -> None:
+        """Compute clean activations and statistics anew when they are next read."""
+        self._executors.clear()
+        if self.store is not None:
+            self.store.forget()
 
     def _executor(self, compiled: Compiled) -> Executor:
         """The executor of a plan, which remembers its statistics and what was found out about its parts."""

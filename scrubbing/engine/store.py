@@ -80,6 +80,9 @@ class Store:
     room: MemoryBudget
     memory: int
     """Bytes for computing what is missing."""
+    by_groups: bool = False
+    """Compute inputs in groups that are the same whatever is read first, so that no number depends on what was read
+    before; otherwise what is missing is computed together."""
     _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict[v.Item, _Shelf])
     _padding: dict[v.Item, _Padding] = field(default_factory=dict[v.Item, _Padding])
     _shelves: int = 0
@@ -131,6 +134,13 @@ class Store:
             padded = self._padded(item, inputs[tokens.row[needed]], tokens.position[needed])
             found.index_copy_(0, beyond.there, padded)
         return found
+
+    def forget(self) -> None:
+        """Compute everything anew when it is next read."""
+        for shelf in self._shelf_of.values():
+            shelf.filled[:] = False
+        self._padding.clear()
+        self.fills.clear()
 
     def _places(self, kept: _Kept, inputs: Ints, tokens: Tokens) -> Ints:
         """Where the tokens of these inputs are in a block; padded ones, which are not, are anywhere."""
@@ -206,9 +216,11 @@ class Store:
         missing = np.unique(inputs[~shelf.filled[inputs]])
         if not len(missing):
             return
+        batches = list(self._batches(missing, shelf.plan))
+        missing = np.concatenate(batches)
         self.fills.setdefault(shelf.key, []).append(missing)
         with bar("computing clean activations", len(missing)) as progress:
-            for batch in self._batches(missing, shelf.plan):
+            for batch in batches:
                 for number, _ in self._fitting.each(batch, lambda batch: self._put(shelf, batch)):
                     progress.advance(number)
         shelf.filled[missing] = True
@@ -232,6 +244,7 @@ class Store:
             self._padded(item, before, self.inputs.length[before])
         missing = np.unique(inputs[padding.start[inputs] < 0])
         if len(missing):
+            missing = np.concatenate(list(self._batches(missing, padding.plan)))
             self.fills.setdefault(key, []).append(missing)
             self._fill_padding(item, padding, missing)
         assert padding.values is not None
@@ -264,10 +277,18 @@ class Store:
         return len(batch)
 
     def _batches(self, inputs: Ints, plan: ScrubPlan) -> Iterator[Ints]:
-        """Inputs of similar length together, so that little of a padded batch is padding."""
-        order = np.argsort(self.inputs.length[inputs], kind="stable")
+        """Inputs of similar length together, so that little of a padded batch is padding; with `by_groups`, the whole
+        groups that they are in.
+        """
         size = rows_at_once(plan, self.memory, kept=True)
-        yield from (inputs[order[start : start + size]] for start in range(0, len(inputs), size))
+        every = np.arange(len(self.inputs)) if self.by_groups else inputs
+        order = every[np.argsort(self.inputs.length[every], kind="stable")]
+        starts = range(0, len(order), size)
+        if self.by_groups:
+            place = np.empty_like(order)
+            place[order] = np.arange(len(order))
+            starts = np.unique(place[inputs] // size) * size
+        yield from (order[start : start + size] for start in starts)
 
     def _compute(self, plan: ScrubPlan, items: list[v.Item], batch: Ints) -> Iterator[tuple[v.Item, Tensor, Tokens]]:
         references = self.inputs.row_of[batch]

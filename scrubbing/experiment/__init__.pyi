@@ -12,6 +12,7 @@ from .measured import Measured as Measured
 from .perturb import Perturb as Perturb
 from .result import Result as Result
 from .settings import Settings as Settings
+from .sharded.workers import Workers as Workers
 from .task import Task as Task
 from .task import find_task as find_task
 from .task import tasks as tasks

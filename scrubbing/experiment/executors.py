@@ -34,8 +34,23 @@ executors: Registry[Callable[[Settings], Executor]] = Registry("executor", "scru
 """Registry of executors by name: functions from settings to an executor."""
 
 
+def executor_of(settings: Settings) -> Executor:
+    """The executor that settings ask for."""
+    chosen = settings.executor
+    if isinstance(chosen, str):
+        return executors[chosen](settings)
+    return chosen if isinstance(chosen, Executor) and not isinstance(chosen, type) else chosen(settings)
+
+
 @executors("in process")
 def _in_process(settings: Settings) -> Executor:
     from scrubbing.experiment.in_process import InProcess  # loads torch, which naming an executor must not
 
     return InProcess(store=settings.store, memory=settings.memory, spill=settings.spill, tf32=settings.tf32)
+
+
+@executors("workers")
+def _workers(settings: Settings) -> Executor:
+    from scrubbing.experiment.sharded.workers import Workers
+
+    return Workers()(settings)

@@ -15,7 +15,7 @@ from scrubbing.device import resolve
 from scrubbing.engine.plan import ScrubPlan
 from scrubbing.experiment.anomaly import anomalies, exchange
 from scrubbing.experiment.conclude import conclude, costs, rivals
-from scrubbing.experiment.executors import Executor, executors
+from scrubbing.experiment.executors import executor_of
 from scrubbing.experiment.in_process import InProcess
 from scrubbing.experiment.jobs import Job, Subject, exchanged_alone, jobs
 from scrubbing.experiment.result import Result
@@ -58,7 +58,7 @@ class Experiment:
     ) -> None:
         self.settings = (settings or Settings()).but(**changed)
         self.subject = Subject.of(_placed(model, self.settings.device), data, loss, self.settings.slices)
-        self.executor = _executor(self.settings)
+        self.executor = executor_of(self.settings)
 
     @takes_settings
     def but(self, **changed: Unpack[Options]) -> Experiment:
@@ -69,7 +69,7 @@ class Experiment:
         if "slices" in changed or model is not self.model:
             made.subject = Subject.of(model, self.data, self.loss, made.settings.slices)
         if changed.keys() & {"executor", "store", "memory", "spill", "tf32"}:
-            made.executor = _executor(made.settings)
+            made.executor = executor_of(made.settings)
         return made
 
     @property
@@ -268,7 +268,7 @@ class Experiment:
         scrub = self.jobs(hypothesis)[0]
         made = exchange(scrub, new, held_out, self.settings.seed)
         null = Runs(scrub, self.executor).spread
-        return anomalies(made, new, null, _executor(self.settings), draws, rate)
+        return anomalies(made, new, null, executor_of(self.settings), draws, rate)
 
     def claim_costs(self, result: Result) -> list[ClaimCost]:
         """The increase in loss from exchanging each claim alone, and the unclaimed inputs alone.
@@ -286,11 +286,6 @@ def _placed(model: Model, device: str | None) -> Model:
         return model
     there = resolve(device)
     return model if there == model.device else model.to(there)
-
-
-def _executor(settings: Settings) -> Executor:
-    chosen = settings.executor
-    return executors[chosen](settings) if isinstance(chosen, str) else chosen
 
 
 @takes_settings

@@ -16,7 +16,6 @@ from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.experiment.journal import Journal, key_of
 from scrubbing.experiment.measured import Measured
 from scrubbing.metrics.recalibration import BYTES_KEPT
-from scrubbing.metrics.slices import MAIN
 from scrubbing.progress import bar
 from scrubbing.records.files import alone, folder
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context
@@ -32,10 +31,14 @@ class InProcess:
             the default stands for most of what it has free.
         spill: folder for temporary files; None for the system's.
         tf32: whether float32 matrix products on a GPU may be rounded to TF32.
+        by_groups: whether to compute clean activations in groups of inputs that are the same whatever is read first,
+            so that no number depends on what was measured before.
     """
 
-    def __init__(self, *, store: bool, memory: int, spill: str | Path | None, tf32: bool = False) -> None:
-        self.tf32 = tf32
+    def __init__(
+        self, *, store: bool, memory: int, spill: str | Path | None, tf32: bool = False, by_groups: bool = False
+    ) -> None:
+        self.tf32, self.by_groups = tf32, by_groups
         self.store, self.asked, self.spill = store, memory, None if spill is None else str(spill)
         self._rooms: dict[torch.device, tuple[int, MemoryBudget]] = {}
         self._engines: dict[tuple[int, int, Demand], Engine] = {}
@@ -55,6 +58,7 @@ class InProcess:
                 store=self.store,
                 memory=memory,
                 room=room,
+                by_groups=self.by_groups,
             )
         return self._engines[key]
 
@@ -97,8 +101,7 @@ class InProcess:
                 if job in self._known:
                     yield self._known[job]
                     continue
-                with multiplying(job.subject.model.device, self.tf32):
-                    found = self._measured(job, compiled[job], journal)
+                found = self.measured(job, compiled[job], journal)
                 if job.shared:
                     self._known[job] = found
                 yield found
@@ -116,10 +119,19 @@ class InProcess:
         finally:
             self._journals.remove(journal)
 
-    def _measured(self, job: Job, compiled: Compiled, journal: Journal | None) -> Measured:
+    def measured(
+        self, job: Job, compiled: Compiled, journal: Journal | None = None, *, verify: bool = True
+    ) -> Measured:
+        """Measure one job, or one on a part of its references, which its whole was compiled for; with `verify`, check
+        first that the rewritten model is the model.
+        """
+        with multiplying(job.subject.model.device, self.tf32):
+            return self._measured(job, compiled, journal, verify)
+
+    def _measured(self, job: Job, compiled: Compiled, journal: Journal | None, verify: bool) -> Measured:
         engine, reference = self.engine(job.subject), job.reference
-        if job.mode == SCRUB:
-            engine.verify(compiled, reference.rows[reference.weights()[MAIN] > 0])
+        if verify and job.mode == SCRUB:
+            engine.verify(compiled, reference.scored())
         found, done = Measured.empty(job), False
         found.exchanged = _exchanges(compiled)
         if journal is not None:

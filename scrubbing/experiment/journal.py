@@ -76,15 +76,8 @@ class Journal:
         stored = {} if stage is None else self._read(stage)
         if not stored:
             return False
-        found.values = {name.removeprefix("value "): v for name, v in stored.items() if name.startswith("value ")}
-        found.kept = {name.removeprefix("kept "): [v] for name, v in stored.items() if name.startswith("kept ")}
-        found.batches, done = (int(number) for number in stored["progress"])
-        for name, values in stored.items():
-            if name.startswith("agreed "):
-                region = name.removeprefix("agreed ")
-                total, returned = stored[f"drawn {region}"]
-                found.counts[int(region)] = DrawCounts([values], int(returned), int(total))
-        return bool(done)
+        put_back(found, stored)
+        return bool(stored["done"])
 
     def keep(self, job: Job, found: Measured, done: bool) -> None:
         """Write what has been measured, if it is done or was last written a while ago."""
@@ -93,14 +86,8 @@ class Journal:
         stage = stage_of(job)
         if stage is None:
             return
-        arrays: dict[str, NDArray[Any]] = {f"value {name}": values for name, values in found.values.items()}
-        arrays |= {f"kept {name}": np.concatenate(parts) for name, parts in found.kept.items()}
-        arrays["progress"] = np.array([found.batches, done])
-        for region, count in found.counts.items():
-            arrays[f"agreed {region}"] = np.concatenate(count.agreed)
-            arrays[f"drawn {region}"] = np.array([count.total, count.returned_self])
         self._keep_fills()  # first: no measurement is ahead of the activations it was made with
-        self._write(stage, arrays)
+        self._write(stage, as_arrays(found) | {"done": np.array(done)})
         self._written = time.monotonic()
 
     def close(self) -> None:
@@ -143,6 +130,30 @@ class _Followed:
     files: int
     groups: dict[str, int] = field(default_factory=dict[str, int])
     """By shelf. Groups that are repeated are written again, since nothing tells them from others."""
+
+
+def as_arrays(found: Measured) -> dict[str, NDArray[Any]]:
+    """A measurement as arrays by name, from which `put_back` makes it again."""
+    arrays: dict[str, NDArray[Any]] = {f"value {name}": values for name, values in found.values.items()}
+    arrays |= {f"kept {name}": np.concatenate(parts) for name, parts in found.kept.items()}
+    arrays["progress"] = np.array([found.batches, found.fitting or 0])
+    for region, count in found.counts.items():
+        arrays[f"agreed {region}"] = np.concatenate(count.agreed)
+        arrays[f"drawn {region}"] = np.array([count.total, count.returned_self])
+    return arrays
+
+
+def put_back(found: Measured, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Put what `as_arrays` made into a measurement."""
+    found.values = {name.removeprefix("value "): v for name, v in arrays.items() if name.startswith("value ")}
+    found.kept = {name.removeprefix("kept "): [v] for name, v in arrays.items() if name.startswith("kept ")}
+    found.batches, fitting = (int(number) for number in arrays["progress"])
+    found.fitting = fitting or None
+    for name, values in arrays.items():
+        if name.startswith("agreed "):
+            region = name.removeprefix("agreed ")
+            total, returned = arrays[f"drawn {region}"]
+            found.counts[int(region)] = DrawCounts([values], int(returned), int(total))
 
 
 def stage_of(job: Job) -> str | None:

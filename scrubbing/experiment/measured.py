@@ -78,6 +78,10 @@ class Reference:
                 fail(UsageError, "SCR-SLICE", problem, "Take more references, or a wider slice.", where)
         return found
 
+    def scored(self) -> NDArray[np.int64]:
+        """Rows of those that hold a counted position, `[n]`."""
+        return self.rows[self.weights()[MAIN] > 0]
+
     def counted(self) -> Floats:
         """Positions that the loss counts, `[references]`."""
         return self.slices.of(self.data)[MAIN][self.rows].sum(axis=1).astype(np.float64)
@@ -88,9 +92,38 @@ class Reference:
         return np.argsort(np.lexsort((ids, uniform(stream_key(0, "recalibration"), ids, 0))))
 
     def sampled(self, positions: int) -> NDArray[np.bool_]:
-        """The first references in that order with at most so many counted positions together, `[references]`."""
+        """The first references in that order with at most so many counted positions together, `[references]`; none
+        where these are too few to recalibrate with.
+        """
         rank, counted = self.rank(), self.counted()
-        return (np.cumsum(counted[np.argsort(rank)]) <= positions)[rank]
+        found = (np.cumsum(counted[np.argsort(rank)]) <= positions)[rank]
+        return found if found.sum() >= 2 * FEWEST else np.zeros_like(found)
+
+    def part(self, number: int, of: int) -> Reference:
+        """One of several parts of the references, every so many-th; it knows what it is a part of."""
+        at = np.arange(len(self.rows))[number::of]
+        return _Part(self.data, self.rows[at], self.slices, self, at)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part(Reference):
+    """Some of the references; what is asked of all of them together is answered for the whole."""
+
+    whole: Reference
+    at: NDArray[np.int64]
+    """Their places among the whole, `[n]`."""
+
+    def weights(self) -> dict[str, Floats]:
+        return {name: weights[self.at] for name, weights in self.whole.weights().items()}
+
+    def scored(self) -> NDArray[np.int64]:
+        return self.whole.scored()
+
+    def rank(self) -> NDArray[np.int64]:
+        return self.whole.rank()[self.at]
+
+    def sampled(self, positions: int) -> NDArray[np.bool_]:
+        return self.whole.sampled(positions)[self.at]
 
 
 @dataclass(eq=False)
@@ -284,9 +317,8 @@ class _Counting:
 
     def _keep(self, output: Tensor) -> None:
         at, wanted = self.batch.index[self.row], NUMBERS_KEPT // (output.shape[1] * self.job.draws)
-        sampled = self.job.reference.sampled(wanted)
-        chosen = np.flatnonzero(sampled[at] & self.counted[MAIN])
-        if not len(chosen) or sampled.sum() < 2 * FEWEST:
+        chosen = np.flatnonzero(self.job.reference.sampled(wanted)[at] & self.counted[MAIN])
+        if not len(chosen):
             return
         here = output.index_select(0, upload(chosen, output.device)).float().cpu()
         targets = self.loss.targets(self.data, self.of[chosen], self.position[chosen], here)

@@ -95,8 +95,8 @@ class Settings:
     """Bytes for activations, outputs and their losses; what does not fit goes to temporary files."""
     spill: str | Path | None = None
     """Folder for temporary files; None for the system's."""
-    executor: str | Executor = "in process"
-    """The executor, by name or as an object."""
+    executor: str | Executor | Callable[[Settings], Executor] = "in process"
+    """The executor, by name, as an object, or as a function of settings, such as `Workers(8)`."""
     task: str | None = None
     """Name of the task, for the record."""
 
@@ -186,7 +186,7 @@ class Options(TypedDict, total=False):
     store: bool
     memory: int
     spill: str | Path | None
-    executor: str | Executor
+    executor: str | Executor | Callable[[Settings], Executor]
     task: str | None
 
 
@@ -243,7 +243,7 @@ def _faults(given: Settings) -> Iterator[Fault]:
     for what, kind, registry, chosen in (
         ("measures", Measure, measures, given.measures),
         ("controls", Control, controls, given.controls),
-        ("executor", Executor, executors, [given.executor]),
+        ("executor", Executor, executors, [] if callable(given.executor) else [given.executor]),
     ):
         yield from _plugin_faults(what, kind, registry, chosen)
     yield from _perturbation_faults(given.perturbations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from scrubbing.device import accelerator
 from scrubbing.errors import ScrubbingError, UsageError, fail, nearest
 from scrubbing.experiment.address import hypothesis_at, source_of, task_at
 from scrubbing.experiment.baselines import OF_THE_DATA, baselines
+from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.experiment import Experiment
 from scrubbing.experiment.result import Result
-from scrubbing.experiment.settings import MEBIBYTE, Options
+from scrubbing.experiment.settings import MEBIBYTE, Options, Settings
 from scrubbing.experiment.task import Task
 from scrubbing.gate import snapshots
 from scrubbing.gate.held import Change, as_accepted, feature_changes, loss_changes, rule_changes
@@ -53,15 +55,24 @@ class Runner:
     """Where models compute; None for the task's own choice."""
     tf32: bool | None = None
     """Whether matrix products on a GPU may be rounded to TF32; None for the task's own choice."""
+    executor: Callable[[Settings], Executor] | None = None
+    """What measures; None for the task's own choice."""
     _experiments: dict[int, tuple[Task, Experiment]] = field(default_factory=dict[int, tuple[Task, Experiment]])
     """By the task's identity, since two files may call theirs the same; the task is held so that it keeps it."""
     _places: dict[Path, str] = field(default_factory=dict[Path, str])
     """The address of the rule that each snapshot is of."""
 
     @classmethod
-    def of(cls, policy: Policy, rules: list[Rule], device: str | None = None, tf32: bool | None = None) -> Runner:
+    def of(
+        cls,
+        policy: Policy,
+        rules: list[Rule],
+        device: str | None = None,
+        tf32: bool | None = None,
+        executor: Callable[[Settings], Executor] | None = None,
+    ) -> Runner:
         """For these rules."""
-        return cls(policy, sum(checks_of(rule) for rule in rules), device, tf32)
+        return cls(policy, sum(checks_of(rule) for rule in rules), device, tf32, executor)
 
     def gate(self, rule: Rule, settling: bool = False) -> Gate:
         """The verdict on one rule, and what moved if it is not a pass.
@@ -158,6 +169,8 @@ class Runner:
                 changed["device"] = self.device
             if self.tf32 is not None:
                 changed["tf32"] = self.tf32
+            if self.executor is not None:
+                changed["executor"] = self.executor
             made = task.experiment(**changed)
             self._experiments[id(task)] = (task, made)
         experiment = self._experiments[id(task)][1]
