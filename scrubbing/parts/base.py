@@ -66,8 +66,8 @@ class InputPart(Part):
 class InnerPart(Part):
     """A part that the model computes while it evaluates the node, instead of a function of the node's output.
 
-    Models evaluate `NeuronPart`, `ReadPart` and `AttentionPart`. A model of your own may support further kinds, since `Model.run`
-    receives the part.
+    Models evaluate `NeuronPart`, `ReadPart` and `AttentionPart`. A model of your own may support further kinds, since
+    `Model.run` receives the part.
     """
 
 

@@ -26,6 +26,7 @@ from scrubbing import (
     mlp,
     scrub,
 )
+from scrubbing.hypothesis.streams import Streams
 from scrubbing.parts import read_dictionary
 from scrubbing.testing import check_hypothesis
 
@@ -181,6 +182,13 @@ def test_equal_content_is_the_same_dictionary_wherever_it_lies(tmp_path: Path) -
     assert here == there
     assert here.features(1) == there.features([1])
     assert here.features(1) != there.features(2)
+    one, other = (
+        Hypothesis("h", "s", OUTPUT.carries(OUT, mlp(1).direct().part(d.features(1)).carries(PARITY)))
+        for d in (here, there)
+    )
+    assert one.hash == other.hash
+    names = [Streams(DATA, 6).below(made.correspondence, "root") for made in (one, other)]
+    assert names[0] == names[1]
     tensors = load_file(tmp_path / "gated" / "sae_weights.safetensors")
     save_file({name: one * 2 for name, one in tensors.items()}, tmp_path / "gated" / "sae_weights.safetensors")
     assert read_dictionary(tmp_path / "gated") != here
