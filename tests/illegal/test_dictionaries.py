@@ -45,7 +45,9 @@ CASES: dict[str, tuple[str, str, Cfg, Callable[[], Any] | None]] = {
         lambda: tensors(lambda held: {name: one for name, one in held.items() if name != "r_mag"}),
     ),
     "shape": ("jumprelu", "SCR-DICTIONARY", {}, lambda: tensors(lambda held: {**held, "threshold": np.ones(3)})),
-    "not finite": ("standard", "SCR-DICTIONARY", {}, lambda: tensors(lambda held: {**held, "b_dec": np.full(8, np.nan)})),
+    "not finite": (
+        "standard", "SCR-DICTIONARY", {}, lambda: tensors(lambda held: {**held, "b_dec": np.full(8, np.nan)}),
+    ),
 }  # fmt: skip
 
 
