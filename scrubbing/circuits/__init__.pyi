@@ -1,6 +1,6 @@
 from .base import Format as Format
 from .base import Imported as Imported
-from .base import Keep as Keep
+from .base import Options as Options
 from .base import Reading as Reading
 from .files import Source as Source
 from .formats import formats as formats

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scrubbing.circuits import hooks
-from scrubbing.circuits.base import Format, Keep, Reading
+from scrubbing.circuits.base import Format, Options, Reading
 from scrubbing.circuits.edge_circuit import reading
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import Problems
@@ -26,7 +26,7 @@ class Acdc(Format):
     all edges into the slot. With `top` or `threshold`, effect sizes decide.
     """
 
-    def read(self, source: Source, graph: ModelGraph, keep: Keep, problems: Problems) -> Reading | None:
+    def read(self, source: Source, graph: ModelGraph, options: Options, problems: Problems) -> Reading | None:
         """See `Format.read`."""
         stored = source.pickled()
         listed = is_list(stored)
@@ -39,11 +39,11 @@ class Acdc(Format):
         inner = [_slot(named) for _, named, _ in present if _inside(named)]
         all_inner = [_slot(named) for _, named, _ in rows if named and _inside(named)]
         kept = [row for row in present if not _inside(row[1]) and not _within_component(row[1])]
-        if keep.by_score:
+        if options.by_score:
             if not listed or any(not isinstance(value, float) for _, _, value in kept):
                 problems.add("its edges have no effect sizes.", "Leave out top= and threshold=, or use save_edges.")
                 return None
-            kept = [kept[i] for i in keep.chosen([value for _, _, value in kept])]
+            kept = [kept[i] for i in options.chosen([value for _, _, value in kept])]
         written: list[tuple[str, Edge]] = []
         for where, (receiver, sender), _ in kept:
             found = hooks.edges_between(sender, receiver, graph)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scrubbing.circuits import hooks
-from scrubbing.circuits.base import Format, Keep, Reading
+from scrubbing.circuits.base import Format, Options, Reading
 from scrubbing.circuits.edge_circuit import inputs, readers, reading
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import NO_PLACE, Problems
@@ -26,14 +26,14 @@ class AutoCircuit(Format):
     scores by module, of which `top` or `threshold` says what is kept.
     """
 
-    def read(self, source: Source, graph: ModelGraph, keep: Keep, problems: Problems) -> Reading | None:
+    def read(self, source: Source, graph: ModelGraph, options: Options, problems: Problems) -> Reading | None:
         """See `Format.read`."""
         is_json = source.content is not None and source.name.endswith(".json")
         stored = source.json() if is_json else source.pickled()
         if is_dict(stored):
-            written = _of_scores(stored, graph, keep, problems)
+            written = _of_scores(stored, graph, options, problems)
         elif is_sequence(stored) or is_set(stored):
-            if keep.by_score:
+            if options.by_score:
                 problems.add("its edges have no scores.", "Leave out top= and threshold=, or give the scores.")
             rows = sorted(stored, key=str) if is_set(stored) else list(stored)
             written = [pair for i, row in enumerate(rows) for pair in _named(row, f"entry {i}", graph, problems)]
@@ -86,11 +86,13 @@ def _slots(name: str, graph: ModelGraph) -> list[tuple[Node, str]] | None:
     return [(head, slot) for slot in (found["slot"].lower() if found["slot"] else "qkv")]
 
 
-def _of_scores(stored: dict[Any, Any], graph: ModelGraph, keep: Keep, problems: Problems) -> list[tuple[str, Edge]]:
+def _of_scores(
+    stored: dict[Any, Any], graph: ModelGraph, options: Options, problems: Problems
+) -> list[tuple[str, Edge]]:
     """The edges that are kept of scores: by module, `[positions, heads, writers]` or fewer axes."""
     import numpy as np
 
-    if not keep.by_score:
+    if not options.by_score:
         problems.add("it scores all edges and says of none that it is in the circuit.", "Give top= or threshold=.")
         return []
     writers: list[list[Node]] = [inputs(graph)]
@@ -111,5 +113,5 @@ def _of_scores(stored: dict[Any, Any], graph: ModelGraph, keep: Keep, problems: 
                 break
             edges = [Edge(one, node, slot, at) for one in writers[source] for node, slot in slots]
             found.append((float(score), f"{module}{list(index)}", edges))
-    chosen = [found[i] for i in keep.chosen([score for score, _, _ in found])]
+    chosen = [found[i] for i in options.chosen([score for score, _, _ in found])]
     return [(where, edge) for _, where, edges in chosen for edge in edges]

@@ -16,16 +16,19 @@ from scrubbing.shown import Shown
 
 if TYPE_CHECKING:
     from scrubbing.graph.model_graph import ModelGraph
+    from scrubbing.parts import Dictionary
 
 
 @dataclass(frozen=True)
-class Keep:
-    """Which edges (or nodes) of a file that scores them are the circuit; by default those that the file says are."""
+class Options:
+    """What is said beside a file. By default, its circuit is what the file says is in it."""
 
     top: int | None = None
-    """This many, those with the largest scores by absolute value."""
+    """Keep so many edges (or nodes), those with the largest scores by absolute value."""
     threshold: float | None = None
     """All with at least this score, by absolute value."""
+    dictionaries: tuple[Dictionary, ...] = ()
+    """Of whose features a file speaks."""
 
     def __post_init__(self) -> None:
         if self.top is not None and self.threshold is not None:
@@ -75,7 +78,7 @@ class Format(ABC):
     """A way in which a tool writes circuits. Instances are registered in `scrubbing.circuits.formats`."""
 
     @abstractmethod
-    def read(self, source: Source, graph: ModelGraph, keep: Keep, problems: Problems) -> Reading | None:
+    def read(self, source: Source, graph: ModelGraph, options: Options, problems: Problems) -> Reading | None:
         """What a file claims of a model; every fault is noted, and with faults the result does not matter."""
 
     def write(self, hypothesis: Hypothesis, graph: ModelGraph) -> str:

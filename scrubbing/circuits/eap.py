@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from scrubbing.circuits.base import Format, Keep, Reading
+from scrubbing.circuits.base import Format, Options, Reading
 from scrubbing.circuits.edge_circuit import all_edges, edges_of, reading
 from scrubbing.circuits.edge_list import INPUT, of_input
 from scrubbing.circuits.files import Source
@@ -27,7 +27,7 @@ class Eap(Format):
     those of edges, or where only nodes are scored, those of nodes.
     """
 
-    def read(self, source: Source, graph: ModelGraph, keep: Keep, problems: Problems) -> Reading | None:
+    def read(self, source: Source, graph: ModelGraph, options: Options, problems: Problems) -> Reading | None:
         """See `Format.read`."""
         stored = source.json()
         edges, nodes = (stored.get(key) if is_dict(stored) else None for key in ("edges", "nodes"))
@@ -38,7 +38,7 @@ class Eap(Format):
         _check_sizes(stored.get("cfg"), graph, problems)
         _check_whole(nodes, problems)
         rows = [(name, _entry(name, entry, problems)) for name, entry in edges.items()]
-        kept = _kept(rows, {name: _entry(name, entry, problems) for name, entry in nodes.items()}, keep, problems)
+        kept = _kept(rows, {name: _entry(name, entry, problems) for name, entry in nodes.items()}, options, problems)
         parsed = [(name, _parsed(name, problems)) for name in kept]
         # A name that does not parse was noted; `input` stands for both embeddings.
         whole = [(name, one) for name, edge in parsed if edge is not None for one in of_input(edge, graph)]
@@ -118,25 +118,28 @@ def _entry(name: str, entry: Any, problems: Problems) -> tuple[bool, float]:
 
 
 def _kept(
-    rows: list[tuple[str, tuple[bool, float]]], nodes: dict[str, tuple[bool, float]], keep: Keep, problems: Problems
+    rows: list[tuple[str, tuple[bool, float]]],
+    nodes: dict[str, tuple[bool, float]],
+    options: Options,
+    problems: Problems,
 ) -> list[str]:
     """Names of the edges in the circuit."""
     ends = {name: (name.partition("->")[0], name.partition("->")[2].partition("<")[0]) for name, _ in rows}
     within = {name for name, (inside, _) in nodes.items() if inside} | {"logits"}
     for name, (inside, _) in rows:
         strange = [end for end in ends[name] if end not in nodes and end != "logits"]
-        if strange and (inside or keep.by_score):
+        if strange and (inside or options.by_score):
             problem = f"it names {strange[0]!r}, which is not among the nodes."
             problems.add(problem, "Write it with to_json of the tool's graph.", f"edges.{name}")
-    if not keep.by_score:
+    if not options.by_score:
         return [name for name, (inside, _) in rows if inside and set(ends[name]) <= within]
     scored = [(name, score) for name, (_, score) in rows if score == score]
     if any(score for _, score in scored):
-        return [scored[i][0] for i in keep.chosen([score for _, score in scored])]
+        return [scored[i][0] for i in options.chosen([score for _, score in scored])]
     of_nodes = [(name, score) for name, (_, score) in nodes.items() if score == score]
     if not of_nodes:
         problems.add("neither its edges nor its nodes have scores.", "Leave out top= and threshold=.")
-    chosen = {of_nodes[i][0] for i in keep.chosen([score for _, score in of_nodes])} | {"input", "logits"}
+    chosen = {of_nodes[i][0] for i in options.chosen([score for _, score in of_nodes])} | {"input", "logits"}
     unscored = {name for name, (_, score) in nodes.items() if score != score}
     return [name for name, _ in rows if set(ends[name]) <= chosen | unscored]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scrubbing.circuits import hooks
-from scrubbing.circuits.base import Format, Keep, Reading
+from scrubbing.circuits.base import Format, Options, Reading
 from scrubbing.circuits.edge_circuit import edges_of, inputs, reading
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import Problems
@@ -22,9 +22,9 @@ class EdgeList(Format):
     ACDC prints edges: `blocks.1.hook_mlp_in[:] <- blocks.0.attn.hook_result[:, :, 1]`. `#` begins a comment.
     """
 
-    def read(self, source: Source, graph: ModelGraph, keep: Keep, problems: Problems) -> Reading | None:
+    def read(self, source: Source, graph: ModelGraph, options: Options, problems: Problems) -> Reading | None:
         """See `Format.read`."""
-        if keep.by_score:
+        if options.by_score:
             problems.add("its edges have no scores.", "Leave out top= and threshold=.")
         written: list[tuple[str, Edge]] = []
         lines = source.text().splitlines() if source.content is not None else [str(one) for one in source.held]

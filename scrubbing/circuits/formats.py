@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrubbing.circuits.acdc import Acdc
 from scrubbing.circuits.auto_circuit import AutoCircuit
-from scrubbing.circuits.base import Format, Imported, Keep
+from scrubbing.circuits.base import Format, Imported, Options
+from scrubbing.circuits.circuit_tracer import CircuitTracer
 from scrubbing.circuits.eap import Eap
 from scrubbing.circuits.edge_circuit import RESULT
 from scrubbing.circuits.edge_list import EdgeList
@@ -23,6 +25,7 @@ from scrubbing.registry import Registry
 
 if TYPE_CHECKING:
     from scrubbing.graph.model_graph import ModelGraph
+    from scrubbing.parts import Dictionary
 
 formats: Registry[Format] = Registry("format of circuits", "scrubbing.circuits", "SCR-CIRCUIT")
 """Formats by name; other packages add theirs by entry points of the group `scrubbing.circuits`."""
@@ -33,6 +36,7 @@ formats.add("auto-circuit", AutoCircuit())
 formats.add("transformer-lens", Keys())
 formats.add("pyvene", Pyvene())
 formats.add("torchwright", Torchwright())
+formats.add("circuit-tracer", CircuitTracer())
 
 
 def read_circuit(
@@ -42,6 +46,7 @@ def read_circuit(
     *,
     top: int | None = None,
     threshold: float | None = None,
+    dictionaries: Iterable[Dictionary] = (),
     name: str | None = None,
 ) -> Imported:
     """A circuit that another tool found, as a hypothesis. The tool itself is not imported.
@@ -52,6 +57,7 @@ def read_circuit(
         graph: of the model that the circuit was found in: `model.graph(data)`, or `task.graph()`.
         top: keep so many edges (or nodes), by absolute score, instead of those that the file says are in the circuit.
         threshold: keep edges (or nodes) of at least this absolute score.
+        dictionaries: of whose features the file speaks, such as the transcoders of an attribution graph.
         name: of the hypothesis; defaults to that of the file.
 
     Raises:
@@ -59,9 +65,9 @@ def read_circuit(
             model.
         UsageError: SCR-CIRCUIT, there is no such format, or both `top` and `threshold` were given.
     """
-    reader, keep, opened = formats[kind], Keep(top, threshold), Source.of(source)
+    reader, options, opened = formats[kind], Options(top, threshold, tuple(dictionaries)), Source.of(source)
     problems = Problems(opened.name)
-    found = reader.read(opened, graph, keep, problems)
+    found = reader.read(opened, graph, options, problems)
     problems.stop_if_any()
     if found is None:
         fail(FileError, "SCR-CIRCUIT", "it holds no circuit.", "Check the format.", opened.name)

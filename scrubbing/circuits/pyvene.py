@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scrubbing.circuits.base import Format, Keep, Reading
+from scrubbing.circuits.base import Format, Options, Reading
 from scrubbing.circuits.edge_circuit import INPUT
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import NO_PLACE, Problems
@@ -37,14 +37,14 @@ _UNSAID = (
 class Pyvene(Format):
     """`config.json` or its folder; a claim for each representation. Rotations are read from the files beside it."""
 
-    def read(self, source: Source, graph: ModelGraph, keep: Keep, problems: Problems) -> Reading | None:
+    def read(self, source: Source, graph: ModelGraph, options: Options, problems: Problems) -> Reading | None:
         """See `Format.read`."""
         stored = source.json()
         rows = stored.get("representations") if is_dict(stored) else None
         if not is_sequence(rows) or not rows:
             problems.add('it has no list of "representations".', "Give config.json of IntervenableModel.save.")
             return None
-        if keep.by_score:
+        if options.by_score:
             problems.add("its representations have no scores.", "Leave out top= and threshold=.")
         kinds: Sequence[Any] = stored.get("intervention_types") or ()
         keys: Sequence[Any] = stored.get("sorted_keys") or ()

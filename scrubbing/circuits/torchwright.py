@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from scrubbing.circuits.base import Format, Keep, Reading
+from scrubbing.circuits.base import Format, Options, Reading
 from scrubbing.circuits.edge_circuit import all_edges, reading
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import NO_PLACE, Problems
@@ -39,13 +39,13 @@ class _Map:
 class Torchwright(Format):
     """`torchwright_schematic.json`. An edge is kept where a component reads a column that another one writes."""
 
-    def read(self, source: Source, graph: ModelGraph, keep: Keep, problems: Problems) -> Reading | None:
+    def read(self, source: Source, graph: ModelGraph, options: Options, problems: Problems) -> Reading | None:
         """See `Format.read`."""
         stored = source.json()
         if not is_dict(stored) or stored.get("format") != FORMAT:
             problems.add(f'its "format" is not {FORMAT}.', "Give torchwright_schematic.json of a compiled model.")
             return None
-        if keep.by_score:
+        if options.by_score:
             problems.add("its edges have no scores.", "Leave out top= and threshold=.")
         columns = _columns(stored, graph, problems)
         problems.stop_if_any()

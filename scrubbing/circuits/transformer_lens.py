@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scrubbing.circuits.base import Format, Keep, Reading
+from scrubbing.circuits.base import Format, Options, Reading
 from scrubbing.circuits.edge_circuit import all_edges, reading
 from scrubbing.circuits.files import Source
 from scrubbing.circuits.problems import NO_PLACE, Problems
@@ -35,7 +35,7 @@ class Keys(Format):
     Of nodes, the circuit is every edge between them and from all of them to the output, at the writer's positions.
     """
 
-    def read(self, source: Source, graph: ModelGraph, keep: Keep, problems: Problems) -> Reading | None:
+    def read(self, source: Source, graph: ModelGraph, options: Options, problems: Problems) -> Reading | None:
         """See `Format.read`."""
         stored = source.json()
         if is_dict(stored):  # as in AttributionResult.edge_scores
@@ -49,11 +49,11 @@ class Keys(Format):
         if len(sizes) != 1:
             problems.add("it holds both edges and nodes, or nothing.", _REMEDY)
             return None
-        if keep.by_score:
+        if options.by_score:
             if any(score is None for _, score in rows):
                 problems.add("its entries have no scores.", "Leave out top= and threshold=.")
                 return None
-            rows = [rows[i] for i in keep.chosen([score or 0.0 for _, score in rows])]
+            rows = [rows[i] for i in options.chosen([score or 0.0 for _, score in rows])]
         numbered = [(f"entry {i}", keys) for i, (keys, _) in enumerate(rows)]
         edges = _of_edges(numbered, graph, problems) if sizes == {2} else _of_nodes(numbered, graph, problems)
         if POS in graph.slots:

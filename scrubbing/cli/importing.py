@@ -22,19 +22,26 @@ def import_(
     kind: Annotated[
         str,
         typer.Option(
-            "--from", help="edges, eap (also EAP-IG, MIB), acdc, auto-circuit, transformer-lens, pyvene, torchwright."
+            "--from",
+            help="edges, eap (also EAP-IG, MIB), acdc, auto-circuit, transformer-lens, pyvene, torchwright, circuit-tracer",
         ),
     ],
     data: DataFile = None,
     top: Annotated[Optional[int], typer.Option(help="Keep so many, by absolute score.")] = None,  # noqa: UP045
     threshold: Annotated[float | None, typer.Option(help="Keep what scores at least this, in absolute value.")] = None,
+    dictionary: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="Folder of a transcoder that an attribution graph speaks of; may be repeated."),
+    ] = None,
     out: Annotated[Optional[Path], typer.Option(help="Write the hypothesis to this file, as JSON.")] = None,  # noqa: UP045
 ) -> None:
     """Read a circuit that another tool found as a hypothesis, and say what the file could not."""
     from scrubbing.circuits import read_circuit
     from scrubbing.cli.listing import graph_named
+    from scrubbing.parts import read_dictionary
 
-    found = read_circuit(file, kind, graph_named(model, data), top=top, threshold=threshold)
+    held = [read_dictionary(folder) for folder in dictionary or ()]
+    found = read_circuit(file, kind, graph_named(model, data), top=top, threshold=threshold, dictionaries=held)
     say(str(found))
     if out is None:
         return

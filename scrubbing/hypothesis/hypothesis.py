@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.graph.model_graph import ModelGraph
+from scrubbing.guards import is_dict, is_list
 from scrubbing.hypothesis.json_form import dump, load
 from scrubbing.hypothesis.legality import legal
 from scrubbing.hypothesis.printing import tree_text
@@ -97,8 +98,18 @@ class Hypothesis(Statement, Shown):
     @cached_property
     def hash(self) -> str:
         """Hash of what is claimed: equal hypotheses have equal hashes, in every process."""
-        text = json.dumps(self.to_json(), sort_keys=True)
+        text = json.dumps(_without_folders(self.to_json()), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def __str__(self) -> str:
         return tree_text(self)
+
+
+def _without_folders(stored: Any) -> Any:
+    """JSON of a hypothesis without the places of dictionaries, which are told apart by their content."""
+    if is_list(stored):
+        return [_without_folders(one) for one in stored]
+    if not is_dict(stored):
+        return stored
+    kept = {name: one for name, one in stored.items() if name != "folder" or stored.get("class") != "dictionary"}
+    return {name: _without_folders(one) for name, one in kept.items()}

@@ -19,6 +19,7 @@ from scrubbing.graph.positions import Positions
 from scrubbing.guards import class_of
 from scrubbing.hypothesis.claims import Claim
 from scrubbing.hypothesis.codec import encode, parts_of
+from scrubbing.parts import Dictionary
 from scrubbing.samplers import Agree, Sampler, Unclaimed
 from scrubbing.storable import short_name
 
@@ -70,7 +71,8 @@ class Streams:
         return encode(value, self._instead)
 
     def _instead(self, value: Any) -> Any:
-        """Replace words: features and chosen positions by their values on the dataset, functions by their own name.
+        """Replace words: features and chosen positions by their values on the dataset, functions by their own name,
+        dictionaries by their content.
 
         The module of a function or class is left out: a file has another name when it is loaded from another place.
         """
@@ -81,6 +83,8 @@ class Streams:
             chosen = self.data.remember(("positions", value), lambda: value.chosen(self.data, self.positions))
             packed = np.packbits(chosen[np.argsort(self.data.ids)])
             return {"positions": hashlib.blake2b(packed.tobytes(), digest_size=8).hexdigest()}
+        if isinstance(value, Dictionary):
+            return {"dictionary": value.digest}
         if hasattr(kind, "__dataclass_fields__") and short_name(kind) is None:
             return {"class": kind.__name__} | {
                 field: self._structure(inner) for field, inner in parts_of(value).items()

@@ -1,8 +1,8 @@
 """Parts of a node's output, for `.part(...)`: the node is the part plus a remainder, whatever the part is.
 
 `project`, `activation` and `function` are parts in the residual stream; `neurons`, `offsets`, `pairs` and
-`attending_to` are parts that the model computes inside a node; `read_dictionary(folder).features(...)` are features
-of a sparse autoencoder or transcoder. For a part of your own, subclass one of the abstract classes.
+`attending_to` are parts that the model computes inside a node; `read_dictionary(folder).features(...)` are features of
+a sparse autoencoder or transcoder. For a part of your own, subclass one of the abstract classes.
 """
 
 from scrubbing.parts.base import AttentionPart, InnerPart, InputPart, NeuronPart, OutputPart, Part, ReadPart

@@ -226,8 +226,9 @@ def _misplaced(dictionary: Dictionary, node: Node, graph: ModelGraph) -> Iterato
 
 
 def _shared(one: Features | ReadFeatures, other: Part) -> bool:
-    same = isinstance(other, (Features, ReadFeatures)) and one.dictionary == other.dictionary
-    return same and bool({*one.indices} & {*other.indices})
+    if not isinstance(other, (Features, ReadFeatures)) or one.dictionary != other.dictionary:
+        return False
+    return bool({*one.indices} & {*other.indices})
 
 
 def _told(part: Features | ReadFeatures) -> str:
@@ -251,7 +252,7 @@ def _value_at(weights: Weights, model: Any, data: Any) -> Any:
         problem = f"the model has no {weights.hook} that could be put together from its nodes."
         fail(UsageError, "SCR-PART", problem, "Use a dictionary of this model.", str(weights.hook))
     slot = "q" if reader.kind == "head" else "x"
-    total = sum(model.read(writer, data) for writer in graph.slots[reader][slot].parents)
+    total: Any = sum(model.read(writer, data) for writer in graph.slots[reader][slot].parents)
     constant = model.constant(reader, slot)
     total = total if constant is None else total + constant.cpu()
     if weights.reads_mlp or weights.place == "mlp_in":

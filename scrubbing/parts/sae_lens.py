@@ -114,8 +114,8 @@ class Weights:
         if self.norm == "layer_norm":
             centre = value.mean(dim=-1, keepdim=True)
             spread = (value - centre).std(dim=-1, keepdim=True)
-            back = (1.0, 0.0) if self.reads_mlp else (spread, centre)
-            return (value - centre) / (spread + 1e-5), *back
+            normed = (value - centre) / (spread + 1e-5)
+            return (normed, 1.0, 0.0) if self.reads_mlp else (normed, spread, centre)
         if self.norm == "constant_norm_rescale":
             size = value.norm(dim=-1, keepdim=True) / value.shape[-1] ** 0.5
             return value / size, 1.0 if self.reads_mlp else size, 0.0
@@ -146,8 +146,8 @@ def weights_of(folder: str) -> Weights:
         FileError: SCR-FILE, a file is damaged; SCR-DICTIONARY, with everything that cannot be used.
     """
     cfg, tensors = _config(Path(folder) / CONFIG), _tensors(Path(folder) / WEIGHTS)
-    metadata = cfg["metadata"] if is_dict(cfg.get("metadata")) else {}
-    said = {**metadata, **cfg}
+    inner: Any = cfg.get("metadata")
+    said: dict[str, Any] = {**inner, **cfg} if is_dict(inner) else cfg
     name = str(said.get("architecture", "standard"))
     is_transcoder = "transcoder" in name
     kind = name.replace("skip_transcoder", "").replace("transcoder", "").strip("_") or "standard"
@@ -160,7 +160,7 @@ def weights_of(folder: str) -> Weights:
     if faults:
         raise FileError(faults)
     assert at is not None
-    k = said.get("k") or (said.get("activation_fn_kwargs") or {}).get("k") or 0
+    k = said.get("k") or _fields(said, "activation_fn_kwargs").get("k") or 0
     extra = {key: tensors[key] for key in _ENCODERS[kind].split()}
     return Weights(
         kind,
@@ -205,7 +205,7 @@ def _unusable(
     activation = said.get("activation_fn") or said.get("activation_fn_str") or "relu"
     if activation not in ("relu", "topk"):
         yield f"its activation function is {activation!r}.", "relu and topk are read."
-    if kind == "topk" and not (said.get("k") or (said.get("activation_fn_kwargs") or {}).get("k")):
+    if kind == "topk" and not (said.get("k") or _fields(said, "activation_fn_kwargs").get("k")):
         yield "it does not say how many features are active at once.", 'Give "k" in cfg.json.'
     needed = ["W_enc", "W_dec", "b_dec", *_ENCODERS[kind].split()]
     if missing := [name for name in needed if name not in tensors]:
@@ -219,6 +219,11 @@ def _unusable(
             yield f"its {name} is {list(tensors[name].shape)}, and {list(shape)} fits W_dec.", "Check the weights."
     if wild := [name for name, array in tensors.items() if not np.isfinite(array).all()]:
         yield f"its {', '.join(wild)} is not finite.", "Check the weights."
+
+
+def _fields(said: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found: Any = said.get(name)
+    return found if is_dict(found) else {}
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -235,7 +240,8 @@ def _tensors(path: Path) -> dict[str, Array]:
     from safetensors.numpy import load_file
 
     try:
-        return {name: array.astype(np.float64) for name, array in load_file(path).items()}
+        found: dict[str, NDArray[Any]] = load_file(path)
+        return {name: array.astype(np.float64) for name, array in found.items()}
     except Exception as error:  # safetensors raises its own, and TypeError for precisions that numpy lacks
         remedy = "Save it again with SAELens, in float32."
         fail(FileError, "SCR-FILE", f"it is no file of tensors ({brief(error)}).", remedy, str(path))

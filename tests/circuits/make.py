@@ -1,9 +1,12 @@
-"""Writes the files in `made/` with the tools themselves: circuits, and what each tool says that these score.
+r"""Writes the files in `made/` with the tools themselves: circuits, and what each tool says that these score.
 
 They need versions of TransformerLens that this project does not, so they are run in an environment of their own:
 
-    pip install --no-deps auto-circuit==1.0.1 circuitkit==0.2.0 transformer-lens==3.8.0 ordered-set vscode-tqdm plotly
-    for tool in eap auto-circuit acdc pyvene torchwright sae-lens; do python tests/circuits/make.py $tool; done
+    pip install --no-deps auto-circuit==1.0.1 circuitkit==0.2.0 circuit-tracer==0.5.0 pyvene==0.1.8 \
+        sae-lens==6.54.12 torchwright==0.2.0 transformer-lens==3.8.0  # and what else they import
+    for tool in eap auto-circuit acdc pyvene torchwright sae-lens circuit-tracer; do
+        python tests/circuits/make.py $tool
+    done
 
 Every file says in `scores.json` which version wrote it.
 """
@@ -240,6 +243,25 @@ def sae_lens(_: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
     return found
 
 
+def circuit_tracer(_: HookedTransformer, data: dict[str, Tensor]) -> dict[str, Any]:
+    """An attribution graph in the tool's own classes, with two supernodes."""
+    from circuit_tracer.frontend.graph_models import Metadata, Model, Node, QParams
+
+    features = [(0, 1, 3), (0, 1, 5), (0, 4, 3), (1, 4, 11), (1, 4, 2)]
+    nodes = [Node.feature_node(layer, at, index, influence=0.5, activation=1.0) for layer, at, index in features]
+    nodes += [Node.error_node(1, 4), Node.token_node(1, 7), Node.logit_node(4, 9, "x", 2, target_logit=True)]
+    name = [node.node_id for node in nodes]
+    groups = [["early", name[0], name[1], name[2]], ["late", name[3], name[5]], ["token", name[6]]]
+    made = Model(
+        metadata=Metadata(slug="made", scan="none", transcoder_list=[], prompt_tokens=list("abcde"), prompt="abcde"),
+        qParams=QParams(pinnedIds=[name[4]], supernodes=groups, linkType="both", clickedId="", sg_pos=""),
+        nodes=nodes,
+        links=[{"source": name[0], "target": name[3], "weight": 1.0}],
+    )
+    (HERE / "circuit_tracer.json").write_text(made.model_dump_json(indent=1))
+    return {"made by": f"circuit-tracer {version('circuit-tracer')}"}
+
+
 def main() -> None:
     """What the tools that are named write."""
     HERE.mkdir(exist_ok=True)
@@ -262,6 +284,7 @@ TOOLS = {
     "pyvene": pyvene,
     "torchwright": torchwright,
     "sae-lens": sae_lens,
+    "circuit-tracer": circuit_tracer,
 }
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from scrubbing import (
     mlp,
     scrub,
 )
+from scrubbing.hypothesis.streams import Streams
 from scrubbing.parts import read_dictionary
 from scrubbing.testing import check_hypothesis
 
@@ -181,6 +182,56 @@ def test_equal_content_is_the_same_dictionary_wherever_it_lies(tmp_path: Path) -
     assert here == there
     assert here.features(1) == there.features([1])
     assert here.features(1) != there.features(2)
+    one, other = (
+        Hypothesis("h", "s", OUTPUT.carries(OUT, mlp(1).direct().part(d.features(1)).carries(PARITY)))
+        for d in (here, there)
+    )
+    assert one.hash == other.hash
+    names = [Streams(DATA, 6).below(made.correspondence, "root") for made in (one, other)]
+    assert names[0] == names[1]
     tensors = load_file(tmp_path / "gated" / "sae_weights.safetensors")
     save_file({name: one * 2 for name, one in tensors.items()}, tmp_path / "gated" / "sae_weights.safetensors")
     assert read_dictionary(tmp_path / "gated") != here
+
+
+def transcoder(folder: Path, layer: int) -> Any:
+    """The transcoder, said to be of a layer."""
+    shutil.copytree(MADE / "dictionaries" / "transcoder", folder)
+    text = (folder / "cfg.json").read_text().replace("blocks.1.", f"blocks.{layer}.")
+    (folder / "cfg.json").write_text(text)
+    return read_dictionary(folder)
+
+
+def test_supernodes_of_an_attribution_graph_are_claims_of_several_features(tmp_path: Path, tiny_model: Any) -> None:
+    from scrubbing.circuits import read_circuit
+
+    model = tiny_model("native LN")
+    transcoders = [transcoder(tmp_path / f"layer_{layer}", layer) for layer in (0, 1)]
+    found = read_circuit(MADE / "circuit_tracer.json", "circuit-tracer", model.graph(DATA), dictionaries=transcoders)
+    lines = str(found.hypothesis).splitlines()[2:]
+    assert [line.split(" carries ")[1] for line in lines] == [
+        "early = everything",
+        "late = everything",
+        "token = everything",
+    ]
+    assert "m0 part features(3,5 of layer_0) at 1" in lines[0]
+    assert "| m0 part features(3 of layer_0) at 4" in lines[0]
+    assert "m1 part features(11 of layer_1) at 4" in lines[1]
+    assert "embed at 1" in lines[2]
+    assert any("errors of the transcoders" in one for one in found.unsaid)
+    check_hypothesis(found.hypothesis, model, DATA, references=2)
+
+
+def test_without_supernodes_it_is_what_was_pinned_or_every_feature(tmp_path: Path, tiny_model: Any) -> None:
+    from scrubbing.circuits import read_circuit
+
+    graph = tiny_model("native LN").graph(DATA)
+    transcoders = [transcoder(tmp_path / f"layer_{layer}", layer) for layer in (0, 1)]
+    stored = json.loads((MADE / "circuit_tracer.json").read_text())
+    stored["qParams"]["supernodes"] = []
+    pinned = read_circuit(stored, "circuit-tracer", graph, dictionaries=transcoders).hypothesis
+    assert [str(claim.variable.name) for claim in pinned.correspondence.children] == ["1_2_4"]
+    stored["qParams"]["pinnedIds"] = []
+    every = read_circuit(stored, "circuit-tracer", graph, dictionaries=transcoders).hypothesis
+    assert len(every.correspondence.children) == 5
+    every.check(graph)

@@ -124,3 +124,20 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
     assert "network.py" in told and "nothing was written" in told
     assert [one.name for one in tmp_path.iterdir()] == ["network.py"]
     assert (tmp_path / "network.py").read_text() == "mine"
+
+
+def test_import_reads_what_run_takes(tmp_path: Path) -> None:
+    """A circuit of another tool, from its file to a score."""
+    from benchmarks.parens.task import graph
+    from scrubbing.circuits.edge_circuit import all_edges
+
+    edges, made = tmp_path / "edges.txt", tmp_path / "circuit.json"
+    edges.write_text("\n".join(map(str, all_edges(graph()))))
+    told = said("import", edges, "parens", "--from", "edges", "--out", made)
+    assert "122 edges of edges.txt carry the input." in told
+    assert "not said by the format:\n- which property" in told
+    assert "legal on parens" in said("check", made, "--task", "parens")
+    assert "edges/edges" in said("run", made, "--task", "parens", "--references", "20", "--draws", "1")
+    assert "does not say which task" in said("run", made, code=2)
+    made.write_text("{")
+    assert "SCR-FILE" in said("run", made, "--task", "parens", code=2)

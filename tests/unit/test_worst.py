@@ -103,4 +103,6 @@ def test_cancellation_is_judged_before_draws_are_averaged():
 @pytest.mark.parametrize(("drawn", "everywhere", "n"), [(10, 3, 12), (10, 200, 1000), (3, 3, 3), (10, 99_990, 100_000)])
 def test_the_chance_is_that_of_the_hypergeometric_distribution(drawn, everywhere, n):
     for here in range(drawn + 1):
-        assert _chance(here, drawn, everywhere, n) == pytest.approx(hypergeom.sf(here - 1, n, everywhere, drawn), rel=1e-6)
+        assert _chance(here, drawn, everywhere, n) == pytest.approx(
+            hypergeom.sf(here - 1, n, everywhere, drawn), rel=1e-6
+        )

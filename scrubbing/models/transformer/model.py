@@ -288,8 +288,9 @@ class Transformer(Model):
             return self.weights.attention[0].W_Q.shape[2]
         if node == LOGITS:
             return self.weights.W_U.shape[1]
-        whole = part is None or isinstance(part, ReadPart)
-        return self.d_model if whole else len(_neurons(part, self.weights.mlps[node.layer].W_in.shape[1]))
+        if part is None or isinstance(part, ReadPart):
+            return self.d_model
+        return len(_neurons(part, self.weights.mlps[node.layer].W_in.shape[1]))
 
     def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:
         """See `Model.flops`; two operations per multiply-add, element-wise work left out."""
