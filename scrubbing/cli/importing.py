@@ -23,7 +23,8 @@ def import_(
         str,
         typer.Option(
             "--from",
-            help="edges, eap (also EAP-IG, MIB), acdc, auto-circuit, transformer-lens, pyvene, torchwright, circuit-tracer",
+            help="edges, eap (also EAP-IG and MIB), acdc, auto-circuit, transformer-lens, pyvene, torchwright or "
+            "circuit-tracer.",
         ),
     ],
     data: DataFile = None,
