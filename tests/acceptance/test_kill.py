@@ -110,7 +110,6 @@ def test_killed_once(whole, tmp_path):
     with start(tmp_path) as process:
         time.sleep(seconds / 2)
         process.send_signal(signal.SIGKILL)
-        assert process.done().returncode == -signal.SIGKILL
     passed(start(tmp_path))
     assert found(tmp_path) == records
 
