@@ -10,19 +10,19 @@ from __future__ import annotations
 import sys
 import weakref
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as trees
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
 import scrubbing
 
 ops = torch.ops.aten
-OURS = Path(scrubbing.__file__).parent
+OURS = f"{Path(scrubbing.__file__).parent}/"
 TRANSFERS = {ops._to_copy, ops.to, ops.copy_, ops._copy_from}
 INDEXING = {ops.index, ops._unsafe_index, ops.index_put, ops.index_put_, ops._index_put_impl_}
 WAITING = {
@@ -165,7 +165,7 @@ class Pretend(TorchDispatchMode):
         super().__exit__(*raised)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        leaves, spec = trees.tree_flatten((args, kwargs or {}))
+        leaves = list(_leaves((args, kwargs)))
         there = [one for one in leaves if isinstance(one, There)]
         asked = [one for one in leaves if isinstance(one, torch.device)]
         if not there and PRETEND.type not in {one.type for one in asked}:
@@ -187,11 +187,7 @@ class Pretend(TorchDispatchMode):
             self._wait(str(op))
         if op in UNORDERED and any(isinstance(one, Tensor) and one.is_floating_point() for one in leaves):
             raise AssertionError(f"{op} of floats: on CUDA no two runs would be the same")
-        on_host = [
-            one.value if isinstance(one, There) else torch.device("cpu") if one in asked else one for one in leaves
-        ]
-        host_args, host_kwargs = trees.tree_unflatten(on_host, spec)
-        made = func(*host_args, **host_kwargs)
+        made = func(*_changed(args, _on_host), **_changed(kwargs or {}, _on_host))
         if op in TRANSFERS and not func._schema.is_mutable and onto != bool(there):
             made = made.clone()  # another device is other memory
         if op in FRESH and made.is_floating_point():
@@ -199,7 +195,11 @@ class Pretend(TorchDispatchMode):
         if not onto:
             return made
         same = {id(one.value): one for one in there}
-        return trees.tree_map_only(Tensor, lambda one: same[id(one)] if id(one) in same else self._put(one), made)
+
+        def put(one: Any) -> Any:
+            return one if not isinstance(one, Tensor) else same[id(one)] if id(one) in same else self._put(one)
+
+        return _changed(made, put)
 
     def _put(self, value: Tensor) -> There:
         if value.dtype in (torch.float64, torch.complex128) and not self.double:
@@ -244,15 +244,39 @@ class Pretend(TorchDispatchMode):
         (self.uploads if pinned else self.unpinned)[place] += 1
 
 
+def _leaves(value: Any) -> Iterator[Any]:
+    """What the arguments of an operation hold. They nest a list at most, so that torch's trees are far too slow."""
+    if isinstance(value, (tuple, list)):
+        for one in value:
+            yield from _leaves(one)
+    elif isinstance(value, dict):
+        yield from _leaves(tuple(value.values()))
+    elif value is not None:
+        yield value
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same, with each leaf changed."""
+    if isinstance(value, (tuple, list)):
+        return type(value)([_changed(one, change) for one in value])
+    if isinstance(value, dict):
+        return {name: _changed(one, change) for name, one in value.items()}
+    return change(value)
+
+
+def _on_host(one: Any) -> Any:
+    return one.value if isinstance(one, There) else torch.device("cpu") if isinstance(one, torch.device) else one
+
+
 def _place(what: str) -> tuple[str, bool]:
     """The line of ours that does something, and whether it is done in `device.upload`."""
     frame: Any = sys._getframe(3)
     pinned = False
     while frame is not None:
-        file = Path(frame.f_code.co_filename)
-        if file == OURS / "device.py" and frame.f_code.co_name == "upload":
+        file: str = frame.f_code.co_filename
+        if file == f"{OURS}device.py" and frame.f_code.co_name == "upload":
             pinned = True
-        elif file.is_relative_to(OURS):
-            return f"{file.relative_to(OURS)}:{frame.f_lineno} {what}".replace("aten.", ""), pinned
+        elif file.startswith(OURS):
+            return f"{file.removeprefix(OURS)}:{frame.f_lineno} {what}".replace("aten.", ""), pinned
         frame = frame.f_back
     return f"? {what}".replace("aten.", ""), pinned
