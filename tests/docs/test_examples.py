@@ -6,7 +6,7 @@ repository inside a copy of it:
 - a `python` block is run; what it prints must be in a `text` block right after it. If its first line is a comment that
   names a file (`# beliefs.py`), it is written to that file instead;
 - a `console` block holds commands after `$ ` and their output;
-- in outputs, `...` stands for anything, and neither times nor progress are compared;
+- in outputs, `...` stands for anything, and neither times, progress nor versions are compared;
 - `sh` blocks (what to type to install things), `yaml` and `toml`, and `text` blocks that follow no `python`, are only
   shown.
 """
@@ -38,8 +38,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 COLUMNS = 80
 _TIME = re.compile(r"\b\d+(\.\d+)? s\b")
-_PROGRESS = re.compile(r": [\d,]+ of [\d,]+ \(\d+%\)$")
-"""What a slow machine, or one that is busy, says of a run that takes half a minute."""
+_OF_THE_MACHINE = re.compile(
+    r": [\d,]+ of [\d,]+ \(\d+%\)$|^ *(python|torch|numpy|transformer_lens) was \S+, is \S+\.$", re.M
+)
+"""What a slow one says of a run that takes half a minute, and one with other versions beside a snapshot that moved."""
 _PYTHON = PythonEvaluator()
 
 
@@ -119,7 +121,9 @@ def _compare(shown: str, printed: str, where: str) -> None:
 
 
 def _normal(text: str) -> str:
-    lines = (_TIME.sub("N s", line).rstrip() for line in text.strip("\n").splitlines() if not _PROGRESS.search(line))
+    lines = (
+        _TIME.sub("N s", line).rstrip() for line in text.strip("\n").splitlines() if not _OF_THE_MACHINE.search(line)
+    )
     return "\n".join(lines).strip("\n") + "\n"
 
 
