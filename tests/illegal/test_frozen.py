@@ -11,12 +11,13 @@ import pytest
 from benchmarks.induction import task as induction
 from benchmarks.induction import text
 from benchmarks.parens import task as parens
+from benchmarks.parens.strings import MAX_PARENS
 from scrubbing import BadData
 
 
 def test_other_strings(monkeypatch, refused):
     """As of a NumPy whose random numbers are others."""
-    monkeypatch.setattr(parens, "generate", lambda n, seed: ["()"] * n)
+    monkeypatch.setattr(parens, "drawn", lambda n, seed: (np.ones((n, MAX_PARENS), dtype=bool), np.full(n, 2)))
     refused(BadData, "SCR-FROZEN", parens.our_data)
     assert len(parens.our_data(50)) == 50, "data of another size are nobody's benchmark"
 
