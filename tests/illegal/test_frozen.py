@@ -17,7 +17,7 @@ from scrubbing import BadData
 
 def test_other_strings(monkeypatch, refused):
     """As of a NumPy whose random numbers are others."""
-    monkeypatch.setattr(parens, "drawn", lambda n, seed: (np.ones((n, MAX_PARENS), dtype=bool), np.full(n, 2)))
+    monkeypatch.setattr(parens, "drawn", lambda n, seed: (np.tile([True, False], (n, MAX_PARENS // 2)), np.full(n, 2)))
     refused(BadData, "SCR-FROZEN", parens.our_data)
     assert len(parens.our_data(50)) == 50, "data of another size are nobody's benchmark"
 
