@@ -92,7 +92,7 @@ def test_where_nothing_is_nothing_is_supported(program, control):
 
 def test_a_result_says_what_it_is_worth():
     one, experiment = made("total")
-    found = search(experiment, variables(one), beside=one.tight, random=20, name="total/found")
+    found = search(experiment, variables(one), beside=one.tight, random=120, name="total/found")
     record = found.record
     assert record.fitted + record.held_out == len(one.data)
     assert record.effort.tried > record.effort.decided > 0
