@@ -23,6 +23,8 @@ from scrubbing.search import Found, search
 
 FIRST_SEED = 310
 """Seeds below were looked at while the search was written, or are those of the calibration."""
+PLANTED = 2
+"""Depth down to which circuits were planted by training; below, nothing is known."""
 CONTROLS = 10
 """Runs of each of the two controls."""
 
@@ -50,7 +52,10 @@ def named(made: Truth) -> list[Feature]:
 def searched(program: str, seed: int) -> One:
     """A search on one model, judged on inputs that it was not searched on."""
     made, started = truth(program, seed), time.perf_counter()
-    found = search(experiment(made), named(made), scope=made.tight[0].scope, random=0, controls=(), seed=seed)
+    depth = PLANTED if program in TRAINED else None
+    found = search(
+        experiment(made), named(made), scope=made.tight[0].scope, depth=depth, random=0, controls=(), seed=seed
+    )
     return One(made, found, compared(made, found.hypothesis), time.perf_counter() - started)
 
 

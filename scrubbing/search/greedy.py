@@ -130,8 +130,7 @@ class Greedy:
         def job_of(changed: Kept) -> Job:
             return self.steps.job(self.hypothesis(self.draft.with_(path, changed)))
 
-        source = not self.subject.graph.slots[kept.node]
-        for one in coarsest(self.steps, kept, self.features, job_of, region, source):
+        for one in coarsest(self.steps, kept, self.features, job_of, region):
             if self._accepted(self.draft.with_(path, one)):
                 return
 

@@ -16,7 +16,7 @@ from scrubbing.experiment.verdict.held import held
 from scrubbing.experiment.verdict.judge import CANCELLED, TAU
 from scrubbing.experiment.verdict.needed import MARGIN, MOVED
 from scrubbing.experiment.verdict.runs import Runs
-from scrubbing.graph.nodes import MASK
+from scrubbing.graph.nodes import EMBED, MASK, POS
 from scrubbing.samplers.crossing import Cross
 from scrubbing.search.draft import Kept
 from scrubbing.search.steps import Steps
@@ -130,7 +130,7 @@ class Candidate:
 
 
 def coarsest(
-    steps: Steps, kept: Kept, features: Sequence[Feature], job_of: Callable[[Kept], Job], region: int, source: bool
+    steps: Steps, kept: Kept, features: Sequence[Feature], job_of: Callable[[Kept], Job], region: int
 ) -> Iterator[Kept]:
     """A kept node with each feature that is worth a test, those that say least first.
 
@@ -143,13 +143,12 @@ def coarsest(
         features: of the dataset.
         job_of: what is measured with this in its place.
         region: of its claim.
-        source: whether the node is where the computation starts, so that what it writes is a matter of its position.
     """
     several = len(kept.positions) > 1 and kept.node != MASK
     kinds = [("position",), ("input",)] if several else [("position", "input")]
     if kept.node == MASK:
         kinds = [("input",)]
-    elif source:
+    elif kept.node in (EMBED, POS):  # what they write is a matter of the position
         kinds = [("position",)]
     for per in kinds:
         each = several and per == ("position",)

@@ -18,7 +18,7 @@ RUNGS = ("two-tests", "four-heads", "signs", "tight-signs")
 def test_paren_heads_are_found_on_the_front_of_what_people_wrote() -> None:
     experiment = Experiment(task.model(), our_data(6_000), task.loss(), baselines=False)
     beside = [one for one in ladder() if one.name.rpartition("/")[2] in RUNGS]
-    found = search(experiment, through=("mlp",), depth=1, beside=beside, random=50, name="parens/found")
+    found = search(experiment, through=("mlp",), depth=1, beside=beside, random=120, name="parens/found")
     records = [*found.record.found, *found.record.beside]
     points = [(one.size.claimed, one.recovered_of("null").fraction.value) for one in records]
     assert set(front(points)) & set(range(len(found.hypotheses)))

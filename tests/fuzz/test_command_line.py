@@ -79,6 +79,7 @@ LINES = {
     "verdict": ["verdict", "toy.py::half", "--references", "4", "--draws", "1"],
     "why": ["why", "r.json", "1"],
     "anomalies": ["anomalies", "toy.py::half", "--inputs", "new.json"],
+    "search": ["search", "toy.py::task"],
     "check": ["check", "toy.py::half"],
     "plan": ["plan", "toy.py::half"],
     "explain": ["explain", "SCR-NODE"],

@@ -12,7 +12,21 @@ from typer.testing import CliRunner
 from benchmarks.groundtruth.catalogue import truth
 from benchmarks.groundtruth.columns import column
 from benchmarks.search.planted import compared
-from scrubbing import OUTPUT, Experiment, Hypothesis, Trial, Variable, anything, controls, joint, mlp
+from scrubbing import (
+    OUTPUT,
+    Dataset,
+    Experiment,
+    Feature,
+    Hypothesis,
+    SquaredError,
+    ToyModel,
+    Trial,
+    Variable,
+    anything,
+    controls,
+    joint,
+    mlp,
+)
 from scrubbing.cli import app
 from scrubbing.data.agreement import digest_of
 from scrubbing.report.terminal import section_view
@@ -78,7 +92,7 @@ def test_where_nothing_is_nothing_is_supported(program, control):
 
 def test_a_result_says_what_it_is_worth():
     one, experiment = made("total")
-    found = search(experiment, variables(one), beside=one.tight, random=20, name="total/found")
+    found = search(experiment, variables(one), beside=one.tight, random=120, name="total/found")
     record = found.record
     assert record.fitted + record.held_out == len(one.data)
     assert record.effort.tried > record.effort.decided > 0
@@ -215,3 +229,23 @@ def test_the_command_writes_what_can_be_run_again(tmp_path, monkeypatch):
     refused = CliRunner().invoke(app, ["search", "mine.py::task", "--features", "mine.py::made"])
     assert refused.exit_code == 2
     assert "SCR-ADDRESS" in refused.output
+
+
+def test_any_model_graph_is_searched():
+    """A toy graph: no tokens, no positions, two sources of which one matters through a node in between."""
+
+    model = ToyModel(
+        {"x": "x", "y": "y", "z": "z"},
+        {"xor": (lambda a, b: abs(a - b), {"a": ["x"], "b": ["y"]}), "logits": (lambda a: a, {"a": ["xor", "z"]})},
+    )
+    x, y, z = np.random.default_rng(0).integers(2, size=(3, 400)).astype(float)
+    data = Dataset({"x": x, "y": y, "z": 0 * z, "label": abs(x - y)})
+    names = [Feature(name, compute=lambda data, name=name: data[name] == 1) for name in ("x", "y", "z", "label")]
+    found = search(Experiment(model, data, SquaredError("label"), baselines=False), names, random=0, controls=())
+    assert str(found.hypothesis).splitlines()[1:] == [
+        "logits carries output = label",
+        "└─ xor directly carries label of xor = label",
+        "   ├─ x directly carries x of x = x",
+        "   └─ y directly carries y of y = y",
+    ]
+    assert found.record.word == "tight"
