@@ -114,6 +114,13 @@ Workers = Annotated[
         help="Processes to measure with, each with a model of its own, and on a GPU of its own; --threads is of each.",
     ),
 ]
+Share = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="K/N", help="Only measure the K-th of N shares of the run, on one of N machines; --out is its."
+    ),
+]
+Collect = Annotated[bool, typer.Option("--collect", help="Put together what N machines measured with --share.")]
 Device = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Where the model computes: auto, cpu, cuda, cuda:1 or mps; the default is the task's."),
@@ -151,7 +158,7 @@ Shard = Annotated[
 RecordFile = Annotated[Path, typer.Argument(help="A record written with --out.")]
 
 
-def computing(threads: int | None, workers: int | None) -> Callable[[Settings], Executor] | None:
+def computing(threads: int | None, workers: int | None, collect: bool = False) -> Callable[[Settings], Executor] | None:
     """Have this process compute with so many threads, and what measures if that is not this process.
 
     What comes of measurements is computed here: with as many threads as each worker has, so that records do not depend
@@ -159,8 +166,8 @@ def computing(threads: int | None, workers: int | None) -> Callable[[Settings], 
     """
     from scrubbing.experiment.sharded.workers import Workers
 
-    made = None if workers is None else Workers(workers, threads or 1)
-    if threads is not None or workers is not None:
+    made = None if workers is None and not collect else Workers(workers or 1, threads or 1, collect)
+    if threads is not None or made is not None:
         import torch
 
         torch.set_num_threads(threads or 1)

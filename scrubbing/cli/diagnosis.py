@@ -17,6 +17,7 @@ _OPTIONAL = {
     "tl": ("transformer_lens", "transformers"),
     "text": ("datasets", "huggingface_hub", "tokenizers"),
     "report": ("matplotlib", "pandas"),
+    "slurm": ("submitit",),
 }
 _GB = 2**30
 
