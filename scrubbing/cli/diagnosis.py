@@ -18,6 +18,7 @@ _OPTIONAL = {
     "text": ("datasets", "huggingface_hub", "tokenizers"),
     "report": ("matplotlib", "pandas"),
     "slurm": ("submitit",),
+    "ray": ("ray",),
 }
 _GB = 2**30
 

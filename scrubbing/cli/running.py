@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, cast
 
@@ -17,6 +17,7 @@ from scrubbing.cli.common import (
     DataFile,
     Device,
     Draws,
+    ExecutorName,
     LossName,
     Memory,
     ModelName,
@@ -42,7 +43,8 @@ from scrubbing.cli.common import (
 from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
-    from scrubbing.experiment.settings import Options
+    from scrubbing.experiment.executors import Executor
+    from scrubbing.experiment.settings import Options, Settings
     from scrubbing.experiment.task import Task
     from scrubbing.hypothesis.hypothesis import Hypothesis
     from scrubbing.records.inputs import InputTable
@@ -74,6 +76,7 @@ def bench(
     memory: Memory = None,
     threads: Threads = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
     share: Share = None,
     collect: Collect = False,
     device: Device = None,
@@ -92,9 +95,8 @@ def bench(
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
-    changed = _changed(
-        references, draws, seed, memory, threads, shard, control, verdict, device, tf32, workers, share, collect
-    )
+    how = computing(threads, workers, executor, share, collect)
+    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
     if share is not None:
         for one, ladder in ladders:
             measure_share(one, ladder, changed, out, share)
@@ -123,6 +125,7 @@ def run(
     memory: Memory = None,
     threads: Threads = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
     share: Share = None,
     collect: Collect = False,
     device: Device = None,
@@ -132,11 +135,9 @@ def run(
     verdict: Verdicts = False,
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
-    changed = _changed(
-        references, draws, seed, memory, threads, shard, control, verdict, device, tf32, workers, share, collect
-    )
-    record = _one(address, task_of(address, task, model, data, loss), changed, out, share=share)
-    if record is not None:
+    how = computing(threads, workers, executor, share, collect)
+    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
+    if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share):
         print_record(record, json_)
 
 
@@ -156,6 +157,7 @@ def verdict_(
     memory: Memory = None,
     threads: Threads = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
     share: Share = None,
     collect: Collect = False,
     device: Device = None,
@@ -172,9 +174,8 @@ def verdict_(
     ] = False,
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
-    changed = _changed(
-        references, draws, seed, memory, threads, None, control, True, device, tf32, workers, share, collect
-    )
+    how = computing(threads, workers, executor, share, collect)
+    changed = _changed(references, draws, seed, memory, how, None, control, True, device, tf32)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
     record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share)
     if record is None:
@@ -301,15 +302,12 @@ def _changed(
     draws: int | None,
     seed: int | None = None,
     memory: int | None = None,
-    threads: int | None = None,
+    executor: Callable[[Settings], Executor] | str | None = None,
     shard: str | None = None,
     control: list[str] | None = None,
     verdict: bool = False,
     device: str | None = None,
     tf32: bool | None = None,
-    workers: int | None = None,
-    share: str | None = None,
-    collect: bool = False,
 ) -> Options:
     """The settings that were given; all others are the task's."""
     changed = {
@@ -322,7 +320,7 @@ def _changed(
         "verdict": verdict or None,
         "device": device,
         "tf32": tf32,
-        "executor": computing(threads, 1 if workers is None and share is not None else workers, collect),
+        "executor": executor,
     }
     return cast("Options", {name: value for name, value in changed.items() if value is not None})
 
