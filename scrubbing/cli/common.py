@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn, Optional, cast
 import typer
 from typer.core import TyperGroup
 
-from scrubbing.errors import Fault, ScrubbingError, UsageError
+from scrubbing.errors import Fault, ScrubbingError, UsageError, fail
 from scrubbing.printable import unheard, visible
 from scrubbing.user_code import fault, show_whole
 
@@ -114,6 +114,19 @@ Workers = Annotated[
         help="Processes to measure with, each with a model of its own, and on a GPU of its own; --threads is of each.",
     ),
 ]
+ExecutorName = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--executor", help="What measures, by name, such as ray for a Ray cluster; --workers is of this machine."
+    ),
+]
+Share = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="K/N", help="Only measure the K-th of N shares of the run, on one of N machines; --out is its."
+    ),
+]
+Collect = Annotated[bool, typer.Option("--collect", help="Put together what N machines measured with --share.")]
 Device = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Where the model computes: auto, cpu, cuda, cuda:1 or mps; the default is the task's."),
@@ -151,7 +164,13 @@ Shard = Annotated[
 RecordFile = Annotated[Path, typer.Argument(help="A record written with --out.")]
 
 
-def computing(threads: int | None, workers: int | None) -> Callable[[Settings], Executor] | None:
+def computing(
+    threads: int | None,
+    workers: int | None,
+    executor: str | None = None,
+    share: str | None = None,
+    collect: bool = False,
+) -> Callable[[Settings], Executor] | str | None:
     """Have this process compute with so many threads, and what measures if that is not this process.
 
     What comes of measurements is computed here: with as many threads as each worker has, so that records do not depend
@@ -159,8 +178,13 @@ def computing(threads: int | None, workers: int | None) -> Callable[[Settings], 
     """
     from scrubbing.experiment.sharded.workers import Workers
 
-    made = None if workers is None else Workers(workers, threads or 1)
-    if threads is not None or workers is not None:
+    made: Callable[[Settings], Executor] | str | None = executor
+    if workers is not None or share is not None or collect:
+        if executor is not None:
+            problem = f"--executor {executor} was given with --workers, --share or --collect."
+            fail(UsageError, "SCR-SETTING", problem, "Those are for processes of one machine; give one of them.")
+        made = Workers(workers or 1, threads or 1, collect)
+    if threads is not None or made not in (None, "in process"):
         import torch
 
         torch.set_num_threads(threads or 1)

@@ -17,6 +17,8 @@ _OPTIONAL = {
     "tl": ("transformer_lens", "transformers"),
     "text": ("datasets", "huggingface_hub", "tokenizers"),
     "report": ("matplotlib", "pandas"),
+    "slurm": ("submitit",),
+    "ray": ("ray",),
 }
 _GB = 2**30
 

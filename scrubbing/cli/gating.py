@@ -10,6 +10,7 @@ import typer
 
 from scrubbing.cli.common import (
     Device,
+    ExecutorName,
     Tf32,
     Threads,
     Workers,
@@ -46,6 +47,7 @@ def gate(
     out: Annotated[Optional[Path], typer.Option(help="Folder for records, page, summary and JUnit file.")] = None,  # noqa: UP045
     threads: Threads = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
     device: Device = None,
     tf32: Tf32 = None,
 ) -> None:
@@ -55,7 +57,7 @@ def gate(
 
     found = load_policy(policy)
     rules = chosen(found, only or [])
-    how = device, tf32, computing(threads, workers)
+    how = device, tf32, computing(threads, workers, executor)
     if update or update_new:
         _update(Runner.of(found, rules, *how), rules, reason, update_new and not update)
         return

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, cast
 
 import typer
 
+from scrubbing.cli.asked import measure_share, part_of, task_of, task_on
 from scrubbing.cli.common import (
     Address,
     AsJson,
+    Collect,
     Controls,
     DataFile,
     Device,
     Draws,
+    ExecutorName,
     LossName,
     Memory,
     ModelName,
@@ -23,6 +26,7 @@ from scrubbing.cli.common import (
     References,
     Seed,
     Shard,
+    Share,
     TaskName,
     Tf32,
     Threads,
@@ -39,7 +43,8 @@ from scrubbing.cli.common import (
 from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
-    from scrubbing.experiment.settings import Options
+    from scrubbing.experiment.executors import Executor
+    from scrubbing.experiment.settings import Options, Settings
     from scrubbing.experiment.task import Task
     from scrubbing.hypothesis.hypothesis import Hypothesis
     from scrubbing.records.inputs import InputTable
@@ -71,6 +76,9 @@ def bench(
     memory: Memory = None,
     threads: Threads = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
+    share: Share = None,
+    collect: Collect = False,
     device: Device = None,
     tf32: Tf32 = None,
     shard: Shard = None,
@@ -80,14 +88,19 @@ def bench(
     """Run a task's whole ladder of hypotheses, with every baseline, and test each."""
     from scrubbing.experiment.task import find_task
 
-    task = _on(find_task(name), model, data, text, dataset)
+    task = task_on(find_task(name), model, data, text, dataset)
     ladders = [(task, [task.rung(rung) for rung in only] if only else list(task.ladder()))]
     if not ladders[0][1]:
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
-    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict, device, tf32, workers)
+    how = computing(threads, workers, executor, share, collect)
+    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
+    if share is not None:
+        for one, ladder in ladders:
+            measure_share(one, ladder, changed, out, share)
+        return
     found = [(one, _run(one, ladder, changed, out)) for one, ladder in ladders]
     if json_:
         print_json([record for _, records in found for record in records])
@@ -112,6 +125,9 @@ def run(
     memory: Memory = None,
     threads: Threads = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
+    share: Share = None,
+    collect: Collect = False,
     device: Device = None,
     tf32: Tf32 = None,
     shard: Shard = None,
@@ -119,8 +135,10 @@ def run(
     verdict: Verdicts = False,
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
-    changed = _changed(references, draws, seed, memory, threads, shard, control, verdict, device, tf32, workers)
-    print_record(_one(address, _task(address, task, model, data, loss), changed, out), json_)
+    how = computing(threads, workers, executor, share, collect)
+    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
+    if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share):
+        print_record(record, json_)
 
 
 @app.command(name="verdict")
@@ -139,6 +157,9 @@ def verdict_(
     memory: Memory = None,
     threads: Threads = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
+    share: Share = None,
+    collect: Collect = False,
     device: Device = None,
     tf32: Tf32 = None,
     control: Controls = None,
@@ -153,9 +174,12 @@ def verdict_(
     ] = False,
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
-    changed = _changed(references, draws, seed, memory, threads, None, control, True, device, tf32, workers)
+    how = computing(threads, workers, executor, share, collect)
+    changed = _changed(references, draws, seed, memory, how, None, control, True, device, tf32)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
-    record = _one(address, _task(address, task, model, data, loss), changed, out, also)
+    record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share)
+    if record is None:
+        return
     if json_:
         print_record(record, json_)
         return
@@ -236,7 +260,7 @@ def check(
     """Check that a hypothesis is legal; needs no weights and loads no torch where the graph follows from a config."""
     from scrubbing.experiment.address import hypothesis_at
 
-    found = _task(address, task, model, data, None)
+    found = task_of(address, task, model, data, None)
     hypothesis = hypothesis_at(address, found)
     hypothesis.check(found.graph(), None if no_data else found.data())
     say(str(hypothesis))
@@ -261,7 +285,7 @@ def plan(
     from scrubbing.engine.describe import describe
     from scrubbing.experiment.address import hypothesis_at
 
-    found = _task(address, task, model, data, loss)
+    found = task_of(address, task, model, data, loss)
     experiment = found.experiment(**_changed(references, draws, control=control, device=device))
     hypothesis = hypothesis_at(address, found)
     say(str(hypothesis))
@@ -273,44 +297,17 @@ def plan(
     say(f"\nall of it: the operations of {passes:,.0f} plain forward passes")
 
 
-def _task(address: str, task: str | None, model: str | None, data: Path | None, loss: str | None) -> Task:
-    """The task that was asked for: by name, beside the hypothesis, or a model with a file of inputs."""
-    if model is None and data is None and loss is None:
-        from scrubbing.experiment.address import task_at
-
-        return task_at(address, task)
-    if task is not None or model is None or data is None:
-        problem = "of --task, --model, --data and --loss, these do not go together."
-        remedy = "Give --task NAME alone, or --model MODEL --data FILE, and --loss if it is not next-token."
-        fail(UsageError, "SCR-TASK", problem, remedy)
-    from scrubbing.experiment.from_files import task_from_files
-
-    return task_from_files(model, data, loss or "next-token")
-
-
-def _on(task: Task, model: str, data: Path | None, text: Path | None, dataset: str | None) -> Task:
-    """The task on the model and text that were asked for."""
-    if text is None and dataset is None:
-        return task.variant(model, data)
-    if text is not None and dataset is not None:
-        fail(UsageError, "SCR-TASK", "both --text and --dataset were given.", "Give one of them.")
-    from scrubbing.data.text import read_dataset, read_text
-
-    return task.on(model, lambda: read_text(text) if text is not None else read_dataset(dataset or ""))
-
-
 def _changed(
     references: int | None,
     draws: int | None,
     seed: int | None = None,
     memory: int | None = None,
-    threads: int | None = None,
+    executor: Callable[[Settings], Executor] | str | None = None,
     shard: str | None = None,
     control: list[str] | None = None,
     verdict: bool = False,
     device: str | None = None,
     tf32: bool | None = None,
-    workers: int | None = None,
 ) -> Options:
     """The settings that were given; all others are the task's."""
     changed = {
@@ -318,12 +315,12 @@ def _changed(
         "draws": draws,
         "seed": seed,
         "memory": None if memory is None else memory * 2**20,
-        "shard": None if shard is None else _part(shard),
+        "shard": None if shard is None else part_of(shard),
         "controls": control,
         "verdict": verdict or None,
         "device": device,
         "tf32": tf32,
-        "executor": computing(threads, workers),
+        "executor": executor,
     }
     return cast("Options", {name: value for name, value in changed.items() if value is not None})
 
@@ -352,23 +349,18 @@ def _run(
     return records
 
 
-def _one(address: str, found: Task, changed: Options, out: Path | None, also: Sequence[str] = ()) -> RunRecord:
+def _one(
+    address: str, found: Task, changed: Options, out: Path | None, also: Sequence[str] = (), share: str | None = None
+) -> RunRecord | None:
+    """Run one hypothesis; None where only a share of it was measured."""
     from scrubbing.experiment.address import hypothesis_at
 
     hypothesis = hypothesis_at(address, found)
     _prepare(out, [hypothesis])
+    if share is not None:
+        measure_share(found, [hypothesis], changed, out, share)
+        return None
     return _run(found, [hypothesis], changed, out, address, also)[0]
-
-
-def _part(text: str) -> tuple[int, int]:
-    part, _, of = text.partition("/")
-    if not (_is_number(part) and _is_number(of) and 1 <= int(part) <= int(of)):
-        fail(UsageError, "SCR-REFERENCES", f"--shard {text} was given.", "Write K/N with 1 <= K <= N, such as 2/4.")
-    return int(part), int(of)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _prepare(out: Path | None, hypotheses: Sequence[Hypothesis]) -> None:

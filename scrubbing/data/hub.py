@@ -90,8 +90,8 @@ def tokenizer_file(folder: Path, name: str) -> Path:
         fail(FileError, "SCR-HUB", f"it could not be fetched ({brief(error)}).", remedy, where)
 
 
-def library(name: str) -> Any:
-    """An optional library.
+def library(name: str, extra: str = "text") -> Any:
+    """An optional library, which this extra of the package installs.
 
     Raises:
         UsageError: SCR-EXTRA, it is not installed.
@@ -101,7 +101,7 @@ def library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        remedy = "Install it with: pip install 'scrubbing[text]'."
+        remedy = f"Install it with: pip install 'scrubbing[{extra}]'."
         fail(UsageError, "SCR-EXTRA", f"this needs the library {name} ({brief(error)}).", remedy)
 
 

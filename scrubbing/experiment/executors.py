@@ -54,3 +54,10 @@ def _workers(settings: Settings) -> Executor:
     from scrubbing.experiment.sharded.workers import Workers
 
     return Workers()(settings)
+
+
+@executors("ray")
+def _ray(settings: Settings) -> Executor:
+    from scrubbing.experiment.sharded.cluster import OnRay
+
+    return OnRay(settings)

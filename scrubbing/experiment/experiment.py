@@ -13,6 +13,7 @@ from typing import Unpack
 from scrubbing.data.dataset import Dataset
 from scrubbing.device import resolve
 from scrubbing.engine.plan import ScrubPlan
+from scrubbing.errors import UsageError, fail
 from scrubbing.experiment.anomaly import anomalies, exchange
 from scrubbing.experiment.conclude import conclude, costs, rivals
 from scrubbing.experiment.executors import executor_of
@@ -20,6 +21,7 @@ from scrubbing.experiment.in_process import InProcess
 from scrubbing.experiment.jobs import Job, Subject, exchanged_alone, jobs
 from scrubbing.experiment.result import Result
 from scrubbing.experiment.settings import Options, Settings, takes_settings
+from scrubbing.experiment.sharded.executor import Sharded
 from scrubbing.experiment.verdict.adversary import adversary
 from scrubbing.experiment.verdict.attribution import attribution
 from scrubbing.experiment.verdict.complete import complete
@@ -152,6 +154,27 @@ class Experiment:
         """
         with self.results(hypotheses, out) as results:
             return list(results)
+
+    def measure_share(self, hypotheses: Sequence[Hypothesis], out: str | Path, part: int, of: int) -> None:
+        """Measure one of several shares of a run, whose executor is `Workers`, such as on one machine of a cluster.
+        `run_all` with `Workers(collect=True)` and the same folder then puts them together.
+
+        Args:
+            hypotheses: hypotheses to scrub, with different names.
+            out: folder that all shares, and whoever collects them, can read and write.
+            part: which share, from 1.
+            of: how many there are.
+
+        Raises:
+            UsageError: SCR-SETTING, another executor; SCR-SHARD, a hypothesis cannot be stored; SCR-NAME.
+            As `run`.
+        """
+        names.check(hypothesis.name for hypothesis in hypotheses)
+        if not isinstance(self.executor, Sharded):
+            problem = f"executor={self.settings.executor!r} does not measure in shares."
+            fail(UsageError, "SCR-SETTING", problem, "Set executor=Workers(1).")
+        every = [job for hypothesis in hypotheses for job in self.jobs(hypothesis)]
+        self.executor.measure_share(every, Path(out), part, of)
 
     @contextmanager
     def results(self, hypotheses: Sequence[Hypothesis], out: str | Path | None = None) -> Generator[Iterator[Result]]:

@@ -55,7 +55,7 @@ class Runner:
     """Where models compute; None for the task's own choice."""
     tf32: bool | None = None
     """Whether matrix products on a GPU may be rounded to TF32; None for the task's own choice."""
-    executor: Callable[[Settings], Executor] | None = None
+    executor: Callable[[Settings], Executor] | str | None = None
     """What measures; None for the task's own choice."""
     _experiments: dict[int, tuple[Task, Experiment]] = field(default_factory=dict[int, tuple[Task, Experiment]])
     """By the task's identity, since two files may call theirs the same; the task is held so that it keeps it."""
@@ -69,7 +69,7 @@ class Runner:
         rules: list[Rule],
         device: str | None = None,
         tf32: bool | None = None,
-        executor: Callable[[Settings], Executor] | None = None,
+        executor: Callable[[Settings], Executor] | str | None = None,
     ) -> Runner:
         """For these rules."""
         return cls(policy, sum(checks_of(rule) for rule in rules), device, tf32, executor)

@@ -28,7 +28,7 @@ def imported() -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module)
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "library":
-                found |= {one.value for one in node.args if isinstance(one, ast.Constant)}
+                found |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
     return {name.split(".")[0] for name in found} - OURS - set(sys.stdlib_module_names)
 
 

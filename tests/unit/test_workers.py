@@ -35,8 +35,8 @@ def _small(monkeypatch):
 class Here(Sharded):
     """Shards measured in this process, each by a worker of its own where that is wanted, in any order."""
 
-    def __init__(self, settings, room=None, order=None, forgetful=False):
-        super().__init__(settings, 1, room)
+    def __init__(self, settings, room=None, order=None, forgetful=False, collect=False):
+        super().__init__(settings, 1, room, collect=collect)
         self.order, self.forgetful = order, forgetful
         self.worker, self.measured = Worker(self.room), 0
 
@@ -311,6 +311,46 @@ def test_workers_that_cannot_be(given):
 def test_by_name():
     made = executor_of(experiment("in process").settings.but(executor="workers"))
     assert isinstance(made, Sharded)
+
+
+def share(part, of, out, **changed):
+    made = experiment(lambda settings: Here(settings), verdict=True, **changed)
+    made.measure_share([task.rung(name) for name in RUNGS], out, part, of)
+    return made.executor.measured
+
+
+def test_shares_measured_apart_are_collected(whole, tmp_path):
+    measured = [share(part, 3, tmp_path) for part in (2, 3, 1)]
+    assert sum(measured) == 4
+    assert share(1, 3, tmp_path) == measured[-1]  # again, which finds them there
+    collected = run(lambda settings: Here(settings, collect=True), tmp_path)
+    assert collected == whole[300]
+    assert not list(tmp_path.glob(".scrub-*"))
+
+
+def test_a_share_that_is_absent_is_named(tmp_path):
+    share(1, 3, tmp_path)
+    share(3, 3, tmp_path)
+    with pytest.raises(UsageError) as refused:
+        run(lambda settings: Here(settings, collect=True), tmp_path)
+    assert refused.value.codes == ("SCR-SHARD",)
+    assert "of 4 shards, 1 were not measured: part 2 of 4 of parens/two-tests" in str(refused.value)
+
+
+def test_shares_of_what_cannot_be_known_again_are_refused(tmp_path):
+    from scrubbing import OUTPUT, Hypothesis, Variable, feature
+
+    unnamed = feature(name="unnamed")(lambda data: data["tokens"][:, 1] == 0)
+    hypothesis = Hypothesis("h", "a claim", OUTPUT.carries(Variable("v", unnamed)))
+    with pytest.raises(UsageError) as refused:
+        experiment(lambda settings: Here(settings)).measure_share([hypothesis], tmp_path, 1, 2)
+    assert refused.value.codes == ("SCR-SHARD",)
+
+
+def test_one_process_measures_no_share(tmp_path):
+    with pytest.raises(UsageError) as refused:
+        experiment("in process").measure_share([task.rung("two-tests")], tmp_path, 1, 2)
+    assert refused.value.codes == ("SCR-SETTING",)
 
 
 SLOW = """

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from scrubbing.device import budget
 from scrubbing.engine.engine import DEFAULT_MEMORY
-from scrubbing.errors import Fault, UsageError, counted
+from scrubbing.errors import Fault, UsageError, counted, fail
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.journal import put_back, stage_of
 from scrubbing.experiment.measured import Measured
@@ -48,10 +48,11 @@ class Sharded(ABC):
         settings: of the runs.
         threads: that each shard is measured with on a CPU.
         room: folder for what is to be measured, which whoever measures can read; None for a temporary one.
+        collect: whether the shards of the first list of a run are there already, and absent ones are an error.
     """
 
-    def __init__(self, settings: Settings, threads: int, room: Path | None = None) -> None:
-        self.settings, self.threads = settings, threads
+    def __init__(self, settings: Settings, threads: int, room: Path | None = None, *, collect: bool = False) -> None:
+        self.settings, self.threads, self.collect = settings, threads, collect
         self.device = torch.device("cpu")
         """Where the models of the last jobs are."""
         if room is None:
@@ -97,6 +98,32 @@ class Sharded(ABC):
             if out is not None:
                 shutil.rmtree(self._runs[-1].folder, ignore_errors=True)
 
+    def measure_share(self, jobs: Sequence[Job], out: Path, part: int, of: int) -> None:
+        """Measure one of several shares of the shards of a list, and leave their files for whoever collects them.
+
+        Args:
+            jobs: the list.
+            out: folder of the run, where others may be measuring their shares.
+            part: which share, from 1.
+            of: how many there are.
+
+        Raises:
+            FileError: SCR-FILE, the folder cannot be written.
+            UsageError: SCR-SHARD, a hypothesis cannot be stored, so that nobody could tell what the files are of.
+        """
+        key = self._key(jobs, ())
+        if key is None:
+            problem = "a hypothesis of it has a function without an address, so its shards would not be known again."
+            fail(UsageError, "SCR-SHARD", problem, "Define its functions with def at the top level of a file.")
+        self.device = jobs[0].subject.model.device
+        run = _Run(folder(folder(out) / f".scrub-{key}"))
+        manifest = self.prepare(list(dict.fromkeys(jobs)), run)
+        paths = self._paths(manifest, run)
+        files = {number: paths[number] for number in range(part - 1, len(paths), of)}
+        with bar(f"share {part} of {of}", len(files)) as progress:
+            for _ in self.run(manifest.key, manifest, files):
+                progress.advance()
+
     @contextmanager
     def _run(self, jobs: Sequence[Job], out: Path | None) -> Generator[None]:
         """While a run goes on; what is measured within another one is part of that, unless it has a folder."""
@@ -119,10 +146,14 @@ class Sharded(ABC):
         run = self._runs[-1]
         self.device = jobs[0].subject.model.device
         manifest = self.prepare(jobs, run)
-        there, key = folder(run.folder), manifest.key
-        paths = {number: there / f"{key}-{shard.name}.npz" for number, shard in enumerate(manifest.shards)}
-        found = self._collected(key, manifest, paths, jobs)
+        found = self._collected(manifest.key, manifest, self._paths(manifest, run), jobs)
         return [_together(job, place, manifest.shards, found) for place, job in enumerate(jobs)]
+
+    @staticmethod
+    def _paths(manifest: Manifest, run: _Run) -> dict[int, Path]:
+        """Of the shards of a list, by number."""
+        there = folder(run.folder)
+        return {n: there / f"{manifest.key}-{shard.name}.npz" for n, shard in enumerate(manifest.shards)}
 
     def prepare(self, jobs: Sequence[Job], run: _Run) -> Manifest:
         """Write what is to be measured to the room, as the next list of a run."""
@@ -159,10 +190,12 @@ class Sharded(ABC):
                 absent = {number: path for number, path in paths.items() if number not in found}
                 if not absent:
                     return found
+                if self.collect and not manifest.after:
+                    raise UsageError(absences(manifest, absent, "Measure them with the shares that they are in."))
                 progress.done = sum(sizes[number] for number in found)
                 for number in self.run(name, manifest, absent):
                     progress.advance(sizes[number])
-        raise UsageError(absences(manifest, absent))
+        raise UsageError(absences(manifest, absent, "Run the same command again, which measures only these."))
 
     def _how(self, jobs: Sequence[Job]) -> dict[str, Any]:
         """What numbers depend on beside the jobs."""
@@ -195,14 +228,12 @@ class _Run:
     reads: Reads = field(default_factory=Counter[tuple[int, int]])
 
 
-def absences(manifest: Manifest, absent: Mapping[int, Path]) -> list[Fault]:
+def absences(manifest: Manifest, absent: Mapping[int, Path], remedy: str) -> list[Fault]:
     """What to say of shards that nobody measured."""
     names = [manifest.told(manifest.shards[number]) for number in sorted(absent)]
     more = "" if len(names) <= 3 else "; and so on"
-    problem = (
-        f"of {counted(len(manifest.shards), 'shard')}, {len(names)} were not measured: {'; '.join(names[:3])}{more}."
-    )
-    return [Fault("SCR-SHARD", "", problem, "Run the same command again, which measures only these.")]
+    told = f"of {counted(len(manifest.shards), 'shard')}, {len(names)} were not measured"
+    return [Fault("SCR-SHARD", "", f"{told}: {'; '.join(names[:3])}{more}.", remedy)]
 
 
 def _bare(job: Job) -> Job:

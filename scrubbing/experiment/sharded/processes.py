@@ -37,7 +37,7 @@ class Processes(Sharded):
     """
 
     def __init__(self, workers: Workers, settings: Settings) -> None:
-        super().__init__(settings, workers.threads)
+        super().__init__(settings, workers.threads, collect=workers.collect)
         self.workers = workers
         self._seats: list[_Seat] = []
         weakref.finalize(self, _leave, self._seats)

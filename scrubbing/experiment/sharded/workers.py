@@ -23,6 +23,8 @@ class Workers:
     Args:
         n: number of processes; None for one per GPU, or one per core without.
         threads: CPU threads of each. More of them change the last bits of results.
+        collect: put together what was measured elsewhere, of which nothing may be absent; only what is asked for
+            because of it, such as tests of a verdict, is measured here.
 
     Raises:
         UsageError: SCR-SETTING, no such number of workers or threads, or more threads than cores.
@@ -30,6 +32,7 @@ class Workers:
 
     n: int | None = None
     threads: int = 1
+    collect: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("n", 1 if self.n is None else self.n), ("threads", self.threads)):
