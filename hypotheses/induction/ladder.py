@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from hypotheses.induction.program import StrictInduction
 from hypotheses.induction.roles import Head, Roles
-from scrubbing import EMBED, OUTPUT, Claim, Hypothesis, Target, Variable, anything, everything, head, reads
+from scrubbing import EMBED, OUTPUT, Claim, Hypothesis, Target, Variable, anything, everything, head, part, reads
 from scrubbing.hypothesis import Bundle
 from scrubbing.parts import Part, attending_to, offsets
-from scrubbing.samplers import exact
+from scrubbing.samplers import exact, uniform
 
 SEQUENCE = Variable("sequence", everything)
 NOTHING = Variable("nothing", anything)
@@ -43,6 +44,7 @@ def ladder(roles: Roles) -> list[Hypothesis]:
         copies(roles),
         refined(roles),
         free_pattern(roles),
+        *([strict(roles)] if roles.strict else []),
         two_back(roles),
     ]
 
@@ -249,6 +251,23 @@ def free_pattern(roles: Roles) -> Hypothesis:
         _token(roles, "k"),
         *_parts(roles, roles.below, "k", offsets(0, -1, -2, -3), values),
     )
+
+
+def strict(roles: Roles) -> Hypothesis:
+    """The program instead of the heads: what strict induction on the tokens says (see `StrictInduction`), and of what a
+    head writes beyond that, what it writes on another sequence. `mean rest` has the mean of that instead, and `mean
+    claimed` the mean of the whole heads.
+    """
+    claims = [
+        target.carries(
+            SEQUENCE,
+            part(StrictInduction(*one, roles.strict[f"{one[0]}.{one[1]}"])).carries(SEQUENCE),
+            unclaimed=uniform,
+        )
+        for one, target in zip(roles.induction, _together(roles, roles.induction).targets, strict=True)
+    ]
+    told = "The heads do strict induction: of the token after the last copy of the current one, its embedding."
+    return Hypothesis("induction/strict", told, OUTPUT.carries(NEXT, *claims, unclaimed=exact))
 
 
 def two_back(roles: Roles) -> Hypothesis:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypotheses.induction.features import last_copy
+from hypotheses.induction.program import fitted
 from scrubbing import ModelMismatch
 from scrubbing.errors import fail
 
@@ -31,6 +32,8 @@ _ABOVE_CHANCE = 2.0
 """... and at least this many times what attending everywhere alike would score."""
 _LEAST_COPY = 0.3
 """Attention to copies of the current token, itself included, from which a head counts as attending to them."""
+_FITTED_ON = 32
+"""Sequences on which the scale of a program is fitted."""
 _ROWS_AT_ONCE = 8
 """Sequences whose attention patterns are held at a time."""
 
@@ -55,6 +58,8 @@ class Roles:
     """Mean attention by role, layer and head."""
     chance: dict[str, float] = field(default_factory=dict)
     """By role, the score of a head that attends everywhere alike."""
+    strict: dict[str, float] = field(default_factory=dict)
+    """By induction head, such as `1.3`, the scale of strict induction as a program in its place."""
 
     @property
     def below(self) -> tuple[Head, ...]:
@@ -127,6 +132,7 @@ def find_roles(model: Transformer, tokens: NDArray[Any]) -> Roles:
         layers=model.n_layers,
         heads=model.n_heads,
         mlps=bool(model.weights.mlps),
+        strict=fitted(model, tokens[:_FITTED_ON].astype(np.int64), induction),
         scores={name: tuple(map(tuple, found.tolist())) for name, found in scores.items()},
         chance=chance,
     )

@@ -28,6 +28,7 @@ class PartOps:
         self._functions: dict[OutputPart, Callable[[Tensor], Any]] = {}
         self._tokenwise: set[OutputPart] = set()
         self._along: dict[InputPart, Tensor | None] = {}
+        self._tables: dict[InputPart, Tensor | None] = {}
 
     def of_output(self, part: OutputPart, output: Tensor) -> Tensor:
         """A part that is a function of the node's output `[tokens, d]`."""
@@ -55,6 +56,9 @@ class PartOps:
         self, part: InputPart, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64], width: int
     ) -> Tensor:
         """A part that is a function of the input, at rows and positions `[tokens]`: `[tokens, width]`."""
+        table = self._table(part, width)
+        if table is not None:
+            return self._looked_up(part, table, data, rows, positions)
         along = self._vector(part, width)
         values = data.remember(("part", part), lambda: self._values(part, data, 1 if along is None else 0))
         per_input = values.ndim == (1 if along is not None else 2)
@@ -67,8 +71,32 @@ class PartOps:
             fail(IllegalHypothesis, "SCR-PART", problem, "Return [n, d] or [n, positions, d].", str(part))
         return found
 
-    def _values(self, part: InputPart, data: Dataset, axes: int) -> NDArray[Any]:
-        """One number per input and position, or (`axes` 1) one vector."""
+    def _table(self, part: InputPart, width: int) -> Tensor | None:
+        """The vectors that the part's values number, and a last one of zeros, for none; None where it has no table."""
+        if part not in self._tables:
+            with running(str(part)):
+                array = part.table(self.model)
+            if array is not None and (array.ndim != 2 or array.shape[1] != width or not np.isfinite(array).all()):
+                problem = f"its table has shape {list(array.shape)}, or numbers that are not finite."
+                remedy = f"Return finite vectors of the residual stream, [k, {width}]."
+                fail(IllegalHypothesis, "SCR-PART", problem, remedy, str(part))
+            options: Any = {"dtype": self.model.dtype, "device": self.model.device}
+            padded = None if array is None else np.concatenate([array, np.zeros((1, width))])
+            self._tables[part] = None if padded is None else torch.tensor(padded, **options)
+        return self._tables[part]
+
+    def _looked_up(
+        self, part: InputPart, table: Tensor, data: Dataset, rows: NDArray[np.int64], positions: NDArray[np.int64]
+    ) -> Tensor:
+        values = data.remember(("part", part), lambda: self._values(part, data, 0, whole=True))
+        if values.min() < -1 or values.max() >= len(table) - 1:
+            problem = f"it returned {values.min()} to {values.max()}, and its table has {len(table) - 1} vectors."
+            fail(IllegalHypothesis, "SCR-PART", problem, "Return numbers of vectors, -1 for none.", str(part))
+        chosen = values[rows] if values.ndim == 1 else values[rows, positions]
+        return table.index_select(0, upload(torch.as_tensor(chosen % len(table), device="cpu"), self.model.device))
+
+    def _values(self, part: InputPart, data: Dataset, axes: int, whole: bool = False) -> NDArray[Any]:
+        """One number per input and position, or (`axes` 1) one vector; `whole` ones number the vectors of a table."""
         with located(str(part)), running(str(part)):
             values = np.asarray(part.values(data))
         per_position, told = values.ndim == 2 + axes, ", d]" if axes else "]"
@@ -76,9 +104,11 @@ class PartOps:
         if not shaped or (per_position and values.shape[1] != self.positions):
             problem = f"it returned shape {list(values.shape)} for {len(data)} inputs of {self.positions} positions."
             fail(IllegalHypothesis, "SCR-PART", problem, f"Return [n{told} or [n, positions{told}.", str(part))
-        if values.dtype.kind not in "biuf":
+        if values.dtype.kind not in ("iu" if whole else "biuf"):
             problem = f"it returned values of type {values.dtype}."
-            fail(IllegalHypothesis, "SCR-PART", problem, "Return numbers.", str(part))
+            fail(IllegalHypothesis, "SCR-PART", problem, f"Return {'integers' if whole else 'numbers'}.", str(part))
+        if whole:
+            return values.astype(np.int64)
         if not np.isfinite(values).all():
             rows = np.unique(np.argwhere(~np.isfinite(values))[:, 0])
             problem = f"it is not finite for {counted(len(rows), 'input')}, first input id {data.ids[rows[0]]}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,26 @@ class Baseline:
             told = " and ".join(given) or "neither a hypothesis nor losses"
             remedy = "Give hypothesis=, to be scrubbed, or losses=, a function of the dataset."
             fail(UsageError, "SCR-BASELINE", f"it has {told}.", remedy, f"baseline {self.meaning!r}")
+
+    @classmethod
+    def of_model(cls, model: Any, meaning: str) -> Baseline:
+        """The loss of another model on the same predictions: a smaller one, one of less training, an n-gram.
+
+        Loss recovered of it is the share of the difference between the two models that scrubbing leaves: 0 % is as good
+        as the other model, 100 % as good as the model itself.
+
+        Args:
+            model: any model that can be scrubbed; an object with `losses(dataset) -> [n, positions]`, such as `Bigram`;
+                a function `dataset -> [n, positions, outputs]` of logits or numbers, as an array or tensor; or a
+                function without arguments that loads one of these when it is first needed.
+            meaning: meaning in words, for reports.
+
+        Raises:
+            UsageError: SCR-BASELINE, it is none of these.
+        """
+        from scrubbing.experiment.of_model import other_model
+
+        return cls(meaning, fitted=other_model(model, meaning))
 
     @property
     def is_measured(self) -> bool:

@@ -62,6 +62,12 @@ class InputPart(Part):
         """The vector `[d]` that the values multiply; None where they are vectors themselves."""
         return None
 
+    def table(self, model: Any) -> NDArray[np.float64] | None:
+        """Vectors `[k, d]` of which the values are numbers, integers `[n]` or `[n, positions]` with -1 for no vector at
+        all: a program whose output the model's own weights spell out. None where there is no table.
+        """
+        return None
+
 
 class InnerPart(Part):
     """A part that the model computes while it evaluates the node, instead of a function of the node's output.

@@ -228,6 +228,8 @@ class Oracle:
 
     def _of_input(self, part: InputPart, row: int) -> Tensor:
         value, along = np.asarray(part.values(self.data))[row].astype(np.float64), part.along(self.model)
+        if (table := part.table(self.model)) is not None:
+            value = np.stack([table[int(i)] * (i >= 0) for i in np.broadcast_to(value, (self.graph.positions,))])
         if along is not None:
             value = value.reshape(-1, 1) * along
         like = self._clean_value(next(n for n, s in self.graph.slots.items() if not s and n != MASK), 0)

@@ -40,6 +40,7 @@ def test_roles_are_found_again(which):
     for role, scores in kept.scores.items():
         assert np.allclose(found.scores[role], scores, atol=1e-3)
     assert (found.previous, found.copies, found.induction) == (kept.previous, kept.copies, kept.induction)
+    assert found.strict == pytest.approx(kept.strict, abs=1e-3)
 
 
 def test_loss_falls_where_tokens_repeat(which):

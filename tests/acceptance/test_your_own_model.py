@@ -98,7 +98,7 @@ def gpt2_ladder(gpt2_folder, words_file):
 
 def test_the_ladder_on_a_hugging_face_model_whose_algorithm_is_known(gpt2_ladder):
     """Its heads match the current token with the previous one and nothing else, so the naive hypothesis is right."""
-    assert "copies" not in gpt2_ladder and len(gpt2_ladder) == 11
+    assert "copies" not in gpt2_ladder and len(gpt2_ladder) == 12
     for rung in ("value", "query", "key", "key-previous", "naive", "refined"):
         assert gpt2_ladder[rung] > 0.99, rung
     assert abs(gpt2_ladder["heads-only"]) < 0.05
