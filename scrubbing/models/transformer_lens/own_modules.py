@@ -36,9 +36,9 @@ class OwnModules:
         """See `NodeEvaluator.source`."""
         tokens = torch.as_tensor(np.array(data["tokens"][row]), device="cpu")[None]
         name = "hook_pos_embed" if node.kind == "pos" else "blocks.0.hook_in"
-        value = self._captured(tokens, None, {}, name)
+        (value,) = self._captured(tokens, None, {}, name)
         if node.kind == "embed" and hasattr(self.bridge, "pos_embed"):
-            value = value - self._captured(tokens, None, {}, "hook_pos_embed")
+            value = value - self._captured(tokens, None, {}, "hook_pos_embed")[0]
         return value[0] if value.ndim == 3 else value
 
     def extra(self, node: Node, slot: str) -> Tensor | float:
@@ -91,13 +91,16 @@ class OwnModules:
         self, node: Node, normed: Mapping[str, Tensor], visible: Tensor | None, part: InnerPart | None = None
     ) -> Tensor:
         length = normed["q"].shape[1]
-        tokens = torch.zeros(1, length, dtype=torch.int64)
-        mask = None if visible is None else visible[None].long()
         at = f"blocks.{node.layer}.attn"
-        projected = {
-            name: self._captured(tokens, mask, {f"{at}.hook_in": normed[name]}, f"{at}.{name}.hook_out")
-            for name in "qkv"
-        }
+
+        def run(replaced: Mapping[str, Tensor], *names: str) -> list[Tensor]:
+            rows = max(len(value) for value in replaced.values())
+            mask = None if visible is None else visible.long().expand(rows, -1)
+            return self._captured(torch.zeros(rows, length, dtype=torch.int64), mask, replaced, *names)
+
+        read = torch.cat([normed[name] for name in "qkv"])  # one input each, in a batch of three
+        found = run({f"{at}.hook_in": read}, *(f"{at}.{name}.hook_out" for name in "qkv"))
+        projected = {name: value[i : i + 1] for i, (name, value) in enumerate(zip("qkv", found, strict=True))}
         W_O = self.bridge.blocks[node.layer].attn.W_O
         values = projected["v"].reshape(length, -1, W_O.shape[1])
         chosen = np.ones((length, length), dtype=bool)
@@ -108,18 +111,18 @@ class OwnModules:
                 seen = range(length) if visible is None else visible.nonzero()[:, 0].numpy().tolist()
                 kept = [[key for key in seen if chosen[query, key]] for query in range(length)]
                 return torch.stack([value[keys].sum(0) for keys in kept]) @ W_O[node.head]
-        replaced = {f"{at}.hook_{name}": value for name, value in projected.items()}
 
         def mixed(kept: Tensor) -> Tensor:
-            """The head's z if only these keys had values, which attention mixes linearly."""
-            replaced[f"{at}.hook_v"] = (values * kept[:, None, None]).reshape(projected["v"].shape)
-            z = self._captured(tokens, mask, replaced, f"{at}.o.hook_in")
-            return z.reshape(length, W_O.shape[0], -1)[:, node.head]
+            """The head's z if only these keys had values, which attention mixes linearly; `[n, length]` for as many."""
+            rows = {f"{at}.hook_{name}": value.expand(len(kept), *value.shape[1:]) for name, value in projected.items()}
+            only = values * kept[:, :, None, None]
+            (z,) = run(rows | {f"{at}.hook_v": only.reshape(rows[f"{at}.hook_v"].shape)}, f"{at}.o.hook_in")
+            return z.reshape(len(kept), length, W_O.shape[0], -1)[:, :, node.head]
 
         if part is None:
-            return mixed(torch.ones(length)) @ W_O[node.head]
-        kept = torch.as_tensor(chosen, dtype=values.dtype, device="cpu")
-        return torch.stack([mixed(kept[query])[query] for query in range(length)]) @ W_O[node.head]
+            return mixed(torch.ones(1, length))[0] @ W_O[node.head]
+        each = torch.arange(length)
+        return mixed(torch.as_tensor(chosen, dtype=values.dtype, device="cpu"))[each, each] @ W_O[node.head]
 
     def _mlp(self, block: Any, normed: Tensor, part: InnerPart | None) -> Tensor:
         def run(part: NeuronPart | None) -> Tensor:
@@ -144,9 +147,11 @@ class OwnModules:
         out = _whole_mlp(block, normed)
         return block.ln2_post(out) if hasattr(block, "ln2_post") else out
 
-    def _captured(self, tokens: Tensor, mask: Tensor | None, replaced: Mapping[str, Tensor], name: str) -> Tensor:
-        """An activation of a full forward pass in which some others are replaced."""
-        found: list[Tensor] = []
+    def _captured(
+        self, tokens: Tensor, mask: Tensor | None, replaced: Mapping[str, Tensor], *names: str
+    ) -> list[Tensor]:
+        """Activations of a full forward pass in which some others are replaced."""
+        found: dict[str, Tensor] = {}
 
         def put(value: Tensor) -> Callable[..., Tensor]:
             def replacing(old: Tensor, hook: object) -> Tensor:
@@ -154,15 +159,18 @@ class OwnModules:
 
             return replacing
 
-        def keep(value: Tensor, hook: object) -> None:
-            found.append(value)
+        def keep(name: str) -> Callable[..., None]:
+            def keeping(value: Tensor, hook: object) -> None:
+                found[name] = value
+
+            return keeping
 
         hooks: list[tuple[str, Any]] = [(key, put(value)) for key, value in replaced.items()]
-        positions = torch.arange(tokens.shape[1])[None]
+        positions = torch.arange(tokens.shape[1]).expand(len(tokens), -1)
         options: Any = {"position_ids": positions} | ({} if mask is None else {"attention_mask": mask})
         bridge: Any = self.bridge
-        bridge.run_with_hooks(tokens, fwd_hooks=[*hooks, (name, keep)], **options)
-        return found[0]
+        bridge.run_with_hooks(tokens, fwd_hooks=[*hooks, *((name, keep(name)) for name in names)], **options)
+        return [found[name] for name in names]
 
 
 def _whole_mlp(block: Any, normed: Tensor) -> Tensor:
