@@ -27,6 +27,7 @@ from scrubbing.errors import UsageError
 from scrubbing.experiment import find_task
 from scrubbing.experiment.random_claims import random_hypotheses
 from scrubbing.experiment.random_weights import fresh_weights, permuted_weights
+from scrubbing.experiment.verdict.specific import unsettled, unspecific
 from scrubbing.numbers import PLAIN
 from scrubbing.records import RunRecord, load, save
 
@@ -34,6 +35,8 @@ PAGE = VERDICTS.with_name("controls-of-what-we-ship.md")
 TRUTH = "truth"
 PARTS = (WEIGHTS := "weights", OTHERS := "others")
 SUITES = ("parens", "induction", "induction-python", TRUTH)
+SUPPORTED = ("tight", "wider or finer than needed")
+"""Words of a verdict that say that a hypothesis is supported."""
 _WORD = r"^\| \[([^\]]+)\]\(#verdict-{}-\S+\) \| ([^|]+) \|"
 
 
@@ -77,13 +80,26 @@ def table(suite: str, rows: Sequence[tuple[str, str, Mapping[str, RunRecord | No
     """The part of the page about one suite."""
     heads = ["model"] if suite == TRUTH else ["rung", "verdict"]
     heads += ["on weights that mean nothing", "references x draws", "others that do as well", "references x draws", "p"]
+    heads += [] if suite == TRUTH else ["with these controls"]
     lines = [f"Run on {day}.\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, word, found in rows:
         weights, others = found.get(WEIGHTS), found.get(OTHERS)
         as_well, p = _counted(others)
         cells = [name] if suite == TRUTH else [name, word]
-        lines.append(f"| {' | '.join([*cells, _outcomes(weights), _size(weights), as_well, _size(others), p])} |")
+        cells += [_outcomes(weights), _size(weights), as_well, _size(others), p]
+        cells += [] if suite == TRUTH else [_with_controls(word, weights, others)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _with_controls(word: str, *found: RunRecord | None) -> str:
+    """The word of a verdict that was run with these controls: it changes only where that is a word of support."""
+    controls = [one for record in found if record is not None for one in record.controls]
+    if word not in SUPPORTED:
+        return word
+    if unspecific(controls):
+        return "not specific"
+    return word if None not in found and not unsettled(controls) else "undecided"
 
 
 def _size(record: RunRecord | None) -> str:

@@ -186,6 +186,10 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "redundant",
         "As *three-tokens*, and all that is added about the value can be given up.",
     ),
+    "induction-python/copies": (
+        "redundant",
+        "As *current-position*, in another form that these references do not tell from it.",
+    ),
     "parens-original/0a": (
         "vacuous",
         "The end of the scale at which everything is kept.",
