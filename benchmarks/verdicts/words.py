@@ -191,6 +191,11 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "redundant",
         "As *current-position*, in another form that these references do not tell from it.",
     ),
+    "induction-python/two-back": (
+        "insufficient",
+        "Wrong on purpose: the token before the previous one. No claim is needed any more, that on the induction heads "
+        "included.",
+    ),
     "parens-original/0a": (
         "vacuous",
         "The end of the scale at which everything is kept.",

@@ -86,6 +86,7 @@ LINES = {
     "nodes": ["nodes", "toy.py::task"],
     "doctor": ["doctor", "--no-hub"],
     "init": ["init", "project", "--no-snapshot"],
+    "import": ["import", "circuit.txt", "toy.py::task", "--from", "edges"],
 }
 """Of every command, a line that it takes."""
 FURTHER = {
