@@ -93,7 +93,7 @@ def test_plan(case: str, tiny_model: Any, snapshot: Any) -> None:
 
 
 def test_record_as_json(snapshot: Any) -> None:
-    """Times and versions left out, and numbers to nine digits."""
+    """Times, versions, and what depends on these left out, and numbers to nine digits."""
     x, y = np.tile([[0, 0, 1, 1], [0, 1, 0, 1]], 3).astype(float)
     data = Dataset({"x": x, "y": y, "label": x + y}, name="bits")
     model = ToyModel({"x": "x", "y": "y"}, {"logits": (lambda a, b: a + b, {"a": ["x"], "b": ["y"]})})
@@ -102,4 +102,5 @@ def test_record_as_json(snapshot: Any) -> None:
     record = experiment.run(Hypothesis("toy/half", "Half of it matters.", claims)).record()
     value = json.loads(record.model_dump_json(), parse_float=lambda text: float(f"{float(text):.9g}"))
     value["provenance"] |= {"when": "<when>", "seconds": "<seconds>", "versions": "<versions>", "git": "<git>"}
+    value["provenance"]["model_fingerprint"] = "<of bytecode>"
     assert json.dumps(value, indent=1) == snapshot
