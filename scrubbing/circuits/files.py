@@ -33,12 +33,13 @@ class Source:
         """
         if not isinstance(given, (str, Path)):
             return cls(f"a {type(given).__name__}", None, given)
-        path = Path(given)
-        place = path / "config.json" if path.is_dir() else path
+        place = Path(given)
         try:
+            if place.is_dir():
+                place /= "config.json"
             return cls(str(place), content_of(place), path=place)
-        except OSError as error:
-            fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(place))
+        except (OSError, ValueError) as error:
+            fail(FileError, "SCR-FILE", f"it cannot be read ({getattr(error, 'strerror', error)}).", "Check the path.", str(place))
 
     @property
     def title(self) -> str:

@@ -62,6 +62,7 @@ HOSTILE = {
     "broken.py": "def (:\n", "leaves.py": "import sys; sys.exit(0)\n", "raises.py": "x = 1 / 0\n", "empty.py": "",
     "binary.py": "\0\xff", "missing.py": "import not_there\n", "secret.txt": "whisper",
     "torch.py": "raise SystemExit('hijacked')\n",
+    "circuit.txt": "x -> logits.a\n",
     "new.json": '{"x": [0, 1, 0], "y": [1, 1, 0], "label": [1, 2, 0]}',
     "gate.toml": '[[rules]]\nhypothesis = "toy.py::half"\nreferences = 12\nbudget = 12\n',
 }  # fmt: skip
@@ -87,7 +88,11 @@ LINES = {
     "doctor": ["doctor", "--no-hub"],
     "init": ["init", "project", "--no-snapshot"],
     "import": ["import", "circuit.txt", "toy.py::task", "--from", "edges"],
-}
+    "submit": [
+        "submit", "--dry-run", "--tasks", "2", "--cluster", "local", "--minutes", "5", "--option", "partition=gpu",
+        "run", "toy.py::half", "--out", "records",
+    ],
+}  # fmt: skip
 """Of every command, a line that it takes."""
 FURTHER = {
     "gate --reason": ["gate", "--policy", "gate.toml", "--update", "--reason", "@"],
