@@ -39,7 +39,8 @@ class Source:
                 place /= "config.json"
             return cls(str(place), content_of(place), path=place)
         except (OSError, ValueError) as error:
-            fail(FileError, "SCR-FILE", f"it cannot be read ({getattr(error, 'strerror', error)}).", "Check the path.", str(place))
+            told = getattr(error, "strerror", error)
+            fail(FileError, "SCR-FILE", f"it cannot be read ({told}).", "Check the path.", str(place))
 
     @property
     def title(self) -> str:
