@@ -37,7 +37,7 @@ PARTS = (WEIGHTS := "weights", OTHERS := "others")
 SUITES = ("parens", "induction", "induction-python", TRUTH)
 SUPPORTED = ("tight", "wider or finer than needed")
 """Words of a verdict that say that a hypothesis is supported."""
-_WORD = r"^\| \[([^\]]+)\]\(#verdict-{}-\S+\) \| ([^|]+) \|"
+_WORD = r"^\| \[([^\]]+)\]\(#verdict-{}-\1\) \| ([^|]+) \|"
 
 
 def subjects(suite: str) -> Iterator[tuple[str, str, Experiment, Hypothesis]]:
