@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from scrubbing.errors import UsageError, fail
 from scrubbing.registry import Registry
+from scrubbing.user_code import running
 
 if TYPE_CHECKING:
     from scrubbing.experiment.jobs import Job
@@ -35,11 +37,23 @@ executors: Registry[Callable[[Settings], Executor]] = Registry("executor", "scru
 
 
 def executor_of(settings: Settings) -> Executor:
-    """The executor that settings ask for."""
+    """The executor that settings ask for.
+
+    Raises:
+        UsageError: SCR-PLUGIN, a function of settings returned none; SCR-CODE, it raised an exception.
+    """
     chosen = settings.executor
     if isinstance(chosen, str):
         return executors[chosen](settings)
-    return chosen if isinstance(chosen, Executor) and not isinstance(chosen, type) else chosen(settings)
+    if isinstance(chosen, Executor) and not isinstance(chosen, type):
+        return chosen
+    name = getattr(chosen, "__name__", type(chosen).__name__)
+    with running(f"executor {name}"):
+        made: object = chosen(settings)
+    if not isinstance(made, Executor):
+        problem = f"executor {name} returned a {type(made).__name__}."
+        fail(UsageError, "SCR-PLUGIN", problem, "Return an object with a method measure(jobs, out).")
+    return made
 
 
 @executors("in process")

@@ -131,6 +131,8 @@ SETTINGS = {
     ),
     "unknown executor": ("SCR-PLUGIN", lambda w: scrubbed(w, executor="cluster")),
     "an executor that is a number": ("SCR-PLUGIN", lambda w: scrubbed(w, executor=4)),
+    "an executor that is a class of something else": ("SCR-CODE", lambda w: scrubbed(w, executor=int)),
+    "a function that returns no executor": ("SCR-PLUGIN", lambda w: scrubbed(w, executor=lambda settings: settings)),
     "two controls of one name": (
         "SCR-PLUGIN",
         lambda w: controls.add("shuffled-labels", Control("shuffled-labels", "other", "holds", lambda trial: trial)),
