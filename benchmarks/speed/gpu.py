@@ -267,15 +267,14 @@ def plain(shape: Shape, device: torch.device, dtype: torch.dtype, tf32: bool, da
         n_head=shape.heads, tie_word_embeddings=False, bos_token_id=None, eos_token_id=None,
     )  # fmt: skip
     with made_on(device):
-        model = GPT2LMHeadModel(config)
-    model = model.to(device, dtype).eval()
+        made: Any = GPT2LMHeadModel(config)  # its `to` has no types
+    model = made.to(device, dtype).eval()
     few = max(1, min(references, TOKENS // 8 // shape.positions))
     tokens = torch.tensor(data["tokens"][:references]).to(device)
 
     def passes() -> None:
-        for batch in tokens.split(few):
-            last = model(batch, use_cache=False).logits
-        last[0, 0, 0].item()  # the device is done
+        logits = [model(batch, use_cache=False).logits[0, 0, 0] for batch in tokens.split(few)]
+        logits[-1].item()  # the device is done
 
     with torch.inference_mode(), multiplying(device, tf32):
         passes()
