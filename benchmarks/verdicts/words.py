@@ -149,6 +149,11 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "Wrong on purpose: the token before the previous one. No induction head is needed any more, and hardly "
         "any claim.",
     ),
+    "induction/strict": (
+        "insufficient",
+        "Each head's program alone can be given up, all of them together cannot: strict induction is worth something, "
+        "and far from all that the heads do.",
+    ),
     "induction-python/heads-only": (
         "insufficient",
         "The zero point, as above: naming the heads is idle once all that they read is resampled.",
@@ -190,6 +195,16 @@ ABOUT: dict[str, tuple[Word, str]] = {
     "induction-python/copies": (
         "redundant",
         "As *current-position*, in another form that these references do not tell from it.",
+    ),
+    "induction-python/refined": (
+        "redundant",
+        "Enough, as far as so few references tell. Most claims on single heads of layer 0 can be given up alone, but "
+        "not all of them at once.",
+    ),
+    "induction-python/strict": (
+        "insufficient",
+        "As on the generated language: each head's program alone can be given up, both together cannot, and much of "
+        "what the heads do is no strict induction.",
     ),
     "induction-python/two-back": (
         "insufficient",
