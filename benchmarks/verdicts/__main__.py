@@ -93,6 +93,11 @@ def _loaded(task: str, folder: Path, rungs: Iterable[str]) -> list[RunRecord]:
     return [found[name] for name in rungs if name in found]
 
 
+def told(page: str, task: str) -> set[str]:
+    """The rungs of a suite that a page tells of."""
+    return set(re.findall(rf"^### {re.escape(task)}: (\S+)$", page, re.M))
+
+
 def replaced(page: str, task: str, made: str) -> str:
     """The page with the part about one suite renewed."""
     marks = f"(<!-- {task} -->\n).*?(<!-- end of {task} -->)"
@@ -119,7 +124,11 @@ def main() -> None:
             records = list(_run(task, options.out, options.references, options.rungs))
         if options.records or (options.rungs and options.out):
             records = _loaded(task.name, options.records or options.out, names)
-        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), task.name, suite(task.name, records, names)))
+        page = PAGE.read_text(encoding="utf-8")
+        if lost := told(page, task.name) - {record.hypothesis.rpartition("/")[2] for record in records}:
+            gone = ", ".join(sorted(lost))
+            sys.exit(f"The page of verdicts would lose {gone} of {task.name}: run them too, or give their records.")
+        PAGE.write_text(replaced(page, task.name, suite(task.name, records, names)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ Budget = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=1, help="Scrubbed examples, about as many forward passes; the default is what it takes."),
 ]
-Random = Annotated[int, typer.Option(min=0, help="Hypotheses of the same size about other nodes to compare with.")]
+Random = Annotated[int, typer.Option(min=0, help="Other hypotheses of the same size to compare with.")]
 Ladder = Annotated[bool, typer.Option("--ladder/--no-ladder", help="Run the task's own hypotheses beside.")]
 Nowhere = Annotated[bool, typer.Option("--controls/--no-controls", help="Also search where there is nothing to find.")]
 Name = Annotated[Optional[str], typer.Option(help="Of the hypothesis; the default is TASK/found.")]  # noqa: UP045

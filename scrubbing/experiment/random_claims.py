@@ -1,4 +1,4 @@
-"""A control on the claims: hypotheses of the same size about other nodes and paths, and how many do as well."""
+"""A control on the claims: other hypotheses of the same size, and how many do as well."""
 
 from __future__ import annotations
 

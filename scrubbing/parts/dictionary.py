@@ -108,16 +108,15 @@ class Dictionary:
         return f"dictionary {Path(self.folder).name}"
 
 
-@named("features")
 @dataclass(frozen=True)
-class Features(OutputPart):
-    """Some features of a node's output; see `Dictionary.features`."""
+class _Chosen(Part):
+    """Some features of a dictionary, wherever in a model they are computed."""
 
     dictionary: Dictionary
     indices: tuple[int, ...]
 
     def function(self, model: Any) -> Callable[[Any], Any]:
-        """See `OutputPart.function`."""
+        """See `OutputPart.function` and `ReadPart.function`."""
         return _sum_of(self.dictionary.weights, self.indices)
 
     def faults(self, graph: ModelGraph, node: Node) -> Iterator[Complaint]:
@@ -127,43 +126,29 @@ class Features(OutputPart):
 
     def overlaps(self, other: Part, graph: ModelGraph, node: Node) -> bool:
         """Whether the two share a feature."""
-        return _shared(self, other)
+        if not isinstance(other, _Chosen) or self.dictionary != other.dictionary:
+            return False
+        return bool({*self.indices} & {*other.indices})
 
     def flops(self, d_model: int) -> float:
         """See `Part.flops`."""
         return 2.0 * d_model * (self.dictionary.size + len(self.indices))
 
     def __str__(self) -> str:
-        return _told(self)
+        shown = ",".join(map(str, self.indices[:6])) + (",..." if len(self.indices) > 6 else "")
+        return f"features({shown} of {Path(self.dictionary.folder).name})"
+
+
+@named("features")
+@dataclass(frozen=True)
+class Features(_Chosen, OutputPart):
+    """Some features of a node's output; see `Dictionary.features`."""
 
 
 @named("read_features")
 @dataclass(frozen=True)
-class ReadFeatures(ReadPart):
+class ReadFeatures(_Chosen, ReadPart):
     """Some features of a transcoder, which are functions of what an MLP reads; see `Dictionary.features`."""
-
-    dictionary: Dictionary
-    indices: tuple[int, ...]
-
-    def function(self, model: Any) -> Callable[[Any], Any]:
-        """See `ReadPart.function`."""
-        return _sum_of(self.dictionary.weights, self.indices)
-
-    def faults(self, graph: ModelGraph, node: Node) -> Iterator[Complaint]:
-        """See `Part.faults`: the features are of another place."""
-        yield from super().faults(graph, node)
-        yield from _misplaced(self.dictionary, node, graph)
-
-    def overlaps(self, other: Part, graph: ModelGraph, node: Node) -> bool:
-        """Whether the two share a feature."""
-        return _shared(self, other)
-
-    def flops(self, d_model: int) -> float:
-        """See `Part.flops`."""
-        return 2.0 * d_model * (self.dictionary.size + len(self.indices))
-
-    def __str__(self) -> str:
-        return _told(self)
 
 
 def read_dictionary(folder: str | Path) -> Dictionary:
@@ -223,17 +208,6 @@ def _misplaced(dictionary: Dictionary, node: Node, graph: ModelGraph) -> Iterato
     if graph.d_model and width != graph.d_model:
         problem = f"the features of {dictionary} have {width} numbers; the residual stream has {graph.d_model}."
         yield problem, "Read the dictionary of this model."
-
-
-def _shared(one: Features | ReadFeatures, other: Part) -> bool:
-    if not isinstance(other, (Features, ReadFeatures)) or one.dictionary != other.dictionary:
-        return False
-    return bool({*one.indices} & {*other.indices})
-
-
-def _told(part: Features | ReadFeatures) -> str:
-    shown = ",".join(map(str, part.indices[:6])) + (",..." if len(part.indices) > 6 else "")
-    return f"features({shown} of {Path(part.dictionary.folder).name})"
 
 
 def _value_at(weights: Weights, model: Any, data: Any) -> Any:

@@ -62,7 +62,7 @@ class Choices:
     held_out: float = 0.5
     """Share of inputs that are not searched on, and that the result is judged on."""
     random: int = NUMBER
-    """Hypotheses of the same size about other nodes that the result is compared with; 0 for none."""
+    """Other hypotheses of the same size that the result is compared with; 0 for none."""
     controls: Sequence[Control] | None = None
     """Where the search should find nothing; None for re-initialised weights and shuffled labels."""
     seed: int = 0

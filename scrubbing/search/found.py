@@ -52,7 +52,7 @@ def search(
     From the output down, what a node reads is kept as far as the loss depends on it: writer by writer, slot by slot,
     position by position. What is kept is said to carry the coarsest of many features with which nothing is lost. Each
     step is a test against the model itself, on one part of the inputs. On the other the result is put to the verdict,
-    beside hypotheses of its size about other nodes, and beside what the same search comes to where there is nothing to
+    beside others of its size, and beside what the same search comes to where there is nothing to
     find. Source: ours; removing edges from the output down is from Conmy et al. 2023 (ACDC).
 
     Args:

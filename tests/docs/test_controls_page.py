@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from benchmarks.controls.__main__ import PAGE, SUITES, SUPPORTED, TRUTH, subjects, verdicts
+from benchmarks.controls.__main__ import PAGE, SUITES, SUPPORTED, TRUTH, VERDICTS, subjects, verdicts
 from benchmarks.groundtruth.catalogue import PROGRAMS, TRAINED
 from scrubbing.experiment import find_task
 from scrubbing.experiment.verdict.specific import P
@@ -45,6 +45,16 @@ def test_what_is_supported_with_controls_is_better_than_random(suite):
         assert word == words.get(name, "not run")
         assert after == word or word in SUPPORTED
         assert after not in SUPPORTED or (float(p) <= P and re.match(r"20 ", weights))
+
+
+@pytest.mark.parametrize("suite", [one for one in SUITES if one != TRUTH])
+def test_words_are_those_of_the_suite_itself(suite):
+    """The name of one suite begins as that of another does, and most of their rungs have one name."""
+    text = VERDICTS.read_text(encoding="utf-8")
+    found = re.search(rf"<!-- {suite} -->\n(.*?)<!-- end of {suite} -->", text, re.S)
+    assert found is not None
+    assert verdicts(suite) == dict(re.findall(r"^\| \[([^\]]+)\]\(\S+\) \| ([^|]+) \|", found[1], re.M))
+    assert len(verdicts(suite)) > 5
 
 
 def test_what_is_supported_without_controls_only_is_told_of():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import get_args
 
 import pytest
 
-from benchmarks.verdicts.__main__ import PAGE, replaced, sentences, suite
+from benchmarks.verdicts.__main__ import PAGE, main, replaced, sentences, suite
 from benchmarks.verdicts.words import ABOUT, SUITES
 from hypotheses.parens import original
 from scrubbing.experiment import find_task
@@ -33,7 +34,8 @@ def part(task: str, rung: str) -> str:
 
 def word(task: str, rung: str) -> str:
     """The word in the table of its suite."""
-    found = re.search(rf"^\| \[{re.escape(rung)}\]\(#verdict-{task}-\S+\) \| ([^|]+) \|", TEXT, re.M)
+    anchor = re.escape(f"verdict-{task}-{rung.replace('+', '-and-')}")
+    found = re.search(rf"^\| \[{re.escape(rung)}\]\(#{anchor}\) \| ([^|]+) \|", TEXT, re.M)
     assert found is not None
     return found[1]
 
@@ -79,6 +81,14 @@ def test_the_page_says_what_a_run_says(task, rung):
     experiment = found.experiment(verdict=True, references=None if asked == MOST_REFERENCES else asked)
     record = experiment.run(found.rung(rung)).record()
     assert [f"- {line}" for line in sentences(record)] == re.findall(r"^- .*", part(task, rung), re.M)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_no_rung_is_lost_where_there_are_no_records(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["verdicts", "--suites", name, "--records", str(tmp_path)])
+    with pytest.raises(SystemExit, match=f"would lose .*{SHIPPED[name]()[0].name.rpartition('/')[2]}.* of {name}:"):
+        main()
+    assert PAGE.read_text(encoding="utf-8") == TEXT
 
 
 def test_a_suite_is_renewed_alone():

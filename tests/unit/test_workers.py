@@ -383,8 +383,8 @@ def test_ctrl_c_ends_the_workers_and_the_same_command_goes_on(tmp_path):
     """Ctrl-C in a terminal goes to all processes of the group. What a file defines, workers find in that file."""
     (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
     command = [sys.executable, "-m", "scrubbing.cli", "run", "slow.py::claim", "--workers", "1", "--out", "out"]
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # also in the background
-    process = subprocess.Popen(command, stderr=-1, text=True, start_new_session=True, cwd=tmp_path, **heard)
+    in_front = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, start_new_session=True, cwd=tmp_path, **in_front)
     while not list(tmp_path.glob("out/.scrub-*/*.npz")) and process.poll() is None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)

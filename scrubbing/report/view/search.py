@@ -34,8 +34,8 @@ def _told(found: SearchRecord) -> Iterator[str]:
     for one in found.found[0].controls:
         if one.several is not None:
             yield (
-                f"Of {count(one.several.tried)} hypotheses of its size about other nodes {count(one.several.as_well)} "
-                f"do as well (p = {PLAIN.one(one.several.p)})."
+                f"Of {count(one.several.tried)} other hypotheses of its size {count(one.several.as_well)} do as well "
+                f"(p = {PLAIN.one(one.several.p)})."
             )
 
 
