@@ -215,7 +215,7 @@ def _sizes(axes: Axes, called: Sequence[str], records: Sequence[RunRecord]) -> N
     ticks = [0.0, *(10.0**power for power in range(int(most).bit_length()) if 10.0**power <= most)]
     axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])  # its own are formulas, which are off
     axes.set_xlim(0, most)
-    axes.set_xlabel("bits claimed, summed over claims (filled: none claims less and recovers more)")
+    axes.set_xlabel("bits claimed, summed over claims\n(filled: none claims less and recovers more)")
     axes.set_ylabel("loss recovered of the null, % (95 % interval)")
 
 

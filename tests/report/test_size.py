@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
+from matplotlib import rc_context
 
 from scrubbing import UsageError
 from scrubbing.report import plot
-from scrubbing.report.plot import front
+from scrubbing.report.plot import _RC, WIDTHS, Kind, _figure, front
+from scrubbing.report.view import Entry
 
 POINTS = {
     "a ladder": ([(1, 0.5), (2, 0.7), (3, 0.9)], [0, 1, 2]),
@@ -51,3 +54,17 @@ def test_records_without_a_size(full, tmp_path):
     record = full.model_copy(update={"size": full.size.model_copy(update={"claimed": None})})
     with pytest.raises(UsageError, match=r"SCR-PLOT.*no fractions of the null with a size to draw"):
         plot([record], tmp_path / "size.svg", "size")
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("width", WIDTHS)
+def test_words_at_the_axes_of_every_figure_are_not_cut(kind, width, full, inputs):
+    with rc_context(_RC):
+        figure = _figure(["found"], [Entry(sized(full, "found", 8.3, 0.9), inputs)], kind, WIDTHS[width])
+        figure.draw_without_rendering()
+    labels = [one for axes in figure.axes for one in (axes.xaxis.label, axes.yaxis.label) if one.get_text()]
+    assert labels
+    for label in labels:
+        box = label.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, label.get_text()
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, label.get_text()
