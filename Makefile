@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup bench gate test test-gpu test-slow check format docs speed bench-gpu coverage calibrate families clean
+.PHONY: setup bench gate test test-gpu test-pages test-slow check format docs speed bench-gpu coverage calibrate families clean
 
 # torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -34,6 +34,10 @@ test-gpu: setup
 # Time, memory and waits on the first GPU, each rung against the CPU; needs one.
 bench-gpu: setup
 	$(BIN)/python -m benchmarks.speed gpu --device cuda --out docs/design/speed-on-a-gpu.md
+
+# The pages of the docs that take long, and the notebooks: slow tests that CI runs too.
+test-pages: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow tests/docs/test_examples.py tests/docs/test_notebooks.py
 
 test-slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow

@@ -17,7 +17,7 @@ REFERENCES = 120
 REPEATED = "second token of a repeated bigram"
 
 
-@pytest.fixture(scope="module", params=CORPORA)
+@pytest.fixture(scope="module", params=["language", pytest.param("python", marks=pytest.mark.slow)])
 def which(request):
     return request.param
 

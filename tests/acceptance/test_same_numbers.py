@@ -44,16 +44,20 @@ sys.modules |= dict.fromkeys(["transformer_lens", "transformers", "pandas", "mat
 """
 
 BASE = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "TZ": "UTC", "OMP_NUM_THREADS": "1"}
+ELSEWHERE = {
+    "PYTHONHASHSEED": "4711",
+    "LC_ALL": "C",
+    "PYTHONUTF8": "0",
+    "PYTHONCOERCECLOCALE": "0",
+    "TZ": "Pacific/Kiritimati",
+    "COLUMNS": "40",
+}
+OPTIMISED = {"PYTHONOPTIMIZE": "2", "HOME": "/nonexistent", "PYTHONHASHSEED": "1"}
 EXACTLY = {
-    "another hash seed, locale, time zone and terminal": {
-        "PYTHONHASHSEED": "4711",
-        "LC_ALL": "C",
-        "PYTHONUTF8": "0",
-        "PYTHONCOERCECLOCALE": "0",
-        "TZ": "Pacific/Kiritimati",
-        "COLUMNS": "40",
-    },
-    "optimised Python, another home": {"PYTHONOPTIMIZE": "2", "HOME": "/nonexistent", "PYTHONHASHSEED": "1"},
+    "all of these at once": (OPTIMISED | ELSEWHERE, WITHOUT_OPTIONAL),
+    "another hash seed, locale, time zone and terminal": (ELSEWHERE, ""),
+    "optimised Python, another home": (OPTIMISED, ""),
+    "without optional packages": ({}, WITHOUT_OPTIONAL),
 }
 TO_ROUNDING = {
     "two threads": {"OMP_NUM_THREADS": "2"},
@@ -81,20 +85,22 @@ def base():
     return found
 
 
-@pytest.mark.parametrize("case", EXACTLY)
+SLOW = ("two threads", *list(EXACTLY)[1:])
+"""Two threads wait for each other most of the time beside another test on a machine with two cores; of what may not
+matter, each alone only says which one did.
+"""
+
+
+def cases(all_of_them):
+    return [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in all_of_them]
+
+
+@pytest.mark.parametrize("case", cases(EXACTLY))
 def test_the_same_bits(case, base, tmp_path):
-    assert run(tmp_path, EXACTLY[case]) == base
+    assert run(tmp_path, *EXACTLY[case]) == base
 
 
-def test_the_same_bits_without_optional_packages(base, tmp_path):
-    assert run(tmp_path, {}, WITHOUT_OPTIONAL) == base
-
-
-SLOW = ("two threads",)
-"""Beside another test on a machine with two cores, two threads wait for each other most of the time."""
-
-
-@pytest.mark.parametrize("case", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in TO_ROUNDING])
+@pytest.mark.parametrize("case", cases(TO_ROUNDING))
 def test_the_same_draws_and_nearly_the_same_losses(case, base, tmp_path):
     found = run(tmp_path, TO_ROUNDING[case])
     assert found["draws"] == base["draws"]

@@ -77,6 +77,7 @@ def test_residual_positions_in_the_old_format(name, tiny_bridge, tmp_path):
         assert torch.allclose(loaded.forward(tokens, None), made.forward(tokens, None), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_ladder_on_a_model_in_the_old_format(legacy_folder, python_file):
     options = ("--model", legacy_folder, "--text", python_file, "--references", "40", "--draws", "1")
     found = recovered(bench(*options, "--json", "--only", "naive", "--only", "refined", "--no-verdict"))

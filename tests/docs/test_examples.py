@@ -36,6 +36,8 @@ from tests.warm import PYTEST, python
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
+LONG = ("read-a-verdict", "dictionaries", "strict-induction", "slurm", "controls", "cli")
+"""Pages that take ten seconds and more, half of the time of all: slow tests, which CI runs."""
 COLUMNS = 80
 _TIME = re.compile(r"\b\d+(\.\d+)? s\b")
 _OF_THE_MACHINE = re.compile(
@@ -127,7 +129,13 @@ def _normal(text: str) -> str:
     return "\n".join(lines).strip("\n") + "\n"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] * (path.stem in LONG), id=str(path.relative_to(ROOT)))
+        for path in PAGES
+    ],
+)
 def test_examples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path
     if path.parent.parent.name == "examples":

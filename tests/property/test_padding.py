@@ -111,7 +111,13 @@ def test_ids_at_masked_cells(family: str, loss: str, half: int, tiny_model: Any)
             assert one.record().model_dump(include=kept) == other.record().model_dump(include=kept)
 
 
-@pytest.mark.parametrize(("family", "loss"), [case for case in CASES if case[1] != "class"], ids=lambda one: one)
+FULL = [case for case in CASES if case[1] != "class"]
+
+
+@pytest.mark.parametrize(
+    ("family", "loss"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (i % 2), id="-".join(case)) for i, case in enumerate(FULL)],
+)
 def test_where_draws_are_real_not_even_the_pad_token_matters(family: str, loss: str, tiny_model: Any) -> None:
     """Pad tokens of equal parity, so that features of tokens agree."""
     model, found = tiny_model(family), 0

@@ -178,6 +178,7 @@ def test_workers_are_killed_ten_times(whole, monkeypatch):
     assert times >= 10
 
 
+@pytest.mark.slow
 def test_workers_that_die_again_and_again(monkeypatch):
     monkeypatch.setattr("scrubbing.experiment.sharded.processes._DEATHS", 2)
     loss = task.loss()

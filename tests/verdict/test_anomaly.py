@@ -97,7 +97,7 @@ def test_what_does_not_explain_the_trusted_inputs_says_so():
 # --- false alarms
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.2])
+@pytest.mark.parametrize("rate", [0.05, pytest.param(0.2, marks=pytest.mark.slow)])
 def test_inputs_like_the_trusted_ones_are_flagged_at_most_at_the_rate(rate):
     """Under hypotheses that hold and that do not; averaged over divisions of the same inputs, so that the average is
     that of any of them.

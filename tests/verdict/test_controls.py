@@ -275,10 +275,10 @@ def test_no_rung_of_parens_on_weights_that_mean_nothing() -> None:
 
 
 LADDER = [one.name.rpartition("/")[2] for one in task.ladder()]
-HERE = ("tight-signs",)
 
 
-@pytest.mark.parametrize("rung", [pytest.param(one, marks=[pytest.mark.slow] * (one not in HERE)) for one in LADDER])
+@pytest.mark.slow
+@pytest.mark.parametrize("rung", LADDER)
 def test_a_rung_of_parens_that_is_supported_passes_its_controls(rung: str) -> None:
     """Whatever the word is: one of support has p of 0.01 at most, and weights that mean nothing on which it fails."""
     chosen = ["random-hypotheses", fresh_weights(11), permuted_weights(12)]
