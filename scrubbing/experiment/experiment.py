@@ -205,7 +205,7 @@ class Experiment:
     def attribute(self, result: Result) -> Attribution:
         """Where what is lost is lost: shares of each claim and of what is unclaimed, which sum to it.
 
-        Up to 40 runs of 400 references, or as few as were asked for, and 4 draws.
+        Up to 40 runs of 400 references, or as few as the run has, and 4 draws.
 
         Args:
             result: of scrubbing a hypothesis in this experiment, with the null.
@@ -219,7 +219,7 @@ class Experiment:
         """What the model can do without the mechanism: all that is claimed removed, and what is unclaimed kept; and for
         each claim, and some sets of them, removed from model and hypothesis, how far the two differ.
 
-        Two runs of 400 references, or as few as were asked for, and 4 draws for each claim, and twenty more.
+        Two runs of 400 references, or as few as the run has, and 4 draws for each claim, and twenty more.
 
         Args:
             result: of scrubbing a hypothesis in this experiment, with the null.
@@ -237,7 +237,7 @@ class Experiment:
         """The worst that a hypothesis permits: of 32 assignments, each of which says for all references at once which
         input stands in for those with a value of a claim's feature, the one that loses most.
 
-        A run of 400 references, or as few as were asked for, and 32 draws, and three of 4 draws.
+        A run of 400 references, or as few as the run has, and 32 draws, and three of 4 draws.
 
         Args:
             result: of scrubbing a hypothesis in this experiment, with the null.

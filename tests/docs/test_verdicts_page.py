@@ -12,7 +12,6 @@ from benchmarks.verdicts.__main__ import PAGE, main, replaced, sentences, suite
 from benchmarks.verdicts.words import ABOUT, SUITES
 from hypotheses.parens import original
 from scrubbing.experiment import find_task
-from scrubbing.experiment.settings import MOST_REFERENCES
 from scrubbing.records.tested import Word
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -76,9 +75,7 @@ def test_words_have_no_numbers_of_runs():
 def test_the_page_says_what_a_run_says(task, rung):
     found, run = find_task(task), re.search(rf"#verdict-{task}-{re.escape(rung)}\).* ([\d,]+) x \d+ \|$", TEXT, re.M)
     assert run is not None
-    # Who asks for a number of references also asks tests to use so many; the page is made without asking, or for fewer.
-    asked = int(run[1].replace(",", ""))
-    experiment = found.experiment(verdict=True, references=None if asked == MOST_REFERENCES else asked)
+    experiment = found.experiment(verdict=True, references=int(run[1].replace(",", "")))
     record = experiment.run(found.rung(rung)).record()
     assert [f"- {line}" for line in sentences(record)] == re.findall(r"^- .*", part(task, rung), re.M)
 

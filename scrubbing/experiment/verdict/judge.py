@@ -152,9 +152,9 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
 def _each_part(found: Found, result: Result, runs: Runs, every: Sequence[Unit], part: _Parts) -> None:
     assert found.together is not None
     gap, sufficient = found.together.gap, _loss(found.together) != "needed"
-    needs = Needs(runs, gap)
+    needs = Needs(runs, gap, again=sufficient)
     with part("unclaimed nodes apart"):
-        _apart(found, runs, gap)
+        _apart(found, needs)
     with part("each value"):
         found.wrong = wrong_values(runs, every, gap, ALPHA)
     with part("the interpretation"):
@@ -212,10 +212,10 @@ def _moved(runs: Runs) -> Rise:
     return sample.rise(moved, runs.spread)
 
 
-def _apart(found: Found, runs: Runs, gap: float) -> None:
-    mode = runs.scrub.apart
+def _apart(found: Found, needs: Needs) -> None:
+    mode = needs.runs.scrub.apart
     if mode is not None:
-        found.apart = Needs(runs, gap).together([mode], "unclaimed nodes apart").rise
+        found.apart = needs.together([mode], "unclaimed nodes apart").rise
 
 
 def _claim(

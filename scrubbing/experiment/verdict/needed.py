@@ -60,6 +60,8 @@ class Needs:
     runs: Runs
     gap: float
     alpha: float = ALPHA
+    again: bool = True
+    """Whether to try once more; where the hypothesis loses too much as it is, nothing depends on it."""
 
     def claims(self, units: Sequence[Unit]) -> dict[Unit, Removal]:
         """Each claim crossed, alone, on references spread over its values."""
@@ -83,7 +85,7 @@ class Needs:
     def _tested(self, asked: Sequence[tuple[Unit | None, str, Mode]]) -> list[Removal]:
         alpha, found = self.alpha / 2, dict[int, Removal]()
         open_ = list(range(len(asked)))
-        for seed, references in ((1, self.runs.references), (2, self.runs.more)):
+        for seed, references in ((1, self.runs.references), (2, self.runs.more))[: 1 + self.again]:
             samples = [self._sample(asked[i][0], seed, references) for i in open_]
             rises = self.runs.differences([(one, asked[i][2]) for one, i in zip(samples, open_, strict=True)], self.gap)
             for i, rise in zip(open_, rises, strict=True):

@@ -127,7 +127,7 @@ class Runs:
     scrub: Job
     executor: Executor
     asked: int | None = None
-    """References that were asked for; None leaves it to the tests."""
+    """References of the run that is tested; None leaves it to the tests."""
     draws: int = 4
     first: int | None = None
     """Inputs in scope, the first so many, that may be references; None for all."""
@@ -141,18 +141,19 @@ class Runs:
 
     @classmethod
     def of(cls, result: Result, executor: Executor) -> Runs:
-        """For tests of a result. References that were named one by one are not those of the tests."""
+        """For tests of a result. References that were named one by one are no measure of how many the tests may use."""
         asked = result.settings.references
-        return cls(result.job, executor, int(asked) if isinstance(asked, (int, np.integer)) else None)
+        named = asked is not None and not isinstance(asked, (int, np.integer))
+        return cls(result.job, executor, None if named else result.settings.how_many(len(result.job.data)))
 
     @property
     def references(self) -> int:
-        """Of each test: 400, or as few as were asked for."""
+        """Of each test: 400, or as few as the run has."""
         return min(_REFERENCES, self.asked or _REFERENCES)
 
     @property
     def more(self) -> int:
-        """Of each test that these leave undecided: four times as many, or as many as were asked for."""
+        """Of each test that these leave undecided: four times as many, or as many as the run has."""
         return max(_MORE * self.references, self.asked or 0)
 
     @property
