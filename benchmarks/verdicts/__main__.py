@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.verdicts.words import ABOUT, SUITES
-from scrubbing import Task, report
+from scrubbing import Experiment, Result, Task, report
 from scrubbing.experiment import find_task
 from scrubbing.records import RunRecord, load, save
 from scrubbing.report import Entry, Sentences
@@ -79,12 +79,21 @@ def _run(task: Task, out: Path | None, references: int | None, chosen: Sequence[
         experiment = experiment.but(references=references)
     wanted = [one for one in task.ladder() if chosen is None or one.name.rpartition("/")[2] in chosen]
     with experiment.results(wanted, out) as results:
-        for result in results:
+        for found in results:
+            result = asked_whether_specific(experiment, found)
             record = result.record()
             if out is not None:
                 save(record, out / task.name / f"{record.hypothesis.rpartition('/')[2]}.json", result.inputs())
             print(record.hypothesis, file=sys.stderr, flush=True)
             yield record
+
+
+def asked_whether_specific(experiment: Experiment, result: Result) -> Result:
+    """The verdict, if one of support, with random hypotheses of its size beside it."""
+    tested = result.tested
+    if tested is None or tested.word not in _HELD:
+        return result
+    return experiment.but(controls=["random-hypotheses"]).verdict(result.hypothesis)
 
 
 def _loaded(task: str, folder: Path, rungs: Iterable[str]) -> list[RunRecord]:

@@ -60,10 +60,10 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "they are needed.",
     ),
     "parens/neighbours": (
-        "wider or finer than needed",
+        "not specific",
         "As *signs* in what heads report, and head 1.1's query need not even know the length. *tight-neighbours* "
-        "is what the tests leave. Of random hypotheses of its size more do as well than may, so that with "
-        "[controls](controls-of-what-we-ship.md) it is *not specific*; *tight-neighbours* passes them.",
+        "is what the tests leave. Of random hypotheses of its size more do as well than may "
+        "([controls](controls-of-what-we-ship.md)); of *tight-neighbours* none does.",
     ),
     "parens/tight-neighbours": (
         "wider or finer than needed",

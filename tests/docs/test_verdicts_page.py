@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from benchmarks.verdicts.__main__ import PAGE, main, replaced, sentences, suite
+from benchmarks.verdicts.__main__ import PAGE, asked_whether_specific, main, replaced, sentences, suite
 from benchmarks.verdicts.words import ABOUT, SUITES
 from hypotheses.parens import original
 from scrubbing.experiment import find_task
@@ -76,7 +76,7 @@ def test_the_page_says_what_a_run_says(task, rung):
     found, run = find_task(task), re.search(rf"#verdict-{task}-{re.escape(rung)}\).* ([\d,]+) x \d+ \|$", TEXT, re.M)
     assert run is not None
     experiment = found.experiment(verdict=True, references=int(run[1].replace(",", "")))
-    record = experiment.run(found.rung(rung)).record()
+    record = asked_whether_specific(experiment, experiment.run(found.rung(rung))).record()
     assert [f"- {line}" for line in sentences(record)] == re.findall(r"^- .*", part(task, rung), re.M)
 
 

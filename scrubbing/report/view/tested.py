@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from scrubbing.numbers import PLAIN, SHARE, SHORT, Form, count, many
-from scrubbing.records.schema import Number
+from scrubbing.records.schema import Number, RunRecord
 from scrubbing.records.tested import (
     ClaimVerdict,
     CoarserFeature,
@@ -14,6 +14,7 @@ from scrubbing.records.tested import (
     RunInterpretation,
     Unspecific,
     VerdictRecord,
+    WrongValue,
 )
 from scrubbing.report.pictures import shortened
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Source, Table
@@ -31,7 +32,7 @@ def tested(entry: Entry) -> Section | None:
     found = entry.record.tested
     if found is None:
         return None
-    blocks: list[Block] = [Sentences([verdict_sentence(found), *further(found)])]
+    blocks: list[Block] = [Sentences([verdict_sentence(found), *further(found), *_not_asked(entry.record)])]
     if found.claims:
         blocks.append(Facts(list(_facts(found))))
         blocks.append(_table(found))
@@ -211,7 +212,11 @@ def further(found: VerdictRecord) -> Iterator[str]:
         yield f"Not specific either: {_listed(_passed(found))}."
     if found.unsettled and found.word != "undecided":
         yield f"Undecided: {_listed([*map(_unsettled, found.unsettled)])}."
-    for one in found.wrong[: _MOST + 1]:
+    # The same value held in two claims is held on the same references, and costs the same.
+    held: dict[tuple[str, str, int | None, float], WrongValue] = {}
+    for one in found.wrong:
+        held.setdefault((one.variable, one.value, one.position, one.cost.value), one)
+    for one in list(held.values())[: _MOST + 1]:
         at = "" if one.position is None else f" at position {one.position}"
         if found.reasons[:1] != ["values"] or one is not found.wrong[0]:
             yield f"Where {one.variable} = {one.value}{at} is held, {_cost(one.cost)} of the gap is lost."
@@ -224,6 +229,17 @@ def further(found: VerdictRecord) -> Iterator[str]:
             f"All of this at once costs {_cost(found.given_up.cost)} of the gap: what can be left out alone is not all "
             "free together."
         )
+
+
+def _not_asked(record: RunRecord) -> Iterator[str]:
+    """What a word of support leaves open where controls were not run."""
+    if record.tested is None or record.tested.word not in ("tight", "wider or finer than needed"):
+        return
+    others = "whether other hypotheses of its size do as well"
+    if not record.controls:
+        yield f"Not asked: whether it fails on weights that mean nothing, and {others} (--control all)."
+    elif all(one.several is None for one in record.controls):
+        yield f"Not asked: {others} (--control random-hypotheses)."
 
 
 def _idle(found: VerdictRecord) -> list[str]:
