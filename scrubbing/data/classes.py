@@ -38,24 +38,31 @@ def number_of_class(feature: Feature, classes: Iterable[Iterable[Any]], data: Da
     """Number of the class of each input's value, from 1; 0 for values in none. `[n]` or `[n, positions]`;
     a number means the same in every dataset.
     """
-    shape = feature(data).shape[: 2 if feature.per == "position" else 1]
-    number = np.zeros(shape, dtype=np.int64)
-    for i, values in enumerate(classes):
-        for value in values:
-            number[_has(feature, value, data)] = i + 1
-    return number
+    of_value = {value: i + 1 for i, values in enumerate(classes) for value in values}
+    code, first = numbered(feature, data)
+    return np.array([of_value.get(_plain(value_of(feature, data, at)), 0) for at in first], dtype=np.int64)[code]
 
 
-def _has(feature: Feature, value: Any, data: Dataset) -> NDArray[np.bool_]:
-    """Where a feature has a value, as `value_at` gives it, `[n]` or `[n, positions]`."""
-    if feature.op == "joint":
-        found = [_has(part, inner, data) for part, inner in zip(feature.of, value, strict=True)]
-        wide = feature.per == "position"
-        return np.all(np.broadcast_arrays(*(one[:, None] if wide and one.ndim == 1 else one for one in found)), 0)
-    values = feature(data)
-    rows = values.ndim == 2 and feature.per == "input"
-    same = values == np.asarray(value)
-    return same.all(axis=-1) if rows else same
+def numbered(feature: Feature, data: Dataset) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Every value of a feature as a number, one numbering for all positions, `[n]` or `[n, positions]`; and where each
+    value is first, counted along the rows, `[values]`.
+    """
+
+    def compute() -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        values = feature(data)
+        flat = values.reshape(-1) if feature.per == "position" else values
+        present, code = distinct(flat)
+        first = np.empty(len(present), dtype=np.int64)
+        first[code[::-1]] = np.arange(len(code))[::-1]  # of several that are written to one place, the last stays
+        return code.reshape(values.shape if feature.per == "position" else values.shape[:1]), first
+
+    return data.remember(("numbered", feature), compute)
+
+
+def value_of(feature: Feature, data: Dataset, at: int) -> Any:
+    """The value at a place of `numbered`, in plain Python."""
+    row, position = divmod(int(at), feature(data).shape[1]) if feature.per == "position" else (int(at), None)
+    return feature.value_at(data, row, position)
 
 
 def _may_be(feature: Feature, value: Any) -> bool:

@@ -194,6 +194,10 @@ class Dataset(Shown):
             self._cache[key] = compute()
         return self._cache[key]
 
+    def forget(self, about: Any) -> None:
+        """Drop what was derived from this dataset for one thing, such as a feature that nobody will ask for again."""
+        self._cache = {key: v for key, v in self._cache.items() if not (isinstance(key, tuple) and about in key)}
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the contents: column names, types, shapes and values, and ids."""

@@ -80,8 +80,7 @@ class Batch:
     tokens: Tokens
     """The tokens of this piece."""
     padding: NDArray[np.int64] | None = None
-    """How many inputs, held by a claim or unclaimed, were read where they are padding, `[rows]`; None without padding.
-    """
+    """How many inputs, held by a claim or unclaimed, were read at padding, `[rows]`; None where that is not counted."""
     last: bool = True
     """Whether this is the last piece of a batch, which is of these rows unless the device ran out of memory."""
     complete: bool = True
@@ -162,6 +161,8 @@ class Engine:
         *,
         data: Dataset | None = None,
         real: RealDraws | None = None,
+        positions: Demand | None = None,
+        announce: bool = True,
     ) -> Compiled:
         """Turn a hypothesis into a plan.
 
@@ -172,6 +173,8 @@ class Engine:
             data: inputs to draw from, among the engine's; None for those in the hypothesis's scope.
             real: rule for which of them may be drawn, by where they are padding; None for the rule that follows from
                 the engine's `read`.
+            positions: tokens at which the output is read; None for the engine's own.
+            announce: register with the store what the plan reads, which may be done for several plans at once.
 
         Raises:
             IllegalHypothesis: lists every fault found.
@@ -182,11 +185,12 @@ class Engine:
         contexts = Contexts(tree, mode)
         builder = Builder(self.graph, self.model, stored=self.store is not None)
         compiler = Compiler(builder, tree, contexts)
-        roots = {"scrubbed": (compiler.output(), self.positions)}
+        read = self.positions if positions is None else positions
+        roots = {"scrubbed": (compiler.output(), read)}
         if with_model:
-            roots["model"] = (compiler.clean_output(), self.positions)
+            roots["model"] = (compiler.clean_output(), read)
         plan = make_plan(self.graph, self.model, roots, self.real, inputs=min(len(data), MOST_INPUTS))
-        if self.store is not None:
+        if announce and self.store is not None:
             self.store.register(plan.items())
         return Compiled(tree.hypothesis, mode, data, tree, contexts, plan, real or self.real_draws)
 
@@ -199,6 +203,7 @@ class Engine:
         counts: dict[Context, DrawCounts] | None = None,
         batch: int | None = None,
         skip: int = 0,
+        padding_reads: bool = True,
     ) -> Iterator[Batch]:
         """Run a plan over references and draws.
 
@@ -210,6 +215,7 @@ class Engine:
             counts: filled with the counts of the draws of each context.
             batch: rows per batch; by default chosen from the memory budget. Results do not depend on it.
             skip: number of batches to leave out at the beginning, for a run that is resumed.
+            padding_reads: count how many inputs are read at padding, where there is any.
 
         Yields:
             Batches draw by draw, or of several draws where the references do not fill one, each in pieces whose
@@ -224,7 +230,7 @@ class Engine:
         most = tokens_at_once(compiled.plan, self.memory)
         counts = {} if counts is None else counts
         padded = compiled.data.lengths is not None and bool((compiled.data.lengths < self.graph.positions).any())
-        padding = PaddingReads.of(compiled.plan) if padded else None
+        padding = PaddingReads.of(compiled.plan) if padded and padding_reads else None
         n = len(references)
         together = max(1, size // max(1, n))
         starts = [

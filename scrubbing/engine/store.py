@@ -15,7 +15,7 @@ from scrubbing.device import upload
 from scrubbing.engine import values as v
 from scrubbing.engine.batches import rows_at_once
 from scrubbing.engine.build import Builder
-from scrubbing.engine.demand import Demand, fixed
+from scrubbing.engine.demand import Demand, fixed, union
 from scrubbing.engine.distinct import DistinctInputs
 from scrubbing.engine.execute import Executor
 from scrubbing.engine.fitting import Fitting
@@ -98,12 +98,15 @@ class Store:
         self._padded_somewhere = bool((self.inputs.length < self.graph.positions).any())
         self._everywhere = fixed(tuple(range(self.graph.positions)))
 
-    def register(self, wanted: dict[v.Item, Demand]) -> None:
-        """Announce items, so that all of them come out of one pass; known items cost nothing.
+    def register(self, *plans: dict[v.Item, Demand]) -> None:
+        """Announce the items of plans, so that all of them come out of one pass; known items cost nothing.
 
         An item asked for at further positions is kept anew at these and at the earlier ones: plans that were made
         before still read there.
         """
+        wanted: dict[v.Item, Demand] = {}
+        for item, demand in (one for plan in plans for one in plan.items()):
+            wanted[item] = union(wanted.get(item, demand), demand)
         new = {item: self._with_known(item, demand) for item, demand in wanted.items() if not self._has(item, demand)}
         if not new:
             return

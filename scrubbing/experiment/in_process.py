@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from scrubbing.device import budget, multiplying
-from scrubbing.engine.demand import Demand
 from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine
 from scrubbing.engine.memory import MemoryBudget
+from scrubbing.engine.plan import ScrubPlan
 from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.experiment.journal import Journal, key_of
 from scrubbing.experiment.measured import Measured
@@ -41,14 +41,14 @@ class InProcess:
         self.tf32, self.by_groups = tf32, by_groups
         self.store, self.asked, self.spill = store, memory, None if spill is None else str(spill)
         self._rooms: dict[torch.device, tuple[int, MemoryBudget]] = {}
-        self._engines: dict[tuple[int, int, Demand], Engine] = {}
+        self._engines: dict[tuple[int, int], Engine] = {}
         self._known: dict[Job, Measured] = {}
         self._journals: list[Journal | None] = []
         """Of the runs that go on and keep what they measure, the last one begun last."""
 
     def engine(self, subject: Subject) -> Engine:
         """The engine of a subject. Subjects that differ only in their loss share one."""
-        key = (id(subject.model), id(subject.data), subject.positions)  # held by the engine, so that they stay theirs
+        key = (id(subject.model), id(subject.data))  # held by the engine, so that they stay theirs
         if key not in self._engines:
             memory, room = self._room(subject.model.device)
             self._engines[key] = Engine(
@@ -76,8 +76,30 @@ class InProcess:
 
     def compile(self, job: Job) -> Compiled:
         """Compile a job to a plan."""
-        engine, data = self.engine(job.subject), job.reference.data
-        return engine.compile(job.tree, job.mode, job.with_model, data=data, real=job.subject.real)
+        return self.compile_all([job])[0]
+
+    def compile_all(self, jobs: Sequence[Job]) -> list[Compiled]:
+        """Compile jobs to plans, such that one pass over the inputs computes what all of them read."""
+        found: list[Compiled] = []
+        plans: dict[Engine, list[ScrubPlan]] = {}
+        for job in jobs:
+            engine = self.engine(job.subject)
+            found.append(
+                engine.compile(
+                    job.tree,
+                    job.mode,
+                    job.with_model,
+                    data=job.data,
+                    real=job.subject.real,
+                    positions=job.positions,
+                    announce=False,
+                )
+            )
+            plans.setdefault(engine, []).append(found[-1].plan)
+        for engine, of in plans.items():
+            if engine.store is not None:
+                engine.store.register(*(plan.items() for plan in of))
+        return found
 
     def measure(self, jobs: Sequence[Job], out: Path | None = None) -> Iterator[Measured]:
         """See `Executor.measure`. All jobs are compiled before the first is run, so that one pass over the inputs
@@ -89,7 +111,8 @@ class InProcess:
             NothingToDraw: SCR-DRAW, a feature value has no agreeing input.
             ModelMismatch: SCR-NAN, SCR-CHECK, the model computes something else than its nodes.
         """
-        compiled = {job: self.compile(job) for job in dict.fromkeys(jobs) if job not in self._known}
+        todo = [job for job in dict.fromkeys(jobs) if job not in self._known]
+        compiled = dict(zip(todo, self.compile_all(todo), strict=True))
         with ExitStack() as held:
             if out is not None:
                 held.enter_context(alone(folder(out)))
@@ -138,7 +161,15 @@ class InProcess:
             done = journal.restore(job, found)
         if not done:
             counts = {compiled.contexts.of(region): count for region, count in found.counts.items()}
-            batches = engine.run(compiled, reference.rows, job.draws, job.seed, counts, skip=found.batches)
+            batches = engine.run(
+                compiled,
+                reference.rows,
+                job.draws,
+                job.seed,
+                counts,
+                skip=found.batches,
+                padding_reads=job.with_model and job.reported,
+            )
             with bar(f"scrubbing {job.title}", len(reference.rows) * job.draws) as progress:
                 for batch in batches:
                     found.add(batch, job, job.title)

@@ -77,8 +77,7 @@ class Subject:
     @property
     def positions(self) -> Demand:
         """The positions at which the loss reads the output, as tokens to request from the engine."""
-        length = self.slices.length
-        return within(fixed(tuple(range(length))), self.read, REFERENCE, length)
+        return _requested(self.slices, self.data)
 
     @cached_property
     def real(self) -> RealDraws | None:
@@ -121,6 +120,8 @@ class Job:
     """Measures to take, which are defined for the subject's loss."""
     logits: bool = False
     """Keep some logits, to recalibrate them."""
+    reported: bool = True
+    """Where the model runs beside it, also count what only reports show: predictions, and inputs read at padding."""
     shared: bool = field(default=False, compare=False)
     """Whether the same job occurs with many hypotheses, so that its measurement is worth keeping."""
     control: str = field(default="", compare=False)
@@ -130,6 +131,11 @@ class Job:
     def data(self) -> Dataset:
         """The inputs in scope, from which inputs are drawn."""
         return self.reference.data
+
+    @cached_property
+    def positions(self) -> Demand:
+        """The positions at which what is counted reads the output, as tokens to request from the engine."""
+        return _requested(self.reference.slices, self.subject.data)
 
     @cached_property
     def contexts(self) -> Contexts:
@@ -150,6 +156,10 @@ class Job:
         name = self.hypothesis.name if self.name == SCRUBBED else f"{self.hypothesis.name}, {self.name}"
         name = self.name if self.shared else name
         return f"{name} ({self.control})" if self.control else name
+
+
+def _requested(slices: Slices, data: Dataset) -> Demand:
+    return within(fixed(tuple(range(slices.length))), slices.where(data), REFERENCE, slices.length)
 
 
 def jobs(hypothesis: Hypothesis, subject: Subject, settings: Settings) -> list[Job]:

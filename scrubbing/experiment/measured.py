@@ -156,10 +156,10 @@ class Measured:
         if job.with_model:
             values |= {f"model.{name}": np.zeros(n) for name in names}
             values |= {f"{MEASURE}{one.name}": np.zeros((n, job.draws)) for one in job.measures}
-            if job.subject.loss.outputs == "classes":
+            if job.reported and job.subject.loss.outputs == "classes":
                 values |= {"model right": np.zeros(n), "model prediction": np.zeros(n)}
                 values["prediction"] = np.zeros((n, job.draws))
-        if job.with_model and job.data.mask is not None:
+        if job.with_model and job.reported and job.data.mask is not None:
             values[AT_PADDING] = np.zeros((n, job.draws))
         return cls(values)
 
@@ -268,7 +268,7 @@ class _Counting:
 
     def measures(self, own: Tensor, scrubbed: Tensor) -> None:
         given = Predictions(own, scrubbed, self.loss, self.data, self.of, self.position)
-        if self.loss.outputs == "classes":
+        if self.job.reported and self.loss.outputs == "classes":
             self._predictions(given)
         for one in self.job.measures:
             with running(f"measure {one.name!r}"):

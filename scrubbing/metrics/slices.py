@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,11 @@ class Slices:
             problem = f"the loss is of type {type(self.loss).__name__}."
             remedy = "Give Classification, NextToken or SquaredError, or a subclass of scrubbing.Loss."
             fail(UsageError, "SCR-LOSS", problem, remedy)
+
+    @cached_property
+    def alone(self) -> Slices:
+        """The loss's own positions, and no further slice."""
+        return Slices(self.loss, self.length, {}) if self.further else self
 
     def of(self, data: Dataset) -> dict[str, NDArray[np.bool_]]:
         """Every slice by name, bool `[n, length]`, none of it padding.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.data.agreement import Groups, groups, locate
+from scrubbing.data.classes import numbered as numbered_classes
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.errors import IllegalHypothesis, fail
@@ -152,9 +153,12 @@ def _partition(feature: Feature, within: Feature | None, data: Dataset) -> Ints:
         column = np.repeat(np.arange(columns), [len(values) for values in table.values])
         if within is None:
             return column.astype(np.int64)
-        coarse = groups(within, data).group
+        coarse = numbered_classes(within, data)[0]
         if coarse.ndim == 1:
             coarse = np.repeat(coarse[:, None], columns, axis=1)
+        if within.op == "merged" and within.of == (feature,):  # a function of it
+            number = coarse[table.members[table.start], np.minimum(column, coarse.shape[1] - 1)].astype(np.int64)
+            return column * (int(coarse.max(initial=0)) + 1) + number
         of = np.repeat(np.arange(len(table.size)), table.size)
         here = coarse[table.members, np.minimum(column[of], coarse.shape[1] - 1)].astype(np.int64)
         number = here[table.start]

@@ -82,7 +82,8 @@ class Worker:
         compiled: dict[int, Compiled] = {}
         for groups in (True, False):
             places = sorted({place for one in manifest.shards if one.groups == groups for place in one.jobs})
-            compiled |= {place: engines[groups].compile(jobs[place]) for place in places}
+            made = engines[groups].compile_all([jobs[place] for place in places])
+            compiled |= dict(zip(places, made, strict=True))
         return _List(manifest, jobs, engines, compiled)
 
 

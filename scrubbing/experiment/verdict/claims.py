@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.data.agreement import groups
+from scrubbing.data.classes import numbered, value_of
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.experiment.in_process import InProcess
@@ -67,8 +68,7 @@ class Unit:
 
     def value(self, code: int) -> object:
         """The value with this number, as plain Python."""
-        found = np.argwhere(self.coded[0] == code)[0]
-        return self.feature.value_at(self.data, int(found[0]), int(found[1]) if len(found) > 1 else None)
+        return value_of(self.feature, self.data, numbered(self.feature, self.data)[1][code])
 
     def merged(self, classes: Ints) -> Feature:
         """The feature with the values of each class counting as equal, `[values]`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from scrubbing.data.features import Feature, joint
 from scrubbing.errors import IllegalHypothesis
 from scrubbing.experiment.verdict.claims import Unit
 from scrubbing.experiment.verdict.merging import Crossings, coarsest, excess_bits
-from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, crossings, judged
+from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, crossings, idle
 from scrubbing.experiment.verdict.runs import Rise, Runs, Sample, rise_of
 
 Ints = NDArray[np.int64]
@@ -55,6 +55,8 @@ class Fineness:
     gap: float
     known: Sequence[Feature]
     alpha: float = ALPHA
+    _tried: set[Feature] = field(default_factory=set[Feature])
+    """Coarser features of the claim at hand."""
 
     def of(self, unit: Unit) -> Finer | str | None:
         """A coarser feature that does as well, None if there is none, or why that was not tested."""
@@ -66,8 +68,16 @@ class Fineness:
             return None  # without a difference between its only two values it would be idle
         if unit.values > MOST_VALUES:
             return self._among_known(unit)
-        classes = self._search(unit)
-        return self._confirmed(unit, classes)
+        found = self._confirmed(unit, self._search(unit))
+        for tried in self._tried - {None if found is None else found.feature}:
+            self.runs.data.forget(tried)  # its values for every input take more memory than all else that is kept
+        self._tried.clear()
+        return found
+
+    def _merged(self, unit: Unit, classes: Ints) -> Feature:
+        found = unit.merged(classes)
+        self._tried.add(found)
+        return found
 
     def _search(self, unit: Unit) -> Ints:
         """Classes of values, `[values]`, between which crossings were seen to cost next to nothing."""
@@ -80,7 +90,7 @@ class Fineness:
             if open_.max() == n - 1 and seed > 11:
                 return open_  # every pair of values is known to cost something
             if open_.max() > 0 and seed > 11:
-                how["within"] = unit.merged(open_)
+                how["within"] = self._merged(unit, open_)
             sample = self.runs.sample(1 if seed == 11 else seed, unit.feature)
             _, held, drawn, cost = crossings(self.runs, sample, unit, unit.crossed(mode, tree, **how), self.gap)
             found = found.and_more(held, drawn, cost)
@@ -109,17 +119,17 @@ class Fineness:
             return None
         words = [np.flatnonzero(classes == c) for c in np.unique(classes)]
         named = tuple(tuple(unit.value(int(v)) for v in one) for one in words if len(one) > 1)
-        return Finer(unit.merged(classes), named, excess, found)
+        return Finer(self._merged(unit, classes), named, excess, found)
 
     def _does_as_well(self, unit: Unit, classes: Ints, alpha: float) -> Rise | None:
         """What crossing inside classes costs, if that is next to nothing in all and for each crossing."""
-        return self._coarser(unit, unit.merged(classes), alpha, self.runs.sample(23, unit.feature))
+        return self._coarser(unit, self._merged(unit, classes), alpha, self.runs.sample(23, unit.feature))
 
     def _coarser(self, unit: Unit, within: Feature, alpha: float, sample: Sample) -> Rise | None:
         mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
         crossed = [unit.crossed(mode, tree, within=within, **how) for how in unit.ways]
-        rise, *others = self.runs.differences([(sample, one) for one in crossed], self.gap)
-        if any(judged(one, alpha) != "idle" for one in (rise, *others)):
+        rise = idle(self.runs, sample, crossed, self.gap, alpha)
+        if rise is None:
             return None
         single: dict[str, object] = {} if unit.positions is None else {"single": True}
         inside, anywhere = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.data.classes import distinct
+from scrubbing.data.classes import distinct, numbered
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.experiment.jobs import Job
@@ -44,13 +44,11 @@ def codes(feature: Feature, data: Dataset, home: Dataset) -> tuple[Ints, int]:
         data: whose values are wanted.
         home: the inputs in scope, whose values are numbered; one that is not among them is -1.
     """
-    values = feature(home)
-    flat = values.reshape(-1) if feature.per == "position" else values
-    present, number = distinct(flat)
+    number, first = numbered(feature, home)
     if data is home:
-        return number.reshape(values.shape[:1] if feature.per == "input" else values.shape).astype(np.int64), len(
-            present
-        )
+        return number.astype(np.int64), len(first)
+    values = feature(home)
+    present = (values.reshape(-1) if feature.per == "position" else values)[first]
     other = feature(data)
     flat = other.reshape(-1) if feature.per == "position" else other
     both = distinct(np.concatenate([present, flat]))[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,40 @@ def moves(moved: Rise, alpha: float) -> bool:
 
 
 @dataclass(eq=False)
+class _Asked:
+    """One thing to give up, in each of several ways until one of them shows that it is needed."""
+
+    words: str
+    modes: Sequence[Mode]
+    unit: Unit | None = None
+    """Claim over whose values references are spread; None for any references."""
+    found: dict[int, Removal] = field(default_factory=dict[int, Removal])
+    """By way."""
+
+    def is_open(self, way: int) -> bool:
+        """Whether it is worth giving up (again) in this way."""
+        if way >= len(self.modes) or any(one.outcome == "needed" for one in self.found.values()):
+            return False
+        return way not in self.found or self.found[way].outcome == "undecided"
+
+
+def idle(runs: Runs, sample: Sample, modes: Sequence[Mode], gap: float, alpha: float) -> Rise | None:
+    """What the first of several ways of giving something up costs, if all of them cost next to nothing; each is tried
+    only if those before do, and no further than a quarter of the references if these show that it costs too much.
+    """
+    first: Rise | None = None
+    for mode in modes:
+        part = runs.begun(sample, mode, gap)
+        if part is not None and judged(part, alpha / 10) == "needed":
+            return None
+        (rise,) = runs.differences([(sample, mode)], gap)
+        if judged(rise, alpha) != "idle":
+            return None
+        first = rise if first is None else first
+    return first
+
+
+@dataclass(eq=False)
 class Needs:
     """Tests of what can be given up.
 
@@ -66,32 +100,30 @@ class Needs:
     def claims(self, units: Sequence[Unit]) -> dict[Unit, Removal]:
         """Each claim crossed, alone, on references spread over its values."""
         mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
-        asked = [(one, one.words, one.crossed(mode, tree, **how)) for one in units for how in one.ways]
-        tested = iter(self._tested(asked))
-        return {one: _gravest([next(tested) for _ in one.ways]) for one in units}
+        asked = [_Asked(one.words, [one.crossed(mode, tree, **how) for how in one.ways[::-1]], one) for one in units]
+        return dict(zip(units, self._tested(asked), strict=True))
 
     def members(self) -> list[tuple[int, Member, Removal]]:
         """Each member of a claim freed, alone. Members of what any input may stand in for are not asked about."""
         mode, tree = self.runs.scrub.mode, self.runs.scrub.tree
         found = [one for one in members(tree) if tree.regions[one[0]].claim.variable.agrees_on().op != "constant"]
-        asked = [(None, words, replace(mode, freed=mode.freed | freed)) for _, words, freed in found]
+        asked = [_Asked(words, [replace(mode, freed=mode.freed | freed)]) for _, words, freed in found]
         tested = self._tested(asked)
         return [(index, next(iter(freed)), one) for (index, _, freed), one in zip(found, tested, strict=True)]
 
     def together(self, modes: Sequence[Mode], words: str) -> Removal:
         """Everything given up at once, in each of several ways."""
-        return _gravest(self._tested([(None, words, mode) for mode in modes]))
+        return self._tested([_Asked(words, modes)])[0]
 
-    def _tested(self, asked: Sequence[tuple[Unit | None, str, Mode]]) -> list[Removal]:
-        alpha, found = self.alpha / 2, dict[int, Removal]()
-        open_ = list(range(len(asked)))
+    def _tested(self, asked: Sequence[_Asked]) -> list[Removal]:
         for seed, references in ((1, self.runs.references), (2, self.runs.more))[: 1 + self.again]:
-            samples = [self._sample(asked[i][0], seed, references) for i in open_]
-            rises = self.runs.differences([(one, asked[i][2]) for one, i in zip(samples, open_, strict=True)], self.gap)
-            for i, rise in zip(open_, rises, strict=True):
-                found[i] = Removal(asked[i][1], rise, judged(rise, alpha))
-            open_ = [i for i in open_ if found[i].outcome == "undecided"]
-        return [found[i] for i in range(len(asked))]
+            for way in range(max((len(one.modes) for one in asked), default=0)):
+                open_ = [one for one in asked if one.is_open(way)]
+                samples = [self._sample(one.unit, seed, references) for one in open_]
+                given_up = [(sample, one.modes[way]) for sample, one in zip(samples, open_, strict=True)]
+                for one, rise in zip(open_, self.runs.differences(given_up, self.gap), strict=True):
+                    one.found[way] = Removal(one.words, rise, judged(rise, self.alpha / 2))
+        return [_gravest(list(one.found.values())) for one in asked]
 
     def _sample(self, unit: Unit | None, seed: int, references: int | None = None) -> Sample:
         feature = None if unit is None or unit.is_whole_input else unit.feature
@@ -117,9 +149,9 @@ class Needs:
                 break
             places, sample = tuple(sorted(free)), self._sample(unit, seed)
             crossed = [unit.crossed(mode, tree, positions=places, **how) for how in unit.ways]
-            rises = self.runs.differences([(sample, one) for one in crossed], self.gap)
-            if all(judged(rise, self.alpha) == "idle" for rise in rises):
-                return places, rises[0]
+            rise = idle(self.runs, sample, crossed, self.gap, self.alpha)
+            if rise is not None:
+                return places, rise
             free = free[:-1]
         return (), None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scrubbing.data.classes import distinct
+from scrubbing.data.classes import numbered
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
+from scrubbing.experiment.baselines import NOTHING
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.measured import MEASURE, Reference
@@ -33,6 +34,7 @@ ALL_EXACT = Mode(claimed="exact", unclaimed="exact")
 """The model itself."""
 
 _REFERENCES, _MORE = 400, 4
+_AT_A_TIME = 1024
 
 
 class Moved:
@@ -97,6 +99,31 @@ class Sample:
     whole: bool
     """Whether these are all inputs in scope, so that only draws are chosen at random."""
 
+    @cached_property
+    def at(self) -> Ints:
+        """Places of the first quarter of the references, in an order that depends on their ids alone."""
+        return np.sort(np.argsort(self.reference.rank())[: len(self.reference.rows) // 4])
+
+    @cached_property
+    def begin(self) -> Sample:
+        """These references."""
+        return self._of(self.at)
+
+    @cached_property
+    def rest(self) -> Sample:
+        """All others."""
+        return self._of(np.setdiff1d(np.arange(len(self.reference.rows)), self.at))
+
+    def joined(self, begin: tuple[Floats, Floats], rest: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+        """Arrays `[references, draws]` of both as those of the whole."""
+        order = np.argsort(np.concatenate([self.at, np.setdiff1d(np.arange(len(self.reference.rows)), self.at)]))
+        first, second = (np.concatenate(both)[order] for both in zip(begin, rest, strict=True))
+        return first, second
+
+    def _of(self, places: Ints) -> Sample:
+        of = self.reference
+        return Sample(Reference(of.data, of.rows[places], of.slices), self.draws, self.seed, whole=False)
+
     def rise(self, difference: Floats, gap: float) -> Rise:
         """The mean of differences, `[references, draws]`."""
         weights = self.reference.weights()[MAIN]
@@ -135,6 +162,10 @@ class Runs:
         default_factory=dict[tuple[Sample, Mode], tuple[Floats, Floats]]
     )
     """By sample, not by its id: that of one which is gone may be another's."""
+    _begun: dict[tuple[Sample, Mode], tuple[Floats, Floats]] = field(
+        default_factory=dict[tuple[Sample, Mode], tuple[Floats, Floats]]
+    )
+    """What is known of the first quarter of a sample alone."""
     _samples: dict[object, Sample] = field(default_factory=dict[object, Sample])
     count: int = 0
     """Scrubbed examples measured."""
@@ -170,6 +201,12 @@ class Runs:
             references: how many; None is the usual number.
         """
         wanted = self.references if references is None else references
+        known = (seed, feature, wanted)
+        if known not in self._samples:
+            self._samples[known] = self._chosen(*known)
+        return self._samples[known]
+
+    def _chosen(self, seed: int, feature: Feature | None, wanted: int) -> Sample:
         reference = self.scrub.reference
         counted = np.flatnonzero(reference.slices.weights(self.data)[MAIN][: self.first] > 0)
         whole = len(counted) <= wanted
@@ -177,7 +214,7 @@ class Runs:
         draws = max(self.draws, int(np.ceil(wanted * self.draws / len(rows)))) if whole else self.draws
         key = (seed, draws, rows.tobytes())
         if key not in self._samples:  # what was measured of it is known by this object
-            self._samples[key] = Sample(Reference(self.data, rows, reference.slices), draws, seed, whole)
+            self._samples[key] = Sample(Reference(self.data, rows, reference.slices.alone), draws, seed, whole)
         return self._samples[key]
 
     @cached_property
@@ -199,14 +236,32 @@ class Runs:
         wanted = [one for one in dict.fromkeys(asked) if one not in self._known]
         beside = {sample for sample, mode in (*self._known, *wanted) if mode != ALL_EXACT}
         wanted = [(sample, mode) for sample, mode in wanted if mode != ALL_EXACT or sample not in beside]
-        jobs = [self.job(sample, mode) for sample, mode in wanted]
+        asked_for = [(sample.rest if one in self._begun else sample, mode) for one in wanted for sample, mode in (one,)]
+        jobs = [self.job(sample, mode) for sample, mode in asked_for]
         for (sample, mode), measured in zip(wanted, self.executor.measure(jobs), strict=True):
-            moved = measured.values[f"{MEASURE}{MOVED.name}"]
-            self._known[sample, mode] = measured.losses()[MAIN], moved
-            own = np.broadcast_to(measured.losses("model")[MAIN][:, None], moved.shape)
-            self._known.setdefault((sample, ALL_EXACT), (own, np.zeros_like(moved)))
+            moved, own = measured.values[f"{MEASURE}{MOVED.name}"], measured.losses("model")[MAIN]
             self.count += moved.size
+            found = measured.losses()[MAIN], moved
+            if (sample, mode) in self._begun:
+                found = sample.joined(self._begun.pop((sample, mode)), found)
+            else:
+                exact = np.broadcast_to(own[:, None], moved.shape), np.zeros_like(moved)
+                self._known.setdefault((sample, ALL_EXACT), exact)
+            self._known[sample, mode] = found
         return [self._known[one] for one in asked]
+
+    def begun(self, sample: Sample, mode: Mode, gap: float) -> Rise | None:
+        """As `differences`, on the first quarter of the references, which need not be run again for the whole; None
+        where the whole is known, or not divided.
+        """
+        if (sample, mode) in self._known or sample.whole:
+            return None
+        ((before, away),) = self.measured([(sample, self.scrub.mode)])
+        ((after, further),) = self.measured([(sample.begin, mode)])
+        self._begun[sample, mode] = after, further
+        at = sample.at
+        moved = sample.begin.rise(further - away[at], self.spread)
+        return replace(sample.begin.rise(after - before[at], gap), moved=moved)
 
     def differences(self, asked: Sequence[tuple[Sample, Mode]], gap: float) -> list[Rise]:
         """How much more is lost than by the hypothesis as it is, on each sample in each mode."""
@@ -218,15 +273,16 @@ class Runs:
         return rises
 
     def job(self, sample: Sample, mode: Mode, **changed: object) -> Job:
-        """What is measured."""
+        """What is measured. Of the null, nothing depends on the hypothesis, so that all of a suite share one."""
+        scrub = replace(self.scrub, hypothesis=NOTHING, shared=True) if mode == NULL else self.scrub
         return replace(
-            self.scrub,
+            scrub,
             name="verdict",
             reference=sample.reference,
             mode=mode,
             draws=sample.draws,
             seed=sample.seed,
-            **{"with_model": True, "measures": (MOVED,), "logits": False, **changed},
+            **{"with_model": True, "measures": (MOVED,), "logits": False, "reported": False, **changed},
         )
 
 
@@ -235,13 +291,13 @@ def _spread(data: Dataset, rows: Ints, feature: Feature | None, wanted: int, see
     order = rows[np.argsort(uniform(stream_key(seed, "references of a test"), data.ids[rows], 0), kind="stable")]
     if feature is None:
         return np.sort(order[:wanted])
-    values = feature(data)
-    codes = distinct(values.reshape(-1) if feature.per == "position" else values)[1]
-    codes = codes.reshape(len(data), -1)[order]
+    codes, first = numbered(feature, data)
+    narrow = codes.astype(np.min_scalar_type(len(first)), copy=False)  # which numpy sorts by its digits
+    by_position = narrow.reshape(len(data), -1)[order].T.ravel()
+    shuffled = np.argsort(by_position, kind="stable")
+    by_value = np.split(shuffled, np.cumsum(np.bincount(by_position))[:-1])
     # Round and round the values, each time the first input with that value that was not taken before.
-    shuffled = np.argsort(codes.T.ravel(), kind="stable")
-    by_value = np.split(shuffled % len(order), np.cumsum(np.bincount(codes.T.ravel()))[:-1])
-    queues = [iter(dict.fromkeys(one.tolist())) for one in by_value if len(one)]
+    queues = [_inputs_of(one, len(order)) for one in by_value if len(one)]
     taken: dict[int, None] = {}
     while len(taken) < wanted:
         for queue in queues:
@@ -249,3 +305,9 @@ def _spread(data: Dataset, rows: Ints, feature: Feature | None, wanted: int, see
             if found is not None and len(taken) < wanted:
                 taken[found] = None
     return np.sort(order[list(taken)])
+
+
+def _inputs_of(places: Ints, inputs: int) -> Iterator[int]:
+    """The input at each place of an array `[positions, inputs]`, some at a time, as few are asked for."""
+    for start in range(0, len(places), _AT_A_TIME):
+        yield from (places[start : start + _AT_A_TIME] % inputs).tolist()

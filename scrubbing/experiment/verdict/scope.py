@@ -127,7 +127,7 @@ def _at_the_edge(runs: Runs) -> Edge:
     edge = edge_of(scrub)
     chosen = edge.rows[: runs.references]
     draws = max(runs.draws, int(np.ceil(runs.references * runs.draws / len(chosen))))
-    sample = Sample(Reference(runs.data, np.sort(chosen), scrub.reference.slices), draws, 0, whole=False)
+    sample = Sample(Reference(runs.data, np.sort(chosen), scrub.reference.slices.alone), draws, 0, whole=False)
     return replace(edge, lost=_lost(runs, sample))
 
 

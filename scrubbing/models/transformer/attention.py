@@ -180,8 +180,24 @@ def _attend_many(
 def _plainly_causal(spec: Spec, layer: int, queries: Tokens, keys: Tokens) -> bool:
     """Whether fused attention computes the same: every query sees the keys up to itself, and nothing caps scores."""
     window = spec.windows[layer] if layer < len(spec.windows) else 0
-    aligned = queries.shared is not None and queries.shared == keys.shared == tuple(range(len(queries.shared)))
-    return spec.causal and aligned and not window and not spec.attention_cap
+    return spec.causal and not window and not spec.attention_cap and _from_the_start(queries, keys)
+
+
+def _from_the_start(queries: Tokens, keys: Tokens) -> bool:
+    """Whether grids of both have a column for each position from the first on, and no key up to a query is absent.
+
+    Keys that are absent come after every query of their row, which does not see them.
+    """
+    for one in (queries, keys):
+        if one.single or (one.shared is not None and one.shared != tuple(range(len(one.shared)))):
+            return False
+    if keys.shared is not None:
+        return queries.width <= len(keys.shared)
+    there = keys.place >= 0
+    number = there.sum(axis=1)
+    if queries.width > there.shape[1] or (there[:, ::-1].argmax(axis=1) != there.shape[1] - number)[number > 0].any():
+        return False
+    return bool((queries.position < number[queries.row]).all())
 
 
 def _queries(spec: Spec, weights: Weights, layer: int, heads: Sequence[int], xq: Tensor, queries: Tokens) -> Tensor:
