@@ -310,7 +310,7 @@ class _Run:
 
     def _input(self, node: Node, name: str, reader: Node, slot: str, depth: int) -> Tensor:
         """What a node reads at a slot, `[tokens, d]`."""
-        seen_through = [] if self.gates is None else self.of.through
+        seen_through: Sequence[str] = () if self.gates is None else self.of.through
         parents = self.graph.slots[node][name].parents
         copied = [one for one in parents if one.kind in seen_through and self.graph.slots[one]]
         plain = tuple(one for one in parents if one not in copied)

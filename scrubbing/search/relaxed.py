@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from scrubbing.graph.nodes import Node
 from scrubbing.progress import bar
+from scrubbing.records.files import write
 from scrubbing.rng import stream_key
 from scrubbing.search.gated import Batch, Gate, Gated
 from scrubbing.search.steps import Spent
@@ -63,9 +65,9 @@ class Proposal:
     def cuts(self, reader: Node, parts: Sequence[Part], most: int) -> list[frozenset[Part]]:
         """Sets of parts that might be left out together, the largest first, at most so many."""
         worth = {part: self.worth[reader, part] for part in parts if (reader, part) in self.worth}
-        levels = sorted(set(worth.values()))[:-1]
+        levels: list[float] = sorted(set(worth.values()))[:-1]
         if len(levels) > most:
-            levels = [levels[i] for i in np.unique(np.linspace(0, len(levels) - 1, most).astype(int))]
+            levels = np.unique(np.quantile(levels, np.linspace(0, 1, most), method="nearest")).tolist()
         return [frozenset(part for part, one in worth.items() if one <= level) for level in reversed(levels)]
 
 
@@ -81,18 +83,22 @@ class Fit:
     path: list[tuple[float, NDArray[np.bool_]]] = field(default_factory=list[tuple[float, NDArray[np.bool_]]])
     """Prices of a claim, and which gates were more likely open than not."""
 
-    def stored(self) -> dict[str, Tensor]:
-        """As tensors."""
-        prices = torch.tensor([price for price, _ in self.path], dtype=torch.float64)
-        chosen = torch.tensor(np.array([one for _, one in self.path]).reshape(len(self.path), len(self.theta)))
-        moments = {"first": self.first, "second": self.second, "theta": self.theta}
-        return {**moments, "step": torch.tensor([self.step]), "prices": prices, "open": chosen}
+    def save(self, file: Path) -> None:
+        """Write the state."""
+        content = BytesIO()
+        prices = np.array([price for price, _ in self.path])
+        chosen = np.array([one for _, one in self.path]).reshape(len(self.path), len(self.theta))
+        moments = np.stack([one.numpy() for one in (self.theta, self.first, self.second)])
+        np.savez(content, moments=moments, step=self.step, prices=prices, chosen=chosen)
+        write(file, content.getvalue(), "the gates")
 
     @classmethod
-    def restored(cls, stored: Mapping[str, Tensor]) -> Fit:
-        """The inverse of `stored`."""
-        path = [(p, o.numpy().astype(bool)) for p, o in zip(stored["prices"].tolist(), stored["open"], strict=True)]
-        return cls(stored["theta"], stored["first"], stored["second"], int(stored["step"]), path)
+    def load(cls, file: Path) -> Fit:
+        """The inverse of `save`."""
+        with np.load(file, allow_pickle=False) as stored:
+            theta, first, second = (torch.as_tensor(one) for one in stored["moments"])
+            prices: list[float] = stored["prices"].tolist()
+            return cls(theta, first, second, int(stored["step"]), list(zip(prices, stored["chosen"], strict=True)))
 
 
 def fitted(gated: Gated, budget: int | None, adversarial: bool, kept: Path | None) -> Proposal:
@@ -115,7 +121,7 @@ def fitted(gated: Gated, budget: int | None, adversarial: bool, kept: Path | Non
     """
     n, share = len(gated.gates.gates), torch.as_tensor(gated.gates.share)
     zero = torch.zeros(n, dtype=torch.float64)
-    fit = _last(kept) or Fit(zero + START, zero, zero)
+    fit = Fit(zero + START, zero, zero) if kept is None or not kept.exists() else Fit.load(kept)
     gated.examples += fit.step * _passes(gated, adversarial)
     with bar(f"fitting {n} gates", STEPS) as progress:
         progress.advance(fit.step)
@@ -128,7 +134,8 @@ def fitted(gated: Gated, budget: int | None, adversarial: bool, kept: Path | Non
             fit.step += 1
             if fit.step >= WARM and (fit.step - WARM) % ((STEPS - WARM) // SNAPSHOTS) == 0:
                 fit.path.append((price, (_likely(fit.theta) > 0.5).numpy()))
-                _keep(kept, fit)
+                if kept is not None:
+                    fit.save(kept)
             progress.advance()
     worth = np.zeros(n)
     for price, chosen in fit.path:
@@ -211,21 +218,3 @@ def _adam(fit: Fit, gradient: Tensor) -> None:
     fit.second = 0.99 * fit.second + 0.01 * gradient**2
     mean, square = fit.first / (1 - 0.9**k), fit.second / (1 - 0.99**k)
     fit.theta = (fit.theta - RATE * mean / (square.sqrt() + 1e-12)).clamp(-6, 6)
-
-
-def _last(kept: Path | None) -> Fit | None:
-    if kept is None or not kept.exists():
-        return None
-    from safetensors.torch import load_file
-
-    return Fit.restored(load_file(kept))
-
-
-def _keep(kept: Path | None, fit: Fit) -> None:
-    if kept is None:
-        return
-    from safetensors.torch import save
-
-    from scrubbing.records.files import write
-
-    write(kept, save(fit.stored()), "the gates")

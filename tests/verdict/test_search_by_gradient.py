@@ -48,7 +48,7 @@ FAMILIES = ["native classifier", "native LN", "native rotary", "native solu", "G
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gates_are_what_they_say(family, padded, tiny_model):
-    """On models of which nothing is known: open is the model, and a node all of whose input is another's is another's."""
+    """On models of which nothing is known: open is the model; a node that reads another input's values is another's."""
     data = inputs(padded)
     loss = Classification("label", position=2) if family == "native classifier" else NextToken()
     of = gated(Experiment(tiny_model(family), data, loss, baselines=False))
