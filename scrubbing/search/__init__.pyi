@@ -2,3 +2,5 @@ from .choices import Choices as Choices
 from .features import features_of as features_of
 from .found import Found as Found
 from .found import search as search
+from .subspaces import Directions as Directions
+from .subspaces import directions as directions

@@ -133,7 +133,7 @@ class Gated:
         made: dict[Node, list[Tensor]] = {one: [] for one in self.writers}
         with torch.no_grad():
             for rows in some:
-                run = _Run(self, Batch(rows, {}), None, -1)
+                run = Run(self, Batch(rows, {}), None, -1)
                 for one in self.writers:
                     made[one].append(run.value(one, -1))
         self.examples += len(self.rows)
@@ -169,15 +169,18 @@ class Gated:
         Raises:
             UsageError: SCR-GRADIENT, the model or the loss cannot be differentiated.
         """
-        open_ = torch.ones_like(gates[:, :1])
+        run = Run(self, batch, gates, -1 if self.depth is None else self.depth)
+        return self.cost_of(run, differentiable=gates.requires_grad)
+
+    def cost_of(self, run: Run, differentiable: bool) -> Tensor:
+        """What a run costs; see `cost`."""
         try:
-            found = _Run(self, batch, torch.cat([gates, open_], 1), -1 if self.depth is None else self.depth)
-            cost = self._cost(batch, found.output())
+            cost = self._cost(run.batch, run.output())
         except RuntimeError as error:
             self.refuse(brief(error))
-        if gates.requires_grad and not cost.requires_grad:
+        if differentiable and not cost.requires_grad:
             self.refuse("torch cannot follow how it depends on them")
-        self.examples += 3 * len(batch.rows)
+        self.examples += 3 * len(run.batch.rows)
         return cost
 
     def gradient(self, cost: Tensor, of: Tensor) -> Tensor:
@@ -204,7 +207,7 @@ class Gated:
         loss, data = self.subject.loss, self.pool
         row, at = (one.astype(np.int64) for one in np.nonzero(self.counted[batch.rows]))
         with torch.no_grad():
-            own = _Run(self, batch, None, 0).output()
+            own = Run(self, batch, None, 0).output()
             before = loss.per_token(own, data, batch.rows[row], at)
         rise = (loss.per_token(output, data, batch.rows[row], at) - before) / self.gap
         if loss.outputs == "classes":
@@ -226,23 +229,26 @@ class Gated:
         return self._index[reader, slot, parents]
 
 
-class _Run:
+class Run:
     """One evaluation of some inputs of the pool.
 
     Args:
         of: the model.
         batch: the inputs, in order.
-        gates: `[inputs, gates + 1]`, the last always open; None where nothing is exchanged.
+        gates: `[inputs, gates]`; None where nothing is exchanged.
         depth: below which nodes have their own value; 0 has only the output computed, negative has everything.
     """
 
     def __init__(self, of: Gated, batch: Batch, gates: Tensor | None, depth: int) -> None:
-        self.of, self.batch, self.gates, self.depth = of, batch, gates, depth
+        self.of, self.batch, self.depth = of, batch, depth
+        self.gates = None if gates is None else torch.cat([gates, torch.ones_like(gates[:, :1])], 1)
         self.model, self.graph = of.model, of.graph
         self.device = of.model.device
         self.n, self.length = len(batch.rows), of.graph.positions
         self.tokens = Tokens.rectangle(self.n, tuple(range(self.length)), self.device)
         self.at = torch.as_tensor(batch.rows, device=self.device)
+        self.fixed: dict[Node, Tensor] = {}
+        """What some nodes write in any case, `[inputs, positions, d]`."""
         self._values: dict[tuple[Node, int], Tensor] = {}
         self._copies: dict[tuple[Node, str, Node, int], Tensor] = {}
         self._stacks: dict[tuple[tuple[Node, ...], int], tuple[Tensor, Tensor]] = {}
@@ -264,6 +270,8 @@ class _Run:
 
     def value(self, node: Node, depth: int) -> Tensor:
         """What a node writes, `[inputs, positions, d]`."""
+        if node in self.fixed:
+            return self.fixed[node]
         if (self.gates is not None or depth == 0) and (depth == 0 or not self.graph.slots[node]):
             return self.of.clean[node][self.at]
         if (node, depth) not in self._values:

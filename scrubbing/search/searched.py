@@ -67,7 +67,7 @@ class Searched:
             out: folder for finished measurements.
         """
         started = time.perf_counter()
-        fitted, rest = _parts(trial, of, chosen)
+        fitted, rest = parts_of(trial, of, chosen)
         features, unusable = _features(trial, fitted.data, chosen)
         greedy = Greedy(fitted.subject, fitted.executor, features, chosen, _state(chosen, fitted, out))
         start = greedy.hypothesis()
@@ -176,7 +176,7 @@ def _is_usable(feature: Feature, data: Dataset) -> bool:
         return False
 
 
-def _parts(trial: Trial, of: Experiment, chosen: Choices) -> tuple[Experiment, Experiment]:
+def parts_of(trial: Trial, of: Experiment, chosen: Choices) -> tuple[Experiment, Experiment]:
     """An experiment on the inputs to search on, which are in scope, and one on those that are held out."""
     data = trial.data
     aside = uniform(stream_key(chosen.seed, "held out"), data.ids, 0) < chosen.held_out
