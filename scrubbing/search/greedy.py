@@ -16,8 +16,7 @@ from scrubbing.hypothesis.variables import Variable
 from scrubbing.progress import Bar, bar
 from scrubbing.search.choices import Choices
 from scrubbing.search.draft import Kept, Path, offered, root
-from scrubbing.search.gated import Gated
-from scrubbing.search.relaxed import Proposal, attributed, fitted
+from scrubbing.search.relaxed import Proposal, proposal
 from scrubbing.search.steps import Look, Spent, Steps
 from scrubbing.search.what import coarsest
 from scrubbing.search.where import Kind, positions, prune, slots, without, writers
@@ -69,7 +68,7 @@ class Greedy:
         with bar(title, 1) as progress:
             try:
                 self.steps.prepare(self.hypothesis())
-                self._propose()
+                self.proposal = proposal(self.steps, self.chosen, self.kept)
                 self._run(progress, title)
                 self.complete = True
             except Spent:
@@ -84,20 +83,6 @@ class Greedy:
         except Spent:
             self.complete = False
         return None if self.draft == before else self.hypothesis()
-
-    def _propose(self) -> None:
-        """Have gradients say what might be left out, unless that is left to tests."""
-        how, steps = self.chosen, self.steps
-        if how.by == "tests":
-            return
-        gated = Gated(self.subject, how.through, how.depth, how.seed, steps.gap, steps.spread)
-        left = None if steps.budget is None else steps.budget - steps.examples
-        try:
-            self.proposal = (
-                attributed(gated) if how.by == "attribution" else fitted(gated, left, how.adversarial, self.kept)
-            )
-        finally:
-            steps.examples += gated.examples
 
     def _run(self, progress: Bar, title: str) -> None:
         waiting: list[Path] = [()]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,12 +14,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scrubbing.data.features import everything
+from scrubbing.errors import UsageError, fail
+from scrubbing.experiment.experiment import Experiment
 from scrubbing.graph.nodes import Node
+from scrubbing.hypothesis.claims import OUTPUT
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.variables import Variable
 from scrubbing.progress import bar
 from scrubbing.records.files import write
 from scrubbing.rng import stream_key
+from scrubbing.search.choices import By, Choices
 from scrubbing.search.gated import Batch, Gate, Gated
-from scrubbing.search.steps import Spent
+from scrubbing.search.steps import Spent, Steps
 from scrubbing.search.where import Part
 
 Floats = NDArray[np.float64]
@@ -47,6 +55,8 @@ class Proposal:
 
     worth: Mapping[tuple[Node, Part], float]
     """Of a writer, or of one of its slots or positions, for a reader."""
+    examples: int = 0
+    """Forward passes that it took; a gradient counts as two more."""
 
     @classmethod
     def of(cls, gates: Sequence[Gate], worth: Floats) -> Proposal:
@@ -99,6 +109,66 @@ class Fit:
             theta, first, second = (torch.as_tensor(one) for one in stored["moments"])
             prices: list[float] = stored["prices"].tolist()
             return cls(theta, first, second, int(stored["step"]), list(zip(prices, stored["chosen"], strict=True)))
+
+
+def propose(
+    experiment: Experiment,
+    by: By = "gradient",
+    *,
+    through: Sequence[str] = (),
+    depth: int | None = None,
+    adversarial: bool = False,
+    budget: int | None = None,
+    seed: int = 0,
+) -> Proposal:
+    """What a search would try to leave out first: for how long each thing that a node reads seems to be worth keeping.
+
+    Args:
+        experiment: model, inputs, loss, and what measures.
+        by: `gradient` or `attribution`.
+        through: see `Choices`, as the others.
+        depth: of claims.
+        adversarial: whether gates are fitted against an adversary.
+        budget: forward passes that may be made.
+        seed: of all draws.
+
+    Raises:
+        UsageError: SCR-SEARCH, an argument cannot be used, or the budget is not enough; SCR-GRADIENT, the model or the
+            loss cannot be differentiated.
+    """
+    how = Choices(by=by, through=through, depth=depth, adversarial=adversarial, budget=budget, seed=seed)
+    steps = Steps(experiment.subject, experiment.executor, seed, budget=budget)
+    steps.prepare(Hypothesis("nothing", "Nothing.", OUTPUT.carries(Variable("output", everything))))
+    made = None
+    with suppress(Spent):
+        made = proposal(steps, how, None)
+    if made is None:
+        problem = f"nothing is proposed by {by!r}" + ("." if budget is None else f" with budget={budget}.")
+        fail(UsageError, "SCR-SEARCH", problem, "Give by= gradient or attribution, and enough budget=.", "search")
+    return made
+
+
+def proposal(steps: Steps, chosen: Choices, kept: Path | None) -> Proposal | None:
+    """What gradients propose to leave out; None where that is left to tests.
+
+    Args:
+        steps: whose scales are known, and whose budget this is a part of.
+        chosen: how to search.
+        kept: file for the state, from which a run that was stopped goes on.
+
+    Raises:
+        UsageError: SCR-GRADIENT, the model or the loss cannot be differentiated.
+        Spent: the budget is used up.
+    """
+    if chosen.by == "tests":
+        return None
+    gated = Gated(steps.subject, chosen.through, chosen.depth, chosen.seed, steps.gap, steps.spread)
+    left = None if steps.budget is None else steps.budget - steps.examples
+    try:
+        made = attributed(gated) if chosen.by == "attribution" else fitted(gated, left, chosen.adversarial, kept)
+    finally:
+        steps.examples += gated.examples
+    return replace(made, examples=gated.examples)
 
 
 def fitted(gated: Gated, budget: int | None, adversarial: bool, kept: Path | None) -> Proposal:

@@ -257,7 +257,7 @@ class _Exchanges:
             if len(places) > 1:
                 problem = f"{claim.variable.agrees_on().name} has a value per position, and the claim is at several."
                 fail(UsageError, "SCR-SEARCH", problem, "Claim it at one, or name a feature per input.", "directions")
-            group = group[:, places[-1]]
+            group = group[:, max(places)]
         open_, whole = torch.zeros(len(gated.gates.gates), dtype=gated.model.dtype), set[Node]()
         for reader, one in _below(hypothesis.correspondence, gated.graph.output):
             _open(one, reader, gated, open_)
