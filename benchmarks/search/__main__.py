@@ -9,7 +9,7 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +101,15 @@ def _of(part: int, whole: int) -> str:
     return f"{part} of {whole}"
 
 
+def write_between(page: Path, tables: Mapping[str, str]) -> None:
+    """Put tables into a page, each between the two comments of its name."""
+    text = page.read_text(encoding="utf-8")
+    for name, made in tables.items():
+        between = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        text = re.sub(between, lambda found, made=made: f"{found[1]}\n{made}\n\n{found[2]}", text, flags=re.DOTALL)
+    page.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     """Run, print, and write into the reference."""
     import torch
@@ -124,11 +133,7 @@ def main() -> None:
     tables = {"planted": f"{table(ones)}\n\n{told}", "controls": where_nothing_is(seeds)}
     sys.stdout.write("\n\n".join(tables.values()) + "\n")
     if options.write is not None:
-        text = options.write.read_text(encoding="utf-8")
-        for name, made in tables.items():
-            between = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-            text = re.sub(between, lambda found, made=made: f"{found[1]}\n{made}\n\n{found[2]}", text, flags=re.DOTALL)
-        options.write.write_text(text, encoding="utf-8")
+        write_between(options.write, tables)
 
 
 if __name__ == "__main__":

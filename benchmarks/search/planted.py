@@ -98,6 +98,11 @@ def _beside(truth: Hypothesis, found: Hypothesis, graph: ModelGraph, data: Datas
     return Comparison(Counts.of(*nodes), Counts.of(*edges), Counts.of(*places), _features(there, ours, data))
 
 
+def edges_of(hypothesis: Hypothesis, graph: ModelGraph) -> frozenset[Edge]:
+    """The edges that a hypothesis claims to matter."""
+    return frozenset(edge for one in _said(hypothesis.correspondence, graph) for edge in one.edges)
+
+
 def _said(claim: Claim, graph: ModelGraph) -> Iterator[Said]:
     for child in claim.children:
         for target in child.targets:

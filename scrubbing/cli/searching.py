@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional, cast
 
 import typer
 
@@ -13,6 +13,7 @@ from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
     from scrubbing.data.features import Feature
+    from scrubbing.search.choices import By
     from scrubbing.search.found import Found
 
 
@@ -35,6 +36,14 @@ Depth = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=1, help="Claims on the longest path from the output down; the default is as far as it goes."),
 ]
+How = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--by", help="What proposes what to leave out: tests (the default), attribution, or gradient."),
+]
+Adversarial = Annotated[
+    bool,
+    typer.Option("--adversarial", help="With --by gradient: fit against the worst of what may still come through."),
+]
 Budget = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=1, help="Scrubbed examples, about as many forward passes; the default is what it takes."),
@@ -50,6 +59,8 @@ Name = Annotated[Optional[str], typer.Option(help="Of the hypothesis; the defaul
 def search(
     task: Annotated[str, typer.Argument(help="A task: its name, such as parens, or FILE.py::name.")],
     features: Named = None,
+    by: How = None,
+    adversarial: Adversarial = False,
     generated: Generated = True,
     scope: Scope = None,
     through: Through = None,
@@ -83,6 +94,8 @@ def search(
         [one for address in features or () for one in _features(address)],
         beside=list(of.ladder()) if ladder else [],
         out=out,
+        by=cast("By", by or "tests"),
+        adversarial=adversarial,
         generated=generated,
         scope=None if scope is None else next(_features(scope)),
         through=tuple(through or ()),

@@ -198,8 +198,9 @@ class ToyModel(Model):
         return values[self._graph.output].reshape(n, positions, -1)
 
     def _computed(self, node: Node, read: Mapping[str, Tensor]) -> Tensor:
-        # What is run may be trained: without gradients, which no activation of inference mode can have.
-        with torch.no_grad(), running(f"node {node}"):
+        # What is run may be trained: without gradients, which no activation of inference mode can have, unless asked.
+        asked = any(one.requires_grad for one in read.values())
+        with torch.set_grad_enabled(asked), running(f"node {node}"):
             by_place = node in self._by_place
             result = self.functions[node](*read.values()) if by_place else self.functions[node](**read)
         tokens = len(next(iter(read.values())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict, get_args
 
 from scrubbing.data.features import Feature
 from scrubbing.errors import Fault, UsageError
@@ -13,6 +13,10 @@ from scrubbing.experiment.trial import Control
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN
 from scrubbing.guards import is_finite, is_whole
 
+By = Literal["tests", "attribution", "gradient"]
+"""What says in which order things might be left out; whether they are is for tests to say."""
+BY: tuple[By, ...] = get_args(By)
+
 FEWEST = 50
 """Inputs to search on, and held out, that are the fewest of which anything could be said."""
 
@@ -20,6 +24,8 @@ FEWEST = 50
 class Options(TypedDict, total=False):
     """The fields of `Choices` as keywords, each optional."""
 
+    by: By
+    adversarial: bool
     generated: bool
     scope: Feature | None
     through: Sequence[str]
@@ -44,6 +50,11 @@ class Choices:
 
     features: Sequence[Feature] = ()
     """That nodes may be said to carry; they come before those that are generated."""
+    by: By = "tests"
+    """What proposes what might be left out: tests of one thing after another, attributions (gradient times difference),
+    or gates fitted by gradient."""
+    adversarial: bool = False
+    """Whether gates are fitted against the worst share of what they close that may still come through."""
     generated: bool = True
     """Whether features of the tokens, and the label, may be named too; `scrubbing.search.features` lists them."""
     scope: Feature | None = None
@@ -83,6 +94,12 @@ class Choices:
             value = getattr(self, name)
             if value is not None and (not is_whole(value) or value < 1):
                 yield Fault("SCR-SEARCH", "search", f"{name}={value!r} is no count.", "Give 1 or more, or None.")
+        if self.by not in BY:
+            problem, remedy = f"by={self.by!r} is no way to search.", f"Give {', '.join(BY[:-1])} or {BY[-1]}."
+            yield Fault("SCR-SEARCH", "search", problem, remedy)
+        if self.adversarial and self.by != "gradient":
+            problem, remedy = "adversarial= is about gates, and none are fitted.", 'Give by="gradient", too.'
+            yield Fault("SCR-SEARCH", "search", problem, remedy)
         if wrong := [one for one in self.through if one not in ("mlp", "head", "attn")]:
             problem, remedy = f"through= holds {wrong[0]!r}, which is no kind of node.", "Give mlp, head or attn."
             yield Fault("SCR-SEARCH", "search", problem, remedy)

@@ -61,12 +61,13 @@ def search(
         beside: other hypotheses, to be run on the same held-out inputs.
         out: folder for finished measurements, so that the same search continues after an interruption and comes to the
             same.
-        chosen: fields of `Choices`: `generated`, `scope`, `margin`, `alpha`, `budget`, `held_out`, `random`,
-            `controls`, `seed`, `name`.
+        chosen: fields of `Choices`: `by`, `adversarial`, `generated`, `scope`, `through`, `depth`, `margin`, `alpha`,
+            `budget`, `held_out`, `random`, `controls`, `seed`, `name`.
 
     Raises:
-        UsageError: SCR-SEARCH, lists everything that cannot be used; SCR-NAME. FileError: SCR-FILE, the folder cannot
-            be written, or another run is writing to it.
+        UsageError: SCR-SEARCH, lists everything that cannot be used; SCR-NAME; SCR-GRADIENT, what proposes by gradient
+            cannot differentiate the model or the loss. FileError: SCR-FILE, the folder cannot be written, or another
+            run is writing to it.
     """
     how = Choices(features=features, **chosen)
     folder = None if out is None else Path(out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from pathlib import Path as FilePath
 
 from scrubbing.data.features import Feature, anything, everything
 from scrubbing.experiment.executors import Executor
@@ -15,10 +16,13 @@ from scrubbing.hypothesis.variables import Variable
 from scrubbing.progress import Bar, bar
 from scrubbing.search.choices import Choices
 from scrubbing.search.draft import Kept, Path, offered, root
+from scrubbing.search.relaxed import Proposal, proposal
 from scrubbing.search.steps import Look, Spent, Steps
 from scrubbing.search.what import coarsest
-from scrubbing.search.where import Kind, positions, prune, slots, writers
+from scrubbing.search.where import Kind, positions, prune, slots, without, writers
 
+CUTS = 12
+"""Sets that are proposed to be left out of what one node reads."""
 SENTENCE = "Found by a search, from the output down: what is left matters, and carries no more than this."
 
 
@@ -31,12 +35,16 @@ class Greedy:
         executor: what measures.
         features: that nodes may be said to carry, the user's first.
         chosen: how to search.
+        kept: file for the state of what is fitted by gradient.
     """
 
     subject: Subject
     executor: Executor
     features: Sequence[Feature]
     chosen: Choices
+    kept: FilePath | None = None
+    proposal: Proposal | None = field(default=None, init=False)
+    """What might be left out first; None where tests alone say."""
     complete: bool = field(default=False, init=False)
     """Whether all was looked at before the budget was used up."""
 
@@ -60,6 +68,7 @@ class Greedy:
         with bar(title, 1) as progress:
             try:
                 self.steps.prepare(self.hypothesis())
+                self.proposal = proposal(self.steps, self.chosen, self.kept)
                 self._run(progress, title)
                 self.complete = True
             except Spent:
@@ -96,6 +105,8 @@ class Greedy:
         """Look at what a node reads, and keep what matters."""
         kept = self.draft.at(path)
         self.draft = self.draft.with_(path, replace(kept, below=offered(kept, self.subject.graph, self.chosen.through)))
+        if self.proposal is not None:
+            self._cut(path, self.proposal)
         self._prune(path, (writers, slots, positions))
 
     def _fewer(self, path: Path, margin: float) -> None:
@@ -112,6 +123,15 @@ class Greedy:
                 self._what((*path, i))
                 self.steps.margin = margin
             self._fewer((*path, i), margin)
+
+    def _cut(self, path: Path, proposal: Proposal) -> None:
+        """Leave out as much of what a node reads as is proposed and passes a test."""
+        kept = self.draft.at(path)
+        parts = [part for kind in (writers, slots, positions) for part in kind(kept)]
+        for some in proposal.cuts(kept.node, parts, CUTS):
+            changed = without(kept, some)
+            if changed.below and self._accepted(self.draft.with_(path, changed)):
+                return
 
     def _prune(self, path: Path, kinds: Sequence[Kind]) -> None:
         def accepted(changed: Kept) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
 from scrubbing.errors import ScrubbingError, UsageError
+from scrubbing.experiment.describe import identity
 from scrubbing.experiment.experiment import Experiment
 from scrubbing.experiment.random_claims import random_hypotheses
 from scrubbing.experiment.result import Result
@@ -22,6 +24,7 @@ from scrubbing.experiment.verdict.judge import VACUOUS, judge
 from scrubbing.hypothesis.claims import Claim
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
+from scrubbing.records.files import file
 from scrubbing.records.search import Effort
 from scrubbing.rng import stream_key, uniform
 from scrubbing.search.choices import Choices, enough
@@ -64,13 +67,15 @@ class Searched:
             out: folder for finished measurements.
         """
         started = time.perf_counter()
-        fitted, rest = _parts(trial, of, chosen)
+        fitted, rest = parts_of(trial, of, chosen)
         features, unusable = _features(trial, fitted.data, chosen)
-        greedy = Greedy(fitted.subject, fitted.executor, features, chosen)
+        greedy = Greedy(fitted.subject, fitted.executor, features, chosen, _state(chosen, fitted, out))
         start = greedy.hypothesis()
         with _kept(fitted, start, out):
             explains = unbeaten(fitted.run(start).means, "null") is None
             found = [named(one, features, trial.data) for one in _all(greedy, fitted)] if explains else [start]
+        if greedy.kept is not None:
+            greedy.kept.unlink(missing_ok=True)
         effort = Effort(
             tried=greedy.steps.tried,
             decided=greedy.steps.decided,
@@ -93,6 +98,22 @@ class Searched:
                 raise
             judged = self.rest.verdict(first, out)  # its claims have no other place
         return [judged, *self.rest.run_all(others, out)]
+
+
+def _state(chosen: Choices, fitted: Experiment, out: Path | None) -> Path | None:
+    """The file for what is fitted by gradient, which nothing but the same search takes up again."""
+    if out is None or chosen.by != "gradient":
+        return None
+    subject = fitted.subject
+    said = [
+        subject.model.fingerprint,
+        subject.data.fingerprint,
+        identity(subject.loss, subject.data),
+        chosen.through,
+        chosen.depth,
+    ]
+    digest = blake2b(repr([*said, chosen.seed, chosen.adversarial]).encode(), digest_size=8).hexdigest()
+    return file(out / f".{digest}.gates.npz", "the gates")
 
 
 def _all(greedy: Greedy, fitted: Experiment) -> list[Hypothesis]:
@@ -155,7 +176,7 @@ def _is_usable(feature: Feature, data: Dataset) -> bool:
         return False
 
 
-def _parts(trial: Trial, of: Experiment, chosen: Choices) -> tuple[Experiment, Experiment]:
+def parts_of(trial: Trial, of: Experiment, chosen: Choices) -> tuple[Experiment, Experiment]:
     """An experiment on the inputs to search on, which are in scope, and one on those that are held out."""
     data = trial.data
     aside = uniform(stream_key(chosen.seed, "held out"), data.ids, 0) < chosen.held_out

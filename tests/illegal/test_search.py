@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from scrubbing import Classification, Experiment, UsageError
+from scrubbing import Classification, Dataset, Experiment, SquaredError, ToyModel, UsageError
 from scrubbing.search import search
 
 
@@ -12,9 +13,17 @@ def searched(w, *features, **changed):
     return search(Experiment(w.models("native classifier"), w.data, Classification("label")), features, **changed)
 
 
+def in_steps(w):
+    """A model that torch cannot differentiate."""
+    model = ToyModel({"x": "x"}, {"logits": (lambda x: (x > 0).double(), {"x": ["x"]})})
+    x = np.arange(200) % 2
+    experiment = Experiment(model, Dataset({"x": x, "label": x}), SquaredError("label"))
+    return search(experiment, (), by="gradient", random=0, controls=())
+
+
 REFUSED = {
     "every choice": (
-        " ".join(["SCR-SEARCH"] * 11),
+        " ".join(["SCR-SEARCH"] * 13),
         lambda w: searched(
             w,
             "parity",
@@ -28,9 +37,12 @@ REFUSED = {
             controls=["all"],
             through=["mlps"],
             depth=0,
+            by="luck",
+            adversarial=True,
         ),
     ),
     "too few inputs": ("SCR-SEARCH", searched),
+    "no gradient": ("SCR-GRADIENT", in_steps),
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OURS = {"scrubbing", "hypotheses", "benchmarks"}
-PEERS = {"interventions.py", "peer_rust_circuit.py", "from_torchwright.py"}
+PEERS = {"interventions.py", "peer_auto_circuit.py", "peer_rust_circuit.py", "from_torchwright.py"}
 """Files that use other tools, which have dependency groups of their own."""
 
 

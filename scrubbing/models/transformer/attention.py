@@ -286,7 +286,8 @@ def _pattern(spec: Spec, scores: Tensor, shown: _Shown) -> Tensor:
         # A query that sees no key contributes nothing; softmax would make it NaN.
         blind = shown.hidden.all(-1, keepdim=True)
         if waits(blind.device) or bool(blind.any()):
-            pattern = pattern.masked_fill_(blind, 0.0)
+            # A gradient needs what softmax gave.
+            pattern = pattern.masked_fill(blind, 0.0) if pattern.requires_grad else pattern.masked_fill_(blind, 0.0)
     return pattern if shown.chosen is None else pattern * shown.chosen
 
 

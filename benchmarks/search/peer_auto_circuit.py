@@ -1,0 +1,299 @@
+"""Circuits that other tools find on the same models, beside ours: of how many edges, and what is recovered.
+
+python -m benchmarks.search.peer_auto_circuit [--only PROGRAM ...] [--write docs/reference/search.md]
+
+AutoCircuit needs another version of TransformerLens than this project, so this runs in an environment of its own:
+
+    pip install --no-deps --group circuits
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import types
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.groundtruth.catalogue import truth
+from benchmarks.groundtruth.truth import Truth
+from benchmarks.search.__main__ import FIRST_SEED, named, write_between
+from benchmarks.search.planted import edges_of
+from scrubbing import OUTPUT, Dataset, Experiment, Hypothesis, Node, Variable, everything, node
+from scrubbing.routes import Edge, along
+from scrubbing.search import propose, search
+
+PROGRAMS = ("majority", "brackets", "two-hops", "marker", "compare", "planted-pairs")
+"""Models with one answer per input, each with a circuit of another shape; the last was trained."""
+PROMPTS = 256
+"""Inputs, and as many other inputs to draw from, that tools are given."""
+ENOUGH = 0.99
+"""Share of the gap that a circuit is to recover."""
+WHOLE = frozenset(("embed", "pos"))
+"""What other tools call one node."""
+
+Scores = dict[tuple[str, str, str], float]
+"""By writer, slot and reader, what an edge is worth."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one way of ranking edges comes to on one model."""
+
+    program: str
+    way: str
+    passes: int
+    """Forward passes; a gradient counts as two."""
+    ours: float
+    """Recovered by as many edges as our search keeps."""
+    enough: int | None
+    """Edges, those that are worth most, from which on enough is recovered; None where never."""
+
+
+def lensed(made: Truth) -> Any:
+    """The model as a `HookedTransformer`, of which it is checked that it computes the same."""
+    from transformer_lens import HookedTransformer, HookedTransformerConfig
+
+    model: Any = made.model
+    spec, weights, length = model.spec, model.weights, made.data["tokens"].shape[1]
+    attention, mlps = weights.attention, weights.mlps
+    config = HookedTransformerConfig(
+        n_layers=len(attention),
+        n_heads=attention[0].W_Q.shape[0],
+        d_model=model.d_model,
+        d_head=attention[0].W_Q.shape[2],
+        d_mlp=mlps[0].W_in.shape[1],
+        n_ctx=length,
+        d_vocab=len(weights.W_E),
+        d_vocab_out=weights.W_U.shape[1],
+        act_fn=spec.activation,
+        normalization_type=None,
+        attention_dir="causal" if spec.causal else "bidirectional",
+        use_attn_scale=True,
+        attn_scale=1 / spec.attention_scale,
+        use_attn_result=True,
+        use_split_qkv_input=True,
+        use_hook_mlp_in=True,
+        dtype=model.dtype,
+    )
+    tool = HookedTransformer(config)
+    with torch.no_grad():
+        for parameter in tool.parameters():
+            parameter.zero_()
+        copied: list[tuple[Any, Any, Sequence[str]]] = [
+            (tool.embed, weights, ["W_E"]),
+            (tool.pos_embed, weights, ["W_pos"]),
+            (tool.unembed, weights, ["W_U", "b_U"]),
+        ]
+        for block, one, mlp in zip(tool.blocks, attention, mlps, strict=True):
+            copied.append((block.attn, one, ["W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O"]))
+            copied.append((block.mlp, mlp, ["W_in", "W_out", "b_in", "b_out"]))
+        for into, source, names in copied:
+            for name in names:
+                if getattr(source, name) is not None:
+                    tensor = getattr(source, name)
+                    getattr(into, name).copy_(tensor[:length] if name == "W_pos" else tensor)
+        tokens = torch.as_tensor(made.data["tokens"].astype(np.int64))
+        own = model.own_output(model.inputs(made.data), torch.arange(len(tokens)))
+        assert torch.allclose(tool(tokens), own, atol=1e-4)
+    return tool.eval()
+
+
+class Tool:
+    """AutoCircuit on one model, with inputs to search on."""
+
+    def __init__(self, made: Truth, data: Dataset, seed: int) -> None:
+        cache: Any = types.ModuleType("transformer_lens.past_key_value_caching")  # which TransformerLens 3 renamed
+        import transformer_lens
+
+        cache.HookedTransformerKeyValueCache = transformer_lens.HookedTransformerKeyValueCache = object
+        sys.modules[cache.__name__] = cache
+        from auto_circuit.data import PromptDataLoader, PromptDataset
+        from auto_circuit.utils.graph_utils import patchable_model
+
+        self.data = data
+        rng = np.random.default_rng(seed)
+        self.clean = rng.permutation(len(data))[:PROMPTS]
+        self.other = rng.integers(len(data), size=len(self.clean))
+        tokens, label = (
+            torch.as_tensor(data["tokens"].astype(np.int64)),
+            torch.as_tensor(data["label"].astype(np.int64)),
+        )
+        right, wrong = (list(label[rows][:, None]) for rows in (self.clean, self.other))
+
+        def loader(size: int) -> Any:
+            prompts = PromptDataset(tokens[self.clean[:size]], tokens[self.other[:size]], right[:size], wrong[:size])
+            return PromptDataLoader(prompts, seq_len=None, diverge_idx=0, batch_size=size, shuffle=False)
+
+        self.loader: Callable[[int], Any] = loader
+        self.model = patchable_model(lensed(made), factorized=True, slice_output="last_seq", separate_qkv=True)
+
+    def scores(self, found: dict[str, Tensor]) -> Scores:
+        """What edges are worth, in our words."""
+        made: Scores = {}
+        for edge in self.model.edges:
+            start, end, slot = edge.src.name, edge.dest.name, "x"
+            if end.count(".") == 2:
+                end, slot = end.rsplit(".", 1)[0], end[-1].lower()
+            made[_ours(start), slot, _ours(end)] = abs(float(edge.prune_score(found)))
+        return made
+
+    def attribution(self) -> tuple[Scores, int]:
+        """Edge attribution patching, the gradient at the model itself (Syed et al. 2023)."""
+        from auto_circuit.prune_algos.mask_gradient import mask_gradient_prune_scores
+
+        found = mask_gradient_prune_scores(self.model, self.loader(PROMPTS), None, "logprob", "avg_diff", mask_val=0.0)
+        return self.scores(found), 4 * PROMPTS
+
+    def integrated(self) -> tuple[Scores, int]:
+        """The same, integrated over twenty steps between the two inputs."""
+        from auto_circuit.prune_algos.mask_gradient import mask_gradient_prune_scores as run
+
+        found = run(self.model, self.loader(PROMPTS), None, "logprob", "avg_diff", integrated_grad_samples=20)
+        return self.scores(found), (3 * 21 + 1) * PROMPTS
+
+    def probing(self, budget: int) -> tuple[Scores, int]:
+        """Subnetwork probing with edges (Cao et al. 2021), for as many epochs as the budget allows."""
+        from auto_circuit.prune_algos.subnetwork_probing import subnetwork_probing_prune_scores as run
+
+        epochs = max(1, (budget // PROMPTS - 2) // 3)
+        found = run(self.model, self.loader(PROMPTS), None, epochs=epochs, tree_optimisation=True)
+        return self.scores(found), (3 * epochs + 2) * PROMPTS
+
+    def acdc(self, budget: int) -> tuple[Scores, int]:
+        """ACDC (Conmy et al. 2023) at seven thresholds, on as many inputs as the budget allows."""
+        from auto_circuit.prune_algos.ACDC import acdc_prune_scores
+
+        thresholds = [-5, -4, -3, -2, -1], [1]
+        tries = len(thresholds[0]) * len(thresholds[1])
+        size = int(np.clip(budget // (tries * (len(self.model.edges) + 4)), 1, PROMPTS))
+        found = acdc_prune_scores(self.model, self.loader(size), None, *thresholds)
+        made = self.scores(found)
+        most = 10 * max((one for one in made.values() if np.isfinite(one)), default=1.0)
+        return {edge: min(one, most) for edge, one in made.items()}, tries * (len(self.model.edges) + 4) * size
+
+
+def _ours(name: str) -> str:
+    """A node of AutoCircuit in our words."""
+    if name.startswith("MLP "):
+        return f"m{name[4:]}"
+    if name in ("Resid Start", "Resid End"):
+        return "start" if name == "Resid Start" else "logits"
+    layer, head = name[1:].split(".")[:2]
+    return f"a{layer}.h{head}"
+
+
+def circuit(name: str, edges: Iterable[tuple[str, str, str]], graph: Any) -> Hypothesis | None:
+    """The claim that the input is carried along some edges, as those who find circuits of edges mean it; None where
+    none of them leads from the input to the output.
+    """
+    there = {(str(one), slot, str(reader)) for reader, slots in graph.slots.items()
+             for slot, read in slots.items() for one in read.parents}  # fmt: skip
+    written = [(one, *rest) for start, *rest in edges for one in (sorted(WHOLE) if start == "start" else [start])]
+    kept = frozenset(Edge(Node.parse(one), Node.parse(r), slot) for one, slot, r in written if (one, slot, r) in there)
+    up = {graph.output}
+    for reader in reversed(list(graph.slots)):
+        up |= {edge.writer for edge in kept if edge.reader == reader and reader in up}
+    sources = [one for one in sorted(WHOLE) if Node.parse(one) in up]
+    if not sources:
+        return None
+    whole, *others = [node(one).by(along(kept)) for one in sources]
+    for other in others:
+        whole = whole | other
+    claim = whole.carries(Variable("input", everything))
+    return Hypothesis(
+        name, "The input is carried along these edges.", OUTPUT.carries(Variable("output", everything), claim)
+    )
+
+
+def curve(scores: Scores, sizes: Sequence[int], rest: Experiment) -> dict[int, float]:
+    """What is recovered by so many edges, those that are worth most, on inputs that were held out."""
+    graph, order = rest.subject.graph, sorted(scores, key=lambda edge: (-scores[edge], edge))
+    made = {size: circuit(f"{size} edges", order[:size], graph) for size in sizes}
+    found = dict.fromkeys(sizes, 0.0)
+    results = rest.run_all([one for one in made.values() if one is not None])
+    for size, result in zip([size for size, one in made.items() if one is not None], results, strict=True):
+        recovered = result.record().recovered_of("null")
+        found[size] = 0.0 if recovered is None or recovered.fraction is None else recovered.fraction.value
+    return found
+
+
+def compared(program: str, seed: int) -> list[Row]:
+    """Every way on one model."""
+    made = truth(program, seed)
+    data = made.data if made.tight[0].scope is None else made.data.take(np.flatnonzero(made.tight[0].scope(made.data)))
+    half = np.random.default_rng(seed).permutation(len(data))
+    there, apart = data.take(np.sort(half[: len(data) // 2])), data.take(np.sort(half[len(data) // 2 :]))
+    fitted, rest = (Experiment(made.model, one, made.loss, baselines=False) for one in (there, apart))
+    graph = fitted.subject.graph
+    gates = propose(fitted, seed=seed)
+    budget = gates.examples
+    ours: Scores = {}
+    for (reader, (writer, slot)), worth in gates.worth.items():
+        if isinstance(slot, str) and graph.slots[reader][slot].parents:
+            edge = ("start" if str(writer) in WHOLE else str(writer), slot, str(reader))
+            ours[edge] = max(ours.get(edge, 0.0), worth)
+    found = search(Experiment(made.model, there, made.loss, baselines=False), named(made), by="gradient", random=0,
+                   controls=(), seed=seed)  # fmt: skip
+    kept = {("start" if str(w) in WHOLE else str(w), slot, str(r)) for w, slot, r in edges_of(found.hypothesis, graph)}
+    tool = Tool(made, there, seed)
+    ways: list[tuple[str, Scores, int]] = [("gates", ours, budget)]
+    for name, run in {
+        "EAP": tool.attribution,
+        "EAP, integrated": tool.integrated,
+        "ACDC": lambda: tool.acdc(budget),
+        "subnetwork probing": lambda: tool.probing(budget),
+    }.items():
+        ways.append((name, *run()))
+    sizes = sorted({*range(1, 41), 50, 60, 80, 100, 150, 200, len(kept)})
+    rows: list[Row] = []
+    whole = circuit("found", kept, graph)
+    assert whole is not None
+    recovered = rest.run(whole).record().recovered_of("null")
+    assert recovered is not None
+    assert recovered.fraction is not None
+    rows.append(Row(program, "search by gradient", found.record.effort.examples, recovered.fraction.value, len(kept)))
+    for name, scores, passes in ways:
+        points = curve(scores, [size for size in sizes if size <= len(scores)], rest)
+        enough = next((size for size, one in points.items() if one >= ENOUGH), None)
+        rows.append(Row(program, name, passes, points[min(len(kept), len(scores))], enough))
+    return rows
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Size against recovered, a row for each model and way."""
+    lines = ["| model | way | forward passes | recovered by as many edges as our search keeps | edges for 99 % |",
+             "|---|---|---|---|---|"]  # fmt: skip
+    for row in rows:
+        enough = "more than 200" if row.enough is None else str(row.enough)
+        lines.append(f"| {row.program} | {row.way} | {row.passes:,} | {row.ours:.1%} | {enough} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run, print, and write into the reference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=PROGRAMS)
+    parser.add_argument("--seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--write", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: list[Row] = []
+    for program in options.only:
+        started = time.perf_counter()
+        rows += compared(program, options.seed)
+        sys.stderr.write(f"{program}: {time.perf_counter() - started:.0f} s\n{table(rows)}\n")
+    sys.stdout.write(table(rows) + "\n")
+    if options.write is not None:
+        write_between(options.write, {"peers": table(rows)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Searches that gradients make proposals to: gates that are exactly what they say, and what is found with them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.groundtruth.catalogue import truth
+from benchmarks.groundtruth.columns import column
+from benchmarks.search.planted import compared
+from scrubbing import Classification, Dataset, Experiment, Feature, NextToken, SquaredError, ToyModel, UsageError
+from scrubbing.search import relaxed, search
+from scrubbing.search.choices import Choices
+from scrubbing.search.gated import Gated
+from scrubbing.search.greedy import Greedy
+
+
+def variables(one):
+    return [column(name) for name in one.data if name != "tokens"]
+
+
+@cache
+def planted(program):
+    one = truth(program, 7)
+    return one, Experiment(one.model, one.data, one.loss, baselines=False)
+
+
+def gated(experiment, through=(), depth=None):
+    greedy = Greedy(experiment.subject, experiment.executor, (), Choices())
+    greedy.steps.prepare(greedy.hypothesis())
+    return Gated(experiment.subject, through, depth, 0, greedy.steps.gap, greedy.steps.spread)
+
+
+def closed(of, which, apart):
+    """What it costs to close some gates, nodes being drawn together or apart."""
+    batch = of.batch(0 if apart else 1)
+    gates = torch.ones(len(batch.rows), len(of.gates.gates), dtype=torch.float64)
+    gates[:, [i for i, gate in enumerate(of.gates.gates) if which(gate)]] = 0
+    return float(of.cost(batch, gates))
+
+
+FAMILIES = ["native classifier", "native LN", "native rotary", "native solu", "GPT-NeoX", "Gemma 2", "Phi-2"]
+
+
+@pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_gates_are_what_they_say(family, padded, tiny_model):
+    """On models of which nothing is known: open is the model; a node that reads another input's values is another's."""
+    data = inputs(padded)
+    loss = Classification("label", position=2) if family == "native classifier" else NextToken()
+    of = gated(Experiment(tiny_model(family), data, loss, baselines=False))
+    assert abs(closed(of, lambda gate: False, apart=True)) < 1e-4
+    for node in [one for one in of.graph.slots if one in of.writers and of.graph.slots[one]]:
+        reads = closed(of, lambda gate, node=node: gate.reader == node, apart=False)
+        read = closed(of, lambda gate, node=node: gate.writer == node, apart=False)
+        assert np.isclose(reads, read, rtol=1e-2, atol=1e-4), node
+    gates = torch.full((of.size, len(of.gates.gates)), 0.5, requires_grad=True)
+    batch = of.batch(0)
+    slope = of.gradient(of.cost(batch, gates[: len(batch.rows)]), gates)
+    assert slope.isfinite().all()
+    assert (slope != 0).any()
+
+
+def inputs(padded):
+    rng = np.random.default_rng(0)
+    columns = {"tokens": rng.integers(3, 50, (80, 6)), "label": rng.integers(0, 2, 80)}
+    if padded:
+        columns["mask"] = np.arange(6)[None] < rng.integers(3, 7, 80)[:, None]
+    return Dataset(columns)
+
+
+def test_through_what_is_looked_through_everything_else_is_read():
+    _, experiment = planted("majority")
+    of = gated(experiment, through=("mlp",), depth=1)
+    assert {gate.reader for gate in of.gates.gates} == {of.graph.output}
+    assert not {gate.writer for gate in of.gates.gates if gate.writer.kind == "mlp"}
+    assert abs(closed(of, lambda gate: False, apart=True)) < 1e-6
+    assert closed(of, lambda gate: True, apart=False) > 0.5
+
+
+@pytest.mark.parametrize("by", ["attribution", "gradient"])
+def test_what_was_planted_is_found_and_nothing_else(by, monkeypatch):
+    monkeypatch.setattr(relaxed, "STEPS", 200)
+    one, experiment = planted("total")
+    found = search(experiment, variables(one), by=by, random=0, controls=())
+    beside = compared(one, found.hypothesis)
+    for counts in (beside.nodes, beside.edges, beside.positions):
+        assert counts.both == counts.there == counts.found
+    assert beside.features["exact"] == sum(beside.features.values()) > 0
+    assert found.record.word == "tight"
+    assert found.record.effort.tried < search(experiment, variables(one), random=0, controls=()).record.effort.tried
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adversarial", [False, True])
+@pytest.mark.parametrize("program", ["majority", "brackets", "largest", "two-hops", "marker", "copies", "masked"])
+def test_more_of_what_was_planted_is_found(program, adversarial):
+    one, experiment = planted(program)
+    found = search(experiment, variables(one), by="gradient", adversarial=adversarial, random=0, controls=())
+    beside = compared(one, found.hypothesis)
+    assert beside.edges.both == beside.edges.there == beside.edges.found
+    assert found.record.word == "tight"
+
+
+def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+    monkeypatch.setattr(relaxed, "STEPS", 90)
+    monkeypatch.setattr(relaxed, "WARM", 10)
+    monkeypatch.setattr(relaxed, "SNAPSHOTS", 8)
+    _, experiment = planted("total")
+    wanted = relaxed.fitted(gated(experiment), None, adversarial=True, kept=None)
+    kept, seen, adam = tmp_path / "gates", [], relaxed._adam
+
+    def stopped(fit, gradient):
+        seen.append(fit.step)
+        if len(seen) == 55:
+            raise KeyboardInterrupt
+        adam(fit, gradient)
+
+    monkeypatch.setattr(relaxed, "_adam", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        relaxed.fitted(gated(experiment), None, adversarial=True, kept=kept)
+    again = relaxed.fitted(gated(experiment), None, adversarial=True, kept=kept)
+    assert 0 < seen[55] < 55
+    assert again == wanted
+
+
+def test_a_budget_ends_a_fit_and_what_was_not_looked_at_is_kept_whole():
+    _, experiment = planted("offset")
+    greedy = Greedy(experiment.subject, experiment.executor, (), Choices(by="gradient", budget=8_000))
+    left = greedy.run()
+    assert not greedy.complete
+    assert 8_000 <= greedy.steps.examples < 10_000
+    whole = experiment.run(left)
+    assert np.isclose(whole.loss().value, whole.loss("model").value, atol=1e-3)
+
+
+def toy(compute):
+    model = ToyModel(
+        {"x": "x", "y": "y", "z": "z"},
+        {"xor": (compute, {"a": ["x"], "b": ["y"]}), "logits": (lambda a: a, {"a": ["xor", "z"]})},
+    )
+    x, y, z = np.random.default_rng(0).integers(2, size=(3, 400)).astype(float)
+    data = Dataset({"x": x, "y": y, "z": 0 * z, "label": abs(x - y)})
+    return Experiment(model, data, SquaredError("label"), baselines=False)
+
+
+def test_any_model_graph_that_torch_can_differentiate_is_searched():
+    names = [Feature(name, compute=lambda data, name=name: data[name] == 1) for name in ("x", "y", "z", "label")]
+    asked = {"random": 0, "controls": (), "by": "attribution"}
+    found = search(toy(lambda a, b: (a - b) ** 2), names, **asked)
+    nodes = [str(claim.targets[0].node) for claim in found.hypothesis.correspondence.walk()]
+    assert nodes == ["logits", "xor", "x", "y"]
+    for cannot in (lambda a, b: torch.as_tensor((a - b).detach().numpy() ** 2), lambda a, b: (a != b).double()):
+        with pytest.raises(UsageError, match=r"SCR-GRADIENT.*xor"):
+            search(toy(cannot), names, **asked)
