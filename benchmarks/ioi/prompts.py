@@ -41,9 +41,6 @@ _BODIES = (
     "Then {1} saw {2}. It was cold at the {place}, so {S} gave a {object} to",
     "{C} stayed at the {place} alone. {1} and {2} left, and {S} gave a {object} to",
 )
-WITHOUT_THIRD_NAME = 6
-"""Templates before the one with a third name, in each order."""
-
 ABBA = tuple(body.replace("{1}", "{IO}").replace("{2}", "{S}") for body in _BODIES)
 BABA = tuple(body.replace("{1}", "{S}").replace("{2}", "{IO}") for body in _BODIES)
 TEMPLATES = ABBA + BABA
@@ -63,15 +60,25 @@ def small() -> Prompts:
     return prompts(words(), words().number(BEGIN))
 
 
-def prompts(tokenizer: Any, begin: int, names: Sequence[str] = NAMES, name: str = "IOI prompts") -> Prompts:
-    """The prompts for any tokenizer."""
-    return Prompts(
-        TEMPLATES,
-        {"IO": names, "S": names, "C": names, "place": PLACES, "object": OBJECTS},
-        tokenizer,
-        answer=" {IO}",
-        different=[("IO", "S", "C")],
-        begin=begin,
-        pad=begin,
-        name=name,
-    )
+def prompts(
+    tokenizer: Any,
+    begin: int | None,
+    names: Sequence[str] = NAMES,
+    places: Sequence[str] = PLACES,
+    objects: Sequence[str] = OBJECTS,
+    third_name: bool = True,
+) -> Prompts:
+    """The prompts for any tokenizer; `third_name` is whether the templates with a third name are among them."""
+    templates = TEMPLATES if third_name else tuple(text for text in TEMPLATES if "{C}" not in text)
+    slots = {"IO": names, "S": names, "C": names, "place": places, "object": objects}
+    if not third_name:
+        del slots["C"]
+    different = [tuple(name for name in ("IO", "S", "C") if name in slots)]
+    how: dict[str, Any] = {"begin": begin, "pad": begin or 0, "name": "IOI prompts"}
+    return Prompts(templates, slots, tokenizer, answer=" {IO}", different=different, **how)
+
+
+def single_tokens(tokenizer: Any, words: Sequence[str]) -> dict[str, int]:
+    """Words that a tokenizer of the library `tokenizers` makes one token, with the space before it; and the token."""
+    found = {word: tokenizer.encode(f" {word}", add_special_tokens=False).ids for word in words}
+    return {word: ids[0] for word, ids in found.items() if len(ids) == 1}
