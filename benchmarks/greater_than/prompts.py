@@ -45,7 +45,13 @@ def small() -> Prompts:
     return prompts(words(), words().number(BEGIN))
 
 
-def prompts(tokenizer: Any, begin: int, years: Sequence[int] = YEARS, events: Sequence[str] = EVENTS) -> Prompts:
+def prompts(
+    tokenizer: Any,
+    begin: int | None,
+    years: Sequence[int] = YEARS,
+    events: Sequence[str] = EVENTS,
+    centuries: Sequence[int] = CENTURIES,
+) -> Prompts:
     """The prompts for any tokenizer."""
-    slots = {"event": events, "C": CENTURIES, "YY": years}
-    return Prompts(TEMPLATES, slots, tokenizer, begin=begin, pad=begin, name="greater-than prompts")
+    slots = {"event": events, "C": centuries, "YY": years}
+    return Prompts(TEMPLATES, slots, tokenizer, begin=begin, pad=begin or 0, name="greater-than prompts")

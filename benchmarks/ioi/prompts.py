@@ -76,9 +76,3 @@ def prompts(
     different = [tuple(name for name in ("IO", "S", "C") if name in slots)]
     how: dict[str, Any] = {"begin": begin, "pad": begin or 0, "name": "IOI prompts"}
     return Prompts(templates, slots, tokenizer, answer=" {IO}", different=different, **how)
-
-
-def single_tokens(tokenizer: Any, words: Sequence[str]) -> dict[str, int]:
-    """Words that a tokenizer of the library `tokenizers` makes one token, with the space before it; and the token."""
-    found = {word: tokenizer.encode(f" {word}", add_special_tokens=False).ids for word in words}
-    return {word: ids[0] for word, ids in found.items() if len(ids) == 1}

@@ -35,7 +35,7 @@ def data() -> Dataset:
     """
     made = small().draw(PROMPTS, _SEED)
     made = made.with_columns(other=np.array([words().number(name) for name in made["slot.S"]]))
-    numbers = "docs/explanation/ioi-models.md"
+    numbers = "docs/explanation/ioi-model.md"
     remedy = "Install the version of numpy in constraints.txt: its random numbers are not promised to stay."
     verify("what the templates of IOI give", digest(made["tokens"]), _DIGEST, numbers, remedy)
     return made

@@ -1,6 +1,6 @@
 """The ladder for the shipped model of indirect object identification: from the published roles to what this one does.
 
-How its heads were looked at is told in `docs/explanation/ioi-models.md`. The published circuit finds the duplicated
+How its heads were looked at is told in `docs/explanation/ioi-model.md`. The published circuit finds the duplicated
 name, and steers the heads that copy a name away from it. This model has no such steering: several heads of layers 1
 and 2 collect both names at the end, and one subtracts the name that it finds at the subject's second place.
 """

@@ -18,16 +18,15 @@ from scrubbing.metrics.losses import Loss, Place, places
 from scrubbing.metrics.measures import Predictions
 
 Ints = NDArray[np.int64]
-_STEPS = 500
-"""Of the search for the best constant prediction where several answers are right."""
 
 
 @dataclass(frozen=True)
 class AmongTokens(Loss):
-    """Minus the log-probability of what is right, when only some tokens are possible answers, in nats.
+    """Cross-entropy of the right answer when only some tokens are possible answers, in nats.
 
-    Probabilities are among these tokens: their logits are compared with each other, and all others left out. `constant`
-    is the best prediction that ignores the input; if one token is right, the entropy of the answers. Source: ours.
+    Probabilities are among these tokens: their logits are compared with each other, and all others left out. Where
+    several are right, each is as likely to be asked for; the loss is then at least the logarithm of their number.
+    `constant` predicts the base rates of the answers. Source: ours.
 
     Raises:
         UsageError: SCR-LOSS, there are fewer than two tokens, or one is given twice.
@@ -62,9 +61,8 @@ class AmongTokens(Loss):
 
     def per_token(self, output: Tensor, data: Dataset, rows: Ints, positions: Ints) -> Tensor:
         """See `Loss.per_token`."""
-        among = self._logits(output)
-        right = torch.where(self._right(data, rows, output.device), among, -torch.inf)
-        return among.logsumexp(1) - right.logsumexp(1)
+        right = self._right(data, rows, output.device)
+        return -(self._logits(output).log_softmax(1) * right).sum(1) / right.sum(1)
 
     def correct(self, output: Tensor, data: Dataset, rows: Ints, positions: Ints) -> Tensor:
         """Whether the most likely of the tokens is a right one, bool `[tokens]`."""
@@ -72,13 +70,10 @@ class AmongTokens(Loss):
         return self._right(data, rows, output.device).gather(1, best)[:, 0]
 
     def constant(self, data: Dataset, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """See `Loss.constant`. Where several tokens may be right, found by expectation maximisation."""
-        right = self.which(data)[counted.any(axis=1)]
-        share = np.full(len(self.tokens), 1 / len(self.tokens))
-        for _ in range(1 if (right.sum(axis=1) == 1).all() else _STEPS):
-            share = share * (right / (right @ share)[:, None]).mean(axis=0)
-        with np.errstate(divide="ignore"):
-            cost = -np.log(np.minimum(self.which(data) @ share, 1.0))
+        """See `Loss.constant`."""
+        share = self.which(data) / self.which(data).sum(axis=1, keepdims=True)
+        rate = share[counted.any(axis=1)].mean(axis=0)
+        cost = -(share * np.log(np.where(rate > 0, rate, 1.0))).sum(axis=1)
         return np.where(counted, cost[:, None], 0.0)
 
     def probability(self, output: Tensor, data: Dataset, rows: Ints) -> Tensor:
