@@ -12,9 +12,17 @@ from .others import other_inputs as other_inputs
 from .positions import at_position as at_position
 from .positions import by_position as by_position
 from .positions import same_position as same_position
+from .slots import at_slot as at_slot
+from .slots import layout as layout
+from .slots import pair as pair
+from .slots import place_of as place_of
+from .slots import slot as slot
+from .slots import template as template
 from .tables import from_any_file as from_any_file
+from .templates import Prompts as Prompts
 from .text import begin_token as begin_token
 from .text import load_tokenizer as load_tokenizer
 from .text import read_dataset as read_dataset
 from .text import read_text as read_text
 from .text import stretches as stretches
+from .words import Words as Words

@@ -32,6 +32,8 @@ class Dataset(Shown):
         pad: the token id written to `tokens` at masked positions, so that no result depends on the ids that were
             there. It matters only where padding is read as part of a fixed-length input: give the pad token that the
             model was trained with.
+        preparation: how the tokens were made, such as which begin token they have and what padding; for the record.
+        source: what made the inputs, such as `Prompts`, so that a sampler can have more made.
 
     Raises:
         BadData: SCR-DATA, no columns, no inputs, columns of unequal length, with NaN, masked entries, or of a type that
@@ -48,13 +50,15 @@ class Dataset(Shown):
         name: str = "dataset",
         show: Callable[[Dataset, int], str] | None = None,
         pad: int = 0,
+        preparation: str = "",
+        source: Any = None,
     ) -> None:
         if not can_be_written(name):
             fail(BadData, "SCR-DATA", f"a dataset is called {name!r}.", "Give it a name, as text.")
         self.name = name
         self._columns, faults = _arrays(columns, name)
         self._show = show
-        self.pad = pad
+        self.pad, self.preparation, self.source = pad, preparation, source
         faults = faults or list(self._column_faults())
         if not faults:
             self._columns, faults = padded(self._columns, pad, name)
@@ -122,17 +126,21 @@ class Dataset(Shown):
             problem = f"rows of {len(self)} inputs were expected, and these are {chosen.dtype} {list(chosen.shape)}."
             fail(BadData, "SCR-DATA", problem, remedy, self.name)
         columns = {key: values[chosen] for key, values in self._columns.items()}
-        return Dataset(columns, ids=self.ids[chosen], name=self.name, show=self._show, pad=self.pad)
+        return self._made(columns, self.ids[chosen])
 
     def with_columns(self, **columns: ArrayLike) -> Dataset:
         """A dataset of the same inputs and ids in which the given columns are added or replaced."""
         if ATTENTION_MASK in columns:
             columns = {MASK: columns.pop(ATTENTION_MASK), **columns}
-        return Dataset({**self._columns, **columns}, ids=self.ids, name=self.name, show=self._show, pad=self.pad)
+        return self._made({**self._columns, **columns}, self.ids)
 
     def like(self, columns: Mapping[str, ArrayLike], name: str | None = None) -> Dataset:
         """A dataset of new inputs, numbered from 0. Pad token, printing and (by default) name are those of this one."""
-        return Dataset(columns, name=name or self.name, show=self._show, pad=self.pad)
+        return self._made(columns, name=name)
+
+    def _made(self, columns: Mapping[str, ArrayLike], ids: ArrayLike | None = None, name: str | None = None) -> Dataset:
+        how: Any = {"show": self._show, "pad": self.pad, "preparation": self.preparation, "source": self.source}
+        return Dataset(columns, ids=ids, name=name or self.name, **how)
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -183,7 +191,7 @@ class Dataset(Shown):
         both = {name: np.concatenate([values, columns[name]]) for name, values in self._columns.items()}
         further = len(next(iter(both.values()))) - len(self)
         ids = np.concatenate([self.ids, self.ids.max() + 1 + np.arange(further)])
-        return Dataset(both, ids=ids, name=self.name, show=self._show, pad=self.pad)
+        return self._made(both, ids)
 
     def remember(self, key: Any, compute: Callable[[], Any]) -> Any:
         """Compute a value derived from this dataset once, and return the cached value from then on.

@@ -69,8 +69,11 @@ def _cut(documents: list[str], place: Path, model: str | Path | None, length: in
     folder = Path(model).parent if is_file(model) else fetch(str(model))
     file = tokenizer_file(folder, str(model))
     made = load_tokenizer(file)
-    tokens = stretches(documents, made, begin_token(made, folder), length, least=2)
-    return Dataset({"tokens": tokens}, name=place.name, show=_shown_by(made))
+    begin = begin_token(made, folder)
+    tokens = stretches(documents, made, begin, length, least=2)
+    begins = "no begin token" if begin is None else f"begin token {begin} before every document and sequence"
+    told = f"{begins}; cut into sequences of {length} tokens, none is padding"
+    return Dataset({"tokens": tokens}, name=place.name, show=_shown_by(made), preparation=told)
 
 
 def _shown_by(tokenizer: Tokenizer) -> Callable[[Dataset, int], str]:

@@ -196,6 +196,7 @@ def provenance(model: Model, data: Dataset, whole: Dataset, seconds: float, task
         task=task,
         family=type(model).__name__ if spec is None else str(getattr(spec, "family", type(model).__name__)),
         processing="" if spec is None else _told(spec),
+        preparation=data.preparation,
         git=revision(),
     )
 

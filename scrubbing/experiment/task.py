@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -107,8 +108,9 @@ class Task:
     """Settings of a default run."""
     also: tuple[str, ...] = ()
     """Tasks whose ladders are run after this one's."""
-    variants: Mapping[str, Callable[[Path], Task]] = field(default_factory=dict[str, "Callable[[Path], Task]"])
-    """Variants of the task on other models, each loaded from a folder of the user's."""
+    variants: Mapping[str, Callable[..., Task]] = field(default_factory=dict[str, "Callable[..., Task]"])
+    """Variants of the task on other models: functions of a folder of the user's, which they need not be given if the
+    parameter has a default, where the model may also come from the hub."""
     other: Callable[[str, Callable[[], list[str]]], Task] | None = None
     """The same task on any model (a folder, or a name on the hub) and any text (a function that returns documents)."""
     about: Callable[[], str] = str
@@ -167,11 +169,13 @@ class Task:
             known = ", ".join(["shipped", *self.variants])
             known += "" if self.other is None else "; any other needs --text FILE or --dataset NAME"
             fail(UsageError, "SCR-TASK", f"task {self.name} has no model {name!r}.", f"Its models: {known}.")
-        if folder is None:
-            fail(
-                UsageError, "SCR-TASK", f"the model {name!r} is read from files.", "Name their folder with --data DIR."
-            )
-        return self.variants[name](folder)
+        make = self.variants[name]
+        if folder is not None:
+            return make(folder)
+        if any(one.default is one.empty for one in signature(make).parameters.values()):
+            remedy = "Name their folder with --data DIR."
+            fail(UsageError, "SCR-TASK", f"the model {name!r} is read from files.", remedy)
+        return make()
 
     def on(self, model: str, documents: Callable[[], list[str]]) -> Task:
         """This task on another model and text.

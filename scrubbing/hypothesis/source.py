@@ -128,6 +128,9 @@ class _Source:
         parts = [self.feature(one) for one in feature.of]
         numbers = ", ".join(map(repr, feature.numbers))
         match feature.op:
+            case "leaf" if hasattr(feature.compute, "as_python"):
+                made, given = feature.compute.as_python()  # type: ignore[union-attr]
+                return f"{self.public(made, 'scrubbing.data')}({given})"
             case "leaf":
                 return self.thing(feature.compute, f"feature {feature.name}")
             case "identity" | "constant":
@@ -198,6 +201,8 @@ class _Source:
         """What `.at` takes."""
         if positions.last:
             return '"last"'
+        if isinstance(positions.chosen_by, Feature):
+            return self.feature(positions.chosen_by)
         if positions.chosen_by is not None:
             return self.thing(positions.chosen_by, "a choice of positions")
         return f"slice{positions.fixed!r}" if positions.is_slice else repr(list(positions.fixed))

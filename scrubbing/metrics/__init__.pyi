@@ -1,3 +1,6 @@
+from .among import AmongTokens as AmongTokens
+from .among import LogitDifference as LogitDifference
+from .among import ProbabilityDifference as ProbabilityDifference
 from .equivalent import Series as Series
 from .losses import Classification as Classification
 from .losses import Loss as Loss

@@ -225,6 +225,8 @@ class Provenance(Strict):
     """Architecture, as its loader names it."""
     processing: str = ""
     """What was done to the weights on loading."""
+    preparation: str = ""
+    """How the tokens were made: begin token and padding. Empty where the dataset does not say, and in older records."""
     git: str | None = None
     """Revision of the folder it was run in; with a + where files differed from it."""
 

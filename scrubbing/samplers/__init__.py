@@ -1,8 +1,8 @@
 """Samplers: which inputs may stand in for the one a claim holds. For `sampler=` and `unclaimed=`.
 
 `uniform`, `agree`, `paired`, `fixed` and `exact` draw from the dataset inputs that may stand in, `cross` one that may
-not, `generated` makes new inputs, `separate` gives every unclaimed node a draw of its own. For a sampler of your own,
-subclass `Among` (it draws from the dataset) or `Generator` (it makes inputs).
+not, `generated` makes new inputs, `refill` new prompts of templates, `separate` gives every unclaimed node a draw of
+its own. For a sampler of your own, subclass `Among` (it draws from the dataset) or `Generator` (it makes inputs).
 """
 
 from scrubbing.samplers.base import Among, Asked, Drawn, Generator, Held, Sampler
@@ -22,6 +22,7 @@ from scrubbing.samplers.ours import (
     separate,
     uniform,
 )
+from scrubbing.samplers.refilling import Refill, refill
 
 __all__ = [
     "Agree",
@@ -35,6 +36,7 @@ __all__ = [
     "Generator",
     "Held",
     "Paired",
+    "Refill",
     "Sampler",
     "Unclaimed",
     "agree",
@@ -43,6 +45,7 @@ __all__ = [
     "fixed",
     "generated",
     "paired",
+    "refill",
     "separate",
     "uniform",
 ]

@@ -201,7 +201,12 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
     yield _fact("precision", choices.dtype, "dtype")
     yield _fact("device", choices.device)
     yield _fact("accelerator", choices.accelerator or "")
-    for label, name in (("task", "task"), ("family", "family"), ("processing", "processing")):
+    for label, name in (
+        ("task", "task"),
+        ("family", "family"),
+        ("processing", "processing"),
+        ("tokens", "preparation"),
+    ):
         yield _fact(label, getattr(source, name) or "")
     yield _fact("model", source.model)
     yield _fact("weights", source.model_fingerprint, "model_fingerprint")

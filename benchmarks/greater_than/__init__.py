@@ -1,0 +1,1 @@
+"""Greater-than: a small model trained on its templates, and GPT-2 small."""
