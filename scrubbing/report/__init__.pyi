@@ -17,4 +17,4 @@ from .view.notes import wordings as wordings
 from .view.outcome import said as said
 from .view.record import sections as sections
 from .view.record import view as view
-from .view.tested import verdict_sentence as verdict_sentence
+from .view.verdict_words import verdict_sentence as verdict_sentence

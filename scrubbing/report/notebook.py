@@ -20,7 +20,7 @@ from scrubbing.records.tested import VerdictRecord
 from scrubbing.report import pictures
 from scrubbing.report.page import fragment, laid_out
 from scrubbing.report.view.blocks import Block, Fact, Facts, Section, Sentences, Table, Tree, Twig
-from scrubbing.report.view.tested import further, verdict_sentence
+from scrubbing.report.view.verdict_words import further, verdict_sentence
 
 _SAMPLES = 3
 """Inputs of a dataset that are shown."""

@@ -30,7 +30,7 @@ from scrubbing.experiment.trial import Control, Trial
 from scrubbing.experiment.verdict.specific import outcome_of, unsettled, unspecific
 from scrubbing.records.measured import ControlValue, Number, Recovered, SeveralTried
 from scrubbing.records.schema import RunRecord
-from scrubbing.report.view.tested import verdict_sentence
+from scrubbing.report.view.verdict_words import verdict_sentence
 
 BRACKETS, COPIES = truth("brackets", 0), truth("copies", 0)
 

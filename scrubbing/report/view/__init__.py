@@ -18,7 +18,7 @@ from scrubbing.report.view.notes import sentence, wordings
 from scrubbing.report.view.outcome import said, scope
 from scrubbing.report.view.record import named, sections, view
 from scrubbing.report.view.several import cautions, overview
-from scrubbing.report.view.tested import verdict_sentence
+from scrubbing.report.view.verdict_words import verdict_sentence
 
 __all__ = [
     "MISSING",

@@ -10,7 +10,7 @@ from scrubbing.records.search import ControlSearch, SearchRecord
 from scrubbing.report.plot import front
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Section, Sentences, Table
 from scrubbing.report.view.entry import names
-from scrubbing.report.view.tested import verdict_sentence
+from scrubbing.report.view.verdict_words import verdict_sentence
 
 
 def search(found: SearchRecord) -> Section:
