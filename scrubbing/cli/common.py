@@ -90,6 +90,10 @@ Seed = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(min=0, help="Of the choice of references and of all draws; the default is the task's."),
 ]
+Pool = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Inputs to draw from, chosen by hashed id; the default is the task's, or all."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print records as JSON instead of tables.")]
 Out = Annotated[Optional[Path], typer.Option(help="Folder to write the records to.")]  # noqa: UP045
 Memory = Annotated[

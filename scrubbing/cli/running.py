@@ -22,6 +22,7 @@ from scrubbing.cli.common import (
     Memory,
     ModelName,
     Out,
+    Pool,
     RecordFile,
     References,
     Seed,
@@ -71,6 +72,7 @@ def bench(
     references: References = None,
     draws: Draws = None,
     seed: Seed = None,
+    pool: Pool = None,
     json_: AsJson = False,
     out: Out = None,
     memory: Memory = None,
@@ -96,7 +98,7 @@ def bench(
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
+    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
     if share is not None:
         for one, ladder in ladders:
             measure_share(one, ladder, changed, out, share)
@@ -120,6 +122,7 @@ def run(
     references: References = None,
     draws: Draws = None,
     seed: Seed = None,
+    pool: Pool = None,
     json_: AsJson = False,
     out: Out = None,
     memory: Memory = None,
@@ -136,7 +139,7 @@ def run(
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
+    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
     if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share):
         print_record(record, json_)
 
@@ -152,6 +155,7 @@ def verdict_(
     references: References = None,
     draws: Draws = None,
     seed: Seed = None,
+    pool: Pool = None,
     json_: AsJson = False,
     out: Out = None,
     memory: Memory = None,
@@ -175,7 +179,7 @@ def verdict_(
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, None, control, True, device, tf32)
+    changed = _changed(references, draws, seed, memory, how, None, control, True, device, tf32, pool)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
     record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share)
     if record is None:
@@ -277,6 +281,7 @@ def plan(
     loss: LossName = None,
     references: References = None,
     draws: Draws = None,
+    pool: Pool = None,
     control: Controls = None,
     device: Device = None,
 ) -> None:
@@ -286,7 +291,7 @@ def plan(
     from scrubbing.experiment.address import hypothesis_at
 
     found = task_of(address, task, model, data, loss)
-    experiment = found.experiment(**_changed(references, draws, control=control, device=device))
+    experiment = found.experiment(**_changed(references, draws, control=control, device=device, pool=pool))
     hypothesis = hypothesis_at(address, found)
     say(str(hypothesis))
     passes = 0.0
@@ -308,12 +313,14 @@ def _changed(
     verdict: bool = False,
     device: str | None = None,
     tf32: bool | None = None,
+    pool: int | None = None,
 ) -> Options:
     """The settings that were given; all others are the task's."""
     changed = {
         "references": references,
         "draws": draws,
         "seed": seed,
+        "pool": pool,
         "memory": None if memory is None else memory * 2**20,
         "shard": None if shard is None else part_of(shard),
         "controls": control,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scrubbing.data.padding import ATTENTION_MASK, MASK, padded
-from scrubbing.errors import BadData, Fault, ScrubbingError, brief, counted, fail
+from scrubbing.errors import BadData, Fault, ScrubbingError, UsageError, brief, counted, fail
 from scrubbing.printable import can_be_written
 from scrubbing.shown import Shown
 from scrubbing.user_code import array_of, running
@@ -249,6 +249,28 @@ class Dataset(Shown):
         if times.max() > 1:
             problem = f"id {found[times.argmax()]} belongs to {times.max()} inputs."
             yield Fault("SCR-DATA", self.name, problem, "Give every input an id of its own.")
+
+
+def pool(data: Dataset, n: int | None) -> Dataset:
+    """So many inputs of a dataset to draw from, chosen by hashed id alone; None is all.
+
+    A smaller pool is part of a larger one.
+
+    Raises:
+        UsageError: SCR-SETTING, there are fewer.
+    """
+    if n is None or n == len(data):
+        return data
+    if n > len(data):
+        problem = f"a pool of {n} inputs was asked for, and {data.name} has {counted(len(data), 'input')}."
+        fail(UsageError, "SCR-SETTING", problem, f"Ask for 1 to {len(data)}, or for none, which is all.")
+    from scrubbing.rng import stream_key, uniform
+
+    def chosen() -> Dataset:
+        order = np.lexsort((data.ids, uniform(stream_key(0, "pool"), data.ids, 0)))
+        return data.take(np.sort(order[:n]))
+
+    return data.remember(("pool", n), chosen)
 
 
 def choose(data: Dataset, n: int | Sequence[int] | None, seed: int) -> NDArray[np.int64]:

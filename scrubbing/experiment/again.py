@@ -53,7 +53,7 @@ def again(record: RunRecord, task: str | None = None, device: str | None = None)
     found = _task_of(record, record.source.address, task)
     hypothesis = hypothesis_at(record.source.address, found)
     choices, ablation = record.choices, cast("Ablation | None", record.choices.ablation)
-    experiment = found.experiment(draws=choices.draws, seed=choices.seed, ablation=ablation)
+    experiment = found.experiment(draws=choices.draws, seed=choices.seed, pool=choices.pool, ablation=ablation)
     experiment = experiment if device is None else experiment.but(device=device)
     _refuse(_faults(record, experiment, hypothesis))
     return experiment, hypothesis

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Unpack
 
-from scrubbing.data.dataset import Dataset
+from scrubbing.data.dataset import Dataset, pool
 from scrubbing.device import resolve
 from scrubbing.engine.plan import ScrubPlan
 from scrubbing.errors import UsageError, fail
@@ -59,7 +59,8 @@ class Experiment:
         self, model: Model, data: Dataset, loss: Loss, settings: Settings | None = None, **changed: Unpack[Options]
     ) -> None:
         self.settings = (settings or Settings()).but(**changed)
-        self.subject = Subject.of(_placed(model, self.settings.device), data, loss, self.settings.slices)
+        self._whole = data
+        self.subject = self._subject(_placed(model, self.settings.device), loss)
         self.executor = executor_of(self.settings)
 
     @takes_settings
@@ -68,11 +69,16 @@ class Experiment:
         made = copy.copy(self)
         made.settings = self.settings.but(**changed)
         model = _placed(self.model, made.settings.device)
-        if "slices" in changed or model is not self.model:
-            made.subject = Subject.of(model, self.data, self.loss, made.settings.slices)
+        if changed.keys() & {"slices", "pool"} or model is not self.model:
+            made.subject = made._subject(model, self.loss)
         if changed.keys() & {"executor", "store", "memory", "spill", "tf32"}:
             made.executor = executor_of(made.settings)
         return made
+
+    def _subject(self, model: Model, loss: Loss) -> Subject:
+        """The model on the inputs to draw from."""
+        data = pool(self._whole, self.settings.pool) if isinstance(self._whole, Dataset) else self._whole
+        return Subject.of(model, data, loss, self.settings.slices)
 
     @property
     def model(self) -> Model:

@@ -315,6 +315,7 @@ def choices(job: Job, settings: Settings, bound: float | None) -> Choices:
         references=len(job.reference.rows),
         draws=job.draws,
         seed=job.seed,
+        pool=settings.pool,
         ablation=settings.ablation,
         loss=job.subject.loss.name,
         unit=job.subject.loss.unit,

@@ -50,6 +50,9 @@ class Settings:
 
     references: int | Sequence[int] | None = None
     """Number of inputs to explain (chosen by hashed id), or their ids; None for all in scope, at most 4,096."""
+    pool: int | None = None
+    """Number of inputs to draw from (chosen by hashed id), the references among them; None for the whole dataset. All
+    numbers are then about these inputs. It is recorded."""
     shard: tuple[int, int] | None = None
     """`(k, n)`: only the k-th of n parts of the references, to spread a run over machines."""
     draws: int = 4
@@ -166,6 +169,7 @@ class Options(TypedDict, total=False):
     """The fields of `Settings` as keywords, each optional."""
 
     references: int | Sequence[int] | None
+    pool: int | None
     shard: tuple[int, int] | None
     draws: int
     seed: int
@@ -256,6 +260,11 @@ def _number_faults(given: Settings) -> Iterator[Fault]:
     if not _whole(given.draws, 1):
         problem = f"draws={given.draws!r} was asked for."
         yield Fault("SCR-DRAWS", "", problem, "Ask for a whole number of at least 1.")
+    if given.pool is not None and not _whole(given.pool, 1):
+        problem = f"pool={given.pool!r} was asked for."
+        yield Fault(
+            "SCR-SETTING", "", problem, "Ask for a whole number of at least 1, or for none, which is all inputs."
+        )
     if not _whole(given.seed, 0):
         problem = f"seed={given.seed!r} was asked for."
         yield Fault("SCR-SETTING", "", problem, "Give a whole number of at least 0.")

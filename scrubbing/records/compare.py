@@ -42,6 +42,7 @@ ASPECTS = (
     Aspect("loss", _loss, "pair"),
     Aspect("unit", lambda r: r.choices.unit, "pair"),
     Aspect("dataset", lambda r: r.provenance.data_fingerprint, "pair", hidden=True),
+    Aspect("pool", lambda r: r.choices.pool or "all inputs", "pair"),
     Aspect("hypothesis", lambda r: r.hypothesis, "snapshot"),
     Aspect("definition", _definition, "snapshot", hidden=True),
     Aspect("scope", lambda r: r.scope or "all inputs", "snapshot"),

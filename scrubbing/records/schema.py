@@ -176,6 +176,8 @@ class Choices(Strict):
     references: int
     draws: int
     seed: int
+    pool: int | None = None
+    """Inputs that were drawn from, chosen by hashed id; None for all of the dataset, and in older records."""
     ablation: str | None
     """What replaces unclaimed activations (mean, zero, noise); None where they are resampled."""
     loss: str

@@ -187,6 +187,8 @@ def _provenance(record: RunRecord) -> Iterator[Fact]:
     yield _fact("references", count(choices.references), value=choices.references)
     yield _fact("draws", count(choices.draws), value=choices.draws)
     yield _fact("seed", str(choices.seed), value=choices.seed)
+    drawn_from = "" if choices.pool is None else f"{many(choices.pool, 'input')} to draw from, chosen by hashed id"
+    yield _fact("pool", drawn_from, value=choices.pool)
     yield _fact("unclaimed", how(record), "ablation", choices.ablation)
     yield _fact("loss", choices.loss, "loss")
     yield _fact("loss as defined", choices.loss_identity or "", "loss_identity")
