@@ -20,7 +20,7 @@ VALUE, PLACE = "slot.", "at."
 occurrences, 2]`, from the first to one past the last; -1 where a template has fewer."""
 
 
-@named("slot")
+@named("of_slot")
 @dataclass(frozen=True)
 class _OfSlot:
     """The function of a feature about one slot."""
