@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def model() -> Transformer:
 
 def graph() -> ModelGraph:
     """The shipped model's graph, without weights."""
-    sizes = {"d_model": 64, "d_mlp": 256, "positions": small().length}
+    sizes: dict[str, Any] = {"d_model": 64, "d_mlp": 256, "positions": small().length}
     return transformer_graph(shipped.LAYERS, shipped.HEADS, **sizes, causal=True, padded=False)
 
 

@@ -96,7 +96,7 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
     with tempfile.TemporaryDirectory() as folder:
         to_file(from_bridge(model.eval()), Path(folder) / "weights.safetensors")  # pyright: ignore[reportArgumentType]
         model.train()
-        return load_file(Path(folder) / "weights.safetensors")
+        return load_file(str(Path(folder) / "weights.safetensors"))
 
 
 def evaluate(model: nn.Module, n: int, seed: int) -> dict[str, float]:

@@ -38,7 +38,11 @@ def either_order(held: Dataset, uniform: Any) -> Any:
     first, second = held["slot.IO"], held["slot.S"]
     columns = {"slot.IO": np.where(turned, second, first), "slot.S": np.where(turned, first, second)}
     every = [range(len(source.templates))]
-    return source.redraw(held.with_columns(**columns), lambda k: u[:, :k], ("IO", "S"), every)
+
+    def some(k: int) -> Any:
+        return u[:, :k]
+
+    return source.redraw(held.with_columns(**columns), some, ("IO", "S"), every)
 
 
 def same_order(held: Dataset, uniform: Any) -> Any:

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 def bench(
     name: Annotated[str, typer.Argument(help="Name of a task, such as parens.")],
     model: Annotated[
-        str, typer.Option(help="Which model of the task; others than `shipped` need --data, --text or --dataset.")
+        str, typer.Option(help="Which model of the task; others than `shipped` may need --data, --text or --dataset.")
     ] = "shipped",
     data: Annotated[Optional[Path], typer.Option(help="Folder with that model's files.")] = None,  # noqa: UP045
     text: Annotated[

@@ -20,7 +20,7 @@ VALUE, PLACE = "slot.", "at."
 occurrences, 2]`, from the first to one past the last; -1 where a template has fewer."""
 
 
-@named("slot")
+@named("of_slot")
 @dataclass(frozen=True)
 class _OfSlot:
     """The function of a feature about one slot."""
@@ -34,14 +34,14 @@ class _OfSlot:
     def __call__(self, data: Dataset) -> NDArray[Any]:
         if self.kind == "value":
             return data[VALUE + self.name]
-        where = data[PLACE + self.name]
+        where: NDArray[np.int64] = data[PLACE + self.name]
         if self.occurrence > where.shape[1]:
             problem = f"slot {self.name} occurs {counted(where.shape[1], 'time')} in a prompt, not {self.occurrence}."
             fail(UsageError, "SCR-TEMPLATE", problem, "Ask for one that there is.", data.name)
-        start, stop = where[:, self.occurrence - 1].T
+        start, stop = where[:, self.occurrence - 1, 0], where[:, self.occurrence - 1, 1]
         if self.kind == "place":
             return np.where(stop < 0, -1, stop - 1)
-        position = np.arange(data["tokens"].shape[1])[None]
+        position: NDArray[np.int64] = np.arange(int(data["tokens"].shape[1]))[None]
         if self.shift == 0:
             return (position >= start[:, None]) & (position < stop[:, None])
         beside = stop - 1 + self.shift if self.shift > 0 else start + self.shift

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.slots import PLACE, VALUE
 from scrubbing.errors import BadData, Fault, UsageError, counted, fail
-from scrubbing.guards import is_whole
+from scrubbing.guards import class_of, is_whole
 
 Span = tuple[int, int]
 Columns = dict[str, NDArray[Any]]
@@ -194,9 +194,10 @@ class Prompts:
         tokens = np.full((n, self.length), self.pad, dtype=np.int64)
         lengths, labels = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         at = {key: np.full((n, count, 2), -1, dtype=np.int64) for key, count in places.items()}
-        plain = {key: column.tolist() for key, column in values.items()}
+        plain: dict[str, list[Any]] = {key: column.tolist() for key, column in values.items()}
         begin = [] if self.begin is None else [self.begin]
-        for row, number in enumerate(np.asarray(template).tolist()):
+        numbers: list[int] = np.asarray(template).tolist()
+        for row, number in enumerate(numbers):
             chosen = {key: column[row] for key, column in plain.items()}
             text, spans = _filled(self.templates[number], chosen)
             ids, ranges = self.encode(text)
@@ -318,7 +319,7 @@ class Prompts:
         for name, values in self.slots.items():
             if name not in named and not unread:
                 yield fault(f"there are values for {name!r}, and no template has such a slot.", "Leave them out.")
-            if not values or len({type(one) for one in values}) > 1 or not isinstance(values[0], str | int):
+            if not values or len(set(map(class_of, values))) > 1 or not isinstance(values[0], str | int):
                 yield fault(f"the values of {name} are not all text, or all integers.", "Give at least one of a kind.")
             elif len(set(values)) < len(values):
                 yield fault(f"a value of {name} is given twice.", "Give each value once.")
