@@ -1,6 +1,7 @@
 """How well a search finds what was planted, and what it finds where nothing is, as tables for the reference.
 
-python -m benchmarks.search [--seeds N] [--only PROGRAM ...] [--write docs/reference/search.md]
+python -m benchmarks.search [--seeds N] [--only PROGRAM ...] [--tables planted ways controls]
+    [--write docs/reference/search.md]
 """
 
 from __future__ import annotations
@@ -11,22 +12,25 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.groundtruth.__main__ import share
 from benchmarks.groundtruth.catalogue import PROGRAMS, TRAINED, truth
 from benchmarks.groundtruth.columns import column
 from benchmarks.groundtruth.truth import Truth
 from benchmarks.search.planted import RELATIONS, Comparison, compared
-from scrubbing import Experiment, Feature, Trial, controls
-from scrubbing.search import Found, search
+from scrubbing import Experiment, Feature, controls
+from scrubbing.search import BY, By, Found, own_outputs, search
 
 FIRST_SEED = 310
 """Seeds below were looked at while the search was written, or are those of the calibration."""
 PLANTED = 2
 """Depth down to which circuits were planted by training; below, nothing is known."""
-CONTROLS = 10
-"""Runs of each of the two controls."""
+CONTROLS = 20
+"""Runs of each control."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,12 @@ def named(made: Truth) -> list[Feature]:
     return [column(name) for name in made.data if name != "tokens"]
 
 
-def searched(program: str, seed: int) -> One:
+def searched(program: str, seed: int, by: By = "tests") -> One:
     """A search on one model, judged on inputs that it was not searched on."""
     made, started = truth(program, seed), time.perf_counter()
     depth = PLANTED if program in TRAINED else None
     found = search(
-        experiment(made), named(made), scope=made.tight[0].scope, depth=depth, random=0, controls=(), seed=seed
+        experiment(made), named(made), scope=made.tight[0].scope, depth=depth, random=0, controls=(), seed=seed, by=by
     )
     return One(made, found, compared(made, found.hypothesis), time.perf_counter() - started)
 
@@ -67,11 +71,7 @@ def table(ones: Sequence[One]) -> str:
     rows = [heads, ["---"] * len(heads)]
     programs = list(dict.fromkeys(one.made.program for one in ones))
     for title, some in [*((p, [one for one in ones if one.made.program == p]) for p in programs), ("**all**", ones)]:
-        cells = [title, str(len(some))]
-        for kind in ("nodes", "edges", "positions"):
-            both, there, found = (sum(getattr(getattr(one.beside, kind), what) for one in some)
-                                  for what in ("both", "there", "found"))  # fmt: skip
-            cells += [_of(both, found), _of(both, there)]
+        cells = [title, str(len(some)), *_counts(some)]
         counts = {name: sum(one.beside.features[name] for one in some) for name in RELATIONS}
         cells += [_of(counts["exact"], sum(counts.values())), *(str(counts[name]) for name in RELATIONS[1:])]
         words = [one.found.record.word for one in some]
@@ -80,21 +80,57 @@ def table(ones: Sequence[One]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def where_nothing_is(seeds: Sequence[int]) -> str:
-    """The words of searches on re-initialised weights and shuffled labels, a row for each control."""
-    rows = ["| control | searches | words |", "|---|---|---|"]
-    words: dict[str, list[str]] = {"re-initialised weights": [], "shuffled labels": []}
-    for number in range(CONTROLS):
-        made = truth(list(PROGRAMS)[number % len(PROGRAMS)], seeds[number % len(seeds)])
-        chosen = controls[f"fresh-weights-{1 + number % 5}"], controls["shuffled-labels"]
-        for told, control in zip(words.values(), chosen, strict=True):
-            trial = control.change(Trial(made.tight[0], made.model, made.data, made.loss))
-            assert isinstance(trial, Trial)
-            there = Experiment(trial.model, trial.data, trial.loss, baselines=False)
-            told.append(search(there, named(made), random=0, controls=(), seed=number).record.word)
-    for name, told in words.items():
-        rows.append(f"| {name} | {len(told)} | {', '.join(f'{w} {told.count(w)}' for w in sorted(set(told)))} |")
-    return "\n".join(rows)
+def where_nothing_is(seeds: Sequence[int], number: int = CONTROLS) -> str:
+    """What searches by gradient come to in controls, with the budget that they take on the model itself."""
+    found: list[Found] = []
+    for i in range(number):
+        made = truth(list(PROGRAMS)[i % len(PROGRAMS)], seeds[i % len(seeds)])
+        chosen = controls[f"fresh-weights-{1 + i % 5}"], controls["shuffled-labels"], own_outputs(i)
+        scope = made.tight[0].scope
+        found.append(
+            search(experiment(made), named(made), scope=scope, by="gradient", random=0, controls=chosen, seed=i)
+        )
+        told = [(one.word, one.claimed, str(one.recovered)) for one in found[-1].record.controls]
+        size = found[-1].record.found[0].size
+        sys.stderr.write(f"{made.name}: {found[-1].record.word}, {size and size.claimed}; {told}\n")
+    rows = ["| control | searches | verdicts there | supported with as few bits as on the model itself |",
+            "|---|---|---|---|"]  # fmt: skip
+    for kind, name in (("fresh-weights", "re-initialised weights"), ("shuffled-labels", "shuffled labels"),
+                       ("own-outputs", "re-initialised weights, labelled with their own outputs")):  # fmt: skip
+        there = [one for some in found for one in some.record.controls if one.name.startswith(kind)]
+        as_few = [one for some in found for one in some.record.unspecific if one.name.startswith(kind)]
+        words = [one.word for one in there]
+        told = ", ".join(f"{word} {words.count(word)}" for word in sorted(set(words)))
+        rows.append(f"| {name} | {len(there)} | {told} | {len(as_few)} |")
+    words = [one.record.word for one in found]
+    told = ", ".join(f"{word} {words.count(word)}" for word in sorted(set(words)))
+    return "\n".join(rows) + f"\n\nOn the models themselves: {told}."
+
+
+def ways(ones: Mapping[By, Sequence[One]]) -> str:
+    """A row for each way of searching: what is found, and what it takes."""
+    heads = ["proposals by", "searches", "node precision", "node recall", "edge precision", "edge recall",
+             "position precision", "position recall", "features exact", "tight", "hypotheses tried", "tests",
+             "forward passes"]  # fmt: skip
+    rows = [heads, ["---"] * len(heads)]
+    for by, some in ones.items():
+        features = {name: sum(one.beside.features[name] for one in some) for name in RELATIONS}
+        efforts = [one.found.record.effort for one in some]
+        cells = [by, str(len(some)), *_counts(some), _of(features["exact"], sum(features.values()))]
+        cells.append(_of(sum(one.found.record.word == "tight" for one in some), len(some)))
+        means = (np.mean([getattr(one, name) for one in efforts]) for name in ("tried", "decided", "examples"))
+        cells += [f"{mean:,.0f}" for mean in means]
+        rows.append(cells)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _counts(some: Sequence[One]) -> list[str]:
+    cells: list[str] = []
+    for kind in ("nodes", "edges", "positions"):
+        counts = [getattr(one.beside, kind) for one in some]
+        both, there, found = (sum(getattr(one, what) for one in counts) for what in ("both", "there", "found"))
+        cells += [_of(both, found), _of(both, there)]
+    return cells
 
 
 def _of(part: int, whole: int) -> str:
@@ -117,20 +153,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=[*PROGRAMS, *TRAINED])
+    parser.add_argument("--tables", nargs="*", default=["planted", "ways", "controls"])
+    parser.add_argument("--controls", type=int, default=CONTROLS)
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
-    ones: list[One] = []
-    for program in options.only:
-        for seed in seeds:
-            ones.append(searched(program, seed))
-            sys.stderr.write(f"{ones[-1].made.name}: {ones[-1].seconds:.1f} s, {ones[-1].beside}\n{ones[-1].found}\n")
-    seconds = [one.seconds for one in ones]
-    exact = [kind == "exact" for one in ones for kind, n in one.beside.features.items() for _ in range(n)]
-    told = f"Features are named exactly in {share(exact)} of claims. {len(ones)} searches, "
-    told += f"{sum(seconds) / len(ones):.1f} s each, at most {max(seconds):.1f} s, verdict included."
-    tables = {"planted": f"{table(ones)}\n\n{told}", "controls": where_nothing_is(seeds)}
+    ones: dict[By, list[One]] = {by: [] for by in BY if "ways" in options.tables or by == "tests"}
+    if {"planted", "ways"} & {*options.tables}:
+        for by in ones:
+            for program, seed in product(options.only, seeds):
+                ones[by].append(made := searched(program, seed, by))
+                sys.stderr.write(f"{made.made.name} by {by}: {made.seconds:.1f} s, {made.beside}\n{made.found}\n")
+    tables: dict[str, str] = {}
+    if "planted" in options.tables:
+        seconds = [one.seconds for one in ones["tests"]]
+        exact = [kind == "exact" for one in ones["tests"] for kind, n in one.beside.features.items() for _ in range(n)]
+        told = f"Features are named exactly in {share(exact)} of claims. {len(seconds)} searches, "
+        told += f"{sum(seconds) / len(seconds):.1f} s each, at most {max(seconds):.1f} s, verdict included."
+        tables["planted"] = f"{table(ones['tests'])}\n\n{told}"
+    if "ways" in options.tables:
+        tables["ways"] = ways(ones)
+    if "controls" in options.tables:
+        tables["controls"] = where_nothing_is(seeds, options.controls)
     sys.stdout.write("\n\n".join(tables.values()) + "\n")
     if options.write is not None:
         write_between(options.write, tables)

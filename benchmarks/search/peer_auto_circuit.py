@@ -24,7 +24,7 @@ from torch import Tensor
 
 from benchmarks.groundtruth.catalogue import truth
 from benchmarks.groundtruth.truth import Truth
-from benchmarks.search.__main__ import FIRST_SEED, named, write_between
+from benchmarks.search.__main__ import FIRST_SEED, write_between
 from benchmarks.search.planted import edges_of
 from scrubbing import OUTPUT, Dataset, Experiment, Hypothesis, Node, Variable, everything, node
 from scrubbing.routes import Edge, along
@@ -240,8 +240,7 @@ def compared(program: str, seed: int) -> list[Row]:
         if isinstance(slot, str) and graph.slots[reader][slot].parents:
             edge = ("start" if str(writer) in WHOLE else str(writer), slot, str(reader))
             ours[edge] = max(ours.get(edge, 0.0), worth)
-    found = search(Experiment(made.model, there, made.loss, baselines=False), named(made), by="gradient", random=0,
-                   controls=(), seed=seed)  # fmt: skip
+    found = search(fitted, generated=False, by="gradient", random=0, controls=(), seed=seed)
     kept = {("start" if str(w) in WHOLE else str(w), slot, str(r)) for w, slot, r in edges_of(found.hypothesis, graph)}
     tool = Tool(made, there, seed)
     ways: list[tuple[str, Scores, int]] = [("gates", ours, budget)]
@@ -259,7 +258,15 @@ def compared(program: str, seed: int) -> list[Row]:
     recovered = rest.run(whole).record().recovered_of("null")
     assert recovered is not None
     assert recovered.fraction is not None
-    rows.append(Row(program, "search by gradient", found.record.effort.examples, recovered.fraction.value, len(kept)))
+    rows.append(
+        Row(
+            program,
+            "search by gradient, no features",
+            found.record.effort.examples,
+            recovered.fraction.value,
+            len(kept),
+        )
+    )
     for name, scores, passes in ways:
         points = curve(scores, [size for size in sizes if size <= len(scores)], rest)
         enough = next((size for size, one in points.items() if one >= ENOUGH), None)

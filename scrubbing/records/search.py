@@ -33,6 +33,11 @@ class ControlSearch(Strict):
     """The verdict on what was found there, on held-out inputs."""
     recovered: Number | None = None
     """What it recovers of the null there; None where there was nothing to explain."""
+    claimed: float | None = None
+    """Bits that it claims; None where nothing was searched for."""
+    own: bool = False
+    """Whether labels are what the model there puts out itself, so that there is something to find: then it only counts
+    if as few bits are claimed."""
     hypothesis: str = ""
     """What was found there, as a tree; empty where nothing was searched for."""
     effort: Effort | None = None
@@ -64,8 +69,19 @@ class SearchRecord(Strict, Shown):
 
     @property
     def unspecific(self) -> list[ControlSearch]:
-        """Controls in which the search comes to a hypothesis that is supported."""
-        return [one for one in self.controls if one.word in SUPPORTED]
+        """Controls in which the search comes to a hypothesis that is supported: with as few bits, where labels are the
+        model's own outputs.
+        """
+        size = self.found[0].size
+        claimed = None if size is None else size.claimed
+        return [
+            one for one in self.controls if one.word in SUPPORTED and not (one.own and more_than(one.claimed, claimed))
+        ]
+
+
+def more_than(one: float | None, other: float | None) -> bool:
+    """Whether one number is known to be more than another."""
+    return one is not None and other is not None and one > other
 
 
 SUPPORTED: tuple[Word, ...] = ("tight", "wider or finer than needed", "redundant")

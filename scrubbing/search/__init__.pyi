@@ -1,7 +1,10 @@
+from .choices import BY as BY
+from .choices import By as By
 from .choices import Choices as Choices
 from .features import features_of as features_of
 from .found import Found as Found
 from .found import search as search
+from .own import own_outputs as own_outputs
 from .relaxed import Proposal as Proposal
 from .relaxed import propose as propose
 from .subspaces import Directions as Directions

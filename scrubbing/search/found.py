@@ -19,6 +19,7 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.records.search import SUPPORTED, ControlSearch, SearchRecord
 from scrubbing.search.choices import Choices, Options
+from scrubbing.search.own import OwnOutputs
 from scrubbing.search.searched import Searched
 
 
@@ -85,12 +86,11 @@ def _found(made: Searched, results: Sequence[Result], controls: Sequence[Control
     records = [result.record() for result in results]
     tested = records[0].tested
     assert tested is not None
-    passed = tested.word in SUPPORTED and any(one.word in SUPPORTED for one in controls)
     chosen, many = made.chosen, len(made.hypotheses)
     record = SearchRecord(
         found=records[:many],
         beside=records[many:],
-        word="not specific" if passed else tested.word,
+        word=tested.word,
         alpha=chosen.alpha,
         margin=chosen.margin,
         effort=made.effort,
@@ -100,6 +100,8 @@ def _found(made: Searched, results: Sequence[Result], controls: Sequence[Control
         held_out=len(made.rest.data),
         controls=list(controls),
     )
+    if tested.word in SUPPORTED and record.unspecific:
+        record = record.model_copy(update={"word": "not specific"})
     return Found(made.hypotheses, record)
 
 
@@ -115,13 +117,16 @@ def _control(control: Control, trial: Trial, of: Experiment, chosen: Choices, ou
         return None  # a control on the hypothesis, and there is none yet
     folder = None if out is None else out / control.name
     made = Searched.on(changed, of, chosen, folder)
-    tested = made.results((), folder)[0].record().tested
+    found = made.results((), folder)[0].record()
+    tested = found.tested
     assert tested is not None
     return ControlSearch(
         name=control.name,
         meaning=control.meaning,
         word=tested.word,
         recovered=tested.together,
+        claimed=None if found.size is None or not made.explains else found.size.claimed,
+        own=isinstance(control, OwnOutputs),
         hypothesis=str(made.hypotheses[0]) if made.explains else "",
         effort=made.effort,
     )

@@ -11,8 +11,9 @@ import torch
 from benchmarks.groundtruth.catalogue import truth
 from benchmarks.groundtruth.columns import column
 from benchmarks.search.planted import compared
-from scrubbing import Classification, Dataset, Experiment, Feature, NextToken, SquaredError, ToyModel, UsageError
-from scrubbing.search import relaxed, search
+from scrubbing import Classification, Dataset, Experiment, Feature, NextToken, SquaredError, ToyModel, Trial, UsageError
+from scrubbing.records.search import ControlSearch
+from scrubbing.search import own_outputs, propose, relaxed, search
 from scrubbing.search.choices import Choices
 from scrubbing.search.gated import Gated
 from scrubbing.search.greedy import Greedy
@@ -42,7 +43,7 @@ def closed(of, which, apart):
     return float(of.cost(batch, gates))
 
 
-FAMILIES = ["native classifier", "native LN", "native rotary", "native solu", "GPT-NeoX", "Gemma 2", "Phi-2"]
+FAMILIES = ["native classifier", "native rotary", "native solu", "GPT-NeoX", "Gemma 2"]
 
 
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
@@ -81,9 +82,18 @@ def test_through_what_is_looked_through_everything_else_is_read():
     assert closed(of, lambda gate: True, apart=False) > 0.5
 
 
+@cache
+def by_tests():
+    """Hypotheses that are tried without proposals."""
+    one, experiment = planted("total")
+    greedy = Greedy(experiment.subject, experiment.executor, variables(one), Choices())
+    greedy.run()
+    return greedy.steps.tried
+
+
 @pytest.mark.parametrize("by", ["attribution", "gradient"])
 def test_what_was_planted_is_found_and_nothing_else(by, monkeypatch):
-    monkeypatch.setattr(relaxed, "STEPS", 200)
+    monkeypatch.setattr(relaxed, "STEPS", 150)
     one, experiment = planted("total")
     found = search(experiment, variables(one), by=by, random=0, controls=())
     beside = compared(one, found.hypothesis)
@@ -91,7 +101,7 @@ def test_what_was_planted_is_found_and_nothing_else(by, monkeypatch):
         assert counts.both == counts.there == counts.found
     assert beside.features["exact"] == sum(beside.features.values()) > 0
     assert found.record.word == "tight"
-    assert found.record.effort.tried < search(experiment, variables(one), random=0, controls=()).record.effort.tried
+    assert found.record.effort.tried < by_tests()
 
 
 @pytest.mark.slow
@@ -109,7 +119,7 @@ def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypa
     monkeypatch.setattr(relaxed, "STEPS", 90)
     monkeypatch.setattr(relaxed, "WARM", 10)
     monkeypatch.setattr(relaxed, "SNAPSHOTS", 8)
-    _, experiment = planted("total")
+    experiment = toy(lambda a, b: (a - b) ** 2)
     wanted = relaxed.fitted(gated(experiment), None, adversarial=True, kept=None)
     kept, seen, adam = tmp_path / "gates", [], relaxed._adam
 
@@ -156,3 +166,30 @@ def test_any_model_graph_that_torch_can_differentiate_is_searched():
     for cannot in (lambda a, b: torch.as_tensor((a - b).detach().numpy() ** 2), lambda a, b: (a != b).double()):
         with pytest.raises(UsageError, match=r"SCR-GRADIENT.*xor"):
             search(toy(cannot), names, **asked)
+
+
+def test_what_is_proposed_is_public_and_says_what_it_took():
+    experiment = toy(lambda a, b: (a - b) ** 2)
+    made = propose(experiment, "attribution")
+    nodes = {str(node): node for node in experiment.subject.graph.slots}
+    assert made.examples > 1_000
+    parts = [(nodes["xor"], None), (nodes["z"], None)]
+    assert made.cuts(nodes["logits"], parts, 3) == [frozenset({(nodes["z"], None)})]
+    for asked in ({"by": "tests"}, {"by": "gradient", "budget": 2_000}):
+        with pytest.raises(UsageError, match="SCR-SEARCH"):
+            propose(experiment, **asked)
+
+
+def test_where_labels_are_the_models_own_outputs_only_what_is_as_small_counts():
+    one, experiment = planted("total")
+    control = own_outputs(1)
+    made = control.change(Trial(one.tight[0], one.model, one.data, one.loss))
+    own = made.model.own_output(made.model.inputs(made.data), torch.arange(len(made.data)))[:, -1, 0]
+    assert np.allclose(made.data["label"], own.numpy())
+    assert made.model.fingerprint != one.model.fingerprint
+    assert made.data["label"].std() > 0.01 * one.data["label"].std()
+    record = search(experiment, variables(one), random=0, controls=(), by="attribution").record
+    bits = record.found[0].size.claimed
+    for claimed, counts in ((bits + 1, False), (bits, True)):
+        there = ControlSearch(name="own", meaning="", word="tight", claimed=claimed, own=True)
+        assert bool(record.model_copy(update={"controls": [there]}).unspecific) == counts

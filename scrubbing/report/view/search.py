@@ -77,13 +77,14 @@ def _controls(controls: list[ControlSearch]) -> Table:
             one.meaning,
             one.word,
             Fact.of(one.name, one.recovered, RECOVERED),
+            MISSING if one.claimed is None else SHORT.one(one.claimed),
             "0" if one.effort is None else count(one.effort.tried),
         ]
         for one in controls
     ]
     caption = "The same search with the same budget, where there is nothing to find."
     return Table(
-        "", ["control", "what it is", "verdict", "recovered", "tried"], rows, caption, ["what it is", "verdict"]
+        "", ["control", "what it is", "verdict", "recovered", "bits", "tried"], rows, caption, ["what it is", "verdict"]
     )
 
 
