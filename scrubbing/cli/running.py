@@ -31,6 +31,7 @@ from scrubbing.cli.common import (
     Tf32,
     Threads,
     Verdicts,
+    Why,
     Workers,
     app,
     computing,
@@ -84,6 +85,7 @@ def bench(
     shard: Shard = None,
     control: Controls = None,
     verdict: Verdicts = True,
+    why: Why = False,
 ) -> None:
     """Run a task's whole ladder of hypotheses, with every baseline, and test each."""
     from scrubbing.experiment.task import find_task
@@ -101,7 +103,7 @@ def bench(
         for one, ladder in ladders:
             measure_share(one, ladder, changed, out, share)
         return
-    found = [(one, _run(one, ladder, changed, out)) for one, ladder in ladders]
+    found = [(one, _run(one, ladder, changed, out, why=why)) for one, ladder in ladders]
     if json_:
         print_json([record for _, records in found for record in records])
         return
@@ -133,11 +135,12 @@ def run(
     shard: Shard = None,
     control: Controls = None,
     verdict: Verdicts = False,
+    why: Why = False,
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
     how = computing(threads, workers, executor, share, collect)
     changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
-    if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share):
+    if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share, why=why):
         print_record(record, json_)
 
 
@@ -172,12 +175,13 @@ def verdict_(
     scope: Annotated[
         bool, typer.Option("--scope", help="Also look for counterexamples where no scope is stated.")
     ] = False,
+    why: Why = False,
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     how = computing(threads, workers, executor, share, collect)
     changed = _changed(references, draws, seed, memory, how, None, control, True, device, tf32)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
-    record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share)
+    record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share, why)
     if record is None:
         return
     if json_:
@@ -188,19 +192,20 @@ def verdict_(
     console().print(verdict_view(record))
 
 
-@app.command()
+@app.command(name="why")
 @prints_our_errors
-def why(
+def why_(
     record: RecordFile,
     inputs: Annotated[Optional[list[int]], typer.Argument(metavar="[INPUT]...", help="Ids of inputs in scope.")] = None,  # noqa: UP045
     worst: Annotated[bool, typer.Option("--worst", help="The inputs of the record that scrubbing costs most.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Write it into the record, so that reports show it.")] = False,
     task: TaskName = None,
     json_: AsJson = False,
     device: Device = None,
 ) -> None:
     """Say of single inputs which claim broke each draw that fails, and with which input; their draws are made again."""
     from scrubbing.experiment.again import explain
-    from scrubbing.records.store import load
+    from scrubbing.records.store import load, save
     from scrubbing.report.terminal import section_view
     from scrubbing.report.view.why import why as sections_of
 
@@ -210,6 +215,9 @@ def why(
         problem = "the record has no inputs that scrubbing costs anything." if worst else "no input was named."
         fail(UsageError, "SCR-REFERENCES", problem, "Name inputs by their ids, or take --worst.", str(record))
     found = explain(loaded, wanted, task, device)
+    if keep:
+        others = [one for one in loaded.explained if one.id not in wanted]
+        save(loaded.model_copy(update={"explained": [*found, *others]}), record)
     if json_:
         print_json(found)
         return
@@ -332,9 +340,14 @@ def _run(
     out: Path | None,
     address: str | None = None,
     also: Sequence[str] = (),
+    why: bool = False,
 ) -> list[RunRecord]:
-    """Run, and write each record as soon as there is one. `also` names methods of the experiment to add to verdicts."""
+    """Run, and write each record as soon as there is one.
+
+    `also` names methods of the experiment to add to verdicts; `why` says of the worst inputs what broke them.
+    """
     from scrubbing.experiment.address import source_of
+    from scrubbing.experiment.again import explained
 
     experiment = task.experiment(**changed)
     records: list[RunRecord] = []
@@ -345,12 +358,21 @@ def _run(
             if record.tested is not None and record.tested.word != "nothing to explain":
                 more = {name: getattr(experiment, name)(result) for name in also}
                 record = record.model_copy(update={"tested": record.tested.model_copy(update=more)})
+            if why and record.worst:
+                found = explained(record, experiment, result.hypothesis, [one.id for one in record.worst])
+                record = record.model_copy(update={"explained": found})
             records.append(record if out is None else _write(record, result.inputs(), out))
     return records
 
 
 def _one(
-    address: str, found: Task, changed: Options, out: Path | None, also: Sequence[str] = (), share: str | None = None
+    address: str,
+    found: Task,
+    changed: Options,
+    out: Path | None,
+    also: Sequence[str] = (),
+    share: str | None = None,
+    why: bool = False,
 ) -> RunRecord | None:
     """Run one hypothesis; None where only a share of it was measured."""
     from scrubbing.experiment.address import hypothesis_at
@@ -360,7 +382,7 @@ def _one(
     if share is not None:
         measure_share(found, [hypothesis], changed, out, share)
         return None
-    return _run(found, [hypothesis], changed, out, address, also)[0]
+    return _run(found, [hypothesis], changed, out, address, also, why)[0]
 
 
 def _prepare(out: Path | None, hypotheses: Sequence[Hypothesis]) -> None:
