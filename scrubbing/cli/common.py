@@ -109,6 +109,9 @@ Controls = Annotated[
 Verdicts = Annotated[
     bool, typer.Option("--verdict/--no-verdict", help="Test whether each claim is needed, and no finer than needed.")
 ]
+Why = Annotated[
+    bool, typer.Option("--why", help="Also say of the inputs that scrubbing costs most which exchange broke them.")
+]
 Threads = Annotated[Optional[int], typer.Option(min=1, max=1024, help="CPU threads; the default is torch's.")]  # noqa: UP045
 Workers = Annotated[
     Optional[int],  # noqa: UP045

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -24,17 +25,28 @@ if TYPE_CHECKING:
     from scrubbing.records.inputs import InputTable
     from scrubbing.records.schema import RunRecord
 
-Records = Annotated[list[Path], typer.Argument(help="Records written with --out.")]
+Records = Annotated[
+    list[Path], typer.Argument(help="Records written with --out, lists of them that --json printed, or folders.")
+]
 Later = Annotated[Path, typer.Argument(help="The later record.")]
 
 
 @app.command()
 @prints_our_errors
-def show(record: RecordFile, json_: AsJson = False) -> None:
-    """Print a stored record."""
-    from scrubbing.records.store import load
+def show(
+    record: Annotated[Path, typer.Argument(help="A record, a list of them that --json printed, or a folder.")],
+    json_: AsJson = False,
+) -> None:
+    """Print a stored record, or a table of several."""
+    from scrubbing.report.terminal import ladder_view
 
-    print_record(load(record), json_)
+    found = [one for _, one in _readable(record)]
+    if len(found) == 1:
+        print_record(found[0], json_)
+    elif json_:
+        print_json(found)
+    else:
+        console().print(ladder_view(found, str(record)))
 
 
 @app.command()
@@ -139,7 +151,7 @@ def report(
 
     if out.suffix not in (".html", ".md"):
         fail(UsageError, "SCR-PLOT", f"{out.name} is neither a page nor Markdown.", "End its name in .html or .md.")
-    loaded = [_loaded(path) for path in records]
+    loaded = _all(records)
     earlier = [] if history is None else [one for _, one in records_in(history) if not isinstance(one, FileError)]
     shown = entries([record for record, _ in loaded], [inputs for _, inputs in loaded], earlier)
     write(out, (markdown(shown) if out.suffix == ".md" else page(shown)).encode(), "the report")
@@ -157,10 +169,36 @@ def plot(
     """Draw a figure for a paper."""
     from scrubbing.report.plot import plot as draw
 
-    loaded = [_loaded(path) for path in records]
+    loaded = _all(records)
     inputs = [inputs for _, inputs in loaded]
     draw([record for record, _ in loaded], out, kind, width, inputs)  # pyright: ignore - it says what is not known
     say(f"wrote {out}", stderr=True)
+
+
+def _all(paths: list[Path]) -> list[tuple[RunRecord, InputTable | None]]:
+    """All records of files and folders, with their values per input where these are beside them."""
+    from scrubbing.records.store import load_inputs
+
+    found: list[tuple[RunRecord, InputTable | None]] = []
+    for path, record in chain.from_iterable(map(_readable, paths)):
+        lost = record.inputs is not None and not path.with_name(Path(record.inputs.file).name).exists()
+        if lost:
+            say(f"{path}: its values per input are not beside it, and are left out.", stderr=True)
+        found.append((record, None if lost else load_inputs(record, path)))
+    return found
+
+
+def _readable(path: Path) -> list[tuple[Path, RunRecord]]:
+    """The records of a file or folder; what of a folder is none, is said."""
+    from scrubbing.records.store import load_all
+
+    found: list[tuple[Path, RunRecord]] = []
+    for place, record in load_all(path):
+        if isinstance(record, FileError):
+            say(str(record), stderr=True)
+        else:
+            found.append((place, record))
+    return found
 
 
 def _loaded(path: Path) -> tuple[RunRecord, InputTable | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, cast
 
@@ -32,6 +32,7 @@ from scrubbing.cli.common import (
     Tf32,
     Threads,
     Verdicts,
+    Why,
     Workers,
     app,
     computing,
@@ -41,15 +42,12 @@ from scrubbing.cli.common import (
     prints_our_errors,
     say,
 )
+from scrubbing.cli.measuring import prepare, print_ladder, run_all, run_one
 from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
     from scrubbing.experiment.executors import Executor
     from scrubbing.experiment.settings import Options, Settings
-    from scrubbing.experiment.task import Task
-    from scrubbing.hypothesis.hypothesis import Hypothesis
-    from scrubbing.records.inputs import InputTable
-    from scrubbing.records.schema import RunRecord
 
 
 @app.command()
@@ -86,6 +84,7 @@ def bench(
     shard: Shard = None,
     control: Controls = None,
     verdict: Verdicts = True,
+    why: Why = False,
 ) -> None:
     """Run a task's whole ladder of hypotheses, with every baseline, and test each."""
     from scrubbing.experiment.task import find_task
@@ -96,19 +95,19 @@ def bench(
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
-    _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
+    prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     how = computing(threads, workers, executor, share, collect)
     changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
     if share is not None:
         for one, ladder in ladders:
             measure_share(one, ladder, changed, out, share)
         return
-    found = [(one, _run(one, ladder, changed, out)) for one, ladder in ladders]
+    found = [(one, run_all(one, ladder, changed, out, why=why)) for one, ladder in ladders]
     if json_:
         print_json([record for _, records in found for record in records])
         return
     for one, records in found:
-        _print_ladder(one, records)
+        print_ladder(one, records)
 
 
 @app.command()
@@ -136,11 +135,12 @@ def run(
     shard: Shard = None,
     control: Controls = None,
     verdict: Verdicts = False,
+    why: Why = False,
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
     how = computing(threads, workers, executor, share, collect)
     changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
-    if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share):
+    if record := run_one(address, task_of(address, task, model, data, loss), changed, out, share=share, why=why):
         print_record(record, json_)
 
 
@@ -176,12 +176,13 @@ def verdict_(
     scope: Annotated[
         bool, typer.Option("--scope", help="Also look for counterexamples where no scope is stated.")
     ] = False,
+    why: Why = False,
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     how = computing(threads, workers, executor, share, collect)
     changed = _changed(references, draws, seed, memory, how, None, control, True, device, tf32, pool)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
-    record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share)
+    record = run_one(address, task_of(address, task, model, data, loss), changed, out, also, share, why)
     if record is None:
         return
     if json_:
@@ -192,19 +193,20 @@ def verdict_(
     console().print(verdict_view(record))
 
 
-@app.command()
+@app.command(name="why")
 @prints_our_errors
-def why(
+def why_(
     record: RecordFile,
     inputs: Annotated[Optional[list[int]], typer.Argument(metavar="[INPUT]...", help="Ids of inputs in scope.")] = None,  # noqa: UP045
     worst: Annotated[bool, typer.Option("--worst", help="The inputs of the record that scrubbing costs most.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Write it into the record, so that reports show it.")] = False,
     task: TaskName = None,
     json_: AsJson = False,
     device: Device = None,
 ) -> None:
     """Say of single inputs which claim broke each draw that fails, and with which input; their draws are made again."""
     from scrubbing.experiment.again import explain
-    from scrubbing.records.store import load
+    from scrubbing.records.store import load, save
     from scrubbing.report.terminal import section_view
     from scrubbing.report.view.why import why as sections_of
 
@@ -214,6 +216,9 @@ def why(
         problem = "the record has no inputs that scrubbing costs anything." if worst else "no input was named."
         fail(UsageError, "SCR-REFERENCES", problem, "Name inputs by their ids, or take --worst.", str(record))
     found = explain(loaded, wanted, task, device)
+    if keep:
+        others = [one for one in loaded.explained if one.id not in wanted]
+        save(loaded.model_copy(update={"explained": [*found, *others]}), record)
     if json_:
         print_json(found)
         return
@@ -330,70 +335,3 @@ def _changed(
         "executor": executor,
     }
     return cast("Options", {name: value for name, value in changed.items() if value is not None})
-
-
-def _run(
-    task: Task,
-    hypotheses: Sequence[Hypothesis],
-    changed: Options,
-    out: Path | None,
-    address: str | None = None,
-    also: Sequence[str] = (),
-) -> list[RunRecord]:
-    """Run, and write each record as soon as there is one. `also` names methods of the experiment to add to verdicts."""
-    from scrubbing.experiment.address import source_of
-
-    experiment = task.experiment(**changed)
-    records: list[RunRecord] = []
-    with experiment.results(hypotheses, out) as results:
-        for result in results:
-            place = address or f"{task.name}/{result.hypothesis.name.rpartition('/')[2]}"
-            record = result.record().model_copy(update={"source": source_of(place, result.hypothesis)})
-            if record.tested is not None and record.tested.word != "nothing to explain":
-                more = {name: getattr(experiment, name)(result) for name in also}
-                record = record.model_copy(update={"tested": record.tested.model_copy(update=more)})
-            records.append(record if out is None else _write(record, result.inputs(), out))
-    return records
-
-
-def _one(
-    address: str, found: Task, changed: Options, out: Path | None, also: Sequence[str] = (), share: str | None = None
-) -> RunRecord | None:
-    """Run one hypothesis; None where only a share of it was measured."""
-    from scrubbing.experiment.address import hypothesis_at
-
-    hypothesis = hypothesis_at(address, found)
-    _prepare(out, [hypothesis])
-    if share is not None:
-        measure_share(found, [hypothesis], changed, out, share)
-        return None
-    return _run(found, [hypothesis], changed, out, address, also)[0]
-
-
-def _prepare(out: Path | None, hypotheses: Sequence[Hypothesis]) -> None:
-    """Find out before a long run whether its records have somewhere to go."""
-    if out is not None:
-        from scrubbing.records.files import folder
-        from scrubbing.records.names import check
-
-        check(hypothesis.name for hypothesis in hypotheses)
-        folder(out)
-
-
-def _write(record: RunRecord, inputs: InputTable, out: Path) -> RunRecord:
-    from scrubbing.records.names import place
-    from scrubbing.records.store import load, save
-
-    path = save(record, place(out, record.hypothesis), inputs)
-    say(f"scrub show {path}", stderr=True)
-    return load(path)
-
-
-def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
-    from scrubbing.report.terminal import ladder_view
-
-    if about := task.about():
-        say(about)
-    choices = records[0].choices
-    title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
-    console().print(ladder_view(records, title))

@@ -144,6 +144,7 @@ def _write(found: Found, out: Path) -> None:
     from scrubbing.records.store import save
     from scrubbing.report.page import page
     from scrubbing.report.plot import plot
+    from scrubbing.report.view.search import search as section_of
 
     records = [*found.record.found, *found.record.beside]
     for record in records:
@@ -155,7 +156,7 @@ def _write(found: Found, out: Path) -> None:
     first = place(out, found.hypothesis.name, "search")
     written = {
         first: found.record.model_dump_json(indent=1) + "\n",
-        out / "search.html": page(records),
+        out / "search.html": page(records, lead=[section_of(found.record)]),
     }
     for path, text in written.items():
         write(path, text.encode(), "the search")

@@ -34,7 +34,13 @@ def explain(
         UsageError: SCR-AGAIN, with every reason why that cannot be; SCR-REFERENCES, no such inputs; SCR-ADDRESS,
             SCR-TASK, the hypothesis or its task is not found where it was.
     """
-    experiment, hypothesis = again(record, task, device)
+    return explained(record, *again(record, task, device), inputs)
+
+
+def explained(
+    record: RunRecord, experiment: Experiment, hypothesis: Hypothesis, inputs: Sequence[int]
+) -> list[WhyInput]:
+    """The same with the experiment and the hypothesis at hand."""
     scrub = experiment.but(references=list(inputs)).jobs(hypothesis)[0]
     threshold = 0.0 if record.carried is None else record.carried.threshold
     return why(scrub, experiment.executor, threshold)

@@ -192,7 +192,7 @@ def provenance(model: Model, data: Dataset, whole: Dataset, seconds: float, task
         versions=versions(),
         machine=machine(),
         seconds=round(seconds, 3),
-        when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        when=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         task=task,
         family=type(model).__name__ if spec is None else str(getattr(spec, "family", type(model).__name__)),
         processing="" if spec is None else _told(spec),

@@ -235,6 +235,9 @@ class WorstInput(Strict):
     """The model's most likely class, where one position is counted."""
     prediction: int | None = None
     """The scrubbed model's most likely class, in the first draw."""
+    changed: float | None = None
+    """Share of draws, and of counted positions, whose most likely prediction is not the model's; None in older records,
+    and where there are no classes."""
 
 
 class SharedTrait(Strict):

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from scrubbing.guards import is_dict
 from scrubbing.records import older
+from scrubbing.records.blame import WhyInput
 from scrubbing.records.measured import (
     Cancellation,
     Carried,
@@ -282,6 +283,8 @@ class RunRecord(Strict, Shown):
     """The references that scrubbing costs most, the worst first."""
     shared: list[SharedTrait] = Field(default=[])
     """What more of the worst have in common than chance explains."""
+    explained: list[WhyInput] = Field(default=[])
+    """Of some of these, which exchange broke each draw that fails; empty where nobody asked, and in older records."""
     references_digest: str | None = None
     """Hash of the ids of the references, whatever their order."""
     inputs: PerInput | None = None

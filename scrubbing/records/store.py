@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from scrubbing.errors import FileError, brief, fail
 from scrubbing.records.files import file, write
@@ -15,6 +16,8 @@ from scrubbing.records.names import is_table, table
 from scrubbing.records.schema import VERSION, PerInput, RunRecord
 from scrubbing.renamed import old_names
 from scrubbing.user_code import content_of
+
+_several = TypeAdapter(list[RunRecord])
 
 
 def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) -> Path:
@@ -40,6 +43,35 @@ def save(record: RunRecord, path: str | Path, inputs: InputTable | None = None) 
     return target
 
 
+def load_all(path: str | Path) -> list[tuple[Path, RunRecord | FileError]]:
+    """Read a record, a list of records in one file, or all records in a folder and its subfolders, oldest first.
+
+    Returns:
+        Records, each with its file; those of a list in their order. A damaged file of a folder gives its error, last.
+
+    Raises:
+        FileError: SCR-FILE, as `load`; also where a folder holds no record.
+    """
+    place = Path(path)
+    if place.is_dir():
+        found = list(records_in(place))
+        if not any(isinstance(one, RunRecord) for _, one in found):
+            remedy = "Name a folder that was given as --out."
+            fail(FileError, "SCR-FILE", "there are no records in this folder.", remedy, str(place))
+        return sorted(found, key=lambda one: one[1].provenance.when if isinstance(one[1], RunRecord) else "~")
+    try:
+        content = content_of(place)
+        several = content.lstrip().startswith(b"[")
+    except OSError:
+        several, content = False, b""  # `load` says what is wrong
+    if not several:
+        return [(place, load(place))]
+    try:
+        return [(place, one) for one in _several.validate_json(content)]
+    except ValidationError as error:
+        _no_record(error, place)
+
+
 def load(path: str | Path) -> RunRecord:
     """Read a record, of this version or an older one.
 
@@ -51,14 +83,18 @@ def load(path: str | Path) -> RunRecord:
     except OSError as error:
         fail(FileError, "SCR-FILE", f"it cannot be read ({error.strerror}).", "Check the path.", str(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        problem = f"it is not a run record ({f'{place}: ' if place else ''}{first['msg']})."
-        remedy = "The file is truncated or of another kind; run the hypothesis again."
-        if place == "version":
-            problem = f"it is a record of version {first['input']!r}, and this package reads versions 1 to {VERSION}."
-            remedy = "Read it with the release of scrubbing that wrote it, or run the hypothesis again."
-        fail(FileError, "SCR-FILE", problem, remedy, str(path))
+        _no_record(error, path)
+
+
+def _no_record(error: ValidationError, path: str | Path) -> NoReturn:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    problem = f"it is not a run record ({f'{place}: ' if place else ''}{first['msg']})."
+    remedy = "The file is truncated or of another kind; run the hypothesis again."
+    if place == "version":
+        problem = f"it is a record of version {first['input']!r}, and this package reads versions 1 to {VERSION}."
+        remedy = "Read it with the release of scrubbing that wrote it, or run the hypothesis again."
+    fail(FileError, "SCR-FILE", problem, remedy, str(path))
 
 
 def load_inputs(record: RunRecord, path: str | Path) -> InputTable | None:

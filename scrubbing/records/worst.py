@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.records.inputs import LOSS, STRATUM, InputTable
+from scrubbing.records.inputs import LOSS, MEASURE, STRATUM, InputTable
 from scrubbing.records.measured import SharedTrait, WorstInput
 
 MOST = 10
@@ -36,6 +36,7 @@ def _worst(inputs: InputTable, row: int) -> WorstInput:
         model=float(inputs[f"{LOSS}model"][row]),
         scrubbed=float(inputs[f"{LOSS}scrubbed"][row]),
         **predicted,
+        changed=float(inputs[f"{MEASURE}changed"][row]) if f"{MEASURE}changed" in inputs else None,
     )
 
 

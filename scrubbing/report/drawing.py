@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scrubbing.numbers import RECOVERED, Form
 from scrubbing.records.inputs import LOSS, InputTable
@@ -134,8 +136,109 @@ def scatter(inputs: InputTable) -> Scatter | None:
     model, scrubbed = (np.asarray(rows[LOSS + name], dtype=float) for name in ("model", "scrubbed"))
     order = np.argsort(scrubbed - model, kind="stable")
     shown = order[np.unique(np.linspace(0, len(order) - 1, min(POINTS, len(order))).round().astype(int))]
-    both = np.concatenate([model, scrubbed])
-    high = max(float(both.max()), 10 * FLOOR)
-    log = bool(both.min() >= 0 and np.median(both) < high / 100)
-    scale = Axis(FLOOR, high, log) if log else Axis(min(0.0, float(both.min())), high)
+    scale = _for(np.concatenate([model, scrubbed]))
     return Scatter(scale, [(scale.at(float(model[i])), scale.at(float(scrubbed[i]))) for i in shown], len(model))
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Losses of the inputs in one row: bars of the scrubbed model above a line, of the model below it."""
+
+    name: str
+    inputs: int
+    above: Sequence[tuple[float, float]]
+    """Place in per cent of the width, and height from 0 to 1: the square root of the share of inputs."""
+    below: Sequence[tuple[float, float]]
+    medians: tuple[float, float]
+    """Places, of the scrubbed model and of the model."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How losses spread over inputs, a row for each group of inputs, on one axis."""
+
+    title: str
+    axis: Axis
+    lanes: Sequence[Lane]
+    bar: float
+    """Width of a bar, in per cent."""
+    caption: str = ""
+
+
+BARS = 50
+"""Of a histogram."""
+
+
+def distribution(
+    title: str, model: NDArray[Any], scrubbed: NDArray[Any], groups: Sequence[tuple[str, NDArray[np.bool_]]]
+) -> Distribution:
+    """The distribution of two losses over groups of inputs, as histograms on one axis.
+
+    Args:
+        title: what the losses are, with their unit.
+        model: `[n]`, losses of the model.
+        scrubbed: `[n]`, of the scrubbed model.
+        groups: names of groups, each with who is in it, `[n]`; at least one input is.
+    """
+    scale = _for(np.concatenate([model, scrubbed]))
+
+    def bars(values: NDArray[Any]) -> list[tuple[float, float]]:
+        places = np.array([scale.at(float(value)) for value in values])
+        bins = np.minimum((places * BARS / 100).astype(int), BARS - 1)
+        there = zip(*np.unique(bins, return_counts=True), strict=True)
+        return [(100 * int(i) / BARS, round(math.sqrt(number / len(values)), 3)) for i, number in there]
+
+    lanes: list[Lane] = []
+    for name, where in groups:
+        medians = scale.at(float(np.median(scrubbed[where]))), scale.at(float(np.median(model[where])))
+        lanes.append(Lane(name, int(where.sum()), bars(scrubbed[where]), bars(model[where]), medians))
+    return Distribution(title, scale, lanes, 100 / BARS)
+
+
+def _for(values: NDArray[Any]) -> Axis:
+    """An axis for losses: logarithmic where most are less than a hundredth of the highest."""
+    high = max(float(values.max()), 10 * FLOOR)
+    log = bool(values.min() >= 0 and np.median(values) < high / 100)
+    return Axis(FLOOR, high, log) if log else Axis(min(0.0, float(values.min())), high)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One hypothesis in a picture of size against loss recovered, in per cent of the width and of the height."""
+
+    number: int
+    name: str
+    x: float
+    y: float
+    found: bool
+    on_front: bool
+
+
+@dataclass(frozen=True)
+class Front:
+    """What is recovered against what is claimed."""
+
+    across: Axis
+    up: Axis
+    points: Sequence[Point]
+    caption: str = ""
+
+    @property
+    def line(self) -> Sequence[Point]:
+        """The points on the front, the smallest first."""
+        return sorted((one for one in self.points if one.on_front), key=lambda one: one.x)
+
+
+def front(points: Sequence[tuple[int, str, float, float, bool]], best: Set[int]) -> Front | None:
+    """The picture of points `(number, name, bits claimed, fraction recovered, found)`; None where there are none.
+
+    Args:
+        points: to draw.
+        best: numbers of those on the front.
+    """
+    if not points:
+        return None
+    across = axis(0.0, max(size for _, _, size, *_ in points))
+    up = Axis(max(LEAST, min(0.0, *(100 * share for *_, share, _ in points), 0.0)), 100.0)
+    drawn = [Point(i, name, across.at(x), up.at(100 * y), found, i in best) for i, name, x, y, found in points]
+    return Front(across, up, drawn)

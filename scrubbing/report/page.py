@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
 from scrubbing.report.drawing import Scale, Scatter
 from scrubbing.report.pictures import shortened
 from scrubbing.report.view import Block, Entry, Fact, Section, Verdict, entries, names, overview, scope, view
+from scrubbing.report.view.blocks import Chart, Listing
+from scrubbing.report.view.meanings import explained, meaning
 from scrubbing.report.view.record import FOOTER, HEADING
-from scrubbing.report.view.several import title
+from scrubbing.report.view.several import title, worse_than_constant
 
+_FOLDER = Path(__file__).parent / "templates"
 _IN_SIGHT = {"verdict", "notes", "losses"}
 """Sections of a record that are open in notebooks."""
 
@@ -38,8 +44,10 @@ def page(
     inputs: Sequence[InputTable | None] | Mapping[str, InputTable] | None = None,
     history: Iterable[RunRecord] = (),
     verdicts: Iterable[Verdict] = (),
+    lead: Sequence[Section] = (),
 ) -> str:
-    """Records as one self-contained HTML page that shows everything they hold. It loads nothing and runs no script.
+    """Records as one self-contained HTML page that shows everything they hold. It loads nothing, and can be read
+    without its one script, which sorts and filters lists of inputs.
 
     Args:
         records: records in the order to show, with an overview where there are several; an `Entry` carries what belongs
@@ -47,6 +55,7 @@ def page(
         inputs: values per reference input, in the order of the records. (A mapping by hypothesis name is deprecated.)
         history: earlier records; those of the same hypotheses are shown beside them, in order of time.
         verdicts: verdicts of a gate, if there was one.
+        lead: sections that come before all records, such as what a search came to.
 
     Returns:
         The text of the file. Equal arguments give equal texts.
@@ -54,17 +63,27 @@ def page(
     Raises:
         UsageError: SCR-PLOT, the number of `inputs` is not that of the records.
     """
-    shown = entries(records, inputs, history, verdicts)
-    called = names([entry.record for entry in shown])
+    given = entries(records, inputs, history, verdicts)
+    given = [replace(entry, place=f"hypothesis-{i + 1}") for i, entry in enumerate(given)]
+    called = names([entry.record for entry in given])
+    several = overview(given) if len(given) > 1 else None
+    shown = [_shown(name, entry) for name, entry in zip(called, given, strict=True)]
+    told = [*lead, *([several] if several else []), *(section for one in shown for section in one.sections)]
+    lists = any(isinstance(block, Listing) for section in told for block in section.blocks)
+    script, secret = _script() if lists else ("", "")
     return (
-        _templates()
+        _templates(True)
         .get_template("page.html.j2")
         .render(
             heading=HEADING,
             footer=FOOTER,
-            title=title([entry.record for entry in shown]),
-            overview=overview(shown) if len(shown) > 1 else None,
-            shown=[_shown(name, entry) for name, entry in zip(called, shown, strict=True)],
+            title=title([entry.record for entry in given]),
+            lead=lead,
+            overview=several,
+            shown=shown,
+            explained=explained(told),
+            script=Markup(script),
+            script_hash=secret,
         )
     )
 
@@ -86,13 +105,20 @@ def laid_out(title: str, lead: str, sections: Sequence[Section], folded: Set[str
         sections: what there is to show.
         folded: names of sections that are folded; charts are left out of these.
     """
-    template = _templates().get_template("fragment.html.j2")
+    template = _templates(False).get_template("fragment.html.j2")
     return template.render(title=title, lead=lead, sections=sections, folded=folded)
 
 
 def _shown(name: str, entry: Entry) -> _Shown:
     failed = entry.verdict is not None and entry.verdict.verdict != "pass"
-    return _Shown(name, entry.record, scope(entry.record), view(entry), failed)
+    return _Shown(name, entry.record, scope(entry.record), view(entry), failed or worse_than_constant(entry.record))
+
+
+@cache
+def _script() -> tuple[str, str]:
+    """The page's script, and the hash by which the page's policy lets it and nothing else run."""
+    text = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    return text, b64encode(sha256(text.encode()).digest()).decode()
 
 
 def _grouped(blocks: Sequence[Block]) -> list[list[Block]]:
@@ -110,15 +136,28 @@ def _facts(row: Sequence[Fact | str]) -> list[Fact]:
     return [Fact("", cell) if isinstance(cell, str) else cell for cell in row]
 
 
+def _slug(words: str) -> str:
+    return words.replace(" ", "-")
+
+
+def _nothing(_: str) -> str:
+    """A fragment has no list of explanations."""
+    return ""
+
+
+def _is_chart(block: object) -> bool:
+    return isinstance(block, Chart | Listing)
+
+
 def _kind(block: object) -> str:
     return type(block).__name__
 
 
 @cache
-def _templates() -> jinja2.Environment:
-    """The templates; everything they are given is escaped."""
+def _templates(whole: bool) -> jinja2.Environment:
+    """The templates, of a whole page or of a fragment; everything they are given is escaped."""
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -129,6 +168,9 @@ def _templates() -> jinja2.Environment:
         "kind": _kind,
         "grouped": _grouped,
         "as_facts": _facts,
+        "meaning": meaning if whole else _nothing,
+        "slug": _slug,
+        "is_chart": _is_chart,
     }
     found.filters.update(ours)
     return found

@@ -13,7 +13,8 @@ from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import Number, RunRecord
 from scrubbing.report.frames import missing
 from scrubbing.report.view import Entry, cautions, entries, names
-from scrubbing.report.view.outcome import scatter, unit
+from scrubbing.report.view.outcome import unit
+from scrubbing.report.view.single import scatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from textwrap import wrap
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -36,13 +37,17 @@ _LEAST, _MOST, _GAP = 12, 40, 1
 
 
 def record_view(record: RunRecord | Entry) -> RenderableType:
-    """Everything about one record. Notes to know before quoting it come last, next to the prompt."""
+    """Everything about one record. What to know before quoting it comes first."""
     entry = record if isinstance(record, Entry) else Entry(record)
-    sections = view(entry)
-    last = [section for section in sections if section.name in ("tested", "rest", "notes", "verdict")]
+    return _laid_out_record(entry, view(entry))
+
+
+def _laid_out_record(entry: Entry, sections: Sequence[Section]) -> RenderableType:
+    """Name, claim and scope, then what a gate said and the notes, then everything else as the view has it."""
+    first = [section for section in sections if section.name in ("verdict", "notes")]
     parts: list[RenderableType] = [plain(entry.record.hypothesis, "bold"), plain(entry.record.claim)]
     parts += [plain(told)] if (told := scope(entry.record)) else []
-    for section in [*(one for one in sections if one not in last), *last]:
+    for section in [*first, *(one for one in sections if one not in first)]:
         parts += [Text(""), section_view(section)]
     return Group(*parts)
 
@@ -56,21 +61,16 @@ def as_text(record: RunRecord | Entry, columns: int = 80) -> str:
 
 
 def verdict_view(record: RunRecord | Entry) -> RenderableType:
-    """The verdict on one record, what it rests on, and what to know before quoting it."""
+    """The verdict on one record, what it rests on, and, first, what to know before quoting it."""
     entry = record if isinstance(record, Entry) else Entry(record)
-    parts: list[RenderableType] = [plain(entry.record.hypothesis, "bold"), plain(entry.record.claim)]
-    for section in view(entry):
-        if section.name in ("tested", "rest", "beyond", "notes"):
-            parts += [Text(""), section_view(section)]
-    return Group(*parts)
+    wanted = ("tested", "rest", "beyond", "notes")
+    return _laid_out_record(entry, [section for section in view(entry) if section.name in wanted])
 
 
 def ladder_view(records: Sequence[RunRecord | Entry], title: str) -> RenderableType:
-    """A table of several records, a row each, and what they have in common. Notes come last, next to the prompt."""
+    """Notes, then a table of several records, a row each, and what they have in common."""
     section = overview([one if isinstance(one, Entry) else Entry(one) for one in records])
-    said = [block for block in section.blocks if isinstance(block, Sentences)]
-    rest = [block for block in section.blocks if not isinstance(block, Sentences)]
-    return Group(plain(title, "bold"), *_spaced([*_laid_out(rest), *_laid_out(said)]))
+    return Group(plain(title, "bold"), *_spaced(_laid_out(section.blocks)))
 
 
 def section_view(section: Section) -> RenderableType:
@@ -127,16 +127,39 @@ def _sentences(sentences: Sentences) -> Iterator[RenderableType]:
 
 
 def _tree(tree: Tree) -> Iterator[RenderableType]:
-    yield Panel(plain("\n".join(lines(tree.twigs))), title=plain(tree.title), title_align="left", border_style="dim")
+    yield Panel(_Branches(tree.twigs), title=plain(tree.title), title_align="left", border_style="dim")
 
 
-def lines(twigs: Sequence[Twig]) -> Iterator[str]:
-    """A tree as text, what each claim held below it."""
+@dataclass(frozen=True)
+class _Branches:
+    """A tree that is a tree at any width: what is too long goes on below itself, beside the bars of its branch."""
+
+    twigs: Sequence[Twig]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield plain("\n".join(lines(self.twigs, options.max_width)))
+
+
+def lines(twigs: Sequence[Twig], width: int | None = None) -> Iterator[str]:
+    """A tree as text, what each claim held below it.
+
+    Args:
+        twigs: the claims at its root.
+        width: characters of a line; None for as many as it takes.
+    """
+
+    def broken(text: str, first: str, more: str) -> Iterator[str]:
+        if width is None:
+            yield first + text
+            return
+        room = max(_LEAST, width - len(more))  # deeper than that, the terminal breaks lines itself
+        yield from (f"{more if i else first}{one}" for i, one in enumerate(wrap(text, room, break_on_hyphens=False)))
 
     def of(twig: Twig, stem: str, below: str) -> Iterator[str]:
-        yield stem + twig.line
         bar = below + ("│  " if twig.below else "   ")
-        yield from (f"{bar}· {fact.label}: {fact.text}   {fact.words}".rstrip() for fact in twig.held)
+        yield from broken(twig.line, stem, f"{bar}  ")
+        for fact in twig.held:
+            yield from broken(f"{fact.label}: {fact.text}   {fact.words}".rstrip(), f"{bar}· ", f"{bar}  ")
         for i, one in enumerate(twig.below):
             end = i == len(twig.below) - 1
             yield from of(one, below + ("└─ " if end else "├─ "), below + ("   " if end else "│  "))

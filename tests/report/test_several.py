@@ -54,8 +54,8 @@ def test_two_records_of_one_hypothesis_keep_their_own_inputs_on_a_page(twins):
     articles = re.findall(r"<article .*?</article>", text, re.S)
     assert ["of the first" in one for one in articles] == [True, False]
     assert ["of the second" in one for one in articles] == [False, True]
-    assert ["2 of 2 inputs" in one for one in articles] == [True, False]
-    assert ["3 of 3 inputs" in one for one in articles] == [False, True]
+    assert ["all, 2 inputs" in one for one in articles] == [True, False]
+    assert ["all, 3 inputs" in one for one in articles] == [False, True]
     assert "every-field (seed 0)" in text and "every-field (seed 1)" in text
     assert "2 records of parens/every-field" in text
 

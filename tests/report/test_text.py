@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import groupby, pairwise
 from xml.etree import ElementTree
@@ -20,7 +22,7 @@ from scrubbing.report.markdown import CHARACTERS, EDGES, escaped, markdown, merm
 from scrubbing.report.page import fragment, page
 from scrubbing.report.plot import plot
 from scrubbing.report.view import Entry, Grid, Twig, view
-from scrubbing.report.view.outcome import agreement
+from scrubbing.report.view.single import agreement
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -60,10 +62,11 @@ def twig(*below, what="a0.h0"):
 
 
 def test_markup_in_a_record_stays_text(full, old, inputs, history, verdicts):
-    for text in (page([full, *old], [inputs, None, None], history, verdicts), page([full]), fragment(full)):
+    whole = page([full, *old], [inputs, None, None], history, verdicts)
+    for text in (whole, page([full]), fragment(full)):
         read = parsed(text)
         assert full.claim in read.text
-        assert "script" not in read.tags
+        assert read.tags.count("script") == (text is whole)  # which lists inputs, and has ours
         assert not re.search(r"<[^>]*\son\w+=", text)
 
 
@@ -71,6 +74,14 @@ def test_a_page_asks_nobody_for_anything(full, inputs, history, verdicts):
     text = page([full], [inputs], history, verdicts)
     assert "default-src 'none'" in text
     assert not re.search(r"https?://|url\((?!#)|@import|src=", text)
+
+
+def test_no_script_but_ours_may_run(full, inputs):
+    text = page([full], [inputs])
+    (policy,) = re.findall(r"script-src ([^\"]*)", text)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.S)
+    assert policy == f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
+    assert "script-src" not in page([full])
 
 
 def test_equal_records_give_equal_pages(full, inputs, history, verdicts):

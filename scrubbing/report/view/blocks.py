@@ -8,7 +8,8 @@ from typing import Literal
 
 from scrubbing.numbers import PLAIN, Form
 from scrubbing.records.schema import Number
-from scrubbing.report.drawing import Scale, Scatter
+from scrubbing.report.correspondence import Correspondence
+from scrubbing.report.drawing import Distribution, Front, Scale, Scatter
 from scrubbing.report.pictures import Graph
 
 Emphasis = Literal["", "strong", "dim", "warn"]
@@ -82,6 +83,11 @@ class Table:
     """Heads of further columns, beside the first, that hold words rather than numbers."""
 
 
+@dataclass(frozen=True)
+class Listing(Table):
+    """A long table of single inputs, which a page can sort and filter; the other outlets leave it to the file."""
+
+
 def left_out(intervals: Sequence[str], columns: Sequence[str]) -> str:
     """Said under a table that an outlet had to shorten: heads of columns without intervals, and of those left out."""
     told = [f"For want of room without intervals: {', '.join(intervals)}."] if intervals else []
@@ -95,6 +101,8 @@ class Sentences:
 
     lines: Sequence[str]
     kind: Literal["note", "plain", "pass", "fail", "inconclusive"] = "plain"
+    anchor: str = ""
+    """Name by which facts of a page link to these."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +150,9 @@ class Source:
     machine: bool = False
 
 
-Chart = Scale | Scatter | Graph
+Chart = Scale | Scatter | Distribution | Front | Graph | Correspondence
 """Drawn on the page only, beside a table with the same numbers."""
-Block = Facts | Table | Sentences | Tree | Grid | Source | Chart
+Block = Facts | Table | Listing | Sentences | Tree | Grid | Source | Chart
 
 
 @dataclass(frozen=True)

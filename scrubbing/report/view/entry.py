@@ -48,6 +48,8 @@ class Entry:
     """Verdict of a gate on the record."""
     history: Sequence[RunRecord] = ()
     """Other records of the same hypothesis, in order of time."""
+    place: str = ""
+    """Name of its place on a page, which sets it; what is linked to within the record begins with it."""
 
 
 def entries(

@@ -11,6 +11,7 @@ from scrubbing.numbers import PLAIN, RECOVERED, SHARE, Form, count, many, plainl
 from scrubbing.records.compare import differences
 from scrubbing.records.schema import Branch, ModelNode, RunRecord
 from scrubbing.report import drawing, pictures
+from scrubbing.report.correspondence import correspondence
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Grid, Section, Source, Table, Tree, Twig
 from scrubbing.report.view.entry import Entry, when
 from scrubbing.report.view.notes import claim
@@ -32,12 +33,14 @@ def claims(entry: Entry) -> Section:
     """The claims as a tree, each with one input it held; the variables, and the model's nodes."""
     record = entry.record
     blocks: list[Block] = []
+    if (drawn := correspondence(record, _rows(record))) is not None:
+        blocks.append(drawn)
     if record.branches:
         blocks.append(Tree("Claims, with one sampled input each", _twigs(record.branches)))
     elif record.claims_text:
         blocks.append(Source("Claims, with one sampled input each", record.claims_text))
     if record.variables:
-        if (graph := pictures.interpretation(record.variables)) is not None:
+        if not record.nodes and (graph := pictures.interpretation(record.variables)) is not None:
             blocks.append(graph)
         rows = [
             [Fact(one.name, one.name), Fact("", one.feature), Fact("", ", ".join(one.parents) or "the input")]
@@ -48,7 +51,8 @@ def claims(entry: Entry) -> Section:
         blocks.append(Table(title, heads, rows, wordy=heads[1:]))
     if record.nodes:
         legend = [(state, letter, meaning) for state, (letter, meaning) in STATES.items()]
-        blocks.append(Grid("Correspondence: the model's nodes, the output first", _rows(record), legend))
+        rows_of = [(name, [(node.name, node.state) for node in nodes]) for name, nodes in _rows(record)]
+        blocks.append(Grid("Correspondence: the model's nodes, the output first", rows_of, legend))
     return Section("claims", "What is claimed", blocks)
 
 
@@ -74,7 +78,7 @@ def _twig(branch: Branch, below: Sequence[Twig]) -> Twig:
     return Twig(branch.line, held, below, branch.what, branch.variable)
 
 
-def _rows(record: RunRecord) -> list[tuple[str, list[tuple[str, str]]]]:
+def _rows(record: RunRecord) -> list[tuple[str, list[ModelNode]]]:
     """The nodes of the model in rows: the output, the layers from the last, and what comes before the first."""
     outputs: set[str] = {record.branches[0].what} if record.branches else set()
     last = max((node.layer for node in record.nodes), default=-1)
@@ -84,7 +88,7 @@ def _rows(record: RunRecord) -> list[tuple[str, list[tuple[str, str]]]]:
         return f"layer {node.layer}" if node.layer >= 0 else "output" if node.name in outputs else first
 
     order = ["output", *(f"layer {i}" for i in range(last, -1, -1)), first]
-    rows = {name: [(node.name, node.state) for node in record.nodes if row(node) == name] for name in order}
+    rows = {name: [node for node in record.nodes if row(node) == name] for name in order}
     return [(name, nodes) for name, nodes in rows.items() if nodes]
 
 

@@ -1,15 +1,12 @@
-"""What came out, in sections: verdict, notes, losses, measures, controls, strata and slices, single inputs."""
+"""What came out, in sections: verdict, notes, losses, measures, controls, strata and slices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from scrubbing.numbers import PLAIN, RECOVERED, SHARE, SHORT, Amounts, count, many
-from scrubbing.records.inputs import MEASURE, InputTable
 from scrubbing.records.measured import ControlValue, SeveralTried
 from scrubbing.records.schema import NUMERICS, Equivalent, MeasureValue, Note, Number, Recovered, RunRecord, Size
-from scrubbing.records.worst import worst
 from scrubbing.report import drawing
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Table
 from scrubbing.report.view.entry import Entry
@@ -309,68 +306,3 @@ def where(entry: Entry) -> Section | None:
         title = f"{one.name}: {many(one.counted, 'position')}, losses in {record.choices.unit} per position"
         blocks.append(_losses(record, one.losses, one.recovered, f"slice.{one.name}.", title))
     return Section("where", "Where", blocks) if blocks else None
-
-
-def inputs(entry: Entry) -> Section | None:
-    """Single inputs: where scrubbing costs most."""
-    record, table = entry.record, entry.inputs
-    blocks: list[Block] = []
-    if table is not None:
-        chart = scatter(record, table)
-        blocks += [] if chart is None else [chart]
-        if (both := _agreement(table)) is not None:
-            blocks.append(both)
-    if found := record.worst or ([] if table is None else worst(table)):
-        predicted = any(one.prediction is not None for one in found)
-        heads = ["input", "model", "scrubbed", *(["predicted", "scrubbed to"] if predicted else []), "text"]
-        rows: list[Sequence[Fact | str]] = []
-        for one in found:
-            classes = [MISSING if p is None else str(p) for p in (one.model_prediction, one.prediction)]
-            rows.append(
-                [
-                    Fact(str(one.id), str(one.id)),
-                    Fact("model", PLAIN.one(one.model)),
-                    Fact("scrubbed", PLAIN.one(one.scrubbed)),
-                    *(Fact("class", text) for text in classes if predicted),
-                    Fact("text", one.text),
-                ]
-            )
-        blocks.append(Table(f"Inputs that scrubbing costs most, {record.choices.unit}", heads, rows, wordy=["text"]))
-    return Section("inputs", "Single inputs", blocks) if blocks else None
-
-
-def scatter(record: RunRecord, table: InputTable) -> drawing.Scatter | None:
-    """Losses of model and scrubbed model, a point per input; None where none is counted."""
-    chart = drawing.scatter(table)
-    if chart is None:
-        return None
-    shown = f"{count(len(chart.points))} of {many(chart.total, 'input')}. Above the diagonal, scrubbing costs."
-    told = shown + " Logarithmic axes." * chart.axis.log
-    unit = record.choices.unit
-    return replace(chart, across=f"model loss, {unit}", up=f"scrubbed loss, {unit}", caption=told)
-
-
-def _agreement(table: InputTable) -> Table | None:
-    """How many inputs model and scrubbed model get right; None where several positions of an input are counted: shares
-    of them do not say which coincide.
-    """
-    both = agreement(table)
-    if both is None:
-        return None
-    rows = [
-        [Fact(name, f"model {name}"), *(Fact(name, SHORT.one(x)) for x in row)]
-        for name, row in zip(("right", "wrong"), both, strict=True)
-    ]
-    title = "Inputs that model and scrubbed model get right; draws count as fractions"
-    return Table(title, ["", "scrubbed right", "scrubbed wrong"], rows)
-
-
-def agreement(table: InputTable) -> list[list[float]] | None:
-    """Numbers of inputs that the model (rows: right, wrong) and the scrubbed model (columns) get right."""
-    rows = table.counted()
-    if f"{MEASURE}accuracy" not in rows or "model_right" not in rows or not len(rows):
-        return None
-    model, scrubbed = rows["model_right"], rows[f"{MEASURE}accuracy"]
-    if not ((model == 0) | (model == 1)).all():
-        return None
-    return [[float((m * s).sum()) for s in (scrubbed, 1 - scrubbed)] for m in (model, 1 - model)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from scrubbing.registry import Registry
-from scrubbing.report.view import attribution, beyond, method, outcome, tested
+from scrubbing.report.view import attribution, beyond, method, outcome, single, tested
 from scrubbing.report.view.blocks import Fact, Facts, Section, Table
 from scrubbing.report.view.entry import Entry
 
@@ -32,7 +32,7 @@ _BEFORE: Sequence[SectionOf] = (
     outcome.where,
     method.claims,
     method.costs,
-    outcome.inputs,
+    single.inputs,
     method.draws,
     method.history,
 )

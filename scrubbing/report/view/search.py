@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from scrubbing.numbers import PLAIN, RECOVERED, SHARE, SHORT, count, many
 from scrubbing.records.schema import RunRecord
 from scrubbing.records.search import ControlSearch, SearchRecord
+from scrubbing.report import drawing
 from scrubbing.report.plot import front
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Section, Sentences, Table
 from scrubbing.report.view.entry import names
@@ -15,7 +17,10 @@ from scrubbing.report.view.verdict_words import verdict_sentence
 
 def search(found: SearchRecord) -> Section:
     """The section of a search."""
-    blocks: list[Block] = [Sentences(list(_told(found))), _sizes(found)]
+    blocks: list[Block] = [Sentences(list(_told(found)))]
+    if (drawn := _front(found)) is not None:
+        blocks.append(drawn)
+    blocks.append(_sizes(found))
     if found.controls:
         blocks.append(_controls(found.controls))
     if notes := list(_notes(found)):
@@ -41,10 +46,7 @@ def _told(found: SearchRecord) -> Iterator[str]:
 
 def _sizes(found: SearchRecord) -> Table:
     records = [*found.found, *found.beside]
-    called = names(records)
-    points = [_point(record) for record in records]
-    known = [i for i, point in enumerate(points) if point is not None]
-    best = {known[i] for i in front([point for point in points if point is not None])}
+    called, best = names(records), _best(found)
     rows: list[list[Fact | str]] = []
     for i, (name, record) in enumerate(zip(called, records, strict=True)):
         size, recovered = record.size, record.recovered_of("null")
@@ -62,6 +64,29 @@ def _sizes(found: SearchRecord) -> Table:
         "claiming no more and recovering no less."
     )
     return Table("", ["hypothesis", "from", "bits", "nodes", "recovered", "on the front"], rows, caption, ["from"])
+
+
+def _best(found: SearchRecord) -> set[int]:
+    """Places of those on the front, what was found first."""
+    points = [_point(record) for record in (*found.found, *found.beside)]
+    known = [i for i, point in enumerate(points) if point is not None]
+    return {known[i] for i in front([point for point in points if point is not None])}
+
+
+def _front(found: SearchRecord) -> drawing.Front | None:
+    """The picture of what the table says: numbers of its rows at their places."""
+    records = [*found.found, *found.beside]
+    points = [
+        (i, name, *point, i < len(found.found))
+        for i, (name, record) in enumerate(zip(names(records), records, strict=True))
+        if (point := _point(record)) is not None
+    ]
+    drawn = drawing.front([(i + 1, *rest) for i, *rest in points], {i + 1 for i in _best(found)})
+    if drawn is None:
+        return None
+    key = "; ".join(f"{one.number} {one.name}" for one in drawn.points)
+    told = f"Filled: found; hollow: given. The line joins what no other beats. {key}."
+    return replace(drawn, caption=told)
 
 
 def _point(record: RunRecord) -> tuple[float, float] | None:

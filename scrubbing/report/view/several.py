@@ -43,11 +43,16 @@ def trusted(records: Sequence[RunRecord]) -> str:
     return zero
 
 
+def worse_than_constant(record: RunRecord) -> bool:
+    """Whether a prediction that ignores the input does better."""
+    constant = record.losses.get("constant")
+    return constant is not None and record.losses["scrubbed"].value > constant.value
+
+
 def marks(record: RunRecord) -> list[str]:
     """What a row must say of a record, in short."""
     codes = {note.code for note in record.notes}
-    constant = record.losses.get("constant")
-    if constant is not None and record.losses["scrubbed"].value > constant.value:
+    if worse_than_constant(record):
         codes.add("worse-than-constant")  # records older than version 3 have no codes
     return [mark for code, mark in _MARKS.items() if code in codes]
 
@@ -100,7 +105,7 @@ def _table(entries: Sequence[Entry], called: Sequence[str], baseline: str) -> Ta
     rows: list[list[Fact]] = []
     for i, (name, entry) in enumerate(zip(called, entries, strict=True)):
         record = entry.record
-        row = [Fact(name, name, link=f"hypothesis-{i + 1}", warning="; ".join(marks(record)))]
+        row = [Fact(name, name, record.claim, link=f"hypothesis-{i + 1}", warning="; ".join(marks(record)))]
         row += [_verdict(entry)] if judged else []
         row += [_tested(record)] if tested else []
         row.append(Fact.of(name, record.losses["scrubbed"], name="scrubbed"))

@@ -30,17 +30,24 @@ def _together(found: Sequence[WhyInput]) -> Section:
     return Section("all", f"{many(len(found), 'input')} of {found[0].hypothesis}", [table])
 
 
+def told(one: WhyInput) -> list[str]:
+    """Why one input fails: what it is, and a line for each draw that fails."""
+    start, draws = _told(one)
+    return [f"Input {one.id}: {start.lines[0]}", *start.lines[1:], *draws.lines]
+
+
 def _one(one: WhyInput) -> Section:
+    return Section(str(one.id), f"{one.hypothesis}, input {one.id}", _told(one))
+
+
+def _told(one: WhyInput) -> tuple[Sentences, Sentences]:
     failing = [draw for draw in one.draws if draw.broken]
     start = (
         f"The model's loss is {PLAIN.one(one.model)} {one.unit}; {len(failing)} of {many(len(one.draws), 'draw')} cost "
         f"over {PLAIN.one(one.threshold)} more."
     )
-    return Section(
-        str(one.id),
-        f"{one.hypothesis}, input {one.id}",
-        [Sentences([shortened(one.text, 2 * _LONGEST), start]), Sentences([_draw(draw) for draw in failing])],
-    )
+    said = Sentences([shortened(one.text, 2 * _LONGEST), start])
+    return said, Sentences([_draw(draw) for draw in failing])
 
 
 def _draw(draw: WhyDraw) -> str:
