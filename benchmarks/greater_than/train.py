@@ -1,7 +1,7 @@
 """Train the shipped model of greater-than: `python -m benchmarks.greater_than.train`.
 
 Two layers with four heads each and MLPs, on fresh prompts at every step, each with a later year of the century, all
-equally likely; one seed. About four minutes on one core.
+equally likely; one seed. About three minutes on one core.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Train the shipped model of indirect object identification: `python -m benchmarks.ioi.train`.
 
 Three layers with four heads each and MLPs, on fresh prompts at every step, to predict every next token; one seed. The
-recipe was fixed before it was known what the model would come to do. About ten minutes on one core.
+recipe was fixed before it was known what the model would come to do. About six minutes on one core.
 """
 
 from __future__ import annotations

@@ -133,7 +133,8 @@ class Prompts:
             templates: classes of templates, by number, that may stand in for each other; None keeps the template.
 
         Returns:
-            The columns of one new prompt for each held one.
+            The columns of one new prompt for each held one: those that `dataset` makes, and `pair` and `changed` of the
+            held one. Columns that were added to prompts are not among them.
 
         Raises:
             UsageError: SCR-TEMPLATE, there is no such slot or template.
@@ -146,8 +147,8 @@ class Prompts:
                 number, [list(one) for one in templates], uniform(len(self.slots) + 1)[:, -1]
             )
         columns = self._columns(number, self._values({key: held[VALUE + key] for key in kept}, uniform, n))
-        further = {name: held[name] for name in held if name not in columns and name not in ("tokens", "mask")}
-        return {**further, **columns}
+        # Any other column is about the held prompt; a feature of it is refused rather than computed of another one.
+        return columns | {name: held[name] for name in ("pair", "changed") if name in held}
 
     def encode(self, text: str) -> tuple[list[int], list[Span]]:
         """The tokens of a text, without special ones, and the range of characters of each."""

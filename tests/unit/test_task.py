@@ -10,10 +10,14 @@ from scrubbing import Task, UsageError
 from scrubbing.experiment.task import find_task
 
 
+def _of_the_hub(folder=Path("fetched")):
+    return folder
+
+
 @pytest.fixture
 def task(toy):
     rungs = [toy.hypothesis(name=f"toy/{name}") for name in ("0a", "1b")]
-    return Task("toy", *[list] * 4, ladder=lambda: rungs, variants={"big": lambda folder: folder})
+    return Task("toy", *[list] * 4, ladder=lambda: rungs, variants={"big": lambda folder: folder, "hub": _of_the_hub})
 
 
 def test_rungs(task):
@@ -24,8 +28,9 @@ def test_rungs(task):
 
 def test_variants(task):
     assert task.variant("shipped", None) is task
-    assert task.variant("big", Path("there")) == Path("there")
-    for name, folder, told in (("big", None, "--data DIR"), ("small", Path(), "shipped, big")):
+    assert task.variant("big", Path("there")) == task.variant("hub", Path("there")) == Path("there")
+    assert task.variant("hub", None) == Path("fetched")
+    for name, folder, told in (("big", None, "--data DIR"), ("small", Path(), "shipped, big, hub")):
         with pytest.raises(UsageError, match=told):
             task.variant(name, folder)
 
