@@ -1,14 +1,14 @@
-"""Commands that run something, or are about to: bench, run, verdict, why, anomalies, check, plan."""
+"""Commands that run something: bench, run, verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional, cast
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.asked import measure_share, part_of, task_of, task_on
+from scrubbing.cli.asked import changed_settings, measure_share, task_of, task_on
 from scrubbing.cli.common import (
     Address,
     AsJson,
@@ -22,7 +22,6 @@ from scrubbing.cli.common import (
     Memory,
     ModelName,
     Out,
-    RecordFile,
     References,
     Seed,
     Shard,
@@ -44,8 +43,7 @@ from scrubbing.cli.common import (
 from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
-    from scrubbing.experiment.executors import Executor
-    from scrubbing.experiment.settings import Options, Settings
+    from scrubbing.experiment.settings import Options
     from scrubbing.experiment.task import Task
     from scrubbing.hypothesis.hypothesis import Hypothesis
     from scrubbing.records.inputs import InputTable
@@ -98,7 +96,7 @@ def bench(
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
+    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
     if share is not None:
         for one, ladder in ladders:
             measure_share(one, ladder, changed, out, share)
@@ -139,7 +137,7 @@ def run(
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
+    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
     if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share, why=why):
         print_record(record, json_)
 
@@ -179,7 +177,7 @@ def verdict_(
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, None, control, True, device, tf32)
+    changed = changed_settings(references, draws, seed, memory, how, None, control, True, device, tf32)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
     record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share, why)
     if record is None:
@@ -190,147 +188,6 @@ def verdict_(
     from scrubbing.report.terminal import verdict_view
 
     console().print(verdict_view(record))
-
-
-@app.command(name="why")
-@prints_our_errors
-def why_(
-    record: RecordFile,
-    inputs: Annotated[Optional[list[int]], typer.Argument(metavar="[INPUT]...", help="Ids of inputs in scope.")] = None,  # noqa: UP045
-    worst: Annotated[bool, typer.Option("--worst", help="The inputs of the record that scrubbing costs most.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Write it into the record, so that reports show it.")] = False,
-    task: TaskName = None,
-    json_: AsJson = False,
-    device: Device = None,
-) -> None:
-    """Say of single inputs which claim broke each draw that fails, and with which input; their draws are made again."""
-    from scrubbing.experiment.again import explain
-    from scrubbing.records.store import load, save
-    from scrubbing.report.terminal import section_view
-    from scrubbing.report.view.why import why as sections_of
-
-    loaded, wanted = load(record), list(inputs or [])
-    wanted += [one.id for one in loaded.worst if worst and one.id not in wanted]
-    if not wanted:
-        problem = "the record has no inputs that scrubbing costs anything." if worst else "no input was named."
-        fail(UsageError, "SCR-REFERENCES", problem, "Name inputs by their ids, or take --worst.", str(record))
-    found = explain(loaded, wanted, task, device)
-    if keep:
-        others = [one for one in loaded.explained if one.id not in wanted]
-        save(loaded.model_copy(update={"explained": [*found, *others]}), record)
-    if json_:
-        print_json(found)
-        return
-    for section in sections_of(found):
-        console().print(section_view(section))
-        say("")
-
-
-@app.command()
-@prints_our_errors
-def anomalies(
-    address: Address,
-    inputs: Annotated[Path, typer.Option(help="New inputs: a .json or .npz file with a column per name.")],
-    task: TaskName = None,
-    rate: Annotated[float, typer.Option(help="Share of inputs like the trusted ones that may be flagged.")] = 0.05,
-    held_out: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="Trusted inputs to calibrate with; the default is half of them, at most 400."),
-    ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Exchanges of each input, in either direction.")] = 8,
-    seed: Seed = None,
-    json_: AsJson = False,
-) -> None:
-    """Say which new inputs are not explained as the task's own are, at a known rate of false alarms."""
-    from scrubbing.data.file import from_file
-    from scrubbing.experiment.address import hypothesis_at, task_at
-    from scrubbing.report.terminal import section_view
-    from scrubbing.report.view.anomalies import anomalies as section_of
-
-    found, new = task_at(address, task), from_file(inputs)
-    experiment = found.experiment(**_changed(None, None, seed=seed))
-    judged = experiment.anomalies(hypothesis_at(address, found), new, rate=rate, held_out=held_out, draws=draws)
-    if json_:
-        print_json(judged)
-    else:
-        console().print(section_view(section_of(judged)))
-
-
-@app.command()
-@prints_our_errors
-def check(
-    address: Address,
-    task: TaskName = None,
-    model: ModelName = None,
-    data: DataFile = None,
-    no_data: Annotated[bool, typer.Option("--no-data", help="Leave features out.")] = False,
-) -> None:
-    """Check that a hypothesis is legal; needs no weights and loads no torch where the graph follows from a config."""
-    from scrubbing.experiment.address import hypothesis_at
-
-    found = task_of(address, task, model, data, None)
-    hypothesis = hypothesis_at(address, found)
-    hypothesis.check(found.graph(), None if no_data else found.data())
-    say(str(hypothesis))
-    say(f"\nlegal on {found.name}")
-
-
-@app.command()
-@prints_our_errors
-def plan(
-    address: Address,
-    task: TaskName = None,
-    model: ModelName = None,
-    data: DataFile = None,
-    loss: LossName = None,
-    references: References = None,
-    draws: Draws = None,
-    control: Controls = None,
-    device: Device = None,
-) -> None:
-    """Print what would be computed, and what it costs next to one plain forward pass."""
-    from scrubbing.engine.cost import cost
-    from scrubbing.engine.describe import describe
-    from scrubbing.experiment.address import hypothesis_at
-
-    found = task_of(address, task, model, data, loss)
-    experiment = found.experiment(**_changed(references, draws, control=control, device=device))
-    hypothesis = hypothesis_at(address, found)
-    say(str(hypothesis))
-    passes = 0.0
-    for job, made in experiment.plan(hypothesis):
-        examples, costs = len(job.reference.rows) * job.draws, cost(made)
-        passes += costs.total(examples) / costs.plain_flops
-        say(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}")
-    say(f"\nall of it: the operations of {passes:,.0f} plain forward passes")
-
-
-def _changed(
-    references: int | None,
-    draws: int | None,
-    seed: int | None = None,
-    memory: int | None = None,
-    executor: Callable[[Settings], Executor] | str | None = None,
-    shard: str | None = None,
-    control: list[str] | None = None,
-    verdict: bool = False,
-    device: str | None = None,
-    tf32: bool | None = None,
-) -> Options:
-    """The settings that were given; all others are the task's."""
-    changed = {
-        "references": references,
-        "draws": draws,
-        "seed": seed,
-        "memory": None if memory is None else memory * 2**20,
-        "shard": None if shard is None else part_of(shard),
-        "controls": control,
-        "verdict": verdict or None,
-        "device": device,
-        "tf32": tf32,
-        "executor": executor,
-    }
-    return cast("Options", {name: value for name, value in changed.items() if value is not None})
 
 
 def _run(
