@@ -52,6 +52,7 @@ def changed_settings(
     verdict: bool = False,
     device: str | None = None,
     tf32: bool | None = None,
+    dtype: str | None = None,
 ) -> Options:
     """The settings that were given; all others are the task's."""
     changed = {
@@ -63,6 +64,7 @@ def changed_settings(
         "controls": control,
         "verdict": verdict or None,
         "device": device,
+        "dtype": dtype,
         "tf32": tf32,
         "executor": executor,
     }

@@ -134,6 +134,10 @@ Device = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Where the model computes: auto, cpu, cuda, cuda:1 or mps; the default is the task's."),
 ]
+Dtype = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Precision: float32, float64, float16 or bfloat16; the default is the model's."),
+]
 Tf32 = Annotated[
     Optional[bool],  # noqa: UP045
     typer.Option("--tf32/--no-tf32", help="Let a GPU round matrix products to TF32; the default is the task's."),

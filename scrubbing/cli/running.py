@@ -17,6 +17,7 @@ from scrubbing.cli.common import (
     DataFile,
     Device,
     Draws,
+    Dtype,
     ExecutorName,
     LossName,
     Memory,
@@ -79,6 +80,7 @@ def bench(
     share: Share = None,
     collect: Collect = False,
     device: Device = None,
+    dtype: Dtype = None,
     tf32: Tf32 = None,
     shard: Shard = None,
     control: Controls = None,
@@ -96,7 +98,7 @@ def bench(
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     how = computing(threads, workers, executor, share, collect)
-    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
+    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32, dtype)
     if share is not None:
         for one, ladder in ladders:
             measure_share(one, ladder, changed, out, share)
@@ -129,6 +131,7 @@ def run(
     share: Share = None,
     collect: Collect = False,
     device: Device = None,
+    dtype: Dtype = None,
     tf32: Tf32 = None,
     shard: Shard = None,
     control: Controls = None,
@@ -137,7 +140,7 @@ def run(
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
     how = computing(threads, workers, executor, share, collect)
-    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32)
+    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32, dtype)
     if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share, why=why):
         print_record(record, json_)
 
@@ -162,6 +165,7 @@ def verdict_(
     share: Share = None,
     collect: Collect = False,
     device: Device = None,
+    dtype: Dtype = None,
     tf32: Tf32 = None,
     control: Controls = None,
     complete: Annotated[
@@ -177,7 +181,7 @@ def verdict_(
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     how = computing(threads, workers, executor, share, collect)
-    changed = changed_settings(references, draws, seed, memory, how, None, control, True, device, tf32)
+    changed = changed_settings(references, draws, seed, memory, how, None, control, True, device, tf32, dtype)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
     record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share, why)
     if record is None:
