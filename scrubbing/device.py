@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WRITTEN = re.compile(r"auto|[a-z]+(:\d{1,3})?")
 """How a device is written; whether it exists is seen when torch is loaded."""
+PRECISIONS = ("float32", "float64", "float16", "bfloat16")
+"""Names of precisions that models are scrubbed in."""
 _SHARE = 0.8
 """Of what a device has free, for activations; the rest is for what is computed in passing, and for others."""
 _HALF_SUMS = ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
-    from scrubbing.experiment.settings import Options
+    from scrubbing.experiment.executors import Executor
+    from scrubbing.experiment.settings import Options, Settings
     from scrubbing.experiment.task import Task
     from scrubbing.hypothesis.hypothesis import Hypothesis
 
@@ -38,6 +39,38 @@ def task_on(task: Task, model: str, data: Path | None, text: Path | None, datase
     from scrubbing.data.text import read_dataset, read_text
 
     return task.on(model, lambda: read_text(text) if text is not None else read_dataset(dataset or ""))
+
+
+def changed_settings(
+    references: int | None,
+    draws: int | None,
+    seed: int | None = None,
+    memory: int | None = None,
+    executor: Callable[[Settings], Executor] | str | None = None,
+    shard: str | None = None,
+    control: list[str] | None = None,
+    verdict: bool = False,
+    device: str | None = None,
+    tf32: bool | None = None,
+    dtype: str | None = None,
+    pool: int | None = None,
+) -> Options:
+    """The settings that were given; all others are the task's."""
+    changed = {
+        "references": references,
+        "draws": draws,
+        "seed": seed,
+        "pool": pool,
+        "memory": None if memory is None else memory * 2**20,
+        "shard": None if shard is None else part_of(shard),
+        "controls": control,
+        "verdict": verdict or None,
+        "device": device,
+        "dtype": dtype,
+        "tf32": tf32,
+        "executor": executor,
+    }
+    return cast("Options", {name: value for name, value in changed.items() if value is not None})
 
 
 def measure_share(task: Task, hypotheses: Sequence[Hypothesis], changed: Options, out: Path | None, share: str) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn, Optional, cast
@@ -13,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn, Optional, cast
 import typer
 from typer.core import TyperGroup
 
-from scrubbing.errors import Fault, ScrubbingError, UsageError, fail
+from scrubbing.errors import DOCS, Fault, ScrubbingError, UsageError, fail
 from scrubbing.printable import unheard, visible
 from scrubbing.user_code import fault, show_whole
 
@@ -138,6 +139,10 @@ Device = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Where the model computes: auto, cpu, cuda, cuda:1 or mps; the default is the task's."),
 ]
+Dtype = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Precision: float32, float64, float16 or bfloat16; the default is the model's."),
+]
 Tf32 = Annotated[
     Optional[bool],  # noqa: UP045
     typer.Option("--tf32/--no-tf32", help="Let a GPU round matrix products to TF32; the default is the task's."),
@@ -211,6 +216,8 @@ def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*arguments, **options)
         except ScrubbingError as error:
             show_whole(error)
+            if options.get("json_"):
+                print_value(faults_of(error, "legal" if command.__name__ == "check" else ""))
             _leave(error)
         except (typer.Exit, typer.Abort):
             raise
@@ -226,6 +233,19 @@ def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             _leave(UsageError(fault(error)))
 
     return run
+
+
+def faults_of(error: ScrubbingError, false: str = "") -> dict[str, Any]:
+    """An error for programs: everything that is wrong, where, and what to do.
+
+    Args:
+        error: one of ours.
+        false: what is then not so; empty for nothing that a reader asks first.
+    """
+    faults = [
+        {**asdict(one), "page": f"{DOCS}/{one.code}.md", "explain": f"scrub explain {one.code}"} for one in error.faults
+    ]
+    return {**({false: False} if false else {}), "faults": faults}
 
 
 def _leave(error: ScrubbingError) -> NoReturn:
@@ -275,6 +295,11 @@ def print_json(records: BaseModel | Sequence[BaseModel]) -> None:
     """One record, or whatever else is stored like one, as an object, several as a list."""
     several = isinstance(records, Sequence)
     value = [one.model_dump(mode="json") for one in records] if several else records.model_dump(mode="json")
+    print_value(value)
+
+
+def print_value(value: Any) -> None:
+    """Anything as JSON."""
     # Within JSON, only text can hold what GitHub's runner takes for a command.
     sys.stdout.write(json.dumps(value, indent=1).replace("##[", "#\\u0023[") + "\n")
 

@@ -10,6 +10,7 @@ import typer
 
 from scrubbing.cli.common import (
     Device,
+    Dtype,
     ExecutorName,
     Tf32,
     Threads,
@@ -49,6 +50,7 @@ def gate(
     workers: Workers = None,
     executor: ExecutorName = None,
     device: Device = None,
+    dtype: Dtype = None,
     tf32: Tf32 = None,
 ) -> None:
     """Hold hypotheses to their snapshots: exit code 0 pass, 1 fail, 2 cannot be judged, 3 inconclusive."""
@@ -57,7 +59,7 @@ def gate(
 
     found = load_policy(policy)
     rules = chosen(found, only or [])
-    how = device, tf32, computing(threads, workers, executor)
+    how = device, tf32, computing(threads, workers, executor), dtype
     if update or update_new:
         _update(Runner.of(found, rules, *how), rules, reason, update_new and not update)
         return

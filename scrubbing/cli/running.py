@@ -1,14 +1,14 @@
-"""Commands that run something, or are about to: bench, run, verdict, why, anomalies, check, plan."""
+"""Commands that run something: bench, run, verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional, cast
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from scrubbing.cli.asked import measure_share, part_of, task_of, task_on
+from scrubbing.cli.asked import changed_settings, measure_share, task_of, task_on
 from scrubbing.cli.common import (
     Address,
     AsJson,
@@ -17,13 +17,13 @@ from scrubbing.cli.common import (
     DataFile,
     Device,
     Draws,
+    Dtype,
     ExecutorName,
     LossName,
     Memory,
     ModelName,
     Out,
     Pool,
-    RecordFile,
     References,
     Seed,
     Shard,
@@ -42,12 +42,14 @@ from scrubbing.cli.common import (
     prints_our_errors,
     say,
 )
-from scrubbing.cli.measuring import prepare, print_ladder, run_all, run_one
 from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
-    from scrubbing.experiment.executors import Executor
-    from scrubbing.experiment.settings import Options, Settings
+    from scrubbing.experiment.settings import Options
+    from scrubbing.experiment.task import Task
+    from scrubbing.hypothesis.hypothesis import Hypothesis
+    from scrubbing.records.inputs import InputTable
+    from scrubbing.records.schema import RunRecord
 
 
 @app.command()
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
 def bench(
     name: Annotated[str, typer.Argument(help="Name of a task, such as parens.")],
     model: Annotated[
-        str, typer.Option(help="Which model of the task; others than `shipped` may need --data, --text or --dataset.")
+        str, typer.Option(help="Which model of the task; others than `shipped` need --data, --text or --dataset.")
     ] = "shipped",
     data: Annotated[Optional[Path], typer.Option(help="Folder with that model's files.")] = None,  # noqa: UP045
     text: Annotated[
@@ -80,6 +82,7 @@ def bench(
     share: Share = None,
     collect: Collect = False,
     device: Device = None,
+    dtype: Dtype = None,
     tf32: Tf32 = None,
     shard: Shard = None,
     control: Controls = None,
@@ -95,19 +98,19 @@ def bench(
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
     also = [find_task(name) for name in task.also] if not only else []
     ladders += [(one, list(one.ladder())) for one in also]
-    prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
+    _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
+    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32, dtype, pool)
     if share is not None:
         for one, ladder in ladders:
             measure_share(one, ladder, changed, out, share)
         return
-    found = [(one, run_all(one, ladder, changed, out, why=why)) for one, ladder in ladders]
+    found = [(one, _run(one, ladder, changed, out, why=why)) for one, ladder in ladders]
     if json_:
         print_json([record for _, records in found for record in records])
         return
     for one, records in found:
-        print_ladder(one, records)
+        _print_ladder(one, records)
 
 
 @app.command()
@@ -131,6 +134,7 @@ def run(
     share: Share = None,
     collect: Collect = False,
     device: Device = None,
+    dtype: Dtype = None,
     tf32: Tf32 = None,
     shard: Shard = None,
     control: Controls = None,
@@ -139,8 +143,8 @@ def run(
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
-    if record := run_one(address, task_of(address, task, model, data, loss), changed, out, share=share, why=why):
+    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32, dtype, pool)
+    if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share, why=why):
         print_record(record, json_)
 
 
@@ -165,6 +169,7 @@ def verdict_(
     share: Share = None,
     collect: Collect = False,
     device: Device = None,
+    dtype: Dtype = None,
     tf32: Tf32 = None,
     control: Controls = None,
     complete: Annotated[
@@ -180,9 +185,9 @@ def verdict_(
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, None, control, True, device, tf32, pool)
+    changed = changed_settings(references, draws, seed, memory, how, None, control, True, device, tf32, dtype, pool)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
-    record = run_one(address, task_of(address, task, model, data, loss), changed, out, also, share, why)
+    record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share, why)
     if record is None:
         return
     if json_:
@@ -193,145 +198,82 @@ def verdict_(
     console().print(verdict_view(record))
 
 
-@app.command(name="why")
-@prints_our_errors
-def why_(
-    record: RecordFile,
-    inputs: Annotated[Optional[list[int]], typer.Argument(metavar="[INPUT]...", help="Ids of inputs in scope.")] = None,  # noqa: UP045
-    worst: Annotated[bool, typer.Option("--worst", help="The inputs of the record that scrubbing costs most.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Write it into the record, so that reports show it.")] = False,
-    task: TaskName = None,
-    json_: AsJson = False,
-    device: Device = None,
-) -> None:
-    """Say of single inputs which claim broke each draw that fails, and with which input; their draws are made again."""
-    from scrubbing.experiment.again import explain
+def _run(
+    task: Task,
+    hypotheses: Sequence[Hypothesis],
+    changed: Options,
+    out: Path | None,
+    address: str | None = None,
+    also: Sequence[str] = (),
+    why: bool = False,
+) -> list[RunRecord]:
+    """Run, and write each record as soon as there is one.
+
+    `also` names methods of the experiment to add to verdicts; `why` says of the worst inputs what broke them.
+    """
+    from scrubbing.experiment.address import source_of
+    from scrubbing.experiment.again import explained
+
+    experiment = task.experiment(**changed)
+    records: list[RunRecord] = []
+    with experiment.results(hypotheses, out) as results:
+        for result in results:
+            place = address or f"{task.name}/{result.hypothesis.name.rpartition('/')[2]}"
+            record = result.record().model_copy(update={"source": source_of(place, result.hypothesis)})
+            if record.tested is not None and record.tested.word != "nothing to explain":
+                more = {name: getattr(experiment, name)(result) for name in also}
+                record = record.model_copy(update={"tested": record.tested.model_copy(update=more)})
+            if why and record.worst:
+                found = explained(record, experiment, result.hypothesis, [one.id for one in record.worst])
+                record = record.model_copy(update={"explained": found})
+            records.append(record if out is None else _write(record, result.inputs(), out))
+    return records
+
+
+def _one(
+    address: str,
+    found: Task,
+    changed: Options,
+    out: Path | None,
+    also: Sequence[str] = (),
+    share: str | None = None,
+    why: bool = False,
+) -> RunRecord | None:
+    """Run one hypothesis; None where only a share of it was measured."""
+    from scrubbing.experiment.address import hypothesis_at
+
+    hypothesis = hypothesis_at(address, found)
+    _prepare(out, [hypothesis])
+    if share is not None:
+        measure_share(found, [hypothesis], changed, out, share)
+        return None
+    return _run(found, [hypothesis], changed, out, address, also, why)[0]
+
+
+def _prepare(out: Path | None, hypotheses: Sequence[Hypothesis]) -> None:
+    """Find out before a long run whether its records have somewhere to go."""
+    if out is not None:
+        from scrubbing.records.files import folder
+        from scrubbing.records.names import check
+
+        check(hypothesis.name for hypothesis in hypotheses)
+        folder(out)
+
+
+def _write(record: RunRecord, inputs: InputTable, out: Path) -> RunRecord:
+    from scrubbing.records.names import place
     from scrubbing.records.store import load, save
-    from scrubbing.report.terminal import section_view
-    from scrubbing.report.view.why import why as sections_of
 
-    loaded, wanted = load(record), list(inputs or [])
-    wanted += [one.id for one in loaded.worst if worst and one.id not in wanted]
-    if not wanted:
-        problem = "the record has no inputs that scrubbing costs anything." if worst else "no input was named."
-        fail(UsageError, "SCR-REFERENCES", problem, "Name inputs by their ids, or take --worst.", str(record))
-    found = explain(loaded, wanted, task, device)
-    if keep:
-        others = [one for one in loaded.explained if one.id not in wanted]
-        save(loaded.model_copy(update={"explained": [*found, *others]}), record)
-    if json_:
-        print_json(found)
-        return
-    for section in sections_of(found):
-        console().print(section_view(section))
-        say("")
+    path = save(record, place(out, record.hypothesis), inputs)
+    say(f"scrub show {path}", stderr=True)
+    return load(path)
 
 
-@app.command()
-@prints_our_errors
-def anomalies(
-    address: Address,
-    inputs: Annotated[Path, typer.Option(help="New inputs: a .json or .npz file with a column per name.")],
-    task: TaskName = None,
-    rate: Annotated[float, typer.Option(help="Share of inputs like the trusted ones that may be flagged.")] = 0.05,
-    held_out: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="Trusted inputs to calibrate with; the default is half of them, at most 400."),
-    ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Exchanges of each input, in either direction.")] = 8,
-    seed: Seed = None,
-    json_: AsJson = False,
-) -> None:
-    """Say which new inputs are not explained as the task's own are, at a known rate of false alarms."""
-    from scrubbing.data.file import from_file
-    from scrubbing.experiment.address import hypothesis_at, task_at
-    from scrubbing.report.terminal import section_view
-    from scrubbing.report.view.anomalies import anomalies as section_of
+def _print_ladder(task: Task, records: Sequence[RunRecord]) -> None:
+    from scrubbing.report.terminal import ladder_view
 
-    found, new = task_at(address, task), from_file(inputs)
-    experiment = found.experiment(**_changed(None, None, seed=seed))
-    judged = experiment.anomalies(hypothesis_at(address, found), new, rate=rate, held_out=held_out, draws=draws)
-    if json_:
-        print_json(judged)
-    else:
-        console().print(section_view(section_of(judged)))
-
-
-@app.command()
-@prints_our_errors
-def check(
-    address: Address,
-    task: TaskName = None,
-    model: ModelName = None,
-    data: DataFile = None,
-    no_data: Annotated[bool, typer.Option("--no-data", help="Leave features out.")] = False,
-) -> None:
-    """Check that a hypothesis is legal; needs no weights and loads no torch where the graph follows from a config."""
-    from scrubbing.experiment.address import hypothesis_at
-
-    found = task_of(address, task, model, data, None)
-    hypothesis = hypothesis_at(address, found)
-    hypothesis.check(found.graph(), None if no_data else found.data())
-    say(str(hypothesis))
-    say(f"\nlegal on {found.name}")
-
-
-@app.command()
-@prints_our_errors
-def plan(
-    address: Address,
-    task: TaskName = None,
-    model: ModelName = None,
-    data: DataFile = None,
-    loss: LossName = None,
-    references: References = None,
-    draws: Draws = None,
-    pool: Pool = None,
-    control: Controls = None,
-    device: Device = None,
-) -> None:
-    """Print what would be computed, and what it costs next to one plain forward pass."""
-    from scrubbing.engine.cost import cost
-    from scrubbing.engine.describe import describe
-    from scrubbing.experiment.address import hypothesis_at
-
-    found = task_of(address, task, model, data, loss)
-    experiment = found.experiment(**_changed(references, draws, control=control, device=device, pool=pool))
-    hypothesis = hypothesis_at(address, found)
-    say(str(hypothesis))
-    passes = 0.0
-    for job, made in experiment.plan(hypothesis):
-        examples, costs = len(job.reference.rows) * job.draws, cost(made)
-        passes += costs.total(examples) / costs.plain_flops
-        say(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}")
-    say(f"\nall of it: the operations of {passes:,.0f} plain forward passes")
-
-
-def _changed(
-    references: int | None,
-    draws: int | None,
-    seed: int | None = None,
-    memory: int | None = None,
-    executor: Callable[[Settings], Executor] | str | None = None,
-    shard: str | None = None,
-    control: list[str] | None = None,
-    verdict: bool = False,
-    device: str | None = None,
-    tf32: bool | None = None,
-    pool: int | None = None,
-) -> Options:
-    """The settings that were given; all others are the task's."""
-    changed = {
-        "references": references,
-        "draws": draws,
-        "seed": seed,
-        "pool": pool,
-        "memory": None if memory is None else memory * 2**20,
-        "shard": None if shard is None else part_of(shard),
-        "controls": control,
-        "verdict": verdict or None,
-        "device": device,
-        "tf32": tf32,
-        "executor": executor,
-    }
-    return cast("Options", {name: value for name, value in changed.items() if value is not None})
+    if about := task.about():
+        say(about)
+    choices = records[0].choices
+    title = f"{task.name}: {choices.references:,} references x {choices.draws} draws, seed {choices.seed}"
+    console().print(ladder_view(records, title))

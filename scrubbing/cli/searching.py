@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, cast
 
 import typer
 
-from scrubbing.cli.common import AsJson, Device, Out, Seed, Threads, app, console, print_json, prints_our_errors, say
+from scrubbing.cli.asked import changed_settings
+from scrubbing.cli.common import (
+    AsJson,
+    Device,
+    Dtype,
+    Out,
+    Seed,
+    Threads,
+    app,
+    console,
+    print_json,
+    prints_our_errors,
+    say,
+)
 from scrubbing.errors import UsageError, fail
 
 if TYPE_CHECKING:
@@ -77,6 +90,7 @@ def search(
     out: Out = None,
     threads: Threads = None,
     device: Device = None,
+    dtype: Dtype = None,
 ) -> None:
     """Search for a hypothesis: what matters, and the coarsest features that it may be said to carry, by tests."""
     from scrubbing.experiment.address import task_at
@@ -90,7 +104,7 @@ def search(
         torch.set_num_threads(threads)
     of = task_at(task, task)
     found = searched(
-        of.experiment() if device is None else of.experiment(device=device),
+        of.experiment(**changed_settings(None, None, device=device, dtype=dtype)),
         [one for address in features or () for one in _features(address)],
         beside=list(of.ladder()) if ladder else [],
         out=out,

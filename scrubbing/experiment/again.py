@@ -20,7 +20,11 @@ _CODE = "SCR-AGAIN"
 
 
 def explain(
-    record: RunRecord, inputs: Sequence[int], task: str | None = None, device: str | None = None
+    record: RunRecord,
+    inputs: Sequence[int],
+    task: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
 ) -> list[WhyInput]:
     """Which claim broke each failing draw of some inputs, by running these inputs of a record again.
 
@@ -29,12 +33,13 @@ def explain(
         inputs: ids of inputs in scope, references of the run or not.
         task: the hypothesis's task, by name; None is the record's.
         device: where the model computes; None is the task's choice, whatever the record's was.
+        dtype: in which precision; None is the record's.
 
     Raises:
         UsageError: SCR-AGAIN, with every reason why that cannot be; SCR-REFERENCES, no such inputs; SCR-ADDRESS,
             SCR-TASK, the hypothesis or its task is not found where it was.
     """
-    return explained(record, *again(record, task, device), inputs)
+    return explained(record, *again(record, task, device, dtype), inputs)
 
 
 def explained(
@@ -46,7 +51,9 @@ def explained(
     return why(scrub, experiment.executor, threshold)
 
 
-def again(record: RunRecord, task: str | None = None, device: str | None = None) -> tuple[Experiment, Hypothesis]:
+def again(
+    record: RunRecord, task: str | None = None, device: str | None = None, dtype: str | None = None
+) -> tuple[Experiment, Hypothesis]:
     """The experiment and the hypothesis of a record.
 
     Raises:
@@ -60,9 +67,10 @@ def again(record: RunRecord, task: str | None = None, device: str | None = None)
     hypothesis = hypothesis_at(record.source.address, found)
     choices, ablation = record.choices, cast("Ablation | None", record.choices.ablation)
     experiment = found.experiment(draws=choices.draws, seed=choices.seed, pool=choices.pool, ablation=ablation)
+    experiment = experiment.but(dtype=choices.dtype)
     experiment = experiment if device is None else experiment.but(device=device)
     _refuse(_faults(record, experiment, hypothesis))
-    return experiment, hypothesis
+    return experiment if dtype is None else experiment.but(dtype=dtype), hypothesis
 
 
 def _task_of(record: RunRecord, address: str, task: str | None) -> Task:

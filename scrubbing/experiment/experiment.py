@@ -13,7 +13,7 @@ from typing import Unpack
 from scrubbing.data.dataset import Dataset, pool
 from scrubbing.device import resolve
 from scrubbing.engine.plan import ScrubPlan
-from scrubbing.errors import UsageError, fail
+from scrubbing.errors import ModelMismatch, UsageError, fail
 from scrubbing.experiment.anomaly import anomalies, exchange
 from scrubbing.experiment.conclude import conclude, costs, rivals
 from scrubbing.experiment.executors import executor_of
@@ -31,6 +31,7 @@ from scrubbing.experiment.verdict.scope import scope
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
+from scrubbing.models.transformer.model import Transformer
 from scrubbing.records import names
 from scrubbing.records.anomalies import Anomalies
 from scrubbing.records.attribution import Attribution
@@ -60,7 +61,7 @@ class Experiment:
     ) -> None:
         self.settings = (settings or Settings()).but(**changed)
         self._whole = data
-        self.subject = self._subject(_placed(model, self.settings.device), loss)
+        self.subject = self._subject(_placed(model, self.settings), loss)
         self.executor = executor_of(self.settings)
 
     @takes_settings
@@ -68,7 +69,7 @@ class Experiment:
         """The same experiment with some settings changed. It shares clean activations and finished measurements."""
         made = copy.copy(self)
         made.settings = self.settings.but(**changed)
-        model = _placed(self.model, made.settings.device)
+        model = _placed(self.model, made.settings)
         if changed.keys() & {"slices", "pool"} or model is not self.model:
             made.subject = made._subject(model, self.loss)
         if changed.keys() & {"executor", "store", "memory", "spill", "tf32"}:
@@ -309,12 +310,21 @@ class Experiment:
         return costs(result, alone, self.executor.measure(list(alone.values())))
 
 
-def _placed(model: Model, device: str | None) -> Model:
-    """The model on this device; what is no model is refused where everything is."""
-    if device is None or not isinstance(model, Model):
+def _placed(model: Model, settings: Settings) -> Model:
+    """The model where, and in which precision, the settings say; what is no model is refused where everything is."""
+    if not isinstance(model, Model):
         return model
-    there = resolve(device)
-    return model if there == model.device else model.to(there)
+    if settings.device is not None and (there := resolve(settings.device)) != model.device:
+        model = model.to(there)
+    if settings.dtype is None or str(model.dtype) == f"torch.{settings.dtype}":
+        return model
+    if not isinstance(model, Transformer):
+        problem = f"it computes in {model.dtype}, and {settings.dtype} was asked for."
+        remedy = "Only transformers are converted: make the model in that precision, or leave dtype out."
+        fail(ModelMismatch, "SCR-DTYPE", problem, remedy, model.name)
+    import torch
+
+    return model.to(dtype=getattr(torch, settings.dtype))
 
 
 @takes_settings

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, get_args
 import numpy as np
 
 from scrubbing.data.features import Feature, as_feature
-from scrubbing.device import WRITTEN
+from scrubbing.device import PRECISIONS, WRITTEN
 from scrubbing.errors import Fault, ScrubbingError, UsageError, nearest
 from scrubbing.experiment.baselines import BUILT_IN, OF_THE_DATA, Baseline, baselines
 from scrubbing.experiment.controls import ALL, OURS, controls
@@ -41,7 +41,7 @@ class Settings:
     """The immutable settings of a run: every choice beside hypothesis, model, data and loss.
 
     `references` to `ablation` decide what is explained and how inputs are sampled, and `strata` to `series` what is
-    reported. `device` and `tf32` decide what computes. `store` to `executor` decide how the run is computed, on which
+    reported. `device` to `tf32` decide what computes. `store` to `executor` decide how the run is computed, on which
     no result depends.
 
     Raises:
@@ -89,6 +89,8 @@ class Settings:
     them when they are needed."""
     device: str | None = None
     """Where the model computes: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; None for where it is. It is recorded."""
+    dtype: str | None = None
+    """Precision to compute in: one of `PRECISIONS`; None for that of the model. It is recorded."""
     tf32: bool = False
     """Whether float32 matrix products on a GPU may be rounded to TF32, which is faster and keeps three digits. It is
     recorded."""
@@ -186,6 +188,7 @@ class Options(TypedDict, total=False):
     perturbations: Sequence[Perturb]
     series: Series | Callable[[], Series] | None
     device: str | None
+    dtype: str | None
     tf32: bool
     store: bool
     memory: int
@@ -291,6 +294,9 @@ def _word_faults(given: Settings) -> Iterator[Fault]:
     if given.device is not None and not (isinstance(given.device, str) and WRITTEN.fullmatch(given.device)):
         remedy = "Write auto, cpu, cuda, cuda:1 or mps, or leave it out to compute where the model is."
         yield Fault("SCR-DEVICE", "", f"device={given.device!r} was asked for.", remedy)
+    if given.dtype is not None and given.dtype not in PRECISIONS:
+        remedy = f"Write {', '.join(PRECISIONS)}, or leave it out."
+        yield Fault("SCR-DTYPE", "", f"dtype={given.dtype!r} was asked for.", remedy)
     if not isinstance(given.tf32, bool):
         yield Fault("SCR-SETTING", "", f"tf32={given.tf32!r} was asked for.", "Write True or False.")
     if not isinstance(given.store, bool):

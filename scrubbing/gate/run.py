@@ -57,6 +57,8 @@ class Runner:
     """Whether matrix products on a GPU may be rounded to TF32; None for the task's own choice."""
     executor: Callable[[Settings], Executor] | str | None = None
     """What measures; None for the task's own choice."""
+    dtype: str | None = None
+    """Precision that models compute in; None for the task's own choice."""
     _experiments: dict[int, tuple[Task, Experiment]] = field(default_factory=dict[int, tuple[Task, Experiment]])
     """By the task's identity, since two files may call theirs the same; the task is held so that it keeps it."""
     _places: dict[Path, str] = field(default_factory=dict[Path, str])
@@ -70,9 +72,10 @@ class Runner:
         device: str | None = None,
         tf32: bool | None = None,
         executor: Callable[[Settings], Executor] | str | None = None,
+        dtype: str | None = None,
     ) -> Runner:
         """For these rules."""
-        return cls(policy, sum(checks_of(rule) for rule in rules), device, tf32, executor)
+        return cls(policy, sum(checks_of(rule) for rule in rules), device, tf32, executor, dtype)
 
     def gate(self, rule: Rule, settling: bool = False) -> Gate:
         """The verdict on one rule, and what moved if it is not a pass.
@@ -167,6 +170,8 @@ class Runner:
                 changed["memory"] = memory * MEBIBYTE
             if self.device is not None:
                 changed["device"] = self.device
+            if self.dtype is not None:
+                changed["dtype"] = self.dtype
             if self.tf32 is not None:
                 changed["tf32"] = self.tf32
             if self.executor is not None:

@@ -338,3 +338,8 @@ class RunRecord(Strict, Shown):
         deprecated(f"record.{name} is now record.measure({name!r}).value")
         found = self.measure(name)
         return None if found is None else found.value
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a record of the present version, as it is stored."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunRecord.model_json_schema()}

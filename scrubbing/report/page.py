@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
@@ -82,7 +81,7 @@ def page(
             overview=several,
             shown=shown,
             explained=explained(told),
-            script=Markup(script),
+            script=script,
             script_hash=secret,
         )
     )

@@ -1,0 +1,107 @@
+"""Commands that look before anything runs: check, schema, plan."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from scrubbing.cli.asked import changed_settings, task_of
+from scrubbing.cli.common import (
+    Address,
+    Controls,
+    DataFile,
+    Device,
+    Draws,
+    Dtype,
+    LossName,
+    ModelName,
+    Pool,
+    References,
+    TaskName,
+    app,
+    print_value,
+    prints_our_errors,
+    say,
+)
+
+
+@app.command()
+@prints_our_errors
+def check(
+    address: Address,
+    task: TaskName = None,
+    model: ModelName = None,
+    data: DataFile = None,
+    no_data: Annotated[bool, typer.Option("--no-data", help="Leave features out.")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print what is wrong, if anything, as JSON: codes, places and remedies.")
+    ] = False,
+) -> None:
+    """Check that a hypothesis is legal; needs no weights and loads no torch where the graph follows from a config."""
+    from scrubbing.experiment.address import hypothesis_at
+
+    found = task_of(address, task, model, data, None)
+    hypothesis = hypothesis_at(address, found)
+    hypothesis.check(found.graph(), None if no_data else found.data())
+    if json_:
+        told = {"legal": True, "hypothesis": hypothesis.name, "task": found.name, "tree": str(hypothesis), "faults": []}
+        print_value(told)
+        return
+    say(str(hypothesis))
+    say(f"\nlegal on {found.name}")
+
+
+class Stored(StrEnum):
+    """What has a schema."""
+
+    HYPOTHESIS = "hypothesis"
+    RECORD = "record"
+
+
+@app.command()
+@prints_our_errors
+def schema(of: Annotated[Stored, typer.Argument(help="A stored hypothesis, or the record of a run.")]) -> None:
+    """Print the JSON schema of what is stored, for programs that write hypotheses or read records."""
+    if of is Stored.HYPOTHESIS:
+        from scrubbing.hypothesis.json_schema import hypothesis_schema
+
+        print_value(hypothesis_schema())
+    else:
+        from scrubbing.records.schema import json_schema
+
+        print_value(json_schema())
+
+
+@app.command()
+@prints_our_errors
+def plan(
+    address: Address,
+    task: TaskName = None,
+    model: ModelName = None,
+    data: DataFile = None,
+    loss: LossName = None,
+    references: References = None,
+    draws: Draws = None,
+    pool: Pool = None,
+    control: Controls = None,
+    device: Device = None,
+    dtype: Dtype = None,
+) -> None:
+    """Print what would be computed, and what it costs next to one plain forward pass."""
+    from scrubbing.engine.cost import cost
+    from scrubbing.engine.describe import describe
+    from scrubbing.experiment.address import hypothesis_at
+
+    found = task_of(address, task, model, data, loss)
+    changed = changed_settings(references, draws, control=control, device=device, dtype=dtype, pool=pool)
+    experiment = found.experiment(**changed)
+    hypothesis = hypothesis_at(address, found)
+    say(str(hypothesis))
+    passes = 0.0
+    for job, made in experiment.plan(hypothesis):
+        examples, costs = len(job.reference.rows) * job.draws, cost(made)
+        passes += costs.total(examples) / costs.plain_flops
+        say(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}")
+    say(f"\nall of it: the operations of {passes:,.0f} plain forward passes")
