@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # In the order of the help.
-from scrubbing.cli import gating, reading, running, searching, starting, importing, submitting  # isort: skip
+from scrubbing.cli import gating, reading, running, planning, searching, starting, importing, submitting  # isort: skip
 from scrubbing.cli.common import app
 
-__all__ = ["app", "gating", "importing", "reading", "running", "searching", "starting", "submitting"]
+__all__ = ["app", "gating", "importing", "planning", "reading", "running", "searching", "starting", "submitting"]

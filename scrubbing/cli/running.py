@@ -98,7 +98,7 @@ def bench(
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
+    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
     if share is not None:
         for one, ladder in ladders:
             measure_share(one, ladder, changed, out, share)
@@ -139,7 +139,7 @@ def run(
 ) -> None:
     """Scrub one hypothesis and print everything about it."""
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
+    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32, pool)
     if record := _one(address, task_of(address, task, model, data, loss), changed, out, share=share):
         print_record(record, json_)
 
@@ -179,7 +179,7 @@ def verdict_(
 ) -> None:
     """Scrub one hypothesis, and test whether what it claims is enough, needed, and no finer than needed."""
     how = computing(threads, workers, executor, share, collect)
-    changed = _changed(references, draws, seed, memory, how, None, control, True, device, tf32, pool)
+    changed = changed_settings(references, draws, seed, memory, how, None, control, True, device, tf32, pool)
     also = [name for name, asked in (("complete", complete), ("adversary", adversary), ("scope", scope)) if asked]
     record = _one(address, task_of(address, task, model, data, loss), changed, out, also, share)
     if record is None:
@@ -244,7 +244,7 @@ def anomalies(
     from scrubbing.report.view.anomalies import anomalies as section_of
 
     found, new = task_at(address, task), from_file(inputs)
-    experiment = found.experiment(**_changed(None, None, seed=seed))
+    experiment = found.experiment(**changed_settings(None, None, seed=seed))
     judged = experiment.anomalies(hypothesis_at(address, found), new, rate=rate, held_out=held_out, draws=draws)
     if json_:
         print_json(judged)
@@ -271,38 +271,7 @@ def check(
     say(f"\nlegal on {found.name}")
 
 
-@app.command()
-@prints_our_errors
-def plan(
-    address: Address,
-    task: TaskName = None,
-    model: ModelName = None,
-    data: DataFile = None,
-    loss: LossName = None,
-    references: References = None,
-    draws: Draws = None,
-    pool: Pool = None,
-    control: Controls = None,
-    device: Device = None,
-) -> None:
-    """Print what would be computed, and what it costs next to one plain forward pass."""
-    from scrubbing.engine.cost import cost
-    from scrubbing.engine.describe import describe
-    from scrubbing.experiment.address import hypothesis_at
-
-    found = task_of(address, task, model, data, loss)
-    experiment = found.experiment(**_changed(references, draws, control=control, device=device, pool=pool))
-    hypothesis = hypothesis_at(address, found)
-    say(str(hypothesis))
-    passes = 0.0
-    for job, made in experiment.plan(hypothesis):
-        examples, costs = len(job.reference.rows) * job.draws, cost(made)
-        passes += costs.total(examples) / costs.plain_flops
-        say(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}")
-    say(f"\nall of it: the operations of {passes:,.0f} plain forward passes")
-
-
-def _changed(
+def changed_settings(
     references: int | None,
     draws: int | None,
     seed: int | None = None,

@@ -162,6 +162,17 @@ class Store:
         needed = np.flatnonzero(beyond if tokens.needed is None else beyond & tokens.needed)
         return needed if len(needed) else None
 
+    def plans(self) -> list[ScrubPlan]:
+        """What computes the items, those that were announced together at once."""
+        return [shelf.plan for shelf in {id(one): one for one in self._shelf_of.values()}.values()]
+
+    def plans_of_padding(self) -> list[ScrubPlan]:
+        """What computes items where inputs are padded, each by itself, once something reads them there."""
+        if not self._padded_somewhere:
+            return []
+        kept = {item: shelf.kept[item] for item, shelf in self._shelf_of.items()}
+        return [self._plan({item: self._everywhere}) for item, one in kept.items() if one.positions is None]
+
     def nbytes(self) -> int:
         """Bytes of all items if every input were computed."""
         kept = {id(kept): kept.block.nbytes for shelf in self._shelf_of.values() for kept in shelf.kept.values()}
