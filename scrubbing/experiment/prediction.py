@@ -67,7 +67,7 @@ def predict(jobs: Sequence[Job], machine: Machine, here: InProcess) -> Predictio
     ]
     reads = sum(examples * draws_of(one.plan) for one, examples in zip(compiled, share, strict=True))
     known = max(len(job.reference.rows) for job in todo) / machine.devices
-    fills = _fills(engine, [one.plan for one in compiled], reads + known)
+    fills = _fills(engine, reads + known)
     found.append(
         ("clean activations", sum(work(plan, n, engine.memory, measured=False).seconds(machine) for plan, n in fills))
     )
@@ -82,14 +82,12 @@ def predict(jobs: Sequence[Job], machine: Machine, here: InProcess) -> Predictio
     )
 
 
-def _fills(engine: Engine, plans: Sequence[ScrubPlan], reads: float) -> list[tuple[ScrubPlan, float]]:
+def _fills(engine: Engine, reads: float) -> list[tuple[ScrubPlan, float]]:
     """Plans that fill the store, and how many inputs each is run on."""
     if engine.store is None:
         return []
     some = filled(len(engine.store.inputs), reads)
-    by_position = any(plan.space.below for plan in plans)  # which read inputs where these are padded, too
-    padding = engine.store.plans_of_padding() if by_position else []
-    return [(plan, some) for plan in (*engine.store.plans(), *padding)]
+    return [(plan, some) for plan in (*engine.store.plans(), *engine.store.plans_of_padding())]
 
 
 def _counts_padding(job: Job) -> bool:
