@@ -11,12 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from scrubbing.data.dataset import Dataset
 from scrubbing.engine import values as v
 from scrubbing.engine.batches import pattern_sizes, rows_at_once
+from scrubbing.engine.build import Builder, Compiler
 from scrubbing.engine.cost import cost
-from scrubbing.engine.plan import ScrubPlan, Space
+from scrubbing.engine.demand import fixed
+from scrubbing.engine.plan import ScrubPlan, Space, make_plan
 from scrubbing.errors import FileError, brief, fail
-from scrubbing.sampling.contexts import Context
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.legality import legal
+from scrubbing.models.protocol import Model
+from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Contexts
 
 EXPONENTIALS = (1, 3)
 """Of each number of an output: its loss, and where the model runs beside it, both losses and how far they are apart."""
@@ -157,6 +163,25 @@ def _draws(space: Space, rows: float) -> float:
     held = {getattr(value, "context", None) for one in space.walk() for value in one.order}
     contexts = [one for one in held if isinstance(one, Context) and one.ablation is None]
     return rows * sum(one.space == space.region and one.sampler is not None for one in contexts)
+
+
+def compiled_without_weights(hypothesis: Hypothesis, model: Model, data: Dataset) -> tuple[ScrubPlan, ScrubPlan]:
+    """The plan of a scrub beside the model, and that of the clean runs it reads, for a model whose tensors need hold no
+    numbers (device `meta`); every output is read.
+
+    Raises:
+        IllegalHypothesis: lists every fault found.
+    """
+    graph = model.graph(data)
+    tree = legal(hypothesis, graph, data)
+    builder = Builder(graph, model, stored=True)
+    compiler = Compiler(builder, tree, Contexts(tree, SCRUB))
+    read = fixed(tuple(range(graph.positions)))
+    roots = {"scrubbed": (compiler.output(), read), "model": (compiler.clean_output(), read)}
+    plan = make_plan(graph, model, roots, float(graph.positions))
+    clean = Builder(graph, model, stored=False)
+    kept = {str(i): (clean.clean(item, REFERENCE), demand) for i, (item, demand) in enumerate(plan.items().items())}
+    return plan, make_plan(graph, model, kept, float(graph.positions))
 
 
 def filled(inputs: int, reads: float) -> float:
