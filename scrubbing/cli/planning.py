@@ -63,7 +63,7 @@ def plan(
         typer.Option(help="Measure this machine for a few seconds, and write what it can do to this file."),
     ] = None,
 ) -> None:
-    """Print what would be computed, and what it costs: next to one plain forward pass, and on a machine."""
+    """Print what would be computed, and what it costs next to one plain forward pass."""
     from scrubbing.experiment.address import hypothesis_at
 
     if threads is not None:
