@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("scrub", "causal scrubbing")
     group.addoption("--scrub-settle", action="store_true", help="draw references until verdicts are settled")
     group.addoption("--scrub-device", metavar="DEVICE", help="where models compute: auto, cpu, cuda, cuda:1 or mps")
+    group.addoption("--scrub-workers", metavar="N", type=int, help="processes that each test measures with")
     group.addoption("--scrub-update", metavar="REASON", help="take snapshots instead of comparing with them, and why")
     parser.addini("scrub_alpha", "chance of any false alarm among all tests with scrub", default="0.05")
     parser.addini("scrub_inconclusive", "what an inconclusive verdict is: fail, xfail or skip", default="fail")
@@ -68,13 +69,15 @@ def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], 
     """Gate a hypothesis: `scrub("FILE.py::name", floor=0.9, margin=0.05)`.
 
     The function takes an address and the settings of a rule; those of the policy in `pyproject.toml` are the default.
-    `device` is where the model computes (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`), by default that of `--scrub-device`.
+    `device` is where the model computes (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`), by default that of `--scrub-device`,
+    and `workers` the number of processes that measure, by default that of `--scrub-workers`, or this one alone.
     It returns the verdict, and fails the test if that is a fail, or inconclusive unless the ini option
     `scrub_inconclusive` is `xfail` or `skip`. The numbers become properties of the test in JUnit files.
     """
     config = request.config
 
-    def gate(hypothesis: str, *, device: str | None = None, **settings: Any) -> Gate:
+    def gate(hypothesis: str, *, device: str | None = None, workers: int | None = None, **settings: Any) -> Gate:
+        from scrubbing.experiment.sharded.workers import Workers
         from scrubbing.gate.outlets import facts
         from scrubbing.gate.policy import policy_of, settings_of
         from scrubbing.gate.run import Runner
@@ -87,7 +90,13 @@ def scrub(request: pytest.FixtureRequest, record_property: Callable[[str, Any], 
             "snapshots": config.getini("scrub_snapshots") or None,
         }
         policy = policy_of(table, file)
-        runner = Runner(policy, config.stash[_CHECKS], device or config.getoption("scrub_device"))
+        number = config.getoption("scrub_workers") if workers is None else workers
+        runner = Runner(
+            policy,
+            config.stash[_CHECKS],
+            device or config.getoption("scrub_device"),
+            executor=None if number is None else Workers(number),
+        )
         rule = policy.rules[0]
         if (reason := config.getoption("scrub_update")) is not None:
             told = f"{hypothesis}: took the snapshot {runner.update(rule, reason, only_new=False)}"

@@ -158,6 +158,14 @@ if __name__ == "__main__":
         from benchmarks.speed import gpu
 
         gpu.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["large"]:
+        from benchmarks.speed import large
+
+        large.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["plan"]:
+        from benchmarks.speed import plan
+
+        plan.main(sys.argv[2:])
     elif sys.argv[1:2] == ["record"]:
         from benchmarks.speed import record
 

@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> None:
         PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), made))
 
 
-def written(page: str, made: str) -> str:
-    """The page with this table."""
-    marks = "(<!-- verdict -->\n).*?(<!-- end of verdict -->)"
+def written(page: str, made: str, name: str = "verdict") -> str:
+    """The page with this table at its mark."""
+    marks = f"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
     return re.sub(marks, lambda mark: f"{mark[1]}{made}\n{mark[2]}", page, flags=re.DOTALL)

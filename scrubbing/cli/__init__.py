@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 # In the order of the help.
-from scrubbing.cli import gating, reading, running, asking, checking, searching, starting, importing, submitting  # isort: skip
+from scrubbing.cli import (
+    gating,
+    reading,
+    running,
+    asking,
+    checking,
+    planning,
+    searching,
+    starting,
+    importing,
+    submitting,
+)  # isort: skip
 from scrubbing.cli.common import app
 
 __all__ = [
@@ -12,6 +23,7 @@ __all__ = [
     "checking",
     "gating",
     "importing",
+    "planning",
     "reading",
     "running",
     "searching",

@@ -1,4 +1,4 @@
-"""Commands that look before anything runs: check, schema, plan."""
+"""Commands that look before anything runs: check, schema."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from typing import Annotated
 
 import typer
 
-from scrubbing.cli.asked import changed_settings, task_of
+from scrubbing.cli.asked import task_of
 from scrubbing.cli.common import (
     Address,
-    Controls,
     DataFile,
-    Device,
-    Draws,
-    Dtype,
-    LossName,
     ModelName,
-    Pool,
-    References,
     TaskName,
     app,
     print_value,
@@ -72,36 +65,3 @@ def schema(of: Annotated[Stored, typer.Argument(help="A stored hypothesis, or th
         from scrubbing.records.schema import json_schema
 
         print_value(json_schema())
-
-
-@app.command()
-@prints_our_errors
-def plan(
-    address: Address,
-    task: TaskName = None,
-    model: ModelName = None,
-    data: DataFile = None,
-    loss: LossName = None,
-    references: References = None,
-    draws: Draws = None,
-    pool: Pool = None,
-    control: Controls = None,
-    device: Device = None,
-    dtype: Dtype = None,
-) -> None:
-    """Print what would be computed, and what it costs next to one plain forward pass."""
-    from scrubbing.engine.cost import cost
-    from scrubbing.engine.describe import describe
-    from scrubbing.experiment.address import hypothesis_at
-
-    found = task_of(address, task, model, data, loss)
-    changed = changed_settings(references, draws, control=control, device=device, dtype=dtype, pool=pool)
-    experiment = found.experiment(**changed)
-    hypothesis = hypothesis_at(address, found)
-    say(str(hypothesis))
-    passes = 0.0
-    for job, made in experiment.plan(hypothesis):
-        examples, costs = len(job.reference.rows) * job.draws, cost(made)
-        passes += costs.total(examples) / costs.plain_flops
-        say(f"\n{job.title}\n{describe(made)}\n{costs.describe(examples)}")
-    say(f"\nall of it: the operations of {passes:,.0f} plain forward passes")

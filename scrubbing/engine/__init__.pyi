@@ -2,5 +2,8 @@ from .cost import Cost as Cost
 from .demand import fixed as fixed
 from .engine import Compiled as Compiled
 from .engine import Engine as Engine
+from .machine import Machine as Machine
+from .machine import compiled_without_weights as compiled_without_weights
+from .measuring import machine_of as machine_of
 from .plan import ScrubPlan as ScrubPlan
 from .values import Clean as Clean

@@ -48,6 +48,12 @@ def tokens_at_once(plan: ScrubPlan, budget: int) -> int:
     return int(max(1, budget // (width * (_bytes(plan) * len(outputs) + _LOSS))))
 
 
+def pattern_sizes(plan: ScrubPlan) -> float:
+    """Numbers of all attention patterns that a row of a plan computes."""
+    sizes = _Sizes(plan)
+    return sum(size for size in sizes.scores(plan.space))
+
+
 def _bytes(plan: ScrubPlan) -> int:
     return torch.finfo(plan.model.dtype).bits // 8
 
@@ -90,6 +96,14 @@ class _Sizes:
                 yield rows * (self._tokens(demand) * self._width(value) + self._scores(value, demand))
         for region, demand in space.entered.items():
             yield from self.each(space.below[region], (), rows * self._tokens(demand))
+
+    def scores(self, space: Space, rows: float = 1.0) -> Iterator[float]:
+        """Numbers of the pattern of each head."""
+        for value, demand in space.demand.items():
+            if isinstance(value, v.Evaluated) and any(name == "k" for name, _ in value.slots):
+                yield rows * self._tokens(demand) * self._tokens(slot_demands(value, demand, self.graph)["k"])
+        for region, demand in space.entered.items():
+            yield from self.scores(space.below[region], rows * self._tokens(demand))
 
     def _tokens(self, demand: Demand) -> float:
         return demand.expected(self.graph.positions, self.plan.real)

@@ -191,7 +191,7 @@ class Engine:
             roots["model"] = (compiler.clean_output(), read)
         plan = make_plan(self.graph, self.model, roots, self.real, inputs=min(len(data), MOST_INPUTS))
         if announce and self.store is not None:
-            self.store.register(plan.items())
+            self.store.register(plan)
         return Compiled(tree.hypothesis, mode, data, tree, contexts, plan, real or self.real_draws)
 
     def run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +27,8 @@ class PaddingReads:
 
     held: dict[Context, dict[Demand, None]] = field(default_factory=dict[Context, dict[Demand, None]])
     """Reads in this space, by whose input is read."""
+    kept: dict[v.Item, None] = field(default_factory=dict[v.Item, None])
+    """The items among them."""
     below: dict[int, tuple[Demand, PaddingReads]] = field(default_factory=dict[int, tuple[Demand, "PaddingReads"]])
     """Claims that draw per position: the tokens that become rows, and what is read in these."""
 
@@ -34,6 +36,19 @@ class PaddingReads:
     def of(cls, plan: ScrubPlan) -> PaddingReads:
         """The padding reads of the scrubbed output of a plan."""
         return _reads(plan.space, [plan.roots["scrubbed"]], plan.graph)
+
+    @classmethod
+    def items(cls, plan: ScrubPlan) -> dict[v.Item, None]:
+        """The clean items that a plan may read where inputs are padded."""
+        found: dict[v.Item, None] = {}
+        for reads in cls.of(plan)._walk():
+            found |= reads.kept
+        return found
+
+    def _walk(self) -> Iterator[PaddingReads]:
+        yield self
+        for _, inner in self.below.values():
+            yield from inner._walk()
 
     def count(self, rows: FrameRows) -> NDArray[np.int64]:
         """How many held inputs are read at padding, `[rows]`."""
@@ -76,6 +91,8 @@ def _reads(space: Space, roots: Sequence[tuple[v.Value, Demand]], graph: ModelGr
         context = _whose(value)
         if context is not None and not _visible(needed[value], context):
             found.held.setdefault(context, {})[needed[value]] = None
+            if isinstance(value, v.Clean):
+                found.kept[value.item] = None
     for region, values in entered.items():
         tokens = values[0][1]
         for _, demand in values[1:]:

@@ -20,6 +20,7 @@ from scrubbing.engine.distinct import DistinctInputs
 from scrubbing.engine.execute import Executor
 from scrubbing.engine.fitting import Fitting
 from scrubbing.engine.memory import Block, MemoryBudget
+from scrubbing.engine.padding import PaddingReads
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
 from scrubbing.graph.model_graph import ModelGraph
@@ -57,13 +58,16 @@ class _Shelf:
 
 @dataclass(eq=False)
 class _Padding:
-    """An item at padded positions, of the inputs where something reads them; a shelf of its own, since few items do."""
+    """Items at padded positions, of the inputs where something reads them; on shelves of their own, since few are."""
 
     plan: ScrubPlan
+    items: tuple[v.Item, ...]
     start: Ints
     """Place of each input's padded positions, -1 where not computed; `[distinct]`."""
+    key: str
+    """As of a shelf."""
     size: int = 0
-    values: Tensor | None = None
+    values: dict[v.Item, Tensor] = field(default_factory=dict[v.Item, Tensor])
 
 
 @dataclass(eq=False)
@@ -98,15 +102,21 @@ class Store:
         self._padded_somewhere = bool((self.inputs.length < self.graph.positions).any())
         self._everywhere = fixed(tuple(range(self.graph.positions)))
 
-    def register(self, *plans: dict[v.Item, Demand]) -> None:
-        """Announce the items of plans, so that all of them come out of one pass; known items cost nothing.
+    def register(self, *plans: ScrubPlan) -> None:
+        """Announce what plans read, so that all of it comes out of one pass; known items cost nothing.
 
         An item asked for at further positions is kept anew at these and at the earlier ones: plans that were made
         before still read there.
         """
         wanted: dict[v.Item, Demand] = {}
-        for item, demand in (one for plan in plans for one in plan.items()):
+        for item, demand in (one for plan in plans for one in plan.items().items()):
             wanted[item] = union(wanted.get(item, demand), demand)
+        self._keep(wanted)
+        if self._padded_somewhere:
+            read = dict.fromkeys(item for plan in plans for item in PaddingReads.items(plan))
+            self._keep_padding([item for item in read if self._shelf_of[item].kept[item].positions is None])
+
+    def _keep(self, wanted: dict[v.Item, Demand]) -> None:
         new = {item: self._with_known(item, demand) for item, demand in wanted.items() if not self._has(item, demand)}
         if not new:
             return
@@ -118,6 +128,13 @@ class Store:
         shelf = _Shelf(self._plan(demands), {item: kept[item] for item in new}, filled, str(self._shelves))
         self._shelf_of.update(dict.fromkeys(new, shelf))
         self._shelves += 1
+
+    def _keep_padding(self, items: list[v.Item]) -> None:
+        new = tuple(item for item in items if item not in self._padding)
+        if new:
+            key = f"padding of {', '.join(map(str, new))}"
+            plan = self._plan(dict.fromkeys(new, self._everywhere))
+            self._padding.update(dict.fromkeys(new, _Padding(plan, new, np.full(len(self.inputs), -1), key)))
 
     def gather(self, item: v.Item, rows: FrameRows, context: object, tokens: Tokens) -> Tensor:
         """See `execute.Reader`."""
@@ -142,7 +159,9 @@ class Store:
         """Compute everything anew when it is next read."""
         for shelf in self._shelf_of.values():
             shelf.filled[:] = False
-        self._padding.clear()
+        for padding in self._padding.values():
+            padding.start[:], padding.size = -1, 0
+            padding.values.clear()
         self.fills.clear()
 
     def _places(self, kept: _Kept, inputs: Ints, tokens: Tokens) -> Ints:
@@ -162,10 +181,18 @@ class Store:
         needed = np.flatnonzero(beyond if tokens.needed is None else beyond & tokens.needed)
         return needed if len(needed) else None
 
+    def plans(self) -> list[ScrubPlan]:
+        """What computes the items, those that were announced together at once."""
+        return [shelf.plan for shelf in {id(one): one for one in self._shelf_of.values()}.values()]
+
+    def plans_of_padding(self) -> list[ScrubPlan]:
+        """What computes items where inputs are padded, once something reads them there."""
+        return [one.plan for one in {id(one): one for one in self._padding.values()}.values()]
+
     def nbytes(self) -> int:
         """Bytes of all items if every input were computed."""
         kept = {id(kept): kept.block.nbytes for shelf in self._shelf_of.values() for kept in shelf.kept.values()}
-        return sum(kept.values()) + sum(p.values.nbytes for p in self._padding.values() if p.values is not None)
+        return sum(kept.values()) + sum(p.values[item].nbytes for item, p in self._padding.items() if item in p.values)
 
     def _plan(self, demands: dict[v.Item, Demand]) -> ScrubPlan:
         builder = Builder(self.graph, self.model, stored=False)
@@ -240,43 +267,42 @@ class Store:
 
     def _padded(self, item: v.Item, inputs: Ints, positions: Ints) -> Tensor:
         """An item at padded positions."""
-        if item not in self._padding:
-            self._padding[item] = _Padding(self._plan({item: self._everywhere}), np.full(len(self.inputs), -1))
-        padding, key = self._padding[item], f"padding of {item}"
-        for before in self.replay.pop(key, []):
+        self._keep_padding([item])
+        padding = self._padding[item]
+        for before in self.replay.pop(padding.key, []):
             self._padded(item, before, self.inputs.length[before])
         missing = np.unique(inputs[padding.start[inputs] < 0])
         if len(missing):
             missing = np.concatenate(list(self._batches(missing, padding.plan)))
-            self.fills.setdefault(key, []).append(missing)
-            self._fill_padding(item, padding, missing)
-        assert padding.values is not None
-        place = padding.start[inputs] + positions - self.inputs.length[inputs]
-        return padding.values.index_select(0, upload(place, padding.values.device))
+            self.fills.setdefault(padding.key, []).append(missing)
+            self._fill_padding(padding, missing)
+        place, values = padding.start[inputs] + positions - self.inputs.length[inputs], padding.values[item]
+        return values.index_select(0, upload(place, values.device))
 
-    def _fill_padding(self, item: v.Item, padding: _Padding, missing: Ints) -> None:
+    def _fill_padding(self, padding: _Padding, missing: Ints) -> None:
         extra = self.graph.positions - self.inputs.length[missing]
         padding.start[missing] = padding.size + extra.cumsum() - extra
         padding.size += int(extra.sum())
-        if padding.values is None or len(padding.values) < padding.size:
-            # Untouched memory is not resident, so growing by doubling costs address space only.
-            shape, value = (2 * padding.size, self._width(item)), float(item.kind == "scale")
-            grown = torch.full(shape, value, dtype=self.model.dtype, device=self.model.device)
-            if padding.values is not None:
-                grown[: len(padding.values)] = padding.values
-            padding.values = grown
+        for item in padding.items:
+            before = padding.values.get(item)
+            if before is None or len(before) < padding.size:
+                # Untouched memory is not resident, so growing by doubling costs address space only.
+                shape, value = (2 * padding.size, self._width(item)), float(item.kind == "scale")
+                grown = torch.full(shape, value, dtype=self.model.dtype, device=self.model.device)
+                if before is not None:
+                    grown[: len(before)] = before
+                padding.values[item] = grown
         for batch in self._batches(missing, padding.plan):
-            for _ in self._fitting.each(batch, lambda batch: self._put_padding(item, padding, batch)):
+            for _ in self._fitting.each(batch, lambda batch: self._put_padding(padding, batch)):
                 pass
 
-    def _put_padding(self, item: v.Item, padding: _Padding, batch: Ints) -> int:
-        assert padding.values is not None
-        for _, flat, tokens in self._compute(padding.plan, [item], batch):
+    def _put_padding(self, padding: _Padding, batch: Ints) -> int:
+        for item, flat, tokens in self._compute(padding.plan, list(padding.items), batch):
             here = batch[tokens.row]
             beyond = np.flatnonzero(tokens.position >= self.inputs.length[here])
             place = padding.start[here] + tokens.position - self.inputs.length[here]
             rows = flat.index_select(0, upload(beyond, flat.device))
-            padding.values.index_copy_(0, upload(place[beyond], flat.device), rows)
+            padding.values[item].index_copy_(0, upload(place[beyond], flat.device), rows)
         return len(batch)
 
     def _batches(self, inputs: Ints, plan: ScrubPlan) -> Iterator[Ints]:

@@ -10,6 +10,8 @@ from .jobs import Job as Job
 from .jobs import Subject as Subject
 from .measured import Measured as Measured
 from .perturb import Perturb as Perturb
+from .prediction import Prediction as Prediction
+from .prediction import predict as predict
 from .result import Result as Result
 from .settings import Settings as Settings
 from .sharded.workers import Workers as Workers

@@ -98,7 +98,7 @@ class InProcess:
             plans.setdefault(engine, []).append(found[-1].plan)
         for engine, of in plans.items():
             if engine.store is not None:
-                engine.store.register(*(plan.items() for plan in of))
+                engine.store.register(*of)
         return found
 
     def measure(self, jobs: Sequence[Job], out: Path | None = None) -> Iterator[Measured]:

@@ -66,6 +66,18 @@ def test_verdicts_are_outcomes_and_numbers_are_properties(project):
     assert not list(cases["test_arithmetic"].iter("property"))
 
 
+def test_no_workers(project):
+    found = run(project, "--scrub-workers=0", "-k", "signs")
+    assert "Workers(n=0) was asked for" in found.stdout, found.stdout
+
+
+@pytest.mark.slow
+def test_two_workers(project):
+    """What they measure is what one process does, up to rounding; the snapshot is of one."""
+    found = run(project, "--scrub-workers=2", "-k", "signs")
+    assert "1 passed" in found.stdout, found.stdout
+
+
 def test_a_file_that_skips_itself(tmp_path):
     """It has a report, which is of no test."""
     (tmp_path / "test_skipped.py").write_text("import pytest\npytest.skip('not here', allow_module_level=True)\n")
