@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 WEIGHTS = HERE / "model.safetensors"
 CURVE = HERE / "training.json"
 KEPT = HERE / "training.safetensors"
-MOMENTS = (0.003, 0.01, 0.03, 0.1, 0.2)
+MOMENTS = (0.003, 0.01, 0.04, 0.2)
 """Shares of training after which weights are kept."""
 
 CONFIG = {
@@ -59,7 +59,7 @@ def batch_of(n: int, seed: int) -> tuple[Tensor, Tensor]:
 def train(
     seed: int, steps: int, moments: tuple[float, ...] = ()
 ) -> tuple[nn.Module, list[dict[str, float]], dict[str, Tensor]]:
-    """The trained model, its loss over time, and half-precision weights at moments, after the last of which it stops.
+    """The trained model, its loss over time, and weights in bfloat16 at moments, after the last of which it stops.
     Every step sees fresh strings.
     """
     torch.manual_seed(seed)
@@ -87,7 +87,7 @@ def train(
             curve.append({"step": step, "loss": round(smooth, 6)})
             print(f"step {step:6d}  loss {smooth:.5f}  {time.time() - started:.0f} s", flush=True)
         if step + 1 in at:
-            kept |= {f"{step + 1}.{key}": one.half() for key, one in tensors(model).items()}
+            kept |= {f"{step + 1}.{key}": one.bfloat16() for key, one in tensors(model).items()}
     return model.eval(), curve, kept
 
 
