@@ -63,7 +63,9 @@ def test_published_metrics_are_what_they_are_called():
     given = Predictions(output, other, loss, data, ROWS, LAST)
     for of, logits in (("scrubbed", other), ("model", output)):
         difference = LogitDifference(of=of).per_token(given)
-        assert difference.numpy() == pytest.approx((logits[ROWS, data["label"]] - logits[ROWS, data["other"]]).numpy())
+        assert difference.numpy() == pytest.approx(
+            logits.numpy()[ROWS, data["label"]] - logits.numpy()[ROWS, data["other"]]
+        )
         p = logits[:, list(TOKENS)].double().softmax(1).numpy()
         first = np.eye(3, dtype=bool)[right.argmax(axis=1)]
         expected = (p * first).sum(1) - (p * ~first).sum(1)
