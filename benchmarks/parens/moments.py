@@ -32,7 +32,7 @@ def steps() -> tuple[tuple[int, ...], int]:
 
 
 def at(step: int) -> Transformer:
-    """The model as it was after this many steps; its weights were stored in half precision."""
+    """The model as it was after this many steps; its weights were stored in bfloat16."""
     from scrubbing import from_state_dict
 
     with safe_open(MOMENTS, "pt") as stored:
@@ -45,7 +45,7 @@ def at(step: int) -> Transformer:
 
 
 def series() -> Series:
-    """Losses of the model at 0.3, 1, 3, 10, 20 and 100 % of its training, on the references themselves."""
+    """Losses of the model at 0.3, 1, 3, 10 and 100 % of its training, on the references themselves."""
     from benchmarks.parens.task import our_model
     from scrubbing import Series
 

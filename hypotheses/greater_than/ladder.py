@@ -6,7 +6,6 @@ comes from prompts that start with the year 01; here it comes from another promp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hypotheses.greater_than.features import decade, last_digit, year
@@ -87,15 +86,20 @@ def any_pattern(circuit: Circuit, name: str) -> Hypothesis:
 
 def mlps(circuit: Circuit, name: str) -> Hypothesis:
     """The other half: what is known of the year at the output comes from these MLPs."""
-    return _rung(name, "mlps", "MLPs tell which years are larger.", *_mlps(circuit))
+    claims = [mlp(layer).at("last").direct().carries(YEAR) for layer in circuit.mlps]
+    return _rung(name, "mlps", "MLPs tell which years are larger.", *claims)
 
 
 def full(circuit: Circuit, name: str) -> Hypothesis:
-    """Both: MLPs tell, from what heads read of the year."""
-    pattern = reads("q", "k").carries(YEAR_HERE, sampler=refill("YY"))
-    brought = _together(circuit, "mlps").carries(YEAR_HERE, _value(), pattern, sampler=refill("YY"))
+    """Both: each MLP tells from what heads below it read of the year, straight or through the MLPs between."""
+    claims: list[Claim] = []
+    for layer in circuit.mlps:
+        below = tuple(one for one in circuit.heads if one[0] <= layer)
+        pattern = reads("q", "k").carries(YEAR_HERE, sampler=refill("YY"))
+        heads = _together(circuit, "mlps", below).carries(YEAR_HERE, _value(), pattern, sampler=refill("YY"))
+        claims.append(mlp(layer).at("last").direct().carries(YEAR, *([heads] if below else [])))
     told = "MLPs tell which years are larger, from the year that heads read where it stands."
-    return _rung(name, "full", told, *_mlps(circuit, brought))
+    return _rung(name, "full", told, *claims)
 
 
 def _rung(name: str, rung: str, claim: str, *claims: Claim) -> Hypothesis:
@@ -113,19 +117,8 @@ def _value() -> Claim:
     return reads("v", at=at_slot("YY")).carries(YEAR_HERE, sampler=refill("YY"))
 
 
-def _mlps(circuit: Circuit, *below: Claim) -> Iterable[Claim]:
-    """What each of the MLPs writes straight to the output."""
-    return [mlp(layer).at("last").direct().carries(YEAR, *below) for layer in circuit.mlps if _reachable(layer, below)]
-
-
-def _reachable(layer: int, below: tuple[Claim, ...]) -> bool:
-    """Whether some of the heads in the claims below are in its layer or under it."""
-    lowest = [target.node.layer for claim in below for target in claim.targets if target.node is not None]
-    return not lowest or min(lowest) <= layer
-
-
-def _together(circuit: Circuit, through: str = "everything") -> Bundle:
-    """The heads at the end, by paths through no other of them: everything else, the circuit's MLPs, or nothing."""
+def _together(circuit: Circuit, through: str = "everything", heads: tuple[Head, ...] | None = None) -> Bundle:
+    """Heads at the end, by paths through no other of them: everything else, the circuit's MLPs alone, or nothing."""
     avoided = {
         "everything": [head(*one) for one in circuit.heads],
         "mlps": [*circuit.all_heads, *circuit.other_mlps],
@@ -136,7 +129,7 @@ def _together(circuit: Circuit, through: str = "everything") -> Bundle:
             head(*one)
             .at("last")
             .any_path(avoid=[other for other in avoided if other.node is not None and _after(other.node, one)])
-            for one in circuit.heads
+            for one in (circuit.heads if heads is None else heads)
         )
     )
 

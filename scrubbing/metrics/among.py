@@ -45,8 +45,8 @@ class AmongTokens(Loss):
     def __post_init__(self) -> None:
         tokens = tuple(self.tokens)
         if len(tokens) < 2 or len(set(tokens)) < len(tokens) or not all(is_whole(one) and one >= 0 for one in tokens):
-            problem = f"its {len(tokens)} tokens are not two or more numbers of tokens, each given once."
-            fail(UsageError, "SCR-LOSS", problem, "Give the possible answers: AmongTokens((262, 287)).", "AmongTokens")
+            remedy = "Give the numbers of two or more tokens, each once: AmongTokens((262, 287))."
+            fail(UsageError, "SCR-LOSS", f"its tokens are {list(tokens)[:10]}.", remedy, "AmongTokens")
         object.__setattr__(self, "tokens", tuple(int(one) for one in tokens))
 
     @property

@@ -9,6 +9,7 @@ import pytest
 
 from scrubbing import BadData, IllegalHypothesis, UsageError, head
 from scrubbing.data import Prompts, Words, at_slot, place_of
+from scrubbing.metrics import AmongTokens
 from scrubbing.samplers import refill
 
 NAMES = ("Ann", "Bob", "Cy")
@@ -95,3 +96,26 @@ SAMPLERS = {
 def test_samplers_of_templates(case, world, refused):
     kind, call = SAMPLERS[case]
     refused(kind, "SCR-SAMPLER", lambda: call(world))
+
+
+def among(w, tokens=(3, 4, 5), **columns):
+    """A classifier's loss over tokens that it does not have, or over labels that are none of them."""
+    data = w.data.with_columns(**columns) if columns else w.data
+    w.scrub(head(1, 0).direct().carries(w.parity), data=data, loss=AmongTokens(tokens, position=0), references=[0, 1])
+
+
+LOSSES = {
+    "one token": (UsageError, "SCR-LOSS", lambda w: AmongTokens((3,))),
+    "a token twice": (UsageError, "SCR-LOSS", lambda w: AmongTokens((3, 3))),
+    "a token that is a word": (UsageError, "SCR-LOSS", lambda w: AmongTokens((3, "Ann"))),
+    "tokens that the model lacks": (BadData, "SCR-LABEL", lambda w: among(w, label=np.full(12, 4))),
+    "a right one that is none of them": (BadData, "SCR-LABEL", lambda w: among(w, (0, 1), label=np.full(12, 4))),
+    "labels of text": (BadData, "SCR-LABEL", lambda w: among(w, (0, 1), label=["a"] * 12)),
+    "right ones of another number": (BadData, "SCR-LABEL", lambda w: among(w, (0, 1), label=np.ones((12, 3), bool))),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_losses_over_some_tokens(case, world, refused):
+    kind, code, call = LOSSES[case]
+    refused(kind, code, lambda: call(world))
