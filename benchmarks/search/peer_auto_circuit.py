@@ -115,6 +115,8 @@ class Tool:
 
         cache.HookedTransformerKeyValueCache = transformer_lens.HookedTransformerKeyValueCache = object
         sys.modules[cache.__name__] = cache
+        optim: Any = torch.optim
+        optim.adam = types.SimpleNamespace(Adam=torch.optim.Adam)  # which newer versions of torch do not show
         from auto_circuit.data import PromptDataLoader, PromptDataset
         from auto_circuit.utils.graph_utils import patchable_model
 
