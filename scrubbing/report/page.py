@@ -14,6 +14,7 @@ import jinja2
 
 from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
+from scrubbing.report.correspondence import Correspondence
 from scrubbing.report.drawing import Scale, Scatter
 from scrubbing.report.pictures import shortened
 from scrubbing.report.view import Block, Entry, Fact, Section, Verdict, entries, names, overview, scope, view
@@ -85,6 +86,11 @@ def page(
             script_hash=secret,
         )
     )
+
+
+def claims_svg(title: str, drawn: Correspondence) -> str:
+    """The drawing of claims on a model's graph as an SVG file, light or dark as its reader is."""
+    return _templates(False).get_template("claims.svg.j2").render(title=title, of=drawn.wide, words=drawn.words)
 
 
 def fragment(record: RunRecord | Entry) -> str:
