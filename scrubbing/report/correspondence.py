@@ -233,7 +233,7 @@ class _Drawing:
         labels = [(self.left, line.y + _CHIP / 2 + 4, line.label) for line in self.lines if line.label]
         return Layout(
             "wide" if self.wide else "narrow",
-            _WIDE if self.wide else _NARROW,
+            max(one.x + one.width for one in [*chips, *boxes]) + 2 if self.wide else _NARROW,
             height + 2,
             labels,
             chips,
