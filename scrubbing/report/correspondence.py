@@ -178,8 +178,8 @@ def carried(branches: Sequence[Branch], known: set[str]) -> list[list[Carrier]]:
 def _ordered(
     variables: Sequence[VariableNode], carriers: Sequence[Carrier], places: Mapping[str, int]
 ) -> list[VariableNode]:
-    """What is computed from others above these, and of those alike what higher nodes carry; variables that only claims
-    name come last.
+    """What higher nodes carry first, and of what is carried alike what is computed from others; variables that only
+    claims name come last.
     """
     by_name = {one.name: one for one in variables}
     depth = dict.fromkeys(by_name, 0)
@@ -191,7 +191,7 @@ def _ordered(
     highest: dict[str, int] = {}
     for one in carriers:
         highest[one.variable] = min(highest.get(one.variable, len(places)), places[one.node])
-    known = sorted(by_name.values(), key=lambda one: (depth[one.name], highest.get(one.name, len(places))))
+    known = sorted(by_name.values(), key=lambda one: (highest.get(one.name, len(places)), depth[one.name]))
     others = [name for name in dict.fromkeys(one.variable for one in carriers) if name not in by_name]
     return known + [VariableNode(name=name, feature=name, parents=[], digest="") for name in others]
 

@@ -24,7 +24,7 @@ from scrubbing.report.view.record import FOOTER, HEADING
 from scrubbing.report.view.several import title, worse_than_constant
 
 _FOLDER = Path(__file__).parent / "templates"
-_IN_SIGHT = {"verdict", "notes", "losses"}
+_IN_SIGHT = {"verdict", "tested", "notes", "losses"}
 """Sections of a record that are open in notebooks."""
 
 
@@ -94,7 +94,7 @@ def claims_svg(title: str, drawn: Correspondence) -> str:
 
 
 def fragment(record: RunRecord | Entry) -> str:
-    """Records as an HTML fragment with its own styles, for notebooks: notes and losses open, everything else folded."""
+    """Records as an HTML fragment with its own styles, for notebooks: verdict, notes and losses open, everything else folded."""
     entry = record if isinstance(record, Entry) else Entry(record)
     one = _shown(entry.record.hypothesis, entry)
     lead = f"{entry.record.claim} {one.scope}".strip()
