@@ -149,9 +149,14 @@ def report(
     from scrubbing.report.page import page
     from scrubbing.report.view import entries
 
-    if out.suffix not in (".html", ".md"):
-        fail(UsageError, "SCR-PLOT", f"{out.name} is neither a page nor Markdown.", "End its name in .html or .md.")
+    if out.suffix not in (".html", ".md", ".svg"):
+        remedy = "End its name in .html or .md, or in .svg for a drawing of the claims of one record."
+        fail(UsageError, "SCR-PLOT", f"{out.name} is neither a page nor Markdown.", remedy)
     loaded = _all(records)
+    if out.suffix == ".svg":
+        write(out, _drawing(loaded).encode(), "the drawing")
+        say(f"wrote {out}", stderr=True)
+        return
     earlier = [] if history is None else [one for _, one in records_in(history) if not isinstance(one, FileError)]
     shown = entries([record for record, _ in loaded], [inputs for _, inputs in loaded], earlier)
     write(out, (markdown(shown) if out.suffix == ".md" else page(shown)).encode(), "the report")
@@ -173,6 +178,23 @@ def plot(
     inputs = [inputs for _, inputs in loaded]
     draw([record for record, _ in loaded], out, kind, width, inputs)  # pyright: ignore - it says what is not known
     say(f"wrote {out}", stderr=True)
+
+
+def _drawing(loaded: list[tuple[RunRecord, InputTable | None]]) -> str:
+    """The claims of the one record that there is.
+
+    Raises:
+        UsageError: SCR-PLOT, there are several, or it does not have the nodes of its model.
+    """
+    from scrubbing.report.correspondence import correspondence
+    from scrubbing.report.page import claims_svg
+
+    record = loaded[0][0]
+    drawn = correspondence(record.nodes, record.branches, record.variables) if len(loaded) == 1 else None
+    if drawn is None:
+        problem = f"{len(loaded)} records were given." if len(loaded) > 1 else "it does not have its model's nodes."
+        fail(UsageError, "SCR-PLOT", f"a drawing is of one record, and {problem}", "Give one of this version.")
+    return claims_svg(record.hypothesis, drawn)
 
 
 def _all(paths: list[Path]) -> list[tuple[RunRecord, InputTable | None]]:

@@ -14,6 +14,7 @@ from scrubbing.data.dataset import Dataset, pool
 from scrubbing.device import resolve
 from scrubbing.engine.plan import ScrubPlan
 from scrubbing.errors import ModelMismatch, UsageError, fail
+from scrubbing.experiment import describe
 from scrubbing.experiment.anomaly import anomalies, exchange
 from scrubbing.experiment.conclude import conclude, costs, rivals
 from scrubbing.experiment.executors import executor_of
@@ -32,6 +33,8 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
 from scrubbing.models.transformer.model import Transformer
+from scrubbing.report.correspondence import correspondence
+from scrubbing.report.page import claims_svg
 from scrubbing.records import names
 from scrubbing.records.anomalies import Anomalies
 from scrubbing.records.attribution import Attribution
@@ -80,6 +83,19 @@ class Experiment:
         """The model on the inputs to draw from."""
         data = pool(self._whole, self.settings.pool) if isinstance(self._whole, Dataset) else self._whole
         return Subject.of(model, data, loss, self.settings.slices)
+
+    def drawing(self, hypothesis: Hypothesis) -> str:
+        """The claims of a hypothesis on the model's graph, with the interpretation beside it, as the text of an SVG file.
+
+        Nothing is run.
+
+        Raises:
+            IllegalHypothesis: it cannot be tested as written.
+        """
+        job = self.jobs(hypothesis)[0]
+        drawn = correspondence(describe.nodes(job), describe.branches(job, {}), describe.variables(job))
+        assert drawn is not None
+        return claims_svg(hypothesis.name, drawn)
 
     @property
     def model(self) -> Model:

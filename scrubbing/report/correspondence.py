@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scrubbing.records.schema import Branch, ModelNode, RunRecord, VariableNode
+from scrubbing.records.schema import Branch, ModelNode, VariableNode
 from scrubbing.report.pictures import shortened
 
 HUES = 8
@@ -100,8 +100,6 @@ class Correspondence:
     wide: Layout
     narrow: Layout
     words: str
-    legend: Sequence[tuple[str, str]]
-    """State of nodes, and what it means."""
     caption: str = (
         "Coloured lines join each variable to the nodes that are claimed to carry it, or to read it; arrows on its "
         "side say from what it is computed. Grey lines lead from a claim to the one that reads it."
@@ -119,24 +117,45 @@ class _Row:
     variables: list[str] = field(default_factory=list[str])
 
 
-def correspondence(record: RunRecord, rows: Sequence[tuple[str, Sequence[ModelNode]]]) -> Correspondence | None:
-    """The picture of a record's claims on its model; None where its nodes are not known.
+def correspondence(
+    nodes: Sequence[ModelNode], branches: Sequence[Branch], variables: Sequence[VariableNode]
+) -> Correspondence | None:
+    """The picture of claims on a model; None where there are none, or no nodes.
 
     Args:
-        record: of a run.
-        rows: the model's nodes in rows, each with its name, the output first.
+        nodes: of the model.
+        branches: the claims.
+        variables: of the interpretation.
     """
-    if not record.nodes or not record.branches:
+    if not nodes or not branches:
         return None
-    carriers = carried(record.branches, {node.name for node in record.nodes})
-    places = {node.name: i for i, (_, nodes) in enumerate(rows) for node in nodes}
-    variables = _ordered(record.variables, [one for some in carriers for one in some], places)
-    legend = [(state, "") for state in dict.fromkeys(node.state for node in record.nodes)]
-    by_variable = {one.name: list(dict.fromkeys(c.node for s in carriers for c in s if c.variable == one.name))
-                   for one in variables}  # fmt: skip
-    words = "; ".join(f"{name} is carried by {', '.join(nodes)}" for name, nodes in by_variable.items() if nodes)
-    drawn = [_Drawing(record, rows, carriers, variables, wide).layout() for wide in (True, False)]
-    return Correspondence(*drawn, words=words, legend=legend)
+    rows = layers(nodes, branches)
+    carriers = carried(branches, {node.name for node in nodes})
+    places = {node.name: i for i, (_, row) in enumerate(rows) for node in row}
+    ordered = _ordered(variables, [one for some in carriers for one in some], places)
+    by_variable = {
+        one.name: list(dict.fromkeys(c.node for some in carriers for c in some if c.variable == one.name))
+        for one in ordered
+    }
+    words = "; ".join(f"{name} is carried by {', '.join(on)}" for name, on in by_variable.items() if on)
+    drawn = [_Drawing(branches, rows, carriers, ordered, wide).layout() for wide in (True, False)]
+    return Correspondence(*drawn, words=words)
+
+
+def layers(nodes: Sequence[ModelNode], branches: Sequence[Branch]) -> list[tuple[str, list[ModelNode]]]:
+    """The nodes of a model in rows: the output, the layers from the last, and what comes before the first."""
+    outputs: set[str] = {branches[0].what} if branches else set()
+    last = max((node.layer for node in nodes), default=-1)
+    first = "input" if last >= 0 else "nodes"
+
+    def row(node: ModelNode) -> str:
+        return f"layer {node.layer}" if node.layer >= 0 else "output" if node.name in outputs else first
+
+    order = ["output", *(f"layer {i}" for i in range(last, -1, -1)), first]
+    rows: dict[str, list[ModelNode]] = {name: [] for name in order}
+    for node in nodes:
+        rows[row(node)].append(node)
+    return [(name, row) for name, row in rows.items() if row]
 
 
 def carried(branches: Sequence[Branch], known: set[str]) -> list[list[Carrier]]:
@@ -159,8 +178,8 @@ def carried(branches: Sequence[Branch], known: set[str]) -> list[list[Carrier]]:
 def _ordered(
     variables: Sequence[VariableNode], carriers: Sequence[Carrier], places: Mapping[str, int]
 ) -> list[VariableNode]:
-    """What is computed from others above these, and of those alike what higher nodes carry; variables that only claims
-    name come last.
+    """What higher nodes carry first, and of what is carried alike what is computed from others; variables that only
+    claims name come last.
     """
     by_name = {one.name: one for one in variables}
     depth = dict.fromkeys(by_name, 0)
@@ -172,7 +191,7 @@ def _ordered(
     highest: dict[str, int] = {}
     for one in carriers:
         highest[one.variable] = min(highest.get(one.variable, len(places)), places[one.node])
-    known = sorted(by_name.values(), key=lambda one: (depth[one.name], highest.get(one.name, len(places))))
+    known = sorted(by_name.values(), key=lambda one: (highest.get(one.name, len(places)), depth[one.name]))
     others = [name for name in dict.fromkeys(one.variable for one in carriers) if name not in by_name]
     return known + [VariableNode(name=name, feature=name, parents=[], digest="") for name in others]
 
@@ -182,16 +201,17 @@ class _Drawing:
 
     def __init__(
         self,
-        record: RunRecord,
+        branches: Sequence[Branch],
         rows: Sequence[tuple[str, Sequence[ModelNode]]],
         carriers: Sequence[Sequence[Carrier]],
         variables: Sequence[VariableNode],
         wide: bool,
     ) -> None:
-        self.record, self.carriers, self.variables, self.wide = record, carriers, variables, wide
+        self.branches, self.carriers, self.variables, self.wide = branches, carriers, variables, wide
         self.on = {
             node.name: list(dict.fromkeys(c.variable for some in carriers for c in some if c.node == node.name))
-            for node in record.nodes
+            for _, row in rows
+            for node in row
         }
         self.reading = {c.node for some in carriers for c in some if c.reads}
         self.lane = min(6.0, 90 / max(1, len(variables)))
@@ -213,7 +233,7 @@ class _Drawing:
         labels = [(self.left, line.y + _CHIP / 2 + 4, line.label) for line in self.lines if line.label]
         return Layout(
             "wide" if self.wide else "narrow",
-            _WIDE if self.wide else _NARROW,
+            max(one.x + one.width for one in [*chips, *boxes]) + 2 if self.wide else _NARROW,
             height + 2,
             labels,
             chips,
@@ -273,7 +293,7 @@ class _Drawing:
             on, height = self.on[node.name], self._height(node, width)
             told = "\n".join(
                 branch.line
-                for branch, some in zip(self.record.branches, self.carriers, strict=True)
+                for branch, some in zip(self.branches, self.carriers, strict=True)
                 if any(one.node == node.name for one in some)
             )
             hue = self.hues[on[0]] if on else -1
@@ -313,7 +333,7 @@ class _Drawing:
         """From each claimed node to those of the claim above."""
         above: list[Sequence[Carrier]] = []
         seen: set[tuple[str, str]] = set()
-        for branch, some in zip(self.record.branches, self.carriers, strict=True):
+        for branch, some in zip(self.branches, self.carriers, strict=True):
             del above[branch.depth :]
             for one in some:
                 for other in above[-1] if above else ():

@@ -14,6 +14,7 @@ import jinja2
 
 from scrubbing.records.inputs import InputTable
 from scrubbing.records.schema import RunRecord
+from scrubbing.report.correspondence import Correspondence
 from scrubbing.report.drawing import Scale, Scatter
 from scrubbing.report.pictures import shortened
 from scrubbing.report.view import Block, Entry, Fact, Section, Verdict, entries, names, overview, scope, view
@@ -23,7 +24,7 @@ from scrubbing.report.view.record import FOOTER, HEADING
 from scrubbing.report.view.several import title, worse_than_constant
 
 _FOLDER = Path(__file__).parent / "templates"
-_IN_SIGHT = {"verdict", "notes", "losses"}
+_IN_SIGHT = {"verdict", "tested", "notes", "losses"}
 """Sections of a record that are open in notebooks."""
 
 
@@ -87,8 +88,13 @@ def page(
     )
 
 
+def claims_svg(title: str, drawn: Correspondence) -> str:
+    """The drawing of claims on a model's graph as an SVG file, light or dark as its reader is."""
+    return _templates(False).get_template("claims.svg.j2").render(title=title, of=drawn.wide, words=drawn.words)
+
+
 def fragment(record: RunRecord | Entry) -> str:
-    """Records as an HTML fragment with its own styles, for notebooks: notes and losses open, everything else folded."""
+    """Records as an HTML fragment with its own styles, for notebooks: verdict, notes and losses open, everything else folded."""
     entry = record if isinstance(record, Entry) else Entry(record)
     one = _shown(entry.record.hypothesis, entry)
     lead = f"{entry.record.claim} {one.scope}".strip()

@@ -16,6 +16,7 @@ from scrubbing.report.view import said
 
 VIEWS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 900}},
+    "wide": {"viewport": {"width": 1400, "height": 900}},
     "phone": {"viewport": {"width": 360, "height": 740}},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "dark phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"},
@@ -86,6 +87,15 @@ def test_nothing_hangs_over_the_edge(opened, name, view):
     tab = opened(name, view)
     unfold(tab)
     assert tab.evaluate("document.documentElement.scrollWidth") <= VIEWS[view]["viewport"]["width"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_table_is_cut_on_a_wide_page(opened, name):
+    tab = opened(name, "wide")
+    unfold(tab)
+    cut = tab.evaluate("""() => [...document.querySelectorAll('.box')]
+        .filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.getAttribute('aria-label'))""")
+    assert cut == []
 
 
 @pytest.mark.parametrize("view", ["desktop", "dark", "dark phone"])

@@ -46,12 +46,11 @@ def model(layers, heads):
 
 @pytest.mark.parametrize(("layers", "heads"), [(1, 1), (2, 8), (12, 12), (4, 32)])
 @pytest.mark.parametrize("kind", ["wide", "narrow"])
-def test_nothing_overlaps_and_lines_end_where_they_should(layers, heads, kind, full):
+def test_nothing_overlaps_and_lines_end_where_they_should(layers, heads, kind):
     rows = model(layers, heads)
     branches = [branch(0, "logits", "out"), branch(1, "a0.h0", "x"), branch(1, f"m{layers - 1}", "y" * 40)]
     nodes = [node for _, row in rows for node in row]
-    record = full.model_copy(update={"nodes": nodes, "branches": branches, "variables": []})
-    drawn = getattr(correspondence(record, rows), kind)
+    drawn = getattr(correspondence(nodes, branches, []), kind)
     assert {one.node for one in drawn.chips} == {node.name for node in nodes}
     for i, one in enumerate(drawn.chips):
         assert one.x >= 0 and one.x + one.width <= drawn.width and one.y + one.height <= drawn.height
@@ -67,9 +66,9 @@ def test_nothing_overlaps_and_lines_end_where_they_should(layers, heads, kind, f
         assert y == chip.y and chip.x < x < chip.x + chip.width
 
 
-def test_without_nodes_or_claims_there_is_no_drawing(old, full):
-    assert correspondence(full.model_copy(update={"nodes": []}), []) is None
-    assert correspondence(full.model_copy(update={"branches": []}), []) is None
+def test_without_nodes_or_claims_there_is_no_drawing(full):
+    assert correspondence([], full.branches, full.variables) is None
+    assert correspondence(full.nodes, [], full.variables) is None
 
 
 def test_bars_hold_every_input_once():

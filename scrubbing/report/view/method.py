@@ -9,9 +9,9 @@ from typing import Any
 from scrubbing.guards import is_sequence
 from scrubbing.numbers import PLAIN, RECOVERED, SHARE, Form, count, many, plainly
 from scrubbing.records.compare import differences
-from scrubbing.records.schema import Branch, ModelNode, RunRecord
+from scrubbing.records.schema import Branch, RunRecord
 from scrubbing.report import drawing, pictures
-from scrubbing.report.correspondence import correspondence
+from scrubbing.report.correspondence import correspondence, layers
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Grid, Section, Source, Table, Tree, Twig
 from scrubbing.report.view.entry import Entry, when
 from scrubbing.report.view.notes import claim
@@ -33,7 +33,7 @@ def claims(entry: Entry) -> Section:
     """The claims as a tree, each with one input it held; the variables, and the model's nodes."""
     record = entry.record
     blocks: list[Block] = []
-    if (drawn := correspondence(record, _rows(record))) is not None:
+    if (drawn := correspondence(record.nodes, record.branches, record.variables)) is not None:
         blocks.append(drawn)
     if record.branches:
         blocks.append(Tree("Claims, with one sampled input each", _twigs(record.branches)))
@@ -51,7 +51,9 @@ def claims(entry: Entry) -> Section:
         blocks.append(Table(title, heads, rows, wordy=heads[1:]))
     if record.nodes:
         legend = [(state, letter, meaning) for state, (letter, meaning) in STATES.items()]
-        rows_of = [(name, [(node.name, node.state) for node in nodes]) for name, nodes in _rows(record)]
+        rows_of = [
+            (name, [(node.name, node.state) for node in nodes]) for name, nodes in layers(record.nodes, record.branches)
+        ]
         blocks.append(Grid("Correspondence: the model's nodes, the output first", rows_of, legend))
     return Section("claims", "What is claimed", blocks)
 
@@ -76,20 +78,6 @@ def _twig(branch: Branch, below: Sequence[Twig]) -> Twig:
     if branch.unclaimed is not None:
         held.append(Fact("unclaimed", pictures.shortened(branch.unclaimed, _LONGEST)))
     return Twig(branch.line, held, below, branch.what, branch.variable)
-
-
-def _rows(record: RunRecord) -> list[tuple[str, list[ModelNode]]]:
-    """The nodes of the model in rows: the output, the layers from the last, and what comes before the first."""
-    outputs: set[str] = {record.branches[0].what} if record.branches else set()
-    last = max((node.layer for node in record.nodes), default=-1)
-    first = "input" if last >= 0 else "nodes"
-
-    def row(node: ModelNode) -> str:
-        return f"layer {node.layer}" if node.layer >= 0 else "output" if node.name in outputs else first
-
-    order = ["output", *(f"layer {i}" for i in range(last, -1, -1)), first]
-    rows = {name: [node for node in record.nodes if row(node) == name] for name in order}
-    return [(name, nodes) for name, nodes in rows.items() if nodes]
 
 
 def costs(entry: Entry) -> Section | None:
