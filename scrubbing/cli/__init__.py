@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # In the order of the help.
-from scrubbing.cli import (
+from scrubbing.cli import (  # isort: skip
     gating,
     reading,
     running,
@@ -14,7 +14,7 @@ from scrubbing.cli import (
     starting,
     importing,
     submitting,
-)  # isort: skip
+)
 from scrubbing.cli.common import app
 
 __all__ = [
