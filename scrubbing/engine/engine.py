@@ -24,6 +24,7 @@ from scrubbing.engine.execute import Executor
 from scrubbing.engine.fitting import Fitting
 from scrubbing.engine.memory import MemoryBudget, reuse_freed_memory
 from scrubbing.engine.padding import PaddingReads
+from scrubbing.engine.parts import PartOps
 from scrubbing.engine.plan import ScrubPlan, make_plan
 from scrubbing.engine.rows import FrameRows
 from scrubbing.engine.statistics import MOST_INPUTS, Moments, moments, stand_in
@@ -138,9 +139,7 @@ class Engine:
     ) -> None:
         self.graph = graph_of(model, data)
         reuse_freed_memory()
-        self.model = model
-        self.data = data
-        self.positions = positions
+        self.model, self.data, self.positions = model, data, positions
         self.memory = memory // 5
         room = room or MemoryBudget(2 * memory // 5, spill, memory // 5)
         self.store = Store(model, self.graph, data, room, self.memory, by_groups) if store else None
@@ -148,6 +147,7 @@ class Engine:
         """Mean number of real positions per input."""
         self.fitting = Fitting(model.device)
         """How many rows at a time fit the device, if that is fewer than the budget says."""
+        self.ops = PartOps(model, self.graph.positions)
         self._executors: WeakKeyDictionary[Compiled, Executor] = WeakKeyDictionary()
         self.real_draws: RealDraws | None = None
         if read is not None and data.mask is not None:
@@ -185,10 +185,9 @@ class Engine:
         contexts = Contexts(tree, mode)
         builder = Builder(self.graph, self.model, stored=self.store is not None)
         compiler = Compiler(builder, tree, contexts)
-        read = self.positions if positions is None else positions
-        roots = {"scrubbed": (compiler.output(), read)}
+        roots = {"scrubbed": (compiler.output(), positions or self.positions)}
         if with_model:
-            roots["model"] = (compiler.clean_output(), read)
+            roots["model"] = (compiler.clean_output(), positions or self.positions)
         plan = make_plan(self.graph, self.model, roots, self.real, inputs=min(len(data), MOST_INPUTS))
         if announce and self.store is not None:
             self.store.register(plan)
@@ -215,7 +214,7 @@ class Engine:
             counts: filled with the counts of the draws of each context.
             batch: rows per batch; by default chosen from the memory budget. Results do not depend on it.
             skip: number of batches to leave out at the beginning, for a run that is resumed.
-            padding_reads: count how many inputs are read at padding, where there is any.
+            padding_reads: count the inputs that are read at padding.
 
         Yields:
             Batches draw by draw, or of several draws where the references do not fill one, each in pieces whose
@@ -369,17 +368,18 @@ class Engine:
             self.store.forget()
 
     def _executor(self, compiled: Compiled) -> Executor:
-        """The executor of a plan, which remembers its statistics and what was found out about its parts."""
+        """The executor of a plan, which remembers its statistics."""
         if compiled not in self._executors:
             taken: dict[v.Statistic, Moments] = {}
             plan, data = compiled.plan, compiled.data  # a closure over `compiled` would keep it for ever
 
             def statistic(value: v.Statistic, rows: FrameRows, tokens: Tokens) -> Tensor:
                 if value not in taken:
-                    taken[value] = moments(value, plan.statistics[value], data, self.store, self.memory)
+                    made = plan.statistics[value]
+                    taken[value] = moments(value, made, data, self.store, self.memory, self.ops)
                 return stand_in(value, taken[value], rows, tokens)
 
-            self._executors[compiled] = Executor(plan, self.store, statistic)
+            self._executors[compiled] = Executor(plan, self.store, statistic, self.ops)
         return self._executors[compiled]
 
 

@@ -38,14 +38,16 @@ StatisticOf = Callable[[v.Statistic, FrameRows, Tokens], Tensor]
 
 
 class Executor:
-    """Runs one plan on frames."""
+    """Runs one plan on frames; `parts` has what was found out about parts, for all plans about the same model."""
 
-    def __init__(self, plan: ScrubPlan, store: Reader | None, statistic: StatisticOf | None) -> None:
+    def __init__(
+        self, plan: ScrubPlan, store: Reader | None, statistic: StatisticOf | None, parts: PartOps | None = None
+    ) -> None:
         self.plan = plan
         self.model = plan.model
         self.store = store
         self.statistic = statistic
-        self.parts = PartOps(plan.model, plan.graph.positions)
+        self.parts = parts or PartOps(plan.model, plan.graph.positions)
 
     @torch.inference_mode()
     def run(self, frame: Frame) -> dict[str, tuple[Tensor, Tokens]]:

@@ -51,8 +51,8 @@ class Machine:
 
     def product(self, width: int) -> float:
         """Operations per second at a width, between those that were measured."""
-        known = [(np.log(d), np.log(rate)) for d, rate in self.products]
-        return float(np.exp(np.interp(np.log(max(width, 1)), *np.array(known).T)))
+        widths, rates = (np.log(np.array(one, dtype=np.float64)) for one in zip(*self.products, strict=True))
+        return float(np.exp(np.interp(np.log(max(width, 1)), widths, rates)))
 
     def save(self, path: Path) -> None:
         """Write the numbers, as JSON."""

@@ -90,7 +90,8 @@ def _fitted(machine: Machine, device: torch.device) -> Machine:
     Element-wise steps of a plan read and write what was just written, in pieces of many sizes, and no single operation
     shows what that takes. So a few small plans are run, and their times are shared out by non-negative least squares.
     """
-    terms, seconds = [], []
+    terms: list[list[float]] = []
+    seconds: list[tuple[float, float]] = []
     for engine, compiled, examples in _plans(device):
         rows = np.arange(examples)
 
@@ -106,7 +107,7 @@ def _fitted(machine: Machine, device: torch.device) -> Machine:
         kept = [work(one, examples, engine.memory, measured=False) for one in engine.store.plans()]
         for part, taken in (
             (work(compiled.plan, examples, engine.memory, measured=False), again),
-            (sum(kept[1:], kept[0]), all_of_it - again),
+            (sum(kept[1:], kept[0]), max(all_of_it - again, 0.1 * all_of_it)),
         ):
             rest = taken - part.flops / machine.product(part.width) - part.exponentials / machine.exponentials
             terms.append([part.moved, part.draws, part.steps])

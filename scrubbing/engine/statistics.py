@@ -15,6 +15,7 @@ from scrubbing.engine import values as v
 from scrubbing.engine.batches import rows_at_once
 from scrubbing.engine.execute import Executor, Reader
 from scrubbing.engine.fitting import Fitting
+from scrubbing.engine.parts import PartOps
 from scrubbing.engine.plan import StatisticPlan
 from scrubbing.engine.rows import FrameRows
 from scrubbing.models.tokens import Tokens
@@ -35,10 +36,17 @@ class Moments:
     """`[positions, d, d]`."""
 
 
-def moments(value: v.Statistic, planned: StatisticPlan, data: Dataset, store: Reader | None, memory: int) -> Moments:
+def moments(
+    value: v.Statistic,
+    planned: StatisticPlan,
+    data: Dataset,
+    store: Reader | None,
+    memory: int,
+    parts: PartOps | None = None,
+) -> Moments:
     """Evaluate a sum over the dataset, at real positions, as planned, in batches that fit into this many bytes."""
     graph, model, positions = planned.plan.graph, planned.plan.model, planned.positions
-    executor = Executor(planned.plan, store, None)
+    executor = Executor(planned.plan, store, None, parts)
     size = rows_at_once(planned.plan, memory // 3, kept=True)  # the sum is there a second time, in double precision
     references = choose(data, planned.inputs, seed=0)
     device = model.device if has_double(model.device) else torch.device("cpu")
