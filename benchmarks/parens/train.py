@@ -1,7 +1,6 @@
 """Train the shipped paren balancer: the original study's architecture, one seed, no selection.
 
-    python -m benchmarks.parens.train               # about 45 minutes on one core
-    python -m benchmarks.parens.train --moments     # the same training up to its last moment, about 6 minutes
+    python -m benchmarks.parens.train            # about 45 minutes on one core
 
 The recipe was fixed before its result was known and run once, with seed 0. The file it writes is the one in this
 folder.
@@ -11,13 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from benchmarks.parens.strings import PAD, POSITIONS, drawn, is_balanced, tokens_of
@@ -27,9 +24,6 @@ from scrubbing.models.transformer_lens import boot, from_bridge
 HERE = Path(__file__).parent
 WEIGHTS = HERE / "model.safetensors"
 CURVE = HERE / "training.json"
-KEPT = HERE / "training.safetensors"
-MOMENTS = (0.003, 0.01, 0.03, 0.1)
-"""Shares of training after which weights are kept."""
 
 CONFIG = {
     "n_layers": 3,
@@ -56,22 +50,16 @@ def batch_of(n: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(tokens_of(*strings)), torch.from_numpy(is_balanced(*strings).astype(np.int64))
 
 
-def train(
-    seed: int, steps: int, moments: tuple[float, ...] = ()
-) -> tuple[nn.Module, list[dict[str, float]], dict[str, Tensor]]:
-    """The trained model, its loss over time, and weights in bfloat16 at moments, after the last of which it stops.
-    Every step sees fresh strings.
-    """
+def train(seed: int, steps: int) -> tuple[nn.Module, list[dict[str, float]]]:
+    """The trained model and its loss over time. Every step sees fresh strings."""
     torch.manual_seed(seed)
     model = boot({**CONFIG, "seed": seed}, head_bias=True).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.05)
     curve: list[dict[str, float]] = []
-    kept: dict[str, Tensor] = {}
-    at = {round(share * steps) for share in moments}
     smooth, started = 0.0, time.time()
     tokens = labels = torch.empty(0)
-    for step in range(max(at, default=steps)):
+    for step in range(steps):
         if step % _POOL == 0:
             tokens, labels = batch_of(_POOL * BATCH, seed=1000 * (seed + 1) + step)
         here = slice(step % _POOL * BATCH, (step % _POOL + 1) * BATCH)
@@ -86,17 +74,7 @@ def train(
         if step % 500 == 0 or step == steps - 1:
             curve.append({"step": step, "loss": round(smooth, 6)})
             print(f"step {step:6d}  loss {smooth:.5f}  {time.time() - started:.0f} s", flush=True)
-        if step + 1 in at:
-            kept |= {f"{step + 1}.{key}": one.bfloat16() for key, one in tensors(model).items()}
-    return model.eval(), curve, kept
-
-
-def tensors(model: nn.Module) -> dict[str, Tensor]:
-    """A model's weights by the names that they have in a file."""
-    with tempfile.TemporaryDirectory() as folder:
-        to_file(from_bridge(model.eval()), Path(folder) / "weights.safetensors")  # pyright: ignore[reportArgumentType]
-        model.train()
-        return load_file(str(Path(folder) / "weights.safetensors"))
+    return model.eval(), curve
 
 
 def evaluate(model: nn.Module, n: int, seed: int) -> dict[str, float]:
@@ -110,20 +88,16 @@ def evaluate(model: nn.Module, n: int, seed: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train, evaluate on 100,000 fresh strings, and write weights and curve; or write the moments."""
+    """Train, evaluate on 100,000 fresh strings, and write weights and curve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--moments", action="store_true", help="write weights at moments of training, and stop there")
     options = parser.parse_args()
-    notes = {"trained_by": "benchmarks/parens/train.py", "seed": str(options.seed), "steps": str(options.steps)}
-    if options.moments:
-        save_file(train(options.seed, options.steps, MOMENTS)[2], str(KEPT), notes)
-        return
-    model, curve, _ = train(options.seed, options.steps)
+    model, curve = train(options.seed, options.steps)
     result = evaluate(model, 100_000, seed=777)
     print(json.dumps(result))
+    notes = {"trained_by": "benchmarks/parens/train.py", "seed": str(options.seed), "steps": str(options.steps)}
     to_file(from_bridge(model), options.out, **notes)  # pyright: ignore[reportArgumentType]
     if options.out == WEIGHTS:
         CURVE.write_text(json.dumps({"curve": curve, "fresh_strings": result}, indent=1) + "\n")

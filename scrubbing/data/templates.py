@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from string import Formatter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.slots import PLACE, VALUE
 from scrubbing.errors import BadData, Fault, UsageError, counted, fail
-from scrubbing.guards import class_of, is_whole
+from scrubbing.guards import class_of, is_mapping, is_whole
 
 Span = tuple[int, int]
 Columns = dict[str, NDArray[Any]]
 Uniform = Callable[[int], NDArray[np.float64]]
+_MOST = 2**20
+"""Values of one slot; an iterable may be endless."""
 
 
 class Prompts:
@@ -56,9 +59,14 @@ class Prompts:
         pad: int = 0,
         name: str = "prompts",
     ) -> None:
-        self.templates = (templates,) if isinstance(templates, str) else tuple(templates)
-        self.slots: dict[str, tuple[Any, ...]] = {key: tuple(values) for key, values in slots.items()}
-        self.different = tuple(tuple(group) for group in different)
+        self.templates = _listed((templates,) if isinstance(templates, str) else templates, "templates")
+        if not is_mapping(slots):
+            problem = f"slots are of type {class_of(slots).__name__}."
+            fail(UsageError, "SCR-TEMPLATE", problem, 'Give values by name: {"A": ["Ann", "Bob"]}.', name)
+        self.slots: dict[str, tuple[Any, ...]] = {
+            key: _listed(values, f"values of {key}") for key, values in slots.items()
+        }
+        self.different = tuple(_listed(group, "slots that differ") for group in _listed(different, "groups of slots"))
         self.answer, self.begin, self.pad, self.name = answer, begin, pad, name
         self.tokenizer = tokenizer
         if faults := list(self._faults()):
@@ -300,6 +308,9 @@ class Prompts:
             yield fault(problem, "Give Words, a tokenizers.Tokenizer, or a function; see help(Prompts).")
         if not self.templates:
             yield fault("there is no template.", 'Give texts such as "Then {A} met {B}".')
+        for what, token in (("begin", self.begin), ("pad", self.pad)):
+            if not (token is None and what == "begin") and (not is_whole(token) or token < 0):
+                yield fault(f"{what}={token!r} is no number of a token.", "Give a whole number of at least 0.")
         texts = [*self.templates, *([] if self.answer is None else [self.answer])]
         named, unread = dict[str, None](), not self.templates
         for text in texts:
@@ -334,6 +345,14 @@ class Prompts:
                 yield fault(
                     f"{', '.join(group)} cannot all be different.", "Give each as many values as there are slots."
                 )
+
+
+def _listed(given: Any, what: str) -> tuple[Any, ...]:
+    """What was given as a list, if it can be one."""
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        problem = f"the {what} are of type {class_of(given).__name__}."
+        fail(UsageError, "SCR-TEMPLATE", problem, "Give a list.", "Prompts")
+    return tuple(islice(cast("Iterable[Any]", given), _MOST))
 
 
 def _names(text: str) -> list[str]:
