@@ -34,6 +34,8 @@ PROGRAMS = ("majority", "brackets", "two-hops", "marker", "compare", "planted-pa
 """Models with one answer per input, each with a circuit of another shape; the last was trained."""
 PROMPTS = 256
 """Inputs, and as many other inputs to draw from, that tools are given."""
+PRICES = (10.0, 1.0, 0.1)
+"""Of all edges, in subnetwork probing: its default, which closes all where losses are small, and two lower ones."""
 ENOUGH = 0.99
 """Share of the gap that a circuit is to recover."""
 WHOLE = frozenset(("embed", "pos"))
@@ -161,12 +163,14 @@ class Tool:
         found = run(self.model, self.loader(PROMPTS), None, "logprob", "avg_diff", integrated_grad_samples=20)
         return self.scores(found), (3 * 21 + 1) * PROMPTS
 
-    def probing(self, budget: int) -> tuple[Scores, int]:
+    def probing(self, budget: int, price: float) -> tuple[Scores, int]:
         """Subnetwork probing with edges (Cao et al. 2021), for as many epochs as the budget allows."""
         from auto_circuit.prune_algos.subnetwork_probing import subnetwork_probing_prune_scores as run
 
         epochs = max(1, (budget // PROMPTS - 2) // 3)
-        found = run(self.model, self.loader(PROMPTS), None, epochs=epochs, tree_optimisation=True)
+        found = run(
+            self.model, self.loader(PROMPTS), None, epochs=epochs, regularize_lambda=price, tree_optimisation=True
+        )
         return self.scores(found), (3 * epochs + 2) * PROMPTS
 
     def acdc(self, budget: int) -> tuple[Scores, int]:
@@ -250,7 +254,7 @@ def compared(program: str, seed: int) -> list[Row]:
         "EAP": tool.attribution,
         "EAP, integrated": tool.integrated,
         "ACDC": lambda: tool.acdc(budget),
-        "subnetwork probing": lambda: tool.probing(budget),
+        **{f"subnetwork probing, price {one:g}": lambda one=one: tool.probing(budget, one) for one in PRICES},
     }.items():
         ways.append((name, *run()))
     sizes = sorted({*range(1, 41), 50, 60, 80, 100, 150, 200, len(kept)})

@@ -106,6 +106,23 @@ def offered(kept: Kept, graph: ModelGraph, through: Collection[str] = ()) -> tup
     return tuple(replace(one, positions=one.read, route=_route(one.node, into, graph, through)) for one in made)
 
 
+def trimmed(kept: Kept, graph: ModelGraph, through: Collection[str] = ()) -> Kept:
+    """A node without what is kept below it at positions at which it is no longer read itself.
+
+    Args:
+        kept: the node, some of whose positions or slots, or of those below it, were left out.
+        graph: of the model.
+        through: as for `offered`.
+    """
+    possible = {one.node: one for one in offered(kept, graph, through)} if kept.below else {}
+    below: list[Kept] = []
+    for one in kept.below:
+        if there := possible.get(one.node):
+            left = replace(one, places=there.places).only(one.slots, one.positions)
+            below += [trimmed(left, graph, through)] if left.positions else []
+    return replace(kept, below=tuple(below))
+
+
 def _behind(parents: Iterable[Node], graph: ModelGraph, through: Collection[str]) -> dict[Node, None]:
     """Writers, and instead of those that are looked through what these read, in the order of the graph."""
     found: dict[Node, None] = {}

@@ -15,7 +15,7 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.variables import Variable
 from scrubbing.progress import Bar, bar
 from scrubbing.search.choices import Choices
-from scrubbing.search.draft import Kept, Path, offered, root
+from scrubbing.search.draft import Kept, Path, offered, root, trimmed
 from scrubbing.search.relaxed import Proposal, proposal
 from scrubbing.search.steps import Look, Spent, Steps
 from scrubbing.search.what import coarsest
@@ -138,7 +138,7 @@ class Greedy:
             return self._accepted(self.draft.with_(path, changed))
 
         def look(changed: Kept) -> Look:
-            return self.steps.look(self.hypothesis(self.draft.with_(path, changed)))
+            return self.steps.look(self.hypothesis(self._trimmed(self.draft.with_(path, changed))))
 
         prune(self.draft.at(path), kinds, look, accepted)
 
@@ -169,7 +169,11 @@ class Greedy:
     def _may_look_below(self, kept: Kept) -> bool:
         return bool(self.subject.graph.slots[kept.node]) and not kept.each and kept.group is None
 
+    def _trimmed(self, draft: Kept) -> Kept:
+        return trimmed(draft, self.subject.graph, self.chosen.through)
+
     def _accepted(self, draft: Kept) -> bool:
+        draft = self._trimmed(draft)
         if not self.steps.loses_nothing(self.hypothesis(draft)):
             return False
         self.draft = draft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,7 @@ from scrubbing import Classification, Dataset, Experiment, Feature, NextToken, S
 from scrubbing.records.search import ControlSearch
 from scrubbing.search import own_outputs, propose, relaxed, search
 from scrubbing.search.choices import Choices
+from scrubbing.search.draft import offered, root, trimmed
 from scrubbing.search.gated import Gated
 from scrubbing.search.greedy import Greedy
 
@@ -166,6 +168,24 @@ def test_any_model_graph_that_torch_can_differentiate_is_searched():
     for cannot in (lambda a, b: torch.as_tensor((a - b).detach().numpy() ** 2), lambda a, b: (a != b).double()):
         with pytest.raises(UsageError, match=r"SCR-GRADIENT.*xor"):
             search(toy(cannot), names, **asked)
+
+
+def test_what_is_no_longer_read_is_not_claimed_below():
+    """Of a node that was read at two positions, and then at one, what it reads at the other is gone."""
+    _, experiment = planted("planted-pairs")
+    graph, read = experiment.subject.graph, experiment.subject.read.fixed
+    nodes = {str(one): one for one in graph.slots}
+    start = root(graph, read)
+    head = next(one for one in offered(start, graph) if one.node == nodes["a1.h0"])
+    mlp = next(one for one in offered(head, graph) if one.node == nodes["m0"])
+    embed = next(one for one in offered(mlp, graph) if one.node == nodes["embed"])
+    assert len(embed.positions) > 1
+    draft = replace(start, below=(replace(head, below=(replace(mlp, below=(embed,)),)),))
+    assert trimmed(draft, graph) == draft
+    fewer = draft.with_((0, 0), draft.at((0, 0)).only(("q",), mlp.positions))
+    assert fewer.at((0, 0)).positions == read
+    assert fewer.at((0, 0, 0)).positions == embed.positions
+    assert trimmed(fewer, graph).at((0, 0, 0)).positions == read
 
 
 def test_what_is_proposed_is_public_and_says_what_it_took():
