@@ -26,7 +26,9 @@ _ROW = re.compile(r"^\| \[(?P<rung>[^]]+)\]\(#(?P<anchor>[^)]+)\) \| (?P<word>[^
 
 def verdicts(task: str) -> dict[str, tuple[str, str, str]]:
     """Of every rung of a suite that has a verdict: its anchor on that page, the word, and what is recovered."""
-    part = re.search(rf"^<!-- {re.escape(task)} -->$(.*?)^<!-- end of", VERDICTS.read_text(encoding="utf-8"), re.M | re.S)
+    part = re.search(
+        rf"^<!-- {re.escape(task)} -->$(.*?)^<!-- end of", VERDICTS.read_text(encoding="utf-8"), re.M | re.S
+    )
     found = _ROW.finditer(part[1]) if part else ()
     return {one["rung"]: (one["anchor"], one["word"].strip(), one["recovered"].strip()) for one in found}
 

@@ -33,13 +33,13 @@ from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.protocol import Model
 from scrubbing.models.transformer.model import Transformer
-from scrubbing.report.correspondence import correspondence
-from scrubbing.report.page import claims_svg
 from scrubbing.records import names
 from scrubbing.records.anomalies import Anomalies
 from scrubbing.records.attribution import Attribution
 from scrubbing.records.beyond import AdversaryRecord, CompleteRecord, ScopeRecord
 from scrubbing.records.schema import ClaimCost
+from scrubbing.report.correspondence import correspondence
+from scrubbing.report.page import claims_svg
 
 
 class Experiment:

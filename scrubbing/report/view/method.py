@@ -51,7 +51,9 @@ def claims(entry: Entry) -> Section:
         blocks.append(Table(title, heads, rows, wordy=heads[1:]))
     if record.nodes:
         legend = [(state, letter, meaning) for state, (letter, meaning) in STATES.items()]
-        rows_of = [(name, [(node.name, node.state) for node in nodes]) for name, nodes in layers(record.nodes, record.branches)]
+        rows_of = [
+            (name, [(node.name, node.state) for node in nodes]) for name, nodes in layers(record.nodes, record.branches)
+        ]
         blocks.append(Grid("Correspondence: the model's nodes, the output first", rows_of, legend))
     return Section("claims", "What is claimed", blocks)
 
