@@ -79,7 +79,7 @@ class Experiment:
         return made
 
     def drawing(self, hypothesis: Hypothesis) -> str:
-        """The claims of a hypothesis on the model's graph, with the interpretation beside it, as the text of an SVG file.
+        """The claims of a hypothesis on the model's graph, with its variables beside it, as the text of an SVG file.
 
         Nothing is run.
 
