@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +39,13 @@ def check(
     hypothesis = hypothesis_at(address, found)
     hypothesis.check(found.graph(), None if no_data else found.data())
     if json_:
-        told = {"legal": True, "hypothesis": hypothesis.name, "task": found.name, "tree": str(hypothesis), "faults": []}
+        told: dict[str, Any] = {
+            "legal": True,
+            "hypothesis": hypothesis.name,
+            "task": found.name,
+            "tree": str(hypothesis),
+            "faults": [],
+        }
         print_value(told)
         return
     say(str(hypothesis))

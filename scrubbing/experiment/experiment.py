@@ -85,7 +85,7 @@ class Experiment:
         return Subject.of(model, data, loss, self.settings.slices)
 
     def drawing(self, hypothesis: Hypothesis) -> str:
-        """The claims of a hypothesis on the model's graph, the interpretation beside it, as the text of an SVG file.
+        """The claims of a hypothesis on the model's graph, with its variables beside it, as the text of an SVG file.
 
         Nothing is run.
 

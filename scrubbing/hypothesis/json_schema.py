@@ -8,13 +8,13 @@ from dataclasses import MISSING, Field, fields
 from inspect import getdoc
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import scrubbing.parts.dictionary
-import scrubbing.samplers.trusted
 from scrubbing.data.features import Feature
 from scrubbing.graph.nodes import Node
 from scrubbing.hypothesis.json_form import FORMAT
 from scrubbing.hypothesis.variables import Variable
+from scrubbing.parts.dictionary import Features
 from scrubbing.routes import Along
+from scrubbing.samplers.trusted import Trusted
 from scrubbing.storable import Storable, kinds, short_name
 
 Schema = dict[str, Any]
@@ -47,7 +47,7 @@ _TEXTS: Schema = {"type": "array", "items": {"type": "string"}}
 
 def hypothesis_schema() -> Schema:
     """The schema of what `Hypothesis.to_json` returns and `Hypothesis.from_json` takes, of the present format."""
-    assert scrubbing.parts.dictionary and scrubbing.samplers.trusted  # whose kinds register themselves
+    assert short_name(Features) and short_name(Trusted)  # imported, and with them all kinds of their rooms
     return {
         "$schema": DRAFT,
         "title": "A hypothesis of causal scrubbing",

@@ -94,7 +94,7 @@ def claims_svg(title: str, drawn: Correspondence) -> str:
 
 
 def fragment(record: RunRecord | Entry) -> str:
-    """Records as an HTML fragment with its own styles, for notebooks: verdict, notes and losses open, the rest folded."""
+    """Records as an HTML fragment with its own styles, for notebooks: verdict, notes and losses open."""
     entry = record if isinstance(record, Entry) else Entry(record)
     one = _shown(entry.record.hypothesis, entry)
     lead = f"{entry.record.claim} {one.scope}".strip()

@@ -1,4 +1,4 @@
-"""From the built wheel, in an empty folder: a project that passes, our ladder, its page; and an sdist that builds it.
+"""From the built wheel, in an empty folder: a project that passes, our ladder, a page of it; and an sdist to build it.
 
 Installed without its requirements, which are those of this environment, and in front of the checkout.
 """

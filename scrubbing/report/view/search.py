@@ -77,11 +77,11 @@ def _front(found: SearchRecord) -> drawing.Front | None:
     """The picture of what the table says: numbers of its rows at their places."""
     records = [*found.found, *found.beside]
     points = [
-        (i, name, *point, i < len(found.found))
+        (i + 1, name, point[0], point[1], i < len(found.found))
         for i, (name, record) in enumerate(zip(names(records), records, strict=True))
         if (point := _point(record)) is not None
     ]
-    drawn = drawing.front([(i + 1, *rest) for i, *rest in points], {i + 1 for i in _best(found)})
+    drawn = drawing.front(points, {i + 1 for i in _best(found)})
     if drawn is None:
         return None
     key = "; ".join(f"{one.number} {one.name}" for one in drawn.points)

@@ -86,17 +86,17 @@ def _spread(record: RunRecord, table: InputTable) -> Iterator[Block]:
     counted = table.counted()
     if not len(counted):
         return
-    losses = [np.asarray(counted[LOSS + name], dtype=float) for name in ("model", "scrubbed")]
+    of_model, of_scrubbed = (np.asarray(counted[LOSS + name], dtype=float) for name in ("model", "scrubbed"))
     groups = [("all", np.ones(len(counted), dtype=np.bool_)), *_strata(counted)]
     caption = (
         "Scrubbed model above each line, model below; the ticks are medians. Heights go with the square root of the "
         "share of inputs, so that single ones are seen."
     )
-    chart = drawing.distribution(f"Losses of inputs, {record.choices.unit}", *losses, groups)
+    chart = drawing.distribution(f"Losses of inputs, {record.choices.unit}", of_model, of_scrubbed, groups)
     yield replace(chart, caption=caption + " Logarithmic axis." * chart.axis.log)
     rows: list[Sequence[Fact | str]] = []
     for name, where in groups:
-        model, scrubbed = (values[where] for values in losses)
+        model, scrubbed = of_model[where], of_scrubbed[where]
         numbers = [np.median(model), *np.quantile(scrubbed, [0.5, 0.9]), scrubbed.max()]
         rows.append([Fact(name, name), count(int(where.sum())), *(PLAIN.one(float(one)) for one in numbers)])
     heads = ["inputs where", "inputs", "model, median", "scrubbed, median", "nine in ten below", "highest"]
