@@ -16,6 +16,7 @@ from scrubbing.guards import is_finite, is_whole
 By = Literal["tests", "attribution", "gradient"]
 """What says in which order things might be left out; whether they are is for tests to say."""
 BY: tuple[By, ...] = get_args(By)
+"""All that may be written there."""
 
 FEWEST = 50
 """Inputs to search on, and held out, that are the fewest of which anything could be said."""

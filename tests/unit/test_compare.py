@@ -70,6 +70,7 @@ CHANGES = {
     "loss": {"loss": "hinge"},
     "unit": {"unit": "bits"},
     "dataset": {"data_fingerprint": "c" * 32},
+    "pool": {"pool": 500},
     "hypothesis": {"hypothesis": "h/two"},
     "definition": {"hash_": "def"},
     "scope": {"scope": "odd"},

@@ -206,6 +206,7 @@ KEYS = {
     "model": {"provenance": PROVENANCE.model_copy(update={"model": "n"})},
     "dataset": {"provenance": PROVENANCE.model_copy(update={"data_fingerprint": "c"})},
     "loss": {"choices": CHOICES.model_copy(update={"loss": "bits"})},
+    "pool": {"choices": CHOICES.model_copy(update={"pool": 500})},
     "seed": {"choices": CHOICES.model_copy(update={"seed": 1})},
     "ablation": {"choices": CHOICES.model_copy(update={"ablation": "mean"})},
     "dtype": {"choices": CHOICES.model_copy(update={"dtype": "bfloat16"})},
