@@ -113,7 +113,7 @@ class Needs:
 
     def together(self, modes: Sequence[Mode], words: str) -> Removal:
         """Everything given up at once, in each of several ways."""
-        return self._tested([_Asked(words, modes)])[0]
+        return self._tested([_Asked(words, modes[::-1])])[0]  # at all positions first
 
     def _tested(self, asked: Sequence[_Asked]) -> list[Removal]:
         for seed, references in ((1, self.runs.references), (2, self.runs.more))[: 1 + self.again]:
