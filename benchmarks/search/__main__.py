@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from benchmarks.groundtruth.columns import column
 from benchmarks.groundtruth.truth import Truth
 from benchmarks.search.planted import RELATIONS, Comparison, compared
 from scrubbing import Experiment, Feature, controls
-from scrubbing.search import BY, By, Found, own_outputs, search
+from scrubbing.search import By, Found, own_outputs, search
 
 FIRST_SEED = 310
 """Seeds below were looked at while the search was written, or are those of the calibration."""
@@ -159,7 +160,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
-    ones: dict[By, list[One]] = {by: [] for by in BY if "ways" in options.tables or by == "tests"}
+    ones: dict[By, list[One]] = {by: [] for by in get_args(By) if "ways" in options.tables or by == "tests"}
     if {"planted", "ways"} & {*options.tables}:
         for by in ones:
             for program, seed in product(options.only, seeds):

@@ -1,4 +1,3 @@
-from .choices import BY as BY
 from .choices import By as By
 from .choices import Choices as Choices
 from .features import features_of as features_of
