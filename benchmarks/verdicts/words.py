@@ -18,6 +18,14 @@ SUITES = {
         "The language model that ships with the package ([both models](../explanation/induction-models.md)).",
     ),
     "induction-python": ("Induction, Python sources", "The other one, on this project's own sources."),
+    "ioi": (
+        "Indirect object identification",
+        "The small model of prompts that ships with the package ([the model](../explanation/ioi-model.md)).",
+    ),
+    "greater-than": (
+        "Greater-than",
+        "The small model of years that ships with the package ([the model](../explanation/greater-than-model.md)).",
+    ),
 }
 """By name of the task: heading, and what is run on what."""
 
