@@ -83,6 +83,7 @@ LINES = {
     "search": ["search", "toy.py::task"],
     "check": ["check", "toy.py::half"],
     "plan": ["plan", "toy.py::half"],
+    "schema": ["schema", "record"],
     "explain": ["explain", "SCR-NODE"],
     "nodes": ["nodes", "toy.py::task"],
     "doctor": ["doctor", "--no-hub"],

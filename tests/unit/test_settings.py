@@ -9,7 +9,7 @@ import typing
 import pytest
 
 from scrubbing import Experiment, InProcess, Settings, SquaredError, Task, scrub
-from scrubbing.cli import checking, gating, running
+from scrubbing.cli import gating, planning, running
 from scrubbing.engine.store import Store
 from scrubbing.experiment.settings import Options
 from scrubbing.gate.policy import Policy, Rule
@@ -39,7 +39,7 @@ def test_keywords_for_readers_are_the_fields_with_their_defaults(called):
 
 def test_no_default_is_restated():
     """What commands, rules and policies are not given is the task's. A ladder is tested where nobody says otherwise."""
-    for command in (running.bench, running.run, checking.plan, gating.gate):
+    for command in (running.bench, running.run, planning.plan, gating.gate):
         for name, parameter in inspect.signature(command).parameters.items():
             assert name not in FIELDS or parameter.default is None or name == "verdict", (command, name)
     for model in (Rule, Policy):
