@@ -51,8 +51,8 @@ class Machine:
 
     def product(self, width: int) -> float:
         """Operations per second at a width, between those that were measured."""
-        widths, rates = (np.log(np.array(one, dtype=np.float64)) for one in zip(*self.products, strict=True))
-        return float(np.exp(np.interp(np.log(max(width, 1)), widths, rates)))
+        known = np.log(np.array(self.products, dtype=np.float64))
+        return float(np.exp(np.interp(np.log(max(width, 1)), known[:, 0], known[:, 1])))
 
     def save(self, path: Path) -> None:
         """Write the numbers, as JSON."""
