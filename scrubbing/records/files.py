@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from scrubbing.errors import FileError, fail
+from scrubbing.printable import can_be_written
 
 
 def write(path: Path, content: bytes, what: str = "the file") -> Path:
@@ -42,9 +43,12 @@ def file(path: str | Path, what: str) -> Path:
     """A file to write to, its folder created: before anything that lies beside it is written.
 
     Raises:
-        FileError: SCR-FILE, its folder cannot be written to, or it is a folder or a device itself.
+        FileError: SCR-FILE, its folder cannot be written to, or its name is no text, or it is a folder or a
+            device itself.
     """
     try:
+        if not can_be_written(Path(path).name):  # records name the files beside them
+            raise OSError(errno.EILSEQ, "Its name is no text")
         _replaceable(Path(path))
     except (OSError, ValueError) as error:
         _cannot(Path(path), what, error)

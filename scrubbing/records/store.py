@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from scrubbing.records.schema import VERSION, PerInput, RunRecord
 from scrubbing.renamed import old_names
 from scrubbing.user_code import content_of
 
+MOST_FILES = 10_000
+"""In a folder of records and its subfolders; of more, somebody named a disk."""
 _several = TypeAdapter(list[RunRecord])
 
 
@@ -53,7 +56,7 @@ def load_all(path: str | Path) -> list[tuple[Path, RunRecord | FileError]]:
         FileError: SCR-FILE, as `load`; also where a folder holds no record.
     """
     place = Path(path)
-    if place.is_dir():
+    if _is_folder(place):
         found = list(records_in(place))
         if not any(isinstance(one, RunRecord) for _, one in found):
             remedy = "Name a folder that was given as --out."
@@ -130,22 +133,37 @@ def records_in(where: str | Path) -> Iterator[tuple[Path, RunRecord | FileError]
     """Read all records in a folder and its subfolders, by path; a damaged file gives its error instead of a record.
 
     Raises:
-        FileError: SCR-FILE, there is no such folder.
+        FileError: SCR-FILE, there is no such folder, or it has more files than folders of records have.
     """
     root = Path(where)
-    try:
-        there = root.is_dir()
-    except OSError:  # a name that no folder can have
-        there = False
-    if not there:
+    if not _is_folder(root):
         fail(FileError, "SCR-FILE", "there is no such folder.", "Check the path.", str(root))
-    for path in sorted(root.rglob("*.json")):
-        if any(part.startswith(".") for part in path.relative_to(root).parts):
-            continue
+    for path in sorted(_files(root)):
         try:
             yield path, load(path)
         except FileError as error:
             yield path, error
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no folder can have
+        return False
+
+
+def _files(root: Path) -> list[Path]:
+    """The JSON files in a folder and its subfolders; of what is hidden nothing. A disk is not walked to its end."""
+    found: list[Path] = []
+    seen = 0
+    for at, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        seen += len(names) + len(folders)
+        if seen > MOST_FILES:
+            problem = f"it has more than {MOST_FILES:,} files and folders in it."
+            fail(FileError, "SCR-FILE", problem, "Name a folder that was given as --out.", str(root))
+        found += [Path(at, name) for name in names if name.endswith(".json") and not name.startswith(".")]
+    return found
 
 
 __getattr__ = old_names(__name__, {"found": "scrubbing.records.store.records_in"})
