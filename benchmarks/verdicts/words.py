@@ -294,5 +294,43 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "insufficient",
         "With both faults repaired it loses less, and more than either half alone.",
     ),
+    "ioi/movers": (
+        "insufficient",
+        "The published name movers with nothing that steers them: they are said to carry one name, and carry both.",
+    ),
+    "ioi/steered-by-position": (
+        "insufficient",
+        "The published position signal. Nothing asks for it in this model: that claim is idle.",
+    ),
+    "ioi/steered-by-name": (
+        "insufficient",
+        "The other published signal comes closer, and is not how this model does it.",
+    ),
+    "ioi/collected": (
+        "insufficient",
+        "Both names, and nothing that tells them apart.",
+    ),
+    "ioi/subtracted": (
+        "wider or finer than needed",
+        "Enough. Heads 2.0 and 2.3 can each be given up, and both together cost about as much as the rule allows: by "
+        "*five-collectors*, from which they are left out, more than it allows is lost. Names have too many values for "
+        "a search among pairs.",
+    ),
+    "ioi/each-head": (
+        "wider or finer than needed",
+        "As *subtracted*, with an input for each head.",
+    ),
+    "ioi/five-collectors": (
+        "insufficient",
+        "By little: what two heads that are idle alone bring together.",
+    ),
+    "ioi/from-names": (
+        "redundant",
+        "Collectors stand in for each other. A claim on them as a bundle, as in *subtracted*, says so.",
+    ),
+    "ioi/any-query": (
+        "redundant",
+        "As *from-names*; that queries may come from any prompt costs nothing.",
+    ),
 }
 """By rung: the word that is told about, and what to make of it. What is tight needs no telling."""

@@ -197,13 +197,16 @@ def further(found: VerdictRecord) -> Iterator[str]:
             yield f"Where {one.variable} = {one.value}{at} is held, {_cost(one.cost)} of the gap is lost."
     if found.word in ("insufficient", "wrong values", "out of scope", "undecided") and (less := _less(found)):
         yield f"Not needed: {_listed(less)}."
-    elif found.word not in ("undecided", "tight") and found.claims and (unknown := list(_open(found))):
+    elif found.word not in ("undecided", "tight") and found.claims and (unknown := list(dict.fromkeys(_open(found)))):
         yield f"Undecided: {_listed(unknown)}."
     if found.given_up is not None and found.given_up.outcome == "needed" and found.word != "redundant":
         yield (
             f"All of this at once costs {_cost(found.given_up.cost)} of the gap: what can be left out alone is not all "
             "free together."
         )
+    if found.given_up is not None and found.given_up.outcome == "undecided":
+        cost = _cost(found.given_up.cost)
+        yield f"Whether all of this can be left out at once takes more references: it costs {cost} of the gap."
 
 
 def not_asked(record: RunRecord) -> Iterator[str]:
