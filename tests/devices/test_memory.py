@@ -143,7 +143,7 @@ def test_a_device_that_others_use(store, there):
     whole = first.losses()
     assert first.executor.engine(first.job.subject).fitting.most is None
     del first
-    with less(by=0.3):
+    with less(by=0.2):
         second = run()
         second.executor.engine(second.job.subject).verify(second.compiled, second.job.reference.rows)
         parted = second.losses()

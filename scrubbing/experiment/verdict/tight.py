@@ -21,7 +21,7 @@ def tighter(
     features: Mapping[int, Feature],
     positions: Mapping[int, tuple[int, ...]],
 ) -> Hypothesis:
-    """A hypothesis with less in it.
+    """A hypothesis with less in it. A claim of which no member is left is left out, with all below it.
 
     Args:
         tree: of the hypothesis.
@@ -44,19 +44,24 @@ def tighter(
             known[key] = Variable(f"{claim.variable.name} (coarser{f' {others + 1}' if others else ''})", coarser)
         return known[key]
 
-    def made(region: int) -> Claim:
+    def made(region: int) -> Claim | None:
         placed = tree.regions[region]
         targets = _targets(tree, region, freed)
+        if not targets:
+            return None
         if region in positions:
             targets = tuple(replace(one, positions=Positions(positions[region])) for one in targets)
-        children = tuple(made(child) for child in placed.children if child not in dropped)
+        below = [made(child) for child in placed.children if child not in dropped]
+        children = tuple(one for one in below if one is not None)
         return replace(placed.claim, targets=targets, variable=variable(region, placed.claim), children=children)
 
-    return replace(hypothesis, name=f"{hypothesis.name}, tighter", correspondence=made(0))
+    root = made(0)
+    assert root is not None
+    return replace(hypothesis, name=f"{hypothesis.name}, tighter", correspondence=root)
 
 
 def _targets(tree: Tree, region: int, freed: Collection[Member]) -> tuple[Target, ...]:
-    """The targets of a claim that are left, and of each the slots that are left."""
+    """The targets of a claim that are left, and of each the slots that are left: without any, it is gone too."""
     parent = tree.regions[region].parent
     if parent is None:
         return tree.regions[region].claim.targets
@@ -68,10 +73,15 @@ def _targets(tree: Tree, region: int, freed: Collection[Member]) -> tuple[Target
         if gone and not target.read_slots:
             met = [slot for above in tree.regions[parent].nodes for slot in tree.graph.slots.get(above, {})]
             allowed = target.into_slots or tuple(dict.fromkeys(met))
-            target = replace(target, into_slots=tuple(slot for slot in allowed if slot not in gone and slot != "mask"))
+            left = tuple(slot for slot in allowed if slot not in gone and slot != "mask")
+            if not left:
+                continue
+            target = replace(target, into_slots=left)
         elif gone:
             slots = [slot for slot in tree.graph.slots[node] if target.claims_slot(slot) and slot not in gone]
             assert target.read_slots == WHOLE_INPUT or set(slots) <= set(target.read_slots)
+            if not slots:
+                continue
             target = replace(target, read_slots=tuple(slots))
         found.append(target)
     return tuple(found)
