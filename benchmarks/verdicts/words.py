@@ -332,5 +332,54 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "redundant",
         "As *from-names*; that queries may come from any prompt costs nothing.",
     ),
+    "ioi/from-embeddings": (
+        "redundant",
+        "The fullest account, redundant as those before it are.",
+    ),
+    "ioi/object-subtracted": (
+        "insufficient",
+        "Wrong on purpose: the subtractor carries the other name.",
+    ),
+    "ioi/position-of-subject": (
+        "insufficient",
+        "Wrong on purpose: the subtractor carries a place and no name.",
+    ),
+    "greater-than/heads-alone": (
+        "insufficient",
+        "Heads and no MLP: most of what is known of the year at the output is lost.",
+    ),
+    "greater-than/decade": (
+        "insufficient",
+        "The year is needed more finely than by its decade, most of all late in the century.",
+    ),
+    "greater-than/year": (
+        "redundant",
+        "Two of the four heads can each be given up and not both, by little. Years have too many values for a search "
+        "among pairs.",
+    ),
+    "greater-than/from-year": (
+        "wider or finer than needed",
+        "As *year*, read where it stands; here it stays open whether both heads can go.",
+    ),
+    "greater-than/any-pattern": (
+        "insufficient",
+        "Patterns know the year: heads look elsewhere for others.",
+    ),
+    "greater-than/through-mlps": (
+        "insufficient",
+        "By little: what heads write past these MLPs is small, and more than the rule allows.",
+    ),
+    "greater-than/mlps": (
+        "insufficient",
+        "What MLPs write is most of it, and heads write some of it themselves.",
+    ),
+    "greater-than/full": (
+        "insufficient",
+        "The published shape of the story, told from what heads read; it lacks what *mlps* lacks.",
+    ),
+    "greater-than/last-digit": (
+        "insufficient",
+        "Wrong on purpose: the digit that says least.",
+    ),
 }
 """By rung: the word that is told about, and what to make of it. What is tight needs no telling."""

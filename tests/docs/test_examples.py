@@ -36,7 +36,17 @@ from tests.warm import PYTEST, python
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
-LONG = ("read-a-verdict", "dictionaries", "strict-induction", "slurm", "controls", "cli")
+LONG = (
+    "read-a-verdict",
+    "dictionaries",
+    "strict-induction",
+    "slurm",
+    "controls",
+    "cli",
+    "programs",
+    "plan-a-run",
+    "gitlab",
+)
 """Pages that take ten seconds and more, half of the time of all: slow tests, which CI runs."""
 COLUMNS = 80
 _TIME = re.compile(r"\b\d+(\.\d+)? s\b")

@@ -31,7 +31,9 @@ def run(source: str, namespace: dict[str, Any]) -> Any:
     return None if shown is None else eval(compile(ast.Expression(shown.value), "cell", "eval"), namespace)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(one, marks=[pytest.mark.slow] * (one.stem == "induction"), id=one.stem) for one in NOTEBOOKS]
+)
 def test_runs_and_shows_itself(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}

@@ -15,7 +15,7 @@ from scrubbing.experiment import find_task
 from scrubbing.records.tested import Word
 
 TEXT = PAGE.read_text(encoding="utf-8")
-SHIPPED = {name: find_task(name).ladder for name in ("parens", "induction", "induction-python")}
+SHIPPED = {name: find_task(name).ladder for name in ("parens", "induction", "induction-python", "ioi", "greater-than")}
 LADDERS = {**SHIPPED, "parens-original": original.ladder}
 ALL = [(name, one.name.rpartition("/")[2]) for name, ladder in LADDERS.items() for one in ladder()]
 MISSING = {"parens-original/4-repaired", "induction-python/free-pattern"}

@@ -98,7 +98,7 @@ def test_no_table_is_cut_on_a_wide_page(opened, name):
     assert cut == []
 
 
-@pytest.mark.parametrize("view", ["desktop", "dark", "dark phone"])
+@pytest.mark.parametrize("view", [pytest.param("desktop", marks=pytest.mark.slow), "dark", "dark phone"])
 @pytest.mark.parametrize("name", PAGES)
 def test_nobody_is_shut_out(opened, name, view):
     tab = opened(name, view)
