@@ -52,7 +52,8 @@ class Machine:
     def product(self, width: int) -> float:
         """Operations per second at a width, between those that were measured."""
         known = np.log(np.array(self.products, dtype=np.float64))
-        return float(np.exp(np.interp(np.log(max(width, 1)), known[:, 0], known[:, 1])))
+        at = np.log(np.array([max(width, 1)], dtype=np.float64))
+        return float(np.exp(np.interp(at, known[:, 0], known[:, 1]).item()))
 
     def save(self, path: Path) -> None:
         """Write the numbers, as JSON."""
