@@ -1,4 +1,4 @@
-"""Features of prompts with an indirect object `IO` and a subject `S`, and how prompts that agree on them are made."""
+"""Features and variables of prompts with an indirect object `IO` and a subject `S`, and how prompts that agree are made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scrubbing import Dataset, feature, joint
+from scrubbing import Dataset, Variable, feature, joint
 from scrubbing.data import layout, place_of, slot
 
 indirect_object = slot("IO")
@@ -28,6 +28,13 @@ def subject_first(data: Dataset) -> Any:
 object_here = joint(indirect_object, layout)
 subject_here = joint(subject, layout)
 names_here = joint(indirect_object, subject, layout)
+
+IO = Variable("IO", indirect_object)
+S = Variable("S", subject)
+LAYOUT = Variable("layout", layout)
+IO_HERE = Variable("IO in its place", object_here)
+S_HERE = Variable("S in its places", subject_here)
+NAMES_HERE = Variable("both names in their places", names_here)
 
 
 def either_order(held: Dataset, uniform: Any) -> Any:

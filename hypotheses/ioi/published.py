@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hypotheses.ioi.features import indirect_object, names_here, object_here, subject, subject_here
-from scrubbing import OUTPUT, Claim, Hypothesis, Target, Variable, head, reads
-from scrubbing.data import at_slot, layout
+from hypotheses.ioi.features import (
+    IO,
+    IO_HERE,
+    LAYOUT,
+    NAMES_HERE,
+    S_HERE,
+    S,
+    subject,
+)
+from scrubbing import OUTPUT, Claim, Hypothesis, Target, head, reads
+from scrubbing.data import at_slot
 from scrubbing.hypothesis import Bundle
 from scrubbing.samplers import agree, refill
 
 Head = tuple[int, int]
 """Layer and index."""
-
-IO = Variable("IO", indirect_object)
-S = Variable("S", subject)
-LAYOUT = Variable("layout", layout)
-IO_HERE = Variable("IO in its place", object_here)
-S_HERE = Variable("S in its places", subject_here)
-NAMES_HERE = Variable("both names in their places", names_here)
 
 
 @dataclass(frozen=True)

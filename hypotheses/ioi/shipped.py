@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hypotheses.ioi.features import (
+    IO,
+    IO_HERE,
+    LAYOUT,
+    NAMES_HERE,
+    S_HERE,
+    S,
     either_order,
-    indirect_object,
     names,
-    names_here,
-    object_here,
     same_order,
-    subject,
     subject_first,
-    subject_here,
 )
 from scrubbing import EMBED, OUTPUT, Claim, Hypothesis, Target, Variable, anything, head, reads
-from scrubbing.data import at_slot, layout
+from scrubbing.data import at_slot
 from scrubbing.hypothesis import Bundle
 from scrubbing.samplers import generated, refill
 
@@ -33,15 +34,9 @@ SUBTRACTOR: Head = (2, 1)
 """The one that attends to the subject's second place."""
 LAYERS, HEADS = 3, 4
 
-IO = Variable("IO", indirect_object)
-S = Variable("S", subject)
 NAMES = Variable("both names", names)
 NOTHING = Variable("nothing", anything)
-LAYOUT = Variable("layout", layout)
 ORDER = Variable("S before IO", subject_first)
-IO_HERE = Variable("IO in its place", object_here)
-S_HERE = Variable("S in its places", subject_here)
-NAMES_HERE = Variable("both names in their places", names_here)
 
 
 def ladder() -> list[Hypothesis]:

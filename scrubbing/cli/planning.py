@@ -116,7 +116,9 @@ def _time(experiment: Experiment, hypothesis: Hypothesis, file: Path, devices: i
 def _measure(file: Path, device: str | None, devices: int | None) -> None:
     from scrubbing.device import resolve
     from scrubbing.engine.measuring import machine_of
+    from scrubbing.records.files import file as writable
 
+    file = writable(file, "the machine")  # before it is measured
     made = machine_of(resolve(device or "cpu"), devices or 1)
     made.save(file)
     say(f"{made.name}: written to {file}")

@@ -19,9 +19,11 @@ from scrubbing.engine.cost import cost
 from scrubbing.engine.demand import fixed
 from scrubbing.engine.plan import ScrubPlan, Space, make_plan
 from scrubbing.errors import FileError, brief, fail
+from scrubbing.guards import is_finite, is_whole
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.hypothesis.legality import legal
 from scrubbing.models.protocol import Model
+from scrubbing.printable import can_be_written
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Contexts
 
 EXPONENTIALS = (1, 3)
@@ -56,8 +58,16 @@ class Machine:
         return float(np.exp(np.interp(at, known[:, 0], known[:, 1]).item()))
 
     def save(self, path: Path) -> None:
-        """Write the numbers, as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        """Write the numbers, as JSON.
+
+        Raises:
+            FileError: SCR-FILE, it cannot be written.
+        """
+        try:
+            path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        except (OSError, ValueError) as error:
+            problem = f"the machine cannot be written ({brief(error)})."
+            fail(FileError, "SCR-FILE", problem, "Choose a folder you can write.", str(path))
 
     @classmethod
     def load(cls, path: Path) -> Machine:
@@ -73,13 +83,19 @@ class Machine:
             made = cls(**given)
         except (OSError, ValueError, TypeError, KeyError) as error:
             fail(FileError, "SCR-FILE", f"it describes no machine ({brief(error)}).", remedy, str(path))
-        rates = [made.moved, made.gathered, made.exponentials, made.draws, made.memory, *(r for _, r in made.products)]
-        widths = [d for d, _ in made.products]
-        rising = all(a < b for a, b in pairwise(widths))
-        if not widths or not rising or min(rates) <= 0 or made.step < 0 or made.devices < 1:
-            problem = "it describes no machine (rates are above 0, and widths ascending)."
+        if not made.is_one():
+            problem = "it describes no machine (rates are finite and above 0, and widths ascending)."
             fail(FileError, "SCR-FILE", problem, remedy, str(path))
         return made
+
+    def is_one(self) -> bool:
+        """Whether these are numbers that a machine could have."""
+        widths, rates = [d for d, _ in self.products], [rate for _, rate in self.products]
+        rates += [self.moved, self.gathered, self.exponentials, self.draws, self.memory]
+        rising = bool(widths) and widths[0] > 0 and all(a < b for a, b in pairwise(widths))
+        counts = is_whole(self.memory) and is_whole(self.devices) and self.devices > 0
+        above = all(is_finite(rate) and rate > 0 for rate in rates) and is_finite(self.step) and self.step >= 0
+        return can_be_written(self.name) and rising and counts and above
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -61,12 +61,30 @@ def test_what_is_too_large_for_a_device_is_said(experiment):
     assert "of which" not in str(predicted(experiment, "signs", replace(MACHINE, memory=2**40)))
 
 
+@pytest.mark.parametrize("place", ["", "not/there.json", "x" * 300])
+def test_where_a_machine_cannot_be_written(tmp_path, place):
+    with pytest.raises(FileError, match="the machine cannot be written"):
+        MACHINE.save(tmp_path / place)
+
+
 def test_a_machine_is_read_as_it_was_written(tmp_path):
     MACHINE.save(tmp_path / "machine.json")
     assert Machine.load(tmp_path / "machine.json") == MACHINE
 
 
-@pytest.mark.parametrize("change", [{"moved": 0}, {"products": []}, {"products": [[64, 1.0], [16, 1.0]]}, {"speed": 1}])
+NUMBERS = [one.name for one in fields(Machine) if one.name not in ("name", "products")]
+WRONG = [
+    {"products": []},
+    {"products": [[64, 1.0], [16, 1.0]]},
+    {"products": [[-1, 1.0]]},
+    {"products": 5},
+    {"speed": 1},
+]
+WRONG += [{name: value} for name in NUMBERS for value in (float("nan"), float("inf"), -1, "fast", None, [1])]
+WRONG += [{"products": [[64, value]]} for value in (float("nan"), 0, "fast", None)] + [{"name": 5}, {"moved": 0}]
+
+
+@pytest.mark.parametrize("change", WRONG, ids=str)
 def test_files_that_describe_no_machine(tmp_path, change):
     MACHINE.save(tmp_path / "machine.json")
     given = json.loads((tmp_path / "machine.json").read_text()) | change
