@@ -1,4 +1,4 @@
-"""Features and variables of prompts with an indirect object `IO` and a subject `S`, and how prompts that agree are made."""
+"""Features and variables of prompts with an indirect object and a subject, and how prompts that agree are made."""
 
 from __future__ import annotations
 
