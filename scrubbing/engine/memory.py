@@ -115,6 +115,12 @@ class MemoryBudget:
         values = torch.frombuffer(mapped, dtype=dtype, count=rows * width).view(rows, width)
         return Block(values, self, mapped)
 
+    def give_back(self, block: Block) -> None:
+        """Note that nothing will read a block any more: its place is free, and so is its file once nothing holds it."""
+        if block.mapped is None:
+            self.used -= block.nbytes
+        self._resident.pop(block, None)
+
     def touched(self, rows: int, block: Block) -> None:
         """Note that rows of a mapped block are about to be read or written."""
         before = self._resident.pop(block, 0)

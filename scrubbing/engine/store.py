@@ -41,7 +41,30 @@ class _Kept:
     positions: tuple[int, ...] | None
     column: Ints | None
     """Index of each position among the fixed ones, -1 at others."""
-    block: Block
+    rows: int
+    width: int
+    _block: Block | None = None
+
+    @property
+    def block(self) -> Block:
+        """The numbers, once their shelf has been read."""
+        assert self._block is not None
+        return self._block
+
+    def allocate(self, room: MemoryBudget, model: Model, value: float) -> None:
+        """Make room for all inputs, and put something finite there: what nothing needs may be read before it is
+        written, and norm scales are divided by.
+        """
+        if self._block is None:
+            self._block = room.block(self.rows, self.width, model.dtype, model.device)
+            if value:
+                self._block.values.fill_(value)
+
+    def free(self, room: MemoryBudget) -> None:
+        """Give the room back."""
+        if self._block is not None:
+            room.give_back(self._block)
+            self._block = None
 
 
 @dataclass(eq=False)
@@ -90,6 +113,8 @@ class Store:
     _shelf_of: dict[v.Item, _Shelf] = field(default_factory=dict[v.Item, _Shelf])
     _padding: dict[v.Item, _Padding] = field(default_factory=dict[v.Item, _Padding])
     _shelves: int = 0
+    _dropped: int = 0
+    """How often everything was given up."""
     fills: dict[str, list[Ints]] = field(default_factory=dict[str, list[Ints]])
     """Inputs computed together, by shelf, in order. Matrix products of other batches differ in the last bit, so a
     resumed run computes what an interrupted one had computed in the same batches."""
@@ -122,17 +147,15 @@ class Store:
             return
         real = Demand("seen", context=REFERENCE)
         demands = {item: real if demand == self._everywhere else demand for item, demand in new.items()}
-        by_size = sorted(new, key=lambda item: len(new[item].fixed) * self._width(item))
-        kept = {item: self._empty(item, new[item]) for item in by_size}  # small items get the memory first
-        filled = np.zeros(len(self.inputs), dtype=bool)
-        shelf = _Shelf(self._plan(demands), {item: kept[item] for item in new}, filled, str(self._shelves))
+        kept = {item: self._empty(item, demand) for item, demand in new.items()}
+        shelf = _Shelf(self._plan(demands), kept, np.zeros(len(self.inputs), dtype=bool), str(self._shelves))
         self._shelf_of.update(dict.fromkeys(new, shelf))
         self._shelves += 1
 
     def _keep_padding(self, items: list[v.Item]) -> None:
         new = tuple(item for item in items if item not in self._padding)
         if new:
-            key = f"padding of {', '.join(map(str, new))}"
+            key = f"padding {self._dropped} of {', '.join(map(str, new))}"
             plan = self._plan(dict.fromkeys(new, self._everywhere))
             self._padding.update(dict.fromkeys(new, _Padding(plan, new, np.full(len(self.inputs), -1), key)))
 
@@ -157,12 +180,21 @@ class Store:
 
     def forget(self) -> None:
         """Compute everything anew when it is next read."""
-        for shelf in self._shelf_of.values():
+        for shelf in self._each_shelf():
             shelf.filled[:] = False
         for padding in self._padding.values():
             padding.start[:], padding.size = -1, 0
             padding.values.clear()
         self.fills.clear()
+
+    def drop(self) -> None:
+        """Give up all items and their memory; what plans read has to be announced anew."""
+        for shelf in self._each_shelf():
+            for kept in shelf.kept.values():
+                kept.free(self.room)
+        self._shelf_of.clear()
+        self._padding.clear()
+        self._dropped += 1
 
     def _places(self, kept: _Kept, inputs: Ints, tokens: Tokens) -> Ints:
         """Where the tokens of these inputs are in a block; padded ones, which are not, are anywhere."""
@@ -183,7 +215,7 @@ class Store:
 
     def plans(self) -> list[ScrubPlan]:
         """What computes the items, those that were announced together at once."""
-        return [shelf.plan for shelf in {id(one): one for one in self._shelf_of.values()}.values()]
+        return [shelf.plan for shelf in self._each_shelf()]
 
     def plans_of_padding(self) -> list[ScrubPlan]:
         """What computes items where inputs are padded, once something reads them there."""
@@ -191,8 +223,13 @@ class Store:
 
     def nbytes(self) -> int:
         """Bytes of all items if every input were computed."""
-        kept = {id(kept): kept.block.nbytes for shelf in self._shelf_of.values() for kept in shelf.kept.values()}
-        return sum(kept.values()) + sum(p.values[item].nbytes for item, p in self._padding.items() if item in p.values)
+        kept = sum(one.rows * one.width for shelf in self._each_shelf() for one in shelf.kept.values())
+        return kept * self.model.dtype.itemsize + sum(
+            p.values[item].nbytes for item, p in self._padding.items() if item in p.values
+        )
+
+    def _each_shelf(self) -> list[_Shelf]:
+        return list({id(one): one for one in self._shelf_of.values()}.values())
 
     def _plan(self, demands: dict[v.Item, Demand]) -> ScrubPlan:
         builder = Builder(self.graph, self.model, stored=False)
@@ -231,14 +268,12 @@ class Store:
         return self.model.raw_width(item.node, item.part)
 
     def _empty(self, item: v.Item, demand: Demand) -> _Kept:
-        width, dtype, device = self._width(item), self.model.dtype, self.model.device
+        width = self._width(item)
         if demand == self._everywhere:
-            block = self.room.block(int(self.inputs.length.sum()), width, dtype, device)
-            return _Kept(None, None, _finite(item, block))
+            return _Kept(None, None, int(self.inputs.length.sum()), width)
         column = np.full(self.graph.positions, -1)
         column[list(demand.fixed)] = np.arange(len(demand.fixed))
-        rows = len(self.inputs) * len(demand.fixed)
-        return _Kept(demand.fixed, column, _finite(item, self.room.block(rows, width, dtype, device)))
+        return _Kept(demand.fixed, column, len(self.inputs) * len(demand.fixed), width)
 
     def _fill(self, shelf: _Shelf, inputs: Ints) -> None:
         for before in self.replay.pop(shelf.key, []):
@@ -249,6 +284,9 @@ class Store:
         batches = list(self._batches(missing, shelf.plan))
         missing = np.concatenate(batches)
         self.fills.setdefault(shelf.key, []).append(missing)
+        # Small items get the memory first. What is announced long before it is read takes none until then.
+        for item, kept in sorted(shelf.kept.items(), key=lambda one: one[1].rows * one[1].width):
+            kept.allocate(self.room, self.model, float(item.kind == "scale"))
         with bar("computing clean activations", len(missing)) as progress:
             for batch in batches:
                 for number, _ in self._fitting.each(batch, lambda batch: self._put(shelf, batch)):
@@ -325,10 +363,3 @@ class Store:
         found = Executor(plan, None, None).run(frame)
         for i, item in enumerate(items):
             yield item, *found[str(i)]
-
-
-def _finite(item: v.Item, block: Block) -> Block:
-    """Norm scales that are read before they are written must not be zero: they are divided by."""
-    if item.kind == "scale":
-        block.values.fill_(1.0)
-    return block

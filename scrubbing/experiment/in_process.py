@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -11,7 +12,6 @@ import torch
 from scrubbing.device import budget, multiplying
 from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine
 from scrubbing.engine.memory import MemoryBudget
-from scrubbing.engine.plan import ScrubPlan
 from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.experiment.journal import Journal, key_of
 from scrubbing.experiment.measured import Measured
@@ -80,30 +80,36 @@ class InProcess:
 
     def compile_all(self, jobs: Sequence[Job]) -> list[Compiled]:
         """Compile jobs to plans, such that one pass over the inputs computes what all of them read."""
-        found: list[Compiled] = []
-        plans: dict[Engine, list[ScrubPlan]] = {}
-        for job in jobs:
-            engine = self.engine(job.subject)
-            found.append(
-                engine.compile(
-                    job.tree,
-                    job.mode,
-                    job.with_model,
-                    data=job.data,
-                    real=job.subject.real,
-                    positions=job.positions,
-                    announce=False,
-                )
-            )
-            plans.setdefault(engine, []).append(found[-1].plan)
-        for engine, of in plans.items():
-            if engine.store is not None:
-                engine.store.register(*of)
+        found = self._compiled(jobs)
+        for engine in dict.fromkeys(self.engine(job.subject) for job in jobs):
+            self._announce(engine, jobs, found)
         return found
+
+    def _compiled(self, jobs: Sequence[Job]) -> list[Compiled]:
+        return [
+            self.engine(job.subject).compile(
+                job.tree,
+                job.mode,
+                job.with_model,
+                data=job.data,
+                real=job.subject.real,
+                positions=job.positions,
+                announce=False,
+            )
+            for job in jobs
+        ]
+
+    def _announce(self, engine: Engine, jobs: Sequence[Job], compiled: Sequence[Compiled]) -> None:
+        """Announce what jobs on an engine read."""
+        if engine.store is not None:
+            of = zip(jobs, compiled, strict=True)
+            engine.store.register(*(one.plan for job, one in of if self.engine(job.subject) is engine))
 
     def measure(self, jobs: Sequence[Job], out: Path | None = None) -> Iterator[Measured]:
         """See `Executor.measure`. All jobs are compiled before the first is run, so that one pass over the inputs
-        computes what all of them read. While a run with a folder goes on, its journal keeps whatever is measured.
+        computes what all on the first one's model read. Other models, such as those of controls, are many: each keeps
+        clean activations only while jobs on it follow each other. While a run with a folder goes on, its journal keeps
+        whatever is measured.
 
         Raises:
             FileError: SCR-FILE, the folder cannot be written, or another run is writing to it.
@@ -112,7 +118,10 @@ class InProcess:
             ModelMismatch: SCR-NAN, SCR-CHECK, the model computes something else than its nodes.
         """
         todo = [job for job in dict.fromkeys(jobs) if job not in self._known]
-        compiled = dict(zip(todo, self.compile_all(todo), strict=True))
+        compiled = dict(zip(todo, self._compiled(todo), strict=True))
+        home = self.engine(jobs[0].subject) if jobs else None
+        if home is not None:
+            self._announce(home, todo, list(compiled.values()))
         with ExitStack() as held:
             if out is not None:
                 held.enter_context(alone(folder(out)))
@@ -120,16 +129,23 @@ class InProcess:
             journal = self._journals[-1] if self._journals else None
             if journal is not None:
                 journal.follow([engine.store for engine in self._engines.values() if engine.store is not None])
-            for job in jobs:
-                if job in self._known:
-                    yield self._known[job]
-                    continue
-                found = self.measured(job, compiled[job], journal)
-                if job.shared:
-                    self._known[job] = found
-                yield found
+            for engine, group in groupby(jobs, lambda job: self.engine(job.subject)):
+                together = list(group)
+                if engine is not home:
+                    first = [job for job in together if job in compiled]
+                    self._announce(engine, first, [compiled[job] for job in first])
+                for job in together:
+                    yield self._once(job, compiled, journal)
+                if engine is not home and engine.store is not None:
+                    engine.store.drop()
             if out is not None and journal is not None:
                 journal.close()
+
+    def _once(self, job: Job, compiled: Mapping[Job, Compiled], journal: Journal | None) -> Measured:
+        found = self._known.get(job) or self.measured(job, compiled[job], journal)
+        if job.shared:
+            self._known[job] = found
+        return found
 
     @contextmanager
     def _keeping(self, out: Path, jobs: Sequence[Job]) -> Generator[None]:

@@ -15,6 +15,7 @@ from scrubbing import (
     Dataset,
     Experiment,
     Hypothesis,
+    InProcess,
     NextToken,
     NothingToDraw,
     Variable,
@@ -24,6 +25,7 @@ from scrubbing import (
     head,
     mlp,
 )
+from scrubbing.engine.store import Store
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer_lens.tiny import VOCABULARY
 from scrubbing.testing.random_hypotheses import random_hypothesis
@@ -93,3 +95,32 @@ def test_random_hypotheses_and_ablations_share_one_store(
                 ablation,
             )
     assert ran >= 8
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_models_of_controls_keep_activations_one_after_another(
+    padded: bool, tiny_model: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many models controls need, memory is taken for the task's own and one more; numbers are as alone."""
+    model, data, loss = tiny_model("GPT-2"), inputs(padded), NextToken()
+    names = [f"{scheme}-weights-{seed}" for scheme in ("fresh", "permuted") for seed in (1, 2)]
+    settings: dict[str, Any] = {"references": 6, "draws": 2, "baselines": False}
+    executor = InProcess(store=True, memory=2**28, spill=None)
+    most: list[int] = []
+    put = Store._put
+
+    def watched(self: Store, *batch: Any) -> int:
+        stores = [engine.store for engine in executor._engines.values() if engine.store is not None]
+        most.append(sum(bool(store.plans()) for store in stores))
+        assert self.room.used <= sum(store.nbytes() for store in stores)
+        return put(self, *batch)
+
+    monkeypatch.setattr(Store, "_put", watched)
+    made = [at(0, 1), at(1, 2)]
+    together = [*Experiment(model, data, loss, **settings, controls=names, executor=executor).run_all(made)]
+    assert len(executor._engines) == 1 + len(names)
+    assert max(most) == 2
+    for one, result in zip(made, together, strict=True):
+        by_itself = Experiment(model, data, loss, **settings, controls=names, store=False).run(one)
+        for found, alone in zip(result.controls, by_itself.controls, strict=True):
+            assert found.losses["scrubbed"].value == pytest.approx(alone.losses["scrubbed"].value, abs=1e-5)

@@ -110,6 +110,18 @@ def test_bytes(model):
     assert 0 < engine.store.nbytes() <= 3 * 4 * 8 * 8
 
 
+def test_what_is_announced_takes_no_memory_before_it_is_read_nor_after_it_is_dropped(model):
+    engine = Engine(model, DATA, fixed((0,)))
+    assert engine.store is not None
+    for _ in range(2):
+        compiled = engine.compile(claim(EMBED.direct(), mlp(1).direct()))
+        assert engine.store.room.used == 0
+        engine.outputs(compiled, np.arange(5), 1, 0)
+        assert engine.store.room.used == engine.store.nbytes() > 0
+        engine.store.drop()
+        assert engine.store.room.used == engine.store.nbytes() == 0
+
+
 def test_padded_positions_are_computed_where_something_reads_them(model):
     """The output at a padded position of a short input, with and without the store."""
     made = [Engine(model, DATA, fixed((0, 1, 2)), store=store) for store in (True, False)]
