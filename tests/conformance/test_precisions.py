@@ -28,6 +28,7 @@ from scrubbing.models.transformer_lens import from_bridge
 from scrubbing.models.transformer_lens.tiny import FURTHER, NAMES, POSITIONS, VOCABULARY, tiny
 from scrubbing.parts import neurons, project
 from scrubbing.testing import check_model
+from tests.thin import thinned
 
 DATA = random_inputs(VOCABULARY, POSITIONS, padded=True, n=32)
 HALF = (torch.bfloat16, torch.float16)
@@ -68,7 +69,7 @@ def measured(name: str, dtype: torch.dtype, **options: Any) -> dict[str, float]:
 
 # Random models predict nothing right, and an accuracy of zero has no interval by the bootstrap.
 @pytest.mark.filterwarnings("ignore::scipy.stats.DegenerateDataWarning")
-@pytest.mark.parametrize("name", [*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in FURTHER)])
+@pytest.mark.parametrize("name", thinned([*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in FURTHER)]))
 def test_a_complete_scrub(name: str) -> None:
     """With every baseline, and the check that rewrites add up; losses change by no more than rounding allows."""
     wanted = measured(name, torch.float32)

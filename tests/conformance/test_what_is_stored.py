@@ -29,6 +29,7 @@ from scrubbing.models.transformer_lens.tiny import (
     VOCABULARY,
     hugging_face,
 )
+from tests.thin import thinned
 
 State = dict[str, Tensor]
 TABLES = {"native rotary"}  # the legacy layout has no rotary positions
@@ -93,7 +94,7 @@ def _changes(state: State) -> Iterator[tuple[str, str, State]]:
         yield str(dtype), key, {**others, key: tensor.to(dtype)}
 
 
-@pytest.mark.parametrize(("kind", "name"), [*FOLDERS, *STORED])
+@pytest.mark.parametrize(("kind", "name"), thinned([*FOLDERS, *STORED]))
 def test_each_tensor(kind: str, name: str, stored: Callable[[str, str], Path], tmp_path: Path) -> None:
     folder = stored(kind, name)
     load_model(folder, name=name)

@@ -19,7 +19,7 @@ from scrubbing import ScrubbingError
 
 LONGEST = 20
 """Seconds that anything may take."""
-PARTS = 10
+PARTS = 15
 """Into which the calls of a test are divided."""
 COUNTS = "hostile inputs"
 """Property of a test: how often which outcome."""
@@ -80,7 +80,7 @@ def outcome(call: Callable[[], Any], right: Callable[[Any], bool]) -> str:
 def held(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Callable[..., None]:
     """Hold calls to the rule: a coded error, or a right result, and no long wait. All that break it are told at once.
 
-    A tenth of the calls is made by default, another one in every test; the others are slow tests.
+    One in fifteen of the calls is made by default, another one in every test; the others are slow tests.
     """
     part = (
         request.param + crc32(request.node.originalname.encode() + str(request.node.callspec.indices).encode())

@@ -21,6 +21,7 @@ from scrubbing.parts import Part, attending_to, offsets, pairs
 from scrubbing.testing.conformance import compare
 from scrubbing.testing.random_hypotheses import halves, random_hypothesis
 from scrubbing.testing.textbook import TextbookNodes
+from tests.thin import thinned
 
 WINDOWED = ("Mistral", "Gemma 2", "Gemma 3", "GPT-Neo")
 UNWINDOWED = [name for name in NAMES if name not in WINDOWED]
@@ -78,7 +79,7 @@ def parts(causal: bool) -> dict[str, Part]:
     }
 
 
-@pytest.mark.parametrize("name", UNWINDOWED)
+@pytest.mark.parametrize("name", thinned(UNWINDOWED))
 def test_parts_of_attention(name: str, tiny_bridge: Any, tiny_model: Any) -> None:
     """A part, alone, beside another, and with pattern and values from different inputs, by the model's own modules."""
     model, data = tiny_model(name), random_inputs(VOCABULARY, LENGTH, padded=True, n=13)

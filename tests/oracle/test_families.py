@@ -17,6 +17,7 @@ from scrubbing.testing import ProtocolNodes
 from scrubbing.testing.conformance import compare
 from scrubbing.testing.oracle import by_seed
 from scrubbing.testing.random_hypotheses import random_hypothesis
+from tests.thin import thinned
 
 LENGTH = 5
 LONG = [pytest.param(name, marks=pytest.mark.slow) for name in FURTHER]
@@ -46,7 +47,7 @@ def test_float64(name: str, padded: bool, seeds: range, tiny_model: Any) -> None
         compare(made, hypothesis, ProtocolNodes(model), references=2, seed=seed, tolerance=1e-10)
 
 
-@pytest.mark.parametrize("name", [*NAMES, *LONG])
+@pytest.mark.parametrize("name", thinned([*NAMES, *LONG], first=1))
 def test_own_modules(name: str, tiny_bridge: Any, tiny_model: Any) -> None:
     """In float32 the planner agrees to 1e-5 with a recursion that runs the model's own modules."""
     data = inputs(padded=name not in WINDOWED)

@@ -29,7 +29,7 @@ OUT = Variable("output", everything)
 FAMILIES = ("native classifier", "GPT-2", "Llama")
 
 seeds = st.integers(0, 10_000)
-few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def inputs() -> Dataset:

@@ -36,6 +36,7 @@ from scrubbing.samplers import exact
 from scrubbing.testing import Oracle, ProtocolNodes, expected_output
 from scrubbing.testing.conformance import compare
 from scrubbing.testing.random_hypotheses import halves, random_hypothesis
+from tests.thin import thinned
 
 LENGTH, N = 6, 24
 LANGUAGE = [name for name in NAMES if name != "native classifier"]
@@ -94,15 +95,15 @@ def width(model: Any) -> int:
     return model.weights.W_U.shape[1]
 
 
-@pytest.mark.parametrize("half", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("part", thinned(range(len(OPTIONS)), len(OPTIONS)))
 @pytest.mark.parametrize(("family", "loss"), CASES, ids=lambda one: one)
-def test_ids_at_masked_cells(family: str, loss: str, half: int, tiny_model: Any) -> None:
-    """Half of the options by default, the other half with every second case."""
+def test_ids_at_masked_cells(family: str, loss: str, part: int, tiny_model: Any) -> None:
+    """One of the options with each case by default, another one with every next case."""
     model = tiny_model(family)
     first, second = inputs(width(model), seed=1), inputs(width(model), seed=2, masked="attention_mask")
     assert first.fingerprint == second.fingerprint
     for seed, options in enumerate(OPTIONS):
-        if (seed + CASES.index((family, loss)) + half) % 2:
+        if (seed + CASES.index((family, loss)) + part) % len(OPTIONS):
             continue
         one, other = scrubbed(model, (first, second), LOSSES[loss], seed, **options)
         same(one, other)
@@ -114,10 +115,7 @@ def test_ids_at_masked_cells(family: str, loss: str, half: int, tiny_model: Any)
 FULL = [case for case in CASES if case[1] != "class"]
 
 
-@pytest.mark.parametrize(
-    ("family", "loss"),
-    [pytest.param(*case, marks=[pytest.mark.slow] * (i % 2), id="-".join(case)) for i, case in enumerate(FULL)],
-)
+@pytest.mark.parametrize(("family", "loss"), thinned((pytest.param(*case, id="-".join(case)) for case in FULL), of=4))
 def test_where_draws_are_real_not_even_the_pad_token_matters(family: str, loss: str, tiny_model: Any) -> None:
     """Pad tokens of equal parity, so that features of tokens agree."""
     model, found = tiny_model(family), 0
@@ -176,7 +174,7 @@ def test_the_count_depends_on_neither_store_nor_batch(family: str, tiny_model: A
 
 
 @pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 8), marks=pytest.mark.slow)], ids=["few", "more"])
-@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("family", thinned(NAMES))
 def test_real_draws_are_those_of_the_recursion(family: str, seeds: range, tiny_model: Any) -> None:
     """Engine and oracle draw the same inputs, and refuse the same."""
     model = tiny_model(family).to(dtype=torch.float64)

@@ -207,7 +207,7 @@ def _changed_claims(before: Claim, after: Claim) -> Iterator[tuple[str, str, lis
 
 @pytest.mark.parametrize("graph", GRAPHS)
 @given(seed=st.integers(0, 100_000), last=st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_of_random_hypotheses(graph: str, seed: int, last: bool) -> None:
     """Claims are put together at random, whatever becomes of it."""
     maker = _Maker(GRAPHS[graph], DATA[graph], np.random.default_rng(seed))
