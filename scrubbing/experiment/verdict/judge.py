@@ -152,7 +152,7 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
 def _each_part(found: Found, result: Result, runs: Runs, every: Sequence[Unit], part: _Parts) -> None:
     assert found.together is not None
     gap, sufficient = found.together.gap, _loss(found.together) != "needed"
-    needs = Needs(runs, gap, again=sufficient)
+    needs = Needs(runs, gap, sufficient=sufficient)
     with part("unclaimed nodes apart"):
         _apart(found, needs)
     with part("each value"):

@@ -66,6 +66,10 @@ class _Asked:
             return False
         return way not in self.found or self.found[way].outcome == "undecided"
 
+    def too_few(self, alpha: float) -> bool:
+        """Whether it was given up on so few references that nothing could have been idle."""
+        return any(one.rise.n < one.rise.units_for(MARGIN, alpha) for one in self.found.values())
+
 
 def idle(runs: Runs, sample: Sample, modes: Sequence[Mode], gap: float, alpha: float) -> Rise | None:
     """What the first of several ways of giving something up costs, if all of them cost next to nothing; each is tried
@@ -88,14 +92,15 @@ class Needs:
     """Tests of what can be given up.
 
     What is undecided on the usual number of references is tried once more on other and more ones, each time at half the
-    level, so that the chance of a wrong answer is the level.
+    level, so that the chance of a wrong answer is the level. Of a hypothesis that loses too much as it is, on which
+    nothing depends then, only what was given up on too few references to be idle is tried again.
     """
 
     runs: Runs
     gap: float
     alpha: float = ALPHA
-    again: bool = True
-    """Whether to try once more; where the hypothesis loses too much as it is, nothing depends on it."""
+    sufficient: bool = True
+    """Whether the hypothesis loses no more than it may."""
 
     def claims(self, units: Sequence[Unit]) -> dict[Unit, Removal]:
         """Each claim crossed, alone, on references spread over its values."""
@@ -116,13 +121,15 @@ class Needs:
         return self._tested([_Asked(words, modes[::-1])])[0]  # at all positions first
 
     def _tested(self, asked: Sequence[_Asked]) -> list[Removal]:
-        for seed, references in ((1, self.runs.references), (2, self.runs.more))[: 1 + self.again]:
-            for way in range(max((len(one.modes) for one in asked), default=0)):
-                open_ = [one for one in asked if one.is_open(way)]
+        alpha, still = self.alpha / 2, asked
+        for seed, references in ((1, self.runs.references), (2, self.runs.more)):
+            for way in range(max((len(one.modes) for one in still), default=0)):
+                open_ = [one for one in still if one.is_open(way)]
                 samples = [self._sample(one.unit, seed, references) for one in open_]
                 given_up = [(sample, one.modes[way]) for sample, one in zip(samples, open_, strict=True)]
                 for one, rise in zip(open_, self.runs.differences(given_up, self.gap), strict=True):
-                    one.found[way] = Removal(one.words, rise, judged(rise, self.alpha / 2))
+                    one.found[way] = Removal(one.words, rise, judged(rise, alpha))
+            still = [one for one in asked if self.sufficient or one.too_few(alpha)]
         return [_gravest(list(one.found.values())) for one in asked]
 
     def _sample(self, unit: Unit | None, seed: int, references: int | None = None) -> Sample:
