@@ -21,6 +21,8 @@ from scrubbing import (
 )
 from scrubbing.experiment.verdict.runs import ALL_EXACT, Runs
 
+from .toys import bits, claimed, experiment, variable
+
 EACH, ONCE = 8_000, 80_000
 """Examples for each claim, five runs of 400 references and 4 draws, and for all of them together."""
 
@@ -78,3 +80,14 @@ def test_the_model_runs_beside_the_hypothesis_and_is_not_run_again():
     assert shared.count == apart.count == alone.size
     np.testing.assert_allclose(beside, alone, atol=1e-6)
     assert np.abs(still).max() < 1e-6 and not nothing.any()
+
+
+@pytest.mark.parametrize("references", [100, 400])
+def test_what_an_insufficient_hypothesis_does_without_shows_on_few_references_too(references):
+    """On 100, nothing that is tried once could be idle."""
+    columns = bits(0, 3000, "abc")
+    nodes = {"out": (lambda a, b, c: a + b + 0 * c, {name: [name] for name in columns})}
+    made = claimed(*(node(name).direct().carries(variable(name)) for name in "ac"))
+    tested = experiment(nodes, columns, columns["a"] + columns["b"], references=references).verdict(made).tested
+    assert tested is not None and tested.word == "insufficient"
+    assert [one.crossed.outcome for one in tested.claims] == ["needed", "idle"]
