@@ -16,8 +16,8 @@ import pytest
 
 from scrubbing import ScrubbingError
 
-LONGEST = 20
-"""Seconds that anything may take."""
+LONGEST, IDLE = 20, 120
+"""Seconds of the processor that anything may take, and seconds in all, since other tests run beside."""
 PARTS = 15
 """Into which the calls of a test are divided."""
 COUNTS = "hostile inputs"
@@ -46,15 +46,18 @@ def limited() -> Iterator[None]:
     """Raise after so many seconds."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Hang(f"after {LONGEST} s")
+        raise Hang(f"after {LONGEST} s of the processor, or {IDLE} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    timers = (signal.ITIMER_PROF, signal.SIGPROF, LONGEST), (signal.ITIMER_REAL, signal.SIGALRM, IDLE)
+    before = [signal.signal(number, stop) for _, number, _ in timers]
+    for timer, _, seconds in timers:
+        signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (timer, number, _), handler in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
 
 
 def outcome(call: Callable[[], Any], right: Callable[[Any], bool]) -> str:

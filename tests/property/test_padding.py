@@ -137,7 +137,7 @@ def test_what_is_read_at_padding_is_counted(tiny_model: Any) -> None:
     that do, it changes the loss.
     """
     model, read, changed = tiny_model("native classifier"), [], []
-    for seed in range(30):
+    for seed in range(16):
         one, other = scrubbed(model, (inputs(2, pad) for pad in (3, 9)), LOSSES["class"], seed, baselines=False)
         assert isinstance(one, Result) and isinstance(other, Result)
         read.append(one.measured.values["read at padding"] > 0)
@@ -159,7 +159,7 @@ def test_the_count_depends_on_neither_store_nor_batch(family: str, tiny_model: A
     model, data, total = tiny_model(family), inputs(2), 0
     outputs = fixed(tuple(range(LENGTH)))  # of padded positions too, so that there is something to count
     engines = [Engine(model, data, outputs, store=store) for store in (True, False)]
-    for seed in range(20):
+    for seed in range(10):
         hypothesis = random_hypothesis(engines[0].graph, data, seed)
         found = []
         for engine, batch in itertools.product(engines, (None, 5)):

@@ -20,8 +20,7 @@ from scrubbing import (
     node,
 )
 from scrubbing.experiment.verdict.runs import ALL_EXACT, Runs
-
-from .toys import bits, claimed, experiment, variable
+from tests.verdict.toys import bits, claimed, experiment, variable
 
 EACH, ONCE = 8_000, 80_000
 """Examples for each claim, five runs of 400 references and 4 draws, and for all of them together."""
