@@ -28,7 +28,7 @@ gate: setup
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'
-	OMP_NUM_THREADS=1 SCRUBBING_DEVICE=pretend $(BIN)/python -m pytest -n auto tests/devices
+	OMP_NUM_THREADS=1 SCRUBBING_DEVICE=pretend $(BIN)/python -m pytest -n auto -m 'not slow' tests/devices
 
 # The same tests on the first GPU, against the CPU; skipped where there is none.
 test-gpu: setup
@@ -44,6 +44,7 @@ test-pages: setup
 
 test-slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow
+	OMP_NUM_THREADS=1 SCRUBBING_DEVICE=pretend $(BIN)/python -m pytest -n auto -m slow tests/devices
 
 check: setup
 	$(BIN)/ruff format --check .

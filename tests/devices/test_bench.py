@@ -10,6 +10,7 @@ from conftest import NAME
 from benchmarks.speed import gpu
 
 
+@pytest.mark.slow
 def test_every_column_is_filled(there, tmp_path):
     gpu.main(["--device", there, "--tiny", "--out", str(tmp_path / "speed.md")])
     written = (tmp_path / "speed.md").read_text(encoding="utf-8")
