@@ -4,8 +4,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.verdicts --original DIR     # and the original study's ladder
     python -m benchmarks.verdicts --records DIR                        # from records in a folder for each suite
 
-Sentences and numbers are those that reports show; what they mean is told in `benchmarks.verdicts.words`. Suites that
-are not run keep what the page has.
+Sentences and numbers are those that reports show; what they mean is told in `benchmarks.verdicts.words`. Suites and
+rungs that are not run, and have no record in the folder, keep what the page has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.verdicts.words import ABOUT, SUITES
@@ -32,41 +33,66 @@ def sentences(record: RunRecord) -> list[str]:
     return [line for one in sections for block in one.blocks if isinstance(block, Sentences) for line in block.lines]
 
 
-def suite(task: str, records: Sequence[RunRecord], rungs: Sequence[str]) -> str:
-    """The part of the page about one suite, which has these rungs."""
-    return "\n".join(_lines(task, records, rungs))
+def suite(task: str, records: Sequence[RunRecord], rungs: Sequence[str], before: Mapping[str, Told]) -> str:
+    """The part of the page about one suite.
 
-
-def _lines(task: str, records: Sequence[RunRecord], rungs: Sequence[str]) -> Iterator[str]:
+    Args:
+        task: the suite's name.
+        records: of rungs that were run.
+        rungs: names of all its rungs, in order.
+        before: what the page tells of rungs, which those without a record keep.
+    """
     title, about = SUITES[task]
-    yield f"## {title}\n\n{about}\n"
-    yield "| rung | verdict | recovered | bits claimed | not needed | references x draws |\n|---|---|---|---|---|---|"
-    for one in records:
-        tested = one.tested
-        assert tested is not None
-        rung = one.hypothesis.rpartition("/")[2]
-        recovered = "–" if tested.together is None else f"{100 * tested.together.value:.1f} %"
-        unneeded = f"{tested.unneeded:.1f}" if tested.word in _HELD else "–"
-        size = f"{one.choices.references:,} x {one.choices.draws}"
-        link = f"[{rung}](#{_anchor(task, rung)})"
-        yield f"| {link} | {tested.word} | {recovered} | {tested.bits:,.1f} | {unneeded} | {size} |"
-    run = {one.hypothesis for one in records}
-    if missing := [name.rpartition("/")[2] for name in rungs if name not in run]:
-        yield f"\nNot run for this page yet: {', '.join(missing)}."
-    for one in records:
-        yield from _rung(task, one)
+    names = [name.rpartition("/")[2] for name in rungs]
+    new = {rung: _told(task, rung, record) for record in records if (rung := record.hypothesis.rpartition("/")[2])}
+    found = {rung: (before | new)[rung] for rung in names if rung in before | new}
+    lines = [
+        f"## {title}\n\n{about}\n",
+        "| rung | verdict | recovered | bits claimed | not needed | references x draws |\n|---|---|---|---|---|---|",
+        *(one.row for one in found.values()),
+    ]
+    if missing := [rung for rung in names if rung not in found]:
+        lines.append(f"\nNot run for this page yet: {', '.join(missing)}.")
+    return "\n".join(lines + [one.text for one in found.values()])
 
 
-def _rung(task: str, record: RunRecord) -> Iterator[str]:
+@dataclass(frozen=True)
+class Told:
+    """What the page has about one rung: its row of the table, and its part below."""
+
+    row: str
+    text: str
+
+
+def told(page: str, task: str) -> dict[str, Told]:
+    """What a page tells of the rungs of a suite."""
+    part = re.search(rf"^<!-- {re.escape(task)} -->$(.*?)^<!-- end of", page, re.M | re.S)
+    text = "" if part is None else part[1]
+    rows = {row[2]: row[1] for row in re.finditer(r"^(\| \[([^]]+)\]\(#verdict-.*)$", text, re.M)}
+    below = re.finditer(rf"^\(verdict-\S+\)=\n\n### {re.escape(task)}: (\S+)$.*?(?=^\(verdict-|\Z)", text, re.M | re.S)
+    return {one[1]: Told(rows[one[1]], f"\n{one[0].strip()}") for one in below}
+
+
+def _told(task: str, rung: str, record: RunRecord) -> Told:
+    tested = record.tested
+    assert tested is not None
+    recovered = "–" if tested.together is None else f"{100 * tested.together.value:.1f} %"
+    unneeded = f"{tested.unneeded:.1f}" if tested.word in _HELD else "–"
+    size = f"{record.choices.references:,} x {record.choices.draws}"
+    link = f"[{rung}](#{_anchor(task, rung)})"
+    row = f"| {link} | {tested.word} | {recovered} | {tested.bits:,.1f} | {unneeded} | {size} |"
+    return Told(row, "\n".join(_below(task, rung, record)))
+
+
+def _below(task: str, rung: str, record: RunRecord) -> Iterator[str]:
     assert record.tested is not None
-    rung = record.hypothesis.rpartition("/")[2]
     yield f"\n({_anchor(task, rung)})=\n\n### {task}: {rung}\n\n*{record.claim}*\n"
     yield "\n".join(f"- {line}" for line in sentences(record))
-    word, told = ABOUT.get(f"{task}/{rung}", ("tight", ""))
+    word, about = ABOUT.get(f"{task}/{rung}", ("tight", ""))
     if word != record.tested.word:  # for a test to find: the page is written, and what would be wrong is left out
         print(f"{task}/{rung} is {record.tested.word}: tell of it in benchmarks/verdicts/words.py", file=sys.stderr)
-    elif told:
-        yield f"\n{told}"
+    elif about:
+        yield f"\n{about}"
 
 
 def _anchor(task: str, rung: str) -> str:
@@ -102,11 +128,6 @@ def _loaded(task: str, folder: Path, rungs: Iterable[str]) -> list[RunRecord]:
     return [found[name] for name in rungs if name in found]
 
 
-def told(page: str, task: str) -> set[str]:
-    """The rungs of a suite that a page tells of."""
-    return set(re.findall(rf"^### {re.escape(task)}: (\S+)$", page, re.M))
-
-
 def replaced(page: str, task: str, made: str) -> str:
     """The page with the part about one suite renewed."""
     marks = f"(<!-- {task} -->\n).*?(<!-- end of {task} -->)"
@@ -134,10 +155,8 @@ def main() -> None:
         if options.records or (options.rungs and options.out):
             records = _loaded(task.name, options.records or options.out, names)
         page = PAGE.read_text(encoding="utf-8")
-        if lost := told(page, task.name) - {record.hypothesis.rpartition("/")[2] for record in records}:
-            gone = ", ".join(sorted(lost))
-            sys.exit(f"The page of verdicts would lose {gone} of {task.name}: run them too, or give their records.")
-        PAGE.write_text(replaced(page, task.name, suite(task.name, records, names)), encoding="utf-8")
+        made = suite(task.name, records, names, told(page, task.name))
+        PAGE.write_text(replaced(page, task.name, made), encoding="utf-8")
 
 
 if __name__ == "__main__":
