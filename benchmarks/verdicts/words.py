@@ -209,6 +209,10 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "Enough, as far as so few references tell. Most claims on single heads of layer 0 can be given up alone, but "
         "not all of them at once.",
     ),
+    "induction-python/free-pattern": (
+        "insufficient",
+        "With the patterns of layer 0 from another sequence a little more is lost than may be.",
+    ),
     "induction-python/strict": (
         "insufficient",
         "As on the generated language: each head's program alone can be given up, both together cannot, and much of "
