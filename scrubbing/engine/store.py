@@ -325,8 +325,10 @@ class Store:
             before = padding.values.get(item)
             if before is None or len(before) < padding.size:
                 # Untouched memory is not resident, so growing by doubling costs address space only.
-                shape, value = (2 * padding.size, self._width(item)), float(item.kind == "scale")
-                grown = torch.full(shape, value, dtype=self.model.dtype, device=self.model.device)
+                shape = 2 * padding.size, self._width(item)
+                grown = torch.zeros(shape, dtype=self.model.dtype, device=self.model.device)
+                if item.kind == "scale":
+                    grown.fill_(1.0)
                 if before is not None:
                     grown[: len(before)] = before
                 padding.values[item] = grown

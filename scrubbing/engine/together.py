@@ -60,7 +60,8 @@ def compile_together(
         positions: tokens at which outputs are read.
     """
     builder, contexts = Builder(engine.graph, engine.model, stored=engine.store is not None), Contexts(tree)
-    compilers = [Compiler(builder, tree, Contexts(tree, mode, contexts)) for mode in modes]
+    first = Compiler(builder, tree, contexts)
+    compilers = [Compiler(builder, tree, Contexts(tree, mode, contexts), first) for mode in modes]
     outputs: list[v.Value] = []
     for one in compilers:
         builder.assembler = Assembler(builder)  # mixtures of other modes are so many that looking for one takes longer
@@ -69,14 +70,15 @@ def compile_together(
 
     def planned(of: Sequence[int]) -> ScrubPlan:
         roots: dict[str, tuple[v.Value, Demand]] = {_name(i): (outputs[i], positions) for i in of}
-        roots["model"] = compilers[0].clean_output(), positions
+        roots["model"] = first.clean_output(), positions
         return make_plan(engine.graph, engine.model, roots, engine.real, inputs=min(len(data), MOST_INPUTS))
 
+    alone = [planned([i]) for i in range(len(modes))]
     found: list[Together] = []
-    for of in _drawing_alike([planned([i]) for i in range(len(modes))]):
-        for some, plan in _fitting(engine, of, planned):
-            first = compilers[some[0]].contexts
-            found.append(Together(some, Compiled(tree.hypothesis, first.mode, data, tree, first, plan, real)))
+    for of in _drawing_alike(alone):
+        for some, plan in _fitting(of, alone, planned, engine.memory):
+            held = compilers[some[0]].contexts
+            found.append(Together(some, Compiled(tree.hypothesis, held.mode, data, tree, held, plan, real)))
     return found
 
 
@@ -100,13 +102,15 @@ def _drawing_alike(plans: Sequence[ScrubPlan]) -> list[list[int]]:
 
 
 def _fitting(
-    engine: Engine, of: Sequence[int], planned: Callable[[Sequence[int]], ScrubPlan]
+    of: Sequence[int], alone: Sequence[ScrubPlan], planned: Callable[[Sequence[int]], ScrubPlan], memory: int
 ) -> Iterator[tuple[tuple[int, ...], ScrubPlan]]:
     """One plan for all of these, or for fewer where that leaves room for too few rows."""
+    if len(of) == 1:
+        yield tuple(of), alone[of[0]]
+        return
     plan = planned(of)
-    rows, alone = (rows_at_once(one, engine.memory) for one in (plan, planned(of[:1])))
-    if len(of) == 1 or rows * _FEWER_ROWS >= alone:
+    if rows_at_once(plan, memory) * _FEWER_ROWS >= rows_at_once(alone[of[0]], memory):
         yield tuple(of), plan
         return
     for half in (of[: len(of) // 2], of[len(of) // 2 :]):
-        yield from _fitting(engine, half, planned)
+        yield from _fitting(half, alone, planned, memory)

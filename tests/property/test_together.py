@@ -55,7 +55,7 @@ def test_each_mode_is_what_it_is_alone(family: str, padded: bool, tiny_model: Ca
     loss = Classification() if family == "native classifier" else NextToken()
     experiment = Experiment(model, data, loss, references=6, draws=2, baselines=False)
     compared = plans = 0
-    for seed in range(5):
+    for seed in range(12):
         made = random_hypothesis(experiment.subject.graph, data, 900 + seed, read=experiment.subject.read)
         scrub = replace(experiment.jobs(made)[0], logits=False, reported=False)
         jobs = [replace(scrub, mode=mode) for mode in modes_of(scrub)]
@@ -71,4 +71,6 @@ def test_each_mode_is_what_it_is_alone(family: str, padded: bool, tiny_model: Ca
                 assert np.allclose(one.values[name], values, atol=1e-4), (seed, job.mode, name)
         compared += len(jobs)
         plans += len(set(together._plans(jobs).values()))
+        if compared > 20:
+            break
     assert compared > 20 and plans < compared / 3
