@@ -47,7 +47,7 @@ class Space:
             yield from space.walk()
 
 
-@dataclass
+@dataclass(eq=False)
 class ScrubPlan:
     """The computation of a run as a printable DAG of values, before any tensor is computed."""
 
