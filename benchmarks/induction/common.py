@@ -63,6 +63,8 @@ def settings(
     return Settings(
         references=references,
         draws=2,
+        memory=5
+        * 2**30,  # a ladder and its tests keep more than 0.9 GiB of activations, which are slow to read from files
         slices=SLICES,
         extra_baselines=extra,
         zero_baseline="heads only",

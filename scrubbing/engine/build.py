@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from scrubbing.engine import values as v
 from scrubbing.engine.assemble import OUTPUT_OF, Assembler
 from scrubbing.engine.interning import Table
@@ -100,14 +102,34 @@ class Builder(Table):
 
 
 class Compiler:
-    """Builds the value of the root claim's output."""
+    """Builds the value of the root claim's output.
 
-    def __init__(self, builder: Builder, tree: Tree, contexts: Contexts) -> None:
+    Args:
+        builder: of values.
+        tree: of the hypothesis.
+        contexts: of one of its modes.
+        beside: of another mode, with the same builder and contexts beside these; what lies below a claim that holds the
+            same inputs in both is built once.
+    """
+
+    def __init__(self, builder: Builder, tree: Tree, contexts: Contexts, beside: Compiler | None = None) -> None:
         self.builder = builder
         self.tree = tree
         self.contexts = contexts
-        self._runs: dict[NodeCopy, v.Value] = {}
-        self._slots: dict[tuple[NodeCopy, str], v.Value] = {}
+        self._runs: dict[tuple[NodeCopy, int], v.Value] = {} if beside is None else beside._runs
+        self._slots: dict[tuple[NodeCopy, str, int], v.Value] = {} if beside is None else beside._slots
+        self._states: dict[object, int] = {} if beside is None else beside._states
+        self._state_of: dict[int, int] = {}
+        self._rest = replace(contexts.mode, samplers=(), freed=frozenset(), kept=frozenset(), alone=None)
+
+    def _state(self, index: int) -> int:
+        """A number for what a region and all below it hold, the same in all modes in which that is the same."""
+        if index not in self._state_of:
+            freed = frozenset(one for one in self.contexts.mode.freed if one.parent == index)
+            below = tuple(self._state(child) for child in self.tree.regions[index].children)
+            state = self._rest, index, self.contexts.of(index), freed, below
+            self._state_of[index] = self._states.setdefault(state, len(self._states))
+        return self._state_of[index]
 
     def output(self) -> v.Value:
         """The scrubbed output, always computed from its input: outputs are never kept in the store."""
@@ -186,8 +208,9 @@ class Compiler:
 
     def _run(self, copy: NodeCopy) -> v.Value:
         """A copy recomputed on its mixture, or read from the clean run where the mixture is of one input only."""
-        if copy in self._runs:
-            return self._runs[copy]
+        known = copy, self._state(copy.region)
+        if known in self._runs:
+            return self._runs[known]
         graph, builder = self.tree.graph, self.builder
         slots = graph.slots[copy.node]
         mask = next((self._mask(copy, name) for name, slot in slots.items() if slot.parents == (MASK,)), None)
@@ -205,13 +228,14 @@ class Compiler:
             value = builder.output(copy.node, only)
         else:
             value = builder.run(copy.node, read, mask, frozen)
-        self._runs[copy] = value
+        self._runs[known] = value
         return value
 
     def _slot(self, copy: NodeCopy, slot: str) -> v.Value:
-        if (copy, slot) not in self._slots:
-            self._slots[copy, slot] = self._assembled(copy, slot)
-        return self._slots[copy, slot]
+        known = copy, slot, self._state(copy.region)
+        if known not in self._slots:
+            self._slots[known] = self._assembled(copy, slot)
+        return self._slots[known]
 
     def _assembled(self, copy: NodeCopy, slot: str) -> v.Value:
         cells: list[tuple[Where, tuple[v.Term, ...]]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -47,6 +48,13 @@ class Demand:
     of: frozenset[Demand] = frozenset()
     context: Context | None = None
     where: Where | None = None
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.kind, self.fixed, self.of, self.context, self.where))
+
+    def __hash__(self) -> int:
+        return self._hash  # looked up for every value of every batch
 
     def chosen(self, rows: Rows) -> Bools:
         """The set as bool `[rows, positions]`."""

@@ -217,22 +217,10 @@ class _SpaceRun:
     def _run(self, value: v.Evaluated) -> None:
         """Evaluate a node together with every other head that reads the same inputs at the same tokens."""
         demand = self.space.demand[value]
-        together = [value]
-        if value.node.kind == "head":
-            together += [
-                other
-                for other in self.space.order
-                if isinstance(other, v.Evaluated)
-                and other is not value
-                and other not in self.live
-                and other.node.kind == "head"
-                and other.node.layer == value.node.layer
-                and (_inputs(other), other.mask, other.part) == (_inputs(value), value.mask, value.part)
-                and self.space.demand[other] == demand
-                and self._has_weights(other)
-            ]
+        beside = (one for one in self.space.heads_beside.get(value, ()) if one is not value)
+        together = [value, *(one for one in beside if one not in self.live and self._has_weights(one))]
         wanted = slot_demands(value, demand, self.graph)
-        prepared = {name: self._at(read, wanted[name]) for name, read in _inputs(value)}
+        prepared = {name: self._at(read, wanted[name]) for name, read in value.inputs_but_weights}
         if v.WEIGHTS in wanted:
             weights = [self._at(dict(one.slots)[v.WEIGHTS], demand) for one in together]
             prepared[v.WEIGHTS] = torch.stack(weights, 1)
@@ -274,11 +262,6 @@ class _SpaceRun:
             results = _SpaceRun(self.executor, space, below).run([(one, FOCUS) for one in inner])
             self.entered[region] = dict(zip(inner, results, strict=True))
         return self.entered[region][value.of]
-
-
-def _inputs(run: v.Evaluated) -> tuple[tuple[str, v.Value], ...]:
-    """The slots; those of heads that are evaluated together are the same, and their weights are not."""
-    return tuple((name, read) for name, read in run.slots if name != v.WEIGHTS)
 
 
 class _Total:

@@ -34,8 +34,8 @@ class PaddingReads:
 
     @classmethod
     def of(cls, plan: ScrubPlan) -> PaddingReads:
-        """The padding reads of the scrubbed output of a plan."""
-        return _reads(plan.space, [plan.roots["scrubbed"]], plan.graph)
+        """The padding reads of the scrubbed outputs of a plan."""
+        return _reads(plan.space, [root for name, root in plan.roots.items() if name != "model"], plan.graph)
 
     @classmethod
     def items(cls, plan: ScrubPlan) -> dict[v.Item, None]:

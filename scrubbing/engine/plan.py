@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from scrubbing.engine import values as v
 from scrubbing.engine.demand import FOCUS, NOTHING, Demand, fixed, keys, union, widened, within
@@ -26,6 +27,19 @@ class Space:
     entered: dict[int, Demand] = field(default_factory=dict[int, Demand])
     """Tokens of this space that become the rows of each space below."""
 
+    @cached_property
+    def heads_beside(self) -> dict[v.Value, list[v.Evaluated]]:
+        """By head, those of its layer that read the same inputs at the same tokens, which may be evaluated as one."""
+        heads = [one for one in self.order if isinstance(one, v.Evaluated) and one.node.kind == "head"]
+        found: dict[object, list[v.Evaluated]] = {}
+        alike = [
+            found.setdefault((one.node.layer, one.inputs_but_weights, one.mask, one.part, self.demand[one]), [])
+            for one in heads
+        ]
+        for one, others in zip(heads, alike, strict=True):
+            others.append(one)
+        return dict(zip(heads, alike, strict=True))
+
     def walk(self) -> Iterator[Space]:
         """This space and all below it."""
         yield self
@@ -33,7 +47,7 @@ class Space:
             yield from space.walk()
 
 
-@dataclass
+@dataclass(eq=False)
 class ScrubPlan:
     """The computation of a run as a printable DAG of values, before any tensor is computed."""
 

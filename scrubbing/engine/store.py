@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -125,6 +126,8 @@ class Store:
         self.inputs = DistinctInputs.of(self.data, self.model, self.graph.positions)
         self._fitting = Fitting(self.model.device)
         self._padded_somewhere = bool((self.inputs.length < self.graph.positions).any())
+        self._rows: WeakKeyDictionary[ScrubPlan, int] = WeakKeyDictionary()
+        """How many inputs each plan computes at a time."""
         self._everywhere = fixed(tuple(range(self.graph.positions)))
 
     def register(self, *plans: ScrubPlan) -> None:
@@ -325,8 +328,10 @@ class Store:
             before = padding.values.get(item)
             if before is None or len(before) < padding.size:
                 # Untouched memory is not resident, so growing by doubling costs address space only.
-                shape, value = (2 * padding.size, self._width(item)), float(item.kind == "scale")
-                grown = torch.full(shape, value, dtype=self.model.dtype, device=self.model.device)
+                shape = 2 * padding.size, self._width(item)
+                grown = torch.zeros(shape, dtype=self.model.dtype, device=self.model.device)
+                if item.kind == "scale":
+                    grown.fill_(1.0)
                 if before is not None:
                     grown[: len(before)] = before
                 padding.values[item] = grown
@@ -347,7 +352,9 @@ class Store:
         """Inputs of similar length together, so that little of a padded batch is padding; with `by_groups`, the whole
         groups that they are in.
         """
-        size = rows_at_once(plan, self.memory, kept=True)
+        if plan not in self._rows:
+            self._rows[plan] = rows_at_once(plan, self.memory, kept=True)
+        size = self._rows[plan]
         every = np.arange(len(self.inputs)) if self.by_groups else inputs
         order = every[np.argsort(self.inputs.length[every], kind="stable")]
         starts = range(0, len(order), size)

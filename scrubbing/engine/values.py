@@ -140,6 +140,11 @@ class Evaluated(Value):
     mask: Context | None
     part: InnerPart | None = None
 
+    @property
+    def inputs_but_weights(self) -> tuple[tuple[str, Value], ...]:
+        """The slots; those of heads that are evaluated together are the same, and their weights are not."""
+        return tuple((name, read) for name, read in self.slots if name != WEIGHTS)
+
     def inputs(self) -> Iterator[Value]:
         """The slots."""
         yield from dict.fromkeys(value for _, value in self.slots)

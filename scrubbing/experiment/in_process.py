@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from scrubbing.device import budget, multiplying
 from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine
 from scrubbing.engine.memory import MemoryBudget
+from scrubbing.engine.together import Together, compile_together
 from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.experiment.journal import Journal, key_of
 from scrubbing.experiment.measured import Measured
@@ -20,6 +22,16 @@ from scrubbing.progress import bar
 from scrubbing.records.files import alone, folder
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context
 from scrubbing.sampling.frames import DrawCounts
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What runs a job, or several that differ in their mode alone."""
+
+    jobs: tuple[Job, ...]
+    compiled: Compiled
+    together: Together | None = None
+    """Which output is whose, of several."""
 
 
 class InProcess:
@@ -80,10 +92,10 @@ class InProcess:
 
     def compile_all(self, jobs: Sequence[Job]) -> list[Compiled]:
         """Compile jobs to plans, such that one pass over the inputs computes what all of them read."""
-        found = self._compiled(jobs)
+        found = [_Plan((job,), one) for job, one in zip(jobs, self._compiled(jobs), strict=True)]
         for engine in dict.fromkeys(self.engine(job.subject) for job in jobs):
-            self._announce(engine, jobs, found)
-        return found
+            self._announce(engine, found)
+        return [one.compiled for one in found]
 
     def _compiled(self, jobs: Sequence[Job]) -> list[Compiled]:
         return [
@@ -99,11 +111,11 @@ class InProcess:
             for job in jobs
         ]
 
-    def _announce(self, engine: Engine, jobs: Sequence[Job], compiled: Sequence[Compiled]) -> None:
+    def _announce(self, engine: Engine, plans: Sequence[_Plan]) -> None:
         """Announce what jobs on an engine read."""
         if engine.store is not None:
-            of = zip(jobs, compiled, strict=True)
-            engine.store.register(*(one.plan for job, one in of if self.engine(job.subject) is engine))
+            here = [one for one in dict.fromkeys(plans) if self.engine(one.jobs[0].subject) is engine]
+            engine.store.register(*(one.compiled.plan for one in here))
 
     def measure(self, jobs: Sequence[Job], out: Path | None = None) -> Iterator[Measured]:
         """See `Executor.measure`. All jobs are compiled before the first is run, so that one pass over the inputs
@@ -117,11 +129,10 @@ class InProcess:
             NothingToDraw: SCR-DRAW, a feature value has no agreeing input.
             ModelMismatch: SCR-NAN, SCR-CHECK, the model computes something else than its nodes.
         """
-        todo = [job for job in dict.fromkeys(jobs) if job not in self._known]
-        compiled = dict(zip(todo, self._compiled(todo), strict=True))
+        plans = self._plans([job for job in dict.fromkeys(jobs) if job not in self._known])
         home = self.engine(jobs[0].subject) if jobs else None
         if home is not None:
-            self._announce(home, todo, list(compiled.values()))
+            self._announce(home, list(plans.values()))
         with ExitStack() as held:
             if out is not None:
                 held.enter_context(alone(folder(out)))
@@ -129,23 +140,58 @@ class InProcess:
             journal = self._journals[-1] if self._journals else None
             if journal is not None:
                 journal.follow([engine.store for engine in self._engines.values() if engine.store is not None])
+            found: dict[Job, Measured] = {}
             for engine, group in groupby(jobs, lambda job: self.engine(job.subject)):
-                together = list(group)
+                following = list(group)
                 if engine is not home:
-                    first = [job for job in together if job in compiled]
-                    self._announce(engine, first, [compiled[job] for job in first])
-                for job in together:
-                    yield self._once(job, compiled, journal)
+                    self._announce(engine, [plans[job] for job in following if job in plans])
+                for job in following:
+                    if job not in self._known and job not in found:
+                        found.update(self._together(plans[job], journal))
+                        self._known |= {one: measured for one, measured in found.items() if one.shared}
+                    yield self._known[job] if job in self._known else found[job]
                 if engine is not home and engine.store is not None:
                     engine.store.drop()
             if out is not None and journal is not None:
                 journal.close()
 
-    def _once(self, job: Job, compiled: Mapping[Job, Compiled], journal: Journal | None) -> Measured:
-        found = self._known.get(job) or self.measured(job, compiled[job], journal)
-        if job.shared:
-            self._known[job] = found
+    def _plans(self, jobs: Sequence[Job]) -> dict[Job, _Plan]:
+        """The plan that each job is run by. Tests that differ in their mode alone share as few as possible."""
+        found: dict[Job, _Plan] = {}
+        for same in _alike(jobs):
+            first, engine = same[0], self.engine(same[0].subject)
+            if len(same) == 1:
+                found[first] = _Plan((first,), *self._compiled(same))
+                continue
+            how = {"data": first.data, "real": first.subject.real, "positions": first.positions}
+            for one in compile_together(engine, first.tree, [job.mode for job in same], **how):
+                several = tuple(same[i] for i in one.of)
+                found.update(dict.fromkeys(several, _Plan(several, one.compiled, one)))
         return found
+
+    def _together(self, plan: _Plan, journal: Journal | None) -> dict[Job, Measured]:
+        """Measure all jobs of a plan."""
+        if plan.together is None:
+            return {job: self.measured(job, plan.compiled, journal) for job in plan.jobs}
+        first, found = plan.jobs[0], {job: Measured.empty(job) for job in plan.jobs}
+        if journal is None or not all(journal.restore(job, one) for job, one in found.items()):
+            found = {job: Measured.empty(job) for job in plan.jobs}
+            with multiplying(first.subject.model.device, self.tf32):
+                self._measure_together(plan, plan.together, found)
+            for job, one in found.items() if journal is not None else ():
+                journal.keep(job, one, done=True)
+        return {job: one.done(job.reference) for job, one in found.items()}
+
+    def _measure_together(self, plan: _Plan, together: Together, found: Mapping[Job, Measured]) -> None:
+        first, engine = plan.jobs[0], self.engine(plan.jobs[0].subject)
+        rows, draws = first.reference.rows, first.draws
+        with bar(f"scrubbing {first.title}", len(rows) * draws * len(found)) as progress:
+            for batch in engine.run(plan.compiled, rows, draws, first.seed, padding_reads=False):
+                for (job, one), alone in zip(found.items(), together.alone(batch), strict=True):
+                    one.add(alone, job, job.title)
+                progress.advance(len(batch.index) * batch.complete * len(found))
+        for one in found.values():
+            one.fitting = engine.fitting.most
 
     @contextmanager
     def _keeping(self, out: Path, jobs: Sequence[Job]) -> Generator[None]:
@@ -169,7 +215,7 @@ class InProcess:
 
     def _measured(self, job: Job, compiled: Compiled, journal: Journal | None, verify: bool) -> Measured:
         engine, reference = self.engine(job.subject), job.reference
-        if verify and job.mode == SCRUB:
+        if verify and job.reported and job.mode == SCRUB:
             engine.verify(compiled, reference.scored())
         found, done = Measured.empty(job), False
         found.exchanged = _exchanges(compiled)
@@ -197,6 +243,15 @@ class InProcess:
             if journal is not None:
                 journal.keep(job, found, done=True)
         return found.done(reference)
+
+
+def _alike(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Tests that differ in their mode alone; what reports show is measured one by one."""
+    alike: dict[Job, list[Job]] = {}
+    for job in jobs:
+        alone = job.reported or job.shared or not job.with_model
+        alike.setdefault(job if alone else replace(job, mode=SCRUB), []).append(job)
+    yield from alike.values()
 
 
 def _by_region(counts: dict[Context, DrawCounts]) -> dict[int, DrawCounts]:

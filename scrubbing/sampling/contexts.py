@@ -110,13 +110,16 @@ class Contexts:
     Args:
         tree: on the dataset that inputs are drawn from.
         mode: what contexts become.
+        beside: those of the same tree in another mode; what is equal in both are the same objects.
     """
 
-    def __init__(self, tree: Tree, mode: Mode = SCRUB) -> None:
+    def __init__(self, tree: Tree, mode: Mode = SCRUB, beside: Contexts | None = None) -> None:
         self.tree = tree
         self.mode = mode
         self._built: dict[object, Context] = {}
-        self._names = {0: ROOT}
+        self._of: dict[int, Context] = {}
+        self._equal: dict[object, Context] = {} if beside is None else beside._equal
+        self._names: dict[int, str] = {0: ROOT} if beside is None else beside._names
         self._samplers = dict(mode.samplers)
 
     @cached_property
@@ -127,6 +130,11 @@ class Contexts:
 
     def of(self, index: int) -> Context:
         """The context of a region: the input its claim holds."""
+        if index not in self._of:
+            self._of[index] = self._context(index)
+        return self._of[index]
+
+    def _context(self, index: int) -> Context:
         region = self.tree.regions[index]
         if region.parent is None:
             return REFERENCE if self.mode.output == "reference" else self._another()
@@ -239,6 +247,6 @@ class Contexts:
 
     def _once(self, key: object, build: Callable[[], Context]) -> Context:
         if key not in self._built:
-            made = build()
-            self._built[key] = replace(made, shared=True) if self.mode.shared else made
+            made = replace(build(), shared=self.mode.shared)
+            self._built[key] = self._equal.setdefault(tuple(vars(made).values()), made)
         return self._built[key]

@@ -34,7 +34,7 @@ TAU = 0.01
 """Share of the gap that a sufficient hypothesis may lose."""
 CANCELLED = 0.02
 """Share of the gap by which losses may fall where others rise: twice what may be lost."""
-PARTS = 10
+PARTS = 11
 """Parts of a verdict beside the search for a coarser feature of each claim."""
 VACUOUS = ("nothing-exchanged", "output-by-own-value", "feature-is-label")
 
@@ -165,10 +165,14 @@ def _each_part(found: Found, result: Result, runs: Runs, every: Sequence[Unit], 
         tested = needs.claims(every)
     with part("members of claims given up"):
         members = needs.members()
+    found.claims = [_claim(unit, tested[unit], members) for unit in every]
+    with part("what is idle given up"):
+        found.idle_together = _idle_together(found, runs, needs)
     fine = Fineness(runs, gap, known_features(runs.data, [one.feature for one in every]))
-    for unit in every:
+    for place, unit in enumerate(every):
         with part(f"is {unit.words} finer than needed"):
-            found.claims.append(_claim(unit, tested[unit], members, needs, fine, sufficient))
+            if sufficient and not _redundant(found):
+                found.claims[place] = _finer(found.claims[place], needs, fine)
     with part("all that is not needed given up"):
         _at_once(found, runs, needs)
     with part("where the rest is lost"):
@@ -218,17 +222,15 @@ def _apart(found: Found, needs: Needs) -> None:
         found.apart = needs.together([mode], "unclaimed nodes apart").rise
 
 
-def _claim(
-    unit: Unit,
-    tested: Removal,
-    members: Sequence[tuple[int, Member, Removal]],
-    needs: Needs,
-    fine: Fineness,
-    sufficient: bool,
-) -> ClaimFound:
+def _claim(unit: Unit, tested: Removal, members: Sequence[tuple[int, Member, Removal]]) -> ClaimFound:
     own = tuple((member, one) for region, member, one in members if region in unit.regions)
-    found = ClaimFound(unit, tested, members=own)
-    if tested.outcome == "idle" or not sufficient:
+    return ClaimFound(unit, tested, members=own)
+
+
+def _finer(found: ClaimFound, needs: Needs, fine: Fineness) -> ClaimFound:
+    """With what is finer than needed of a claim that is not idle."""
+    unit = found.unit
+    if found.tested.outcome == "idle":
         return found
     free: tuple[int, ...] = ()
     if unit.positions is not None and len(unit.positions) > 1:
@@ -238,19 +240,23 @@ def _claim(
     return replace(found, free=free, finer=None if isinstance(finer, str) else finer, not_tested=reason)
 
 
+def _idle(found: Found) -> tuple[list[ClaimFound], set[Member]]:
+    """Claims that are idle, and idle members of those that are not."""
+    kept = [one for one in found.claims if one.tested.outcome != "idle"]
+    freed = {member for one in kept for member, tested in one.members if tested.outcome == "idle"}
+    return [one for one in found.claims if one.tested.outcome == "idle"], freed
+
+
+def _idle_together(found: Found, runs: Runs, needs: Needs) -> Removal | None:
+    """All that is idle alone, given up at once; None where that is one thing at most."""
+    idle, freed = _idle(found)
+    return needs.together(_without(runs, idle, freed, []), "what is idle") if len(idle) + len(freed) > 1 else None
+
+
 def _at_once(found: Found, runs: Runs, needs: Needs) -> None:
-    """Everything that is not needed, given up together: first what is idle, then finer values too."""
-    idle = [one for one in found.claims if one.tested.outcome == "idle"]
-    freed = {
-        member
-        for one in found.claims
-        if one.tested.outcome != "idle"
-        for member, tested in one.members
-        if tested.outcome == "idle"
-    }
+    """Everything that is not needed, given up together, finer values too."""
+    idle, freed = _idle(found)
     merged = [one for one in found.claims if one.finer is not None or one.free]
-    if len(idle) + len(freed) > 1:
-        found.idle_together = needs.together(_without(runs, idle, freed, []), "what is idle")
     if not (idle or freed or merged):
         return
     found.given_up = found.idle_together if not merged else None

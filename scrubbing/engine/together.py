@@ -1,0 +1,116 @@
+"""One plan for several modes of a hypothesis: what is the same in all of them is drawn, read and computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from scrubbing.data.dataset import Dataset
+from scrubbing.data.real import RealDraws
+from scrubbing.engine import values as v
+from scrubbing.engine.assemble import Assembler
+from scrubbing.engine.batches import rows_at_once
+from scrubbing.engine.build import Builder, Compiler
+from scrubbing.engine.demand import Demand
+from scrubbing.engine.engine import Batch, Compiled, Engine
+from scrubbing.engine.plan import ScrubPlan, make_plan
+from scrubbing.engine.statistics import MOST_INPUTS
+from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.hypothesis.treeify import Tree
+from scrubbing.sampling.contexts import Contexts, Mode
+
+_FEWER_ROWS = 4
+"""By how much a batch may be smaller for being of several modes, before it is divided among fewer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """Several modes of one hypothesis, compiled to a plan with an output for each."""
+
+    of: tuple[int, ...]
+    """Which of the modes that were asked for."""
+    compiled: Compiled
+
+    def alone(self, batch: Batch) -> list[Batch]:
+        """A batch of these modes as one for each, in the order of `of`."""
+        beside = {name: output for name, output in batch.outputs.items() if name == "model"}
+        return [replace(batch, outputs={"scrubbed": batch.outputs[_name(i)], **beside}) for i in self.of]
+
+
+def compile_together(
+    engine: Engine,
+    tree: Tree,
+    modes: Sequence[Mode],
+    *,
+    data: Dataset,
+    real: RealDraws | None,
+    positions: Demand,
+) -> list[Together]:
+    """Compile a hypothesis in several modes, with the model beside them, to as few plans as possible.
+
+    Modes whose claims draw at different tokens have plans of their own, since what draws at more tokens than are read
+    may find nothing to draw; so have some of many whose activations would leave room for too few rows.
+
+    Args:
+        engine: of the model and its data.
+        tree: of a hypothesis that was checked.
+        modes: in which it is run.
+        data: inputs to draw from.
+        real: rule for which of them may be drawn.
+        positions: tokens at which outputs are read.
+    """
+    builder, contexts = Builder(engine.graph, engine.model, stored=engine.store is not None), Contexts(tree)
+    first = Compiler(builder, tree, contexts)
+    compilers = [Compiler(builder, tree, Contexts(tree, mode, contexts), first) for mode in modes]
+    outputs: list[v.Value] = []
+    for one in compilers:
+        builder.assembler = Assembler(builder)  # mixtures of other modes are so many that looking for one takes longer
+        outputs.append(one.output())
+    assert isinstance(tree.hypothesis, Hypothesis)
+
+    def planned(of: Sequence[int]) -> ScrubPlan:
+        roots: dict[str, tuple[v.Value, Demand]] = {_name(i): (outputs[i], positions) for i in of}
+        roots["model"] = first.clean_output(), positions
+        return make_plan(engine.graph, engine.model, roots, engine.real, inputs=min(len(data), MOST_INPUTS))
+
+    alone = [planned([i]) for i in range(len(modes))]
+    found: list[Together] = []
+    for of in _drawing_alike(alone):
+        for some, plan in _fitting(of, alone, planned, engine.memory):
+            held = compilers[some[0]].contexts
+            found.append(Together(some, Compiled(tree.hypothesis, held.mode, data, tree, held, plan, real)))
+    return found
+
+
+def _name(i: int) -> str:
+    return f"scrubbed {i}"
+
+
+def _drawing_alike(plans: Sequence[ScrubPlan]) -> list[list[int]]:
+    """Places of plans that may be one, since every claim that draws per position draws at the same tokens in all."""
+    found: list[tuple[list[int], dict[int, Demand]]] = []
+    for i, plan in enumerate(plans):
+        drawn = {region: demand for space in plan.space.walk() for region, demand in space.entered.items()}
+        for of, known in found:
+            if all(known.get(region, demand) == demand for region, demand in drawn.items()):
+                of.append(i)
+                known.update(drawn)
+                break
+        else:
+            found.append(([i], drawn))
+    return [of for of, _ in found]
+
+
+def _fitting(
+    of: Sequence[int], alone: Sequence[ScrubPlan], planned: Callable[[Sequence[int]], ScrubPlan], memory: int
+) -> Iterator[tuple[tuple[int, ...], ScrubPlan]]:
+    """One plan for all of these, or for fewer where that leaves room for too few rows."""
+    if len(of) == 1:
+        yield tuple(of), alone[of[0]]
+        return
+    plan = planned(of)
+    if rows_at_once(plan, memory) * _FEWER_ROWS >= rows_at_once(alone[of[0]], memory):
+        yield tuple(of), plan
+        return
+    for half in (of[: len(of) // 2], of[len(of) // 2 :]):
+        yield from _fitting(half, alone, planned, memory)
