@@ -5,8 +5,8 @@
     python -m benchmarks.controls --suites induction --parts weights --references 20 --draws 1 --out DIR
 
 Every rung is scrubbed on weights drawn anew and permuted, with ten seeds each, and counted among 200 random hypotheses
-of its size, on as many references as are asked for. Suites that are not run keep what the page has; rungs that are not,
-what is in the folder of records.
+of its size, on as many references as are asked for. Suites and rungs that are not run, and
+have no record in the folder, keep what the page has.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from scrubbing.records import RunRecord, load, save
 PAGE = VERDICTS.with_name("controls-of-what-we-ship.md")
 TRUTH = "truth"
 PARTS = (WEIGHTS := "weights", OTHERS := "others")
-SUITES = ("parens", "induction", "induction-python", TRUTH)
+SUITES = ("parens", "induction", "induction-python", "ioi", "greater-than", TRUTH)
 SUPPORTED = ("tight", "wider or finer than needed")
 """Words of a verdict that say that a hypothesis is supported."""
 _WORD = r"^\| \[([^\]]+)\]\(#verdict-{}-\1\) \| ([^|]+) \|"
@@ -76,13 +76,31 @@ def controlled(experiment: Experiment, hypothesis: Hypothesis, controls: Sequenc
         return None
 
 
-def table(suite: str, rows: Sequence[tuple[str, str, Mapping[str, RunRecord | None]]], day: str) -> str:
-    """The part of the page about one suite."""
+def lines_of(page: str, suite: str) -> dict[str, str]:
+    """The lines that a page has about the rungs of a suite."""
+    part = re.search(f"<!-- {re.escape(suite)} -->\n(.*?)<!-- end of", page, re.DOTALL)
+    return {} if part is None else {line.split(" | ")[0].strip("| "): line for line in part[1].splitlines() if line}
+
+
+def table(
+    suite: str, rows: Sequence[tuple[str, str, Mapping[str, RunRecord | None]]], day: str, before: Mapping[str, str]
+) -> str:
+    """The part of the page about one suite.
+
+    Args:
+        suite: of which it is.
+        rows: name, word of the verdict and records by part.
+        day: of the last run.
+        before: lines of those without any record.
+    """
     heads = ["model"] if suite == TRUTH else ["rung", "verdict"]
     heads += ["on weights that mean nothing", "references x draws", "others that do as well", "references x draws", "p"]
     heads += [] if suite == TRUTH else ["with these controls"]
-    lines = [f"Run on {day}.\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines = [f"Last run on {day}.\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, word, found in rows:
+        if name in before and not any(found.values()):
+            lines.append(before[name])
+            continue
         weights, others = found.get(WEIGHTS), found.get(OTHERS)
         as_well, p = _counted(others)
         cells = [name] if suite == TRUTH else [name, word]
@@ -146,8 +164,9 @@ def main() -> None:
                     print(f"{suite}/{name}: {_outcomes(record)}, {_counted(record)}", file=sys.stderr, flush=True)
                 found[part] = record
             rows.append((name, word, found))
-        made = table(suite, rows, datetime.datetime.now(datetime.UTC).date().isoformat())
-        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), suite, made), encoding="utf-8")
+        page = PAGE.read_text(encoding="utf-8")
+        made = table(suite, rows, datetime.datetime.now(datetime.UTC).date().isoformat(), lines_of(page, suite))
+        PAGE.write_text(replaced(page, suite, made), encoding="utf-8")
 
 
 if __name__ == "__main__":
