@@ -15,9 +15,7 @@ _REPEATS = 3
 
 
 def seconds(references: int) -> tuple[float, float]:
-    """Of the processor, for `record()` and for `inputs()`, the table of values per input, of the shipped paren model; the
-    least of three.
-    """
+    """Of the processor, for `record()` and `inputs()`, the table of values per input; parens/signs, least of three."""
     task = find_task("parens")
     result = task.experiment(references=references, draws=4, seed=0).run(task.rung("signs"))
     found: list[tuple[float, float]] = []

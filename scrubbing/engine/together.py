@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.real import RealDraws
@@ -59,27 +60,46 @@ def compile_together(
         real: rule for which of them may be drawn.
         positions: tokens at which outputs are read.
     """
-    builder, contexts = Builder(engine.graph, engine.model, stored=engine.store is not None), Contexts(tree)
-    first = Compiler(builder, tree, contexts)
-    compilers = [Compiler(builder, tree, Contexts(tree, mode, contexts), first) for mode in modes]
-    outputs: list[v.Value] = []
-    for one in compilers:
-        builder.assembler = Assembler(builder)  # mixtures of other modes are so many that looking for one takes longer
-        outputs.append(one.output())
-    assert isinstance(tree.hypothesis, Hypothesis)
+    built = _built.get(engine)
+    if built is None or built.first.tree is not tree:
+        built = _built[engine] = _Built(engine, tree)
+    hypothesis, outputs = tree.hypothesis, [built.output(mode) for mode in modes]
+    assert isinstance(hypothesis, Hypothesis)
 
     def planned(of: Sequence[int]) -> ScrubPlan:
         roots: dict[str, tuple[v.Value, Demand]] = {_name(i): (outputs[i], positions) for i in of}
-        roots["model"] = first.clean_output(), positions
+        roots["model"] = built.first.clean_output(), positions
         return make_plan(engine.graph, engine.model, roots, engine.real, inputs=min(len(data), MOST_INPUTS))
 
     alone = [planned([i]) for i in range(len(modes))]
     found: list[Together] = []
     for of in _drawing_alike(alone):
         for some, plan in _fitting(of, alone, planned, engine.memory):
-            held = compilers[some[0]].contexts
-            found.append(Together(some, Compiled(tree.hypothesis, held.mode, data, tree, held, plan, real)))
+            held = Contexts(tree, modes[some[0]], built.first.contexts)
+            found.append(Together(some, Compiled(hypothesis, held.mode, data, tree, held, plan, real)))
     return found
+
+
+class _Built:
+    """The values of a hypothesis in all modes that were asked for: tests come back to the same ones."""
+
+    def __init__(self, engine: Engine, tree: Tree) -> None:
+        self.builder = Builder(engine.graph, engine.model, stored=engine.store is not None)
+        self.first = Compiler(self.builder, tree, Contexts(tree))
+        self._outputs: dict[Mode, v.Value] = {}
+
+    def output(self, mode: Mode) -> v.Value:
+        """The scrubbed output in a mode."""
+        if mode not in self._outputs:
+            # Mixtures of other modes are so many that looking for one to start from takes longer.
+            self.builder.assembler = Assembler(self.builder)
+            contexts = Contexts(self.first.tree, mode, self.first.contexts)
+            self._outputs[mode] = Compiler(self.builder, self.first.tree, contexts, self.first).output()
+        return self._outputs[mode]
+
+
+_built: WeakKeyDictionary[Engine, _Built] = WeakKeyDictionary()
+"""Of the hypothesis that each engine compiled last."""
 
 
 def _name(i: int) -> str:

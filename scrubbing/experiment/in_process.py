@@ -160,7 +160,7 @@ class InProcess:
         found: dict[Job, _Plan] = {}
         for same in _alike(jobs):
             first, engine = same[0], self.engine(same[0].subject)
-            if len(same) == 1:
+            if not _is_test(first):
                 found[first] = _Plan((first,), *self._compiled(same))
                 continue
             how = {"data": first.data, "real": first.subject.real, "positions": first.positions}
@@ -245,12 +245,15 @@ class InProcess:
         return found.done(reference)
 
 
+def _is_test(job: Job) -> bool:
+    return job.with_model and not job.reported and not job.shared
+
+
 def _alike(jobs: Sequence[Job]) -> Iterator[list[Job]]:
     """Tests that differ in their mode alone; what reports show is measured one by one."""
     alike: dict[Job, list[Job]] = {}
     for job in jobs:
-        alone = job.reported or job.shared or not job.with_model
-        alike.setdefault(job if alone else replace(job, mode=SCRUB), []).append(job)
+        alike.setdefault(replace(job, mode=SCRUB) if _is_test(job) else job, []).append(job)
     yield from alike.values()
 
 
