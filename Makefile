@@ -7,7 +7,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # Tests start many processes: without bytecode each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup bench gate test test-gpu test-pages test-slow check format docs speed bench-gpu coverage calibrate families clean
+.PHONY: setup bench bench-parens bench-induction gate test test-gpu test-pages test-slow check format docs speed bench-gpu coverage calibrate families clean
 
 # torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -19,9 +19,12 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 setup: $(VENV)/ready
 
+# Both ladders at once, each on one thread.
 bench: setup
-	$(BIN)/scrub bench parens
-	$(BIN)/scrub bench induction
+	$(MAKE) --no-print-directory -j2 bench-parens bench-induction
+
+bench-parens bench-induction: bench-%: setup
+	OMP_NUM_THREADS=1 $(BIN)/scrub bench $*
 
 gate: setup
 	$(BIN)/scrub gate

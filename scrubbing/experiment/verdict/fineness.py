@@ -58,8 +58,10 @@ class Fineness:
     _tried: set[Feature] = field(default_factory=set[Feature])
     """Coarser features of the claim at hand."""
 
-    def of(self, unit: Unit) -> Finer | str | None:
-        """A coarser feature that does as well, None if there is none, or why that was not tested."""
+    def of(self, unit: Unit, search: bool = True) -> Finer | str | None:
+        """A coarser feature that does as well, None if there is none, or why that was not tested; without `search`,
+        nothing but features that are known is tried.
+        """
         if unit.is_whole_input:
             return "it keeps the whole input"
         if unit.depth > 1:
@@ -68,6 +70,8 @@ class Fineness:
             return None  # without a difference between its only two values it would be idle
         if unit.values > MOST_VALUES:
             return self._among_known(unit)
+        if not search:
+            return None
         found = self._confirmed(unit, self._search(unit))
         for tried in self._tried - {None if found is None else found.feature}:
             self.runs.data.forget(tried)  # its values for every input take more memory than all else that is kept

@@ -171,8 +171,8 @@ def _each_part(found: Found, result: Result, runs: Runs, every: Sequence[Unit], 
     fine = Fineness(runs, gap, known_features(runs.data, [one.feature for one in every]))
     for place, unit in enumerate(every):
         with part(f"is {unit.words} finer than needed"):
-            if sufficient and not _redundant(found):
-                found.claims[place] = _finer(found.claims[place], needs, fine)
+            if sufficient:
+                found.claims[place] = _finer(found.claims[place], needs, fine, search=not _redundant(found))
     with part("all that is not needed given up"):
         _at_once(found, runs, needs)
     with part("where the rest is lost"):
@@ -227,15 +227,15 @@ def _claim(unit: Unit, tested: Removal, members: Sequence[tuple[int, Member, Rem
     return ClaimFound(unit, tested, members=own)
 
 
-def _finer(found: ClaimFound, needs: Needs, fine: Fineness) -> ClaimFound:
-    """With what is finer than needed of a claim that is not idle."""
+def _finer(found: ClaimFound, needs: Needs, fine: Fineness, search: bool) -> ClaimFound:
+    """With what is finer than needed of a claim that is not idle; `search` among its positions and its values too."""
     unit = found.unit
     if found.tested.outcome == "idle":
         return found
     free: tuple[int, ...] = ()
-    if unit.positions is not None and len(unit.positions) > 1:
+    if search and unit.positions is not None and len(unit.positions) > 1:
         free, _ = needs.positions(unit)
-    finer = fine.of(unit)
+    finer = fine.of(unit, search)
     reason = finer if isinstance(finer, str) else ""
     return replace(found, free=free, finer=None if isinstance(finer, str) else finer, not_tested=reason)
 
