@@ -74,7 +74,8 @@ def compile_together(
     alone = [planned([i]) for i in range(len(modes))]
     found: list[Together] = []
     for of in _drawing_alike(alone):
-        for some, plan in _fitting(of, alone, planned, engine.memory):
+        fewest = rows_at_once(alone[of[0]], engine.memory) // _FEWER_ROWS
+        for some, plan in _fitting(of, planned, engine.memory, fewest):
             held = Contexts(tree, modes[some[0]], built.first.contexts)
             found.append(Together(some, Compiled(hypothesis, held.mode, data, tree, held, plan, real)))
     return found
@@ -122,15 +123,12 @@ def _drawing_alike(plans: Sequence[ScrubPlan]) -> list[list[int]]:
 
 
 def _fitting(
-    of: Sequence[int], alone: Sequence[ScrubPlan], planned: Callable[[Sequence[int]], ScrubPlan], memory: int
+    of: Sequence[int], planned: Callable[[Sequence[int]], ScrubPlan], memory: int, fewest: int
 ) -> Iterator[tuple[tuple[int, ...], ScrubPlan]]:
-    """One plan for all of these, or for fewer where that leaves room for too few rows."""
-    if len(of) == 1:
-        yield tuple(of), alone[of[0]]
-        return
+    """One plan for all of these, or for fewer where that leaves room for fewer rows than this."""
     plan = planned(of)
-    if rows_at_once(plan, memory) * _FEWER_ROWS >= rows_at_once(alone[of[0]], memory):
+    if len(of) == 1 or rows_at_once(plan, memory) >= fewest:
         yield tuple(of), plan
         return
     for half in (of[: len(of) // 2], of[len(of) // 2 :]):
-        yield from _fitting(half, alone, planned, memory)
+        yield from _fitting(half, planned, memory, fewest)

@@ -127,6 +127,10 @@ class Job:
     control: str = field(default="", compare=False)
     """The control that the job belongs to, if any."""
 
+    def __hash__(self) -> int:
+        # Of the hypothesis, its name: walking all claims for each of thousands of tests takes longer than compiling.
+        return hash((self.hypothesis.name, self.reference, self.mode, self.draws, self.seed, self.with_model))
+
     @property
     def data(self) -> Dataset:
         """The inputs in scope, from which inputs are drawn."""
