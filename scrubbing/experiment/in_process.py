@@ -161,10 +161,12 @@ class InProcess:
         for same in _alike(jobs):
             first, engine = same[0], self.engine(same[0].subject)
             if not _is_test(first):
-                found[first] = _Plan((first,), *self._compiled(same))
+                found[first] = _Plan((first,), self._compiled(same)[0])
                 continue
-            how = {"data": first.data, "real": first.subject.real, "positions": first.positions}
-            for one in compile_together(engine, first.tree, [job.mode for job in same], **how):
+            modes, real = [job.mode for job in same], first.subject.real
+            for one in compile_together(
+                engine, first.tree, modes, data=first.data, real=real, positions=first.positions
+            ):
                 several = tuple(same[i] for i in one.of)
                 found.update(dict.fromkeys(several, _Plan(several, one.compiled, one)))
         return found
@@ -178,8 +180,9 @@ class InProcess:
             found = {job: Measured.empty(job) for job in plan.jobs}
             with multiplying(first.subject.model.device, self.tf32):
                 self._measure_together(plan, plan.together, found)
-            for job, one in found.items() if journal is not None else ():
-                journal.keep(job, one, done=True)
+            if journal is not None:
+                for job, one in found.items():
+                    journal.keep(job, one, done=True)
         return {job: one.done(job.reference) for job, one in found.items()}
 
     def _measure_together(self, plan: _Plan, together: Together, found: Mapping[Job, Measured]) -> None:

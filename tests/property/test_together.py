@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from scrubbing import Classification, Dataset, Experiment, NextToken, NothingToDraw
+from scrubbing.engine.together import compile_together
 from scrubbing.experiment.in_process import InProcess
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.verdict.attribution import players, restored
@@ -70,7 +71,9 @@ def test_each_mode_is_what_it_is_alone(family: str, padded: bool, tiny_model: Ca
             for name, values in wanted.values.items():
                 assert np.allclose(one.values[name], values, atol=1e-4), (seed, job.mode, name)
         compared += len(jobs)
-        plans += len(set(together._plans(jobs).values()))
+        modes, real, positions = [job.mode for job in jobs], scrub.subject.real, scrub.positions
+        engine = together.engine(scrub.subject)
+        plans += len(compile_together(engine, scrub.tree, modes, data=scrub.data, real=real, positions=positions))
         if compared > 20:
             break
     assert compared > 20 and plans < compared / 3
