@@ -211,7 +211,8 @@ ABOUT: dict[str, tuple[Word, str]] = {
     ),
     "induction-python/free-pattern": (
         "insufficient",
-        "With the patterns of layer 0 from another sequence a little more is lost than may be.",
+        "With the patterns of layer 0 from another sequence a little more is lost than may be, and most of the many "
+        "claims are idle.",
     ),
     "induction-python/strict": (
         "insufficient",
