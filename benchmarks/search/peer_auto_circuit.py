@@ -1,6 +1,7 @@
 """Circuits that other tools find on the same models, beside ours: of how many edges, and what is recovered.
 
-python -m benchmarks.search.peer_auto_circuit [--only PROGRAM ...] [--write docs/reference/search.md]
+python -m benchmarks.search.peer_auto_circuit [--only PROGRAM ...] [--seeds N] [--kept FOLDER]
+    [--write docs/reference/search.md]
 
 AutoCircuit needs another version of TransformerLens than this project, so this runs in an environment of its own:
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 import types
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,20 +24,25 @@ from torch import Tensor
 
 from benchmarks.groundtruth.catalogue import truth
 from benchmarks.groundtruth.truth import Truth
-from benchmarks.search.__main__ import FIRST_SEED, write_between
 from benchmarks.search.planted import edges_of
-from scrubbing import OUTPUT, Dataset, Experiment, Hypothesis, Node, Variable, everything, node
+from benchmarks.search.rows import kept, markdown, write_between
+from benchmarks.search.truths import FIRST_SEED
+from scrubbing import OUTPUT, Dataset, Experiment, Hypothesis, ModelGraph, Node, Variable, everything, node
 from scrubbing.routes import Edge, along
-from scrubbing.search import propose, search
+from scrubbing.search import Proposal, propose, search
 
 PROGRAMS = ("majority", "brackets", "two-hops", "marker", "compare", "planted-pairs")
 """Models with one answer per input, each with a circuit of another shape; the last was trained."""
 PROMPTS = 256
 """Inputs, and as many other inputs to draw from, that tools are given."""
-PRICES = (10.0, 1.0, 0.1)
-"""Of all edges, in subnetwork probing: its default, which closes all where losses are small, and two lower ones."""
+SMALL = 16
+"""Inputs of one step of subnetwork probing: with all at once, a budget would be spent after some hundred steps."""
+PRICES = (0.5, 0.05)
+"""Of all edges, in subnetwork probing: that of the tool's own configuration, and a lower one, for losses are small."""
 ENOUGH = 0.99
 """Share of the gap that a circuit is to recover."""
+SIZES = (*range(1, 41), 50, 60, 80, 100, 150, 200)
+"""Edges of circuits that are looked at."""
 WHOLE = frozenset(("embed", "pos"))
 """What other tools call one node."""
 
@@ -124,19 +129,19 @@ class Tool:
 
         self.data = data
         rng = np.random.default_rng(seed)
-        self.clean = rng.permutation(len(data))[:PROMPTS]
-        self.other = rng.integers(len(data), size=len(self.clean))
+        self.clean = rng.permutation(len(data))
+        self.other = rng.integers(len(data), size=len(data))
         tokens, label = (
             torch.as_tensor(data["tokens"].astype(np.int64)),
             torch.as_tensor(data["label"].astype(np.int64)),
         )
         right, wrong = (list(label[rows][:, None]) for rows in (self.clean, self.other))
 
-        def loader(size: int) -> Any:
+        def loader(size: int, batch: int | None = None) -> Any:
             prompts = PromptDataset(tokens[self.clean[:size]], tokens[self.other[:size]], right[:size], wrong[:size])
-            return PromptDataLoader(prompts, seq_len=None, diverge_idx=0, batch_size=size, shuffle=False)
+            return PromptDataLoader(prompts, seq_len=None, diverge_idx=0, batch_size=batch or size, shuffle=False)
 
-        self.loader: Callable[[int], Any] = loader
+        self.loader: Callable[..., Any] = loader
         self.model = patchable_model(lensed(made), factorized=True, slice_output="last_seq", separate_qkv=True)
 
     def scores(self, found: dict[str, Tensor]) -> Scores:
@@ -149,28 +154,36 @@ class Tool:
             made[_ours(start), slot, _ours(end)] = abs(float(edge.prune_score(found)))
         return made
 
-    def attribution(self) -> tuple[Scores, int]:
-        """Edge attribution patching, the gradient at the model itself (Syed et al. 2023)."""
+    def attribution(self, budget: int) -> tuple[Scores, int]:
+        """Edge attribution patching, the gradient at the model itself (Syed et al. 2023); more prompts than there are
+        would not change it, so a budget is rarely used up.
+        """
         from auto_circuit.prune_algos.mask_gradient import mask_gradient_prune_scores
 
-        found = mask_gradient_prune_scores(self.model, self.loader(PROMPTS), None, "logprob", "avg_diff", mask_val=0.0)
-        return self.scores(found), 4 * PROMPTS
+        size = min(budget // 4, len(self.clean))
+        found = mask_gradient_prune_scores(self.model, self.loader(size), None, "logprob", "avg_diff", mask_val=0.0)
+        return self.scores(found), 4 * size
 
-    def integrated(self) -> tuple[Scores, int]:
-        """The same, integrated over twenty steps between the two inputs."""
+    def integrated(self, budget: int) -> tuple[Scores, int]:
+        """The same, integrated between the two inputs over as many steps as the budget allows."""
         from auto_circuit.prune_algos.mask_gradient import mask_gradient_prune_scores as run
 
-        found = run(self.model, self.loader(PROMPTS), None, "logprob", "avg_diff", integrated_grad_samples=20)
-        return self.scores(found), (3 * 21 + 1) * PROMPTS
+        steps = max(1, (budget // PROMPTS - 1) // 3 - 1)
+        found = run(self.model, self.loader(PROMPTS), None, "logprob", "avg_diff", integrated_grad_samples=steps)
+        return self.scores(found), (3 * (steps + 1) + 1) * PROMPTS
 
     def probing(self, budget: int, price: float) -> tuple[Scores, int]:
-        """Subnetwork probing with edges (Cao et al. 2021), for as many epochs as the budget allows."""
+        """Subnetwork probing with edges (Cao et al. 2021), for as many epochs as the budget allows.
+
+        It begins with most edges kept, as in that paper: the tool's own start has most of them closed, from where no
+        path of several edges has a gradient.
+        """
+        from auto_circuit.prune_algos.subnetwork_probing import init_mask_val
         from auto_circuit.prune_algos.subnetwork_probing import subnetwork_probing_prune_scores as run
 
         epochs = max(1, (budget // PROMPTS - 2) // 3)
-        found = run(
-            self.model, self.loader(PROMPTS), None, epochs=epochs, regularize_lambda=price, tree_optimisation=True
-        )
+        asked = {"epochs": epochs, "regularize_lambda": price, "init_val": -init_mask_val, "tree_optimisation": True}
+        found = run(self.model, self.loader(PROMPTS, SMALL), None, **asked)
         return self.scores(found), (3 * epochs + 2) * PROMPTS
 
     def acdc(self, budget: int) -> tuple[Scores, int]:
@@ -240,69 +253,71 @@ def compared(program: str, seed: int) -> list[Row]:
     fitted, rest = (Experiment(made.model, one, made.loss, baselines=False) for one in (there, apart))
     graph = fitted.subject.graph
     gates = propose(fitted, seed=seed)
-    budget = gates.examples
-    ours: Scores = {}
-    for (reader, (writer, slot)), worth in gates.worth.items():
-        if isinstance(slot, str) and graph.slots[reader][slot].parents:
-            edge = ("start" if str(writer) in WHOLE else str(writer), slot, str(reader))
-            ours[edge] = max(ours.get(edge, 0.0), worth)
     found = search(fitted, generated=False, by="gradient", random=0, controls=(), seed=seed)
-    kept = {("start" if str(w) in WHOLE else str(w), slot, str(r)) for w, slot, r in edges_of(found.hypothesis, graph)}
-    tool = Tool(made, there, seed)
-    ways: list[tuple[str, Scores, int]] = [("gates", ours, budget)]
+    claimed = {(_one(w), slot, str(r)) for w, slot, r in edges_of(found.hypothesis, graph)}
+    ours = _ranked(gates, graph)
+    first = {edge: worth + (edge in claimed) for edge, worth in ours.items()}  # what is worth most is worth 1
+    ways: list[tuple[str, Scores, int]] = [
+        ("search by gradient", first, found.record.effort.examples),
+        ("gates", ours, gates.examples),
+    ]
+    tool, budget = Tool(made, there, seed), gates.examples
     for name, run in {
         "EAP": tool.attribution,
         "EAP, integrated": tool.integrated,
-        "ACDC": lambda: tool.acdc(budget),
-        **{f"subnetwork probing, price {one:g}": lambda one=one: tool.probing(budget, one) for one in PRICES},
+        "ACDC": tool.acdc,
+        **{f"subnetwork probing, price {one:g}": lambda b, one=one: tool.probing(b, one) for one in PRICES},
     }.items():
-        ways.append((name, *run()))
-    sizes = sorted({*range(1, 41), 50, 60, 80, 100, 150, 200, len(kept)})
+        ways.append((name, *run(budget)))
     rows: list[Row] = []
-    whole = circuit("found", kept, graph)
-    assert whole is not None
-    recovered = rest.run(whole).record().recovered_of("null")
-    assert recovered is not None
-    assert recovered.fraction is not None
-    rows.append(
-        Row(
-            program,
-            "search by gradient, no features",
-            found.record.effort.examples,
-            recovered.fraction.value,
-            len(kept),
-        )
-    )
     for name, scores, passes in ways:
-        points = curve(scores, [size for size in sizes if size <= len(scores)], rest)
+        size = min(len(claimed), len(scores))
+        points = curve(scores, sorted({*(one for one in SIZES if one <= len(scores)), size}), rest)
         enough = next((size for size, one in points.items() if one >= ENOUGH), None)
-        rows.append(Row(program, name, passes, points[min(len(kept), len(scores))], enough))
+        rows.append(Row(program, name, passes, points[size], enough))
     return rows
 
 
+def _one(node: Node) -> str:
+    return "start" if str(node) in WHOLE else str(node)
+
+
+def _ranked(gates: Proposal, graph: ModelGraph) -> Scores:
+    """Edges by what their gates are worth."""
+    made: Scores = {}
+    for (reader, (writer, slot)), worth in gates.worth.items():
+        if isinstance(slot, str) and graph.slots[reader][slot].parents:
+            edge = (_one(writer), slot, str(reader))
+            made[edge] = max(made.get(edge, 0.0), worth)
+    return made
+
+
 def table(rows: Sequence[Row]) -> str:
-    """Size against recovered, a row for each model and way."""
-    lines = ["| model | way | forward passes | recovered by as many edges as our search keeps | edges for 99 % |",
-             "|---|---|---|---|---|"]  # fmt: skip
-    for row in rows:
-        enough = "more than 200" if row.enough is None else str(row.enough)
-        lines.append(f"| {row.program} | {row.way} | {row.passes:,} | {row.ours:.1%} | {enough} |")
-    return "\n".join(lines)
+    """Size against recovered, a row for each model and way, with a number for each seed."""
+    heads = ["model", "way", "forward passes", "recovered by as many edges as our search keeps", "edges for 99 %"]
+    cells: list[list[str]] = []
+    for program, way in dict.fromkeys((row.program, row.way) for row in rows):
+        some = [row for row in rows if (row.program, row.way) == (program, way)]
+        shares = ", ".join(f"{row.ours:.1%}" for row in some)
+        enough = ", ".join(f"more than {SIZES[-1]}" if row.enough is None else str(row.enough) for row in some)
+        cells.append([program, way, f"{np.mean([row.passes for row in some]):,.0f}", shares, enough])
+    return markdown(heads, cells)
 
 
 def main() -> None:
     """Run, print, and write into the reference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=PROGRAMS)
-    parser.add_argument("--seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--kept", type=Path, help="Folder of rows that were measured, for those that are left.")
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows: list[Row] = []
     for program in options.only:
-        started = time.perf_counter()
-        rows += compared(program, options.seed)
-        sys.stderr.write(f"{program}: {time.perf_counter() - started:.0f} s\n{table(rows)}\n")
+        for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
+            name = f"peers {program} {seed}"
+            rows += kept(options.kept, name, list[Row], lambda p=program, seed=seed: compared(p, seed))
     sys.stdout.write(table(rows) + "\n")
     if options.write is not None:
         write_between(options.write, {"peers": table(rows)})

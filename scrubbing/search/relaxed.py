@@ -73,8 +73,10 @@ class Proposal:
         return cls(found)
 
     def cuts(self, reader: Node, parts: Sequence[Part], most: int) -> list[frozenset[Part]]:
-        """Sets of parts that might be left out together, the largest first, at most so many."""
-        worth = {part: self.worth[reader, part] for part in parts if (reader, part) in self.worth}
+        """Sets of parts that might be left out together, the largest first, at most so many: what is worth the same to
+        one digit goes together.
+        """
+        worth = {part: float(f"{self.worth[reader, part]:.0e}") for part in parts if (reader, part) in self.worth}
         levels: list[float] = sorted(set(worth.values()))[:-1]
         if len(levels) > most:
             levels = np.unique(np.quantile(levels, np.linspace(0, 1, most), method="nearest")).tolist()
@@ -90,16 +92,15 @@ class Fit:
     second: Tensor
     """Moments of Adam (Kingma and Ba 2015)."""
     step: int = 0
-    path: list[tuple[float, NDArray[np.bool_]]] = field(default_factory=list[tuple[float, NDArray[np.bool_]]])
-    """Prices of a claim, and which gates were more likely open than not."""
+    path: list[Floats] = field(default_factory=list[Floats])
+    """As the price of a claim rises, how likely each gate is open."""
 
     def save(self, file: Path) -> None:
         """Write the state."""
         content = BytesIO()
-        prices = np.array([price for price, _ in self.path])
-        chosen = np.array([one for _, one in self.path]).reshape(len(self.path), len(self.theta))
+        path = np.array(self.path).reshape(len(self.path), len(self.theta))
         moments = np.stack([one.numpy() for one in (self.theta, self.first, self.second)])
-        np.savez(content, moments=moments, step=self.step, prices=prices, chosen=chosen)
+        np.savez(content, moments=moments, step=self.step, path=path)
         write(file, content.getvalue(), "the gates")
 
     @classmethod
@@ -107,8 +108,7 @@ class Fit:
         """The inverse of `save`."""
         with np.load(file, allow_pickle=False) as stored:
             theta, first, second = (torch.as_tensor(one) for one in stored["moments"])
-            prices: list[float] = stored["prices"].tolist()
-            return cls(theta, first, second, int(stored["step"]), list(zip(prices, stored["chosen"], strict=True)))
+            return cls(theta, first, second, int(stored["step"]), list(stored["path"]))
 
 
 def propose(
@@ -175,8 +175,8 @@ def fitted(gated: Gated, budget: int | None, adversarial: bool, kept: Path | Non
     """Fit gates while the price of a claim rises, from everything open to everything closed.
 
     Gates are hard concrete (Louizos et al. 2018), sampled anew for every input and step, and so is what stands in for
-    what they close. Each gate is worth the last price at which it was more likely open than not, on a path of sizes
-    from one run.
+    what they close. Each gate is worth the price up to which it was open, on a path of sizes from one run; where it was
+    likely open in part, a part of the way counts, so that hardly two gates are worth the same.
 
     Args:
         gated: the model.
@@ -203,14 +203,12 @@ def fitted(gated: Gated, budget: int | None, adversarial: bool, kept: Path | Non
             _adam(fit, gradient)
             fit.step += 1
             if fit.step >= WARM and (fit.step - WARM) % ((STEPS - WARM) // SNAPSHOTS) == 0:
-                fit.path.append((price, (_likely(fit.theta) > 0.5).numpy()))
+                fit.path.append(_likely(fit.theta).numpy())
                 if kept is not None:
                     fit.save(kept)
             progress.advance()
-    worth = np.zeros(n)
-    for price, chosen in fit.path:
-        worth[chosen] = price
-    return Proposal.of(gated.gates.gates, worth)
+    low, high = PRICES
+    return Proposal.of(gated.gates.gates, low * (high / low) ** np.mean(fit.path, axis=0))
 
 
 def attributed(gated: Gated) -> Proposal:

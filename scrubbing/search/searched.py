@@ -113,7 +113,7 @@ def _state(chosen: Choices, fitted: Experiment, out: Path | None) -> Path | None
         chosen.depth,
     ]
     digest = blake2b(repr([*said, chosen.seed, chosen.adversarial]).encode(), digest_size=8).hexdigest()
-    return file(out / f".{digest}.gates.npz", "the gates")
+    return file(out / f".{digest}.path.npz", "the gates")
 
 
 def _all(greedy: Greedy, fitted: Experiment) -> list[Hypothesis]:

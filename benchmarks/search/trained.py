@@ -1,0 +1,150 @@
+"""Searches on trained models without being told anything, beside what people wrote about the same models."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.search.rows import kept, markdown
+from scrubbing import Dataset, Experiment, Hypothesis, NextToken, Task
+from scrubbing.report.plot import front
+from scrubbing.search import search
+from scrubbing.search.choices import Options
+
+STRINGS, LENGTH = 6_000, 32
+"""Inputs of parens, and tokens of a story."""
+RANDOM = 120
+HEADS_ONLY: Options = {"through": ("mlp",), "depth": 1}
+"""What heads write for the output, MLPs being computed again on it."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A hypothesis on held-out inputs."""
+
+    name: str
+    found: bool
+    word: str
+    """The verdict, on the first that was found; else empty."""
+    bits: float
+    recovered: tuple[float, float | None, float | None]
+    """Of the null, with its interval."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A search on one model."""
+
+    model: str
+    points: list[Point]
+    controls: list[tuple[str, str]]
+    """With the verdict there."""
+    fitted: int
+    held_out: int
+    tried: int
+    seconds: float
+    """Of one processor, controls and what people wrote included."""
+
+
+def parens() -> tuple[Experiment, Sequence[Hypothesis], Options]:
+    """The shipped paren balancer; what people wrote that nobody else's beats."""
+    from benchmarks.parens.task import our_data, task
+    from hypotheses.parens.shipped import ladder
+
+    wrote = ("two-tests", "four-heads", "signs", "tight-signs")
+    beside = [one for one in ladder() if one.name.rpartition("/")[2] in wrote]
+    return Experiment(task.model(), our_data(STRINGS), task.loss(), baselines=False), beside, HEADS_ONLY
+
+
+def original_parens() -> tuple[Experiment, Sequence[Hypothesis], Options]:
+    """The original study's paren balancer and strings, with the study's hypotheses."""
+    from benchmarks.parens.task import task
+
+    found = task.variant("redwood", os.environ["SCRUBBING_ORIGINAL"])
+    data = found.data()
+    some = np.sort(np.random.default_rng(0).permutation(len(data))[:STRINGS])
+    return Experiment(found.model(), data.take(some), found.loss(), baselines=False), list(found.ladder()), HEADS_ONLY
+
+
+def induction(task: Callable[[], Task]) -> tuple[Experiment, Sequence[Hypothesis], Options]:
+    """A two-layer model at tokens after which copying helps, with the original study's ladder."""
+    made = task()
+    return Experiment(made.model(), made.data(), made.loss(), baselines=False), list(made.ladder()), {"by": "gradient"}
+
+
+def stories() -> tuple[Experiment, Sequence[Hypothesis], Options]:
+    """A pretrained Llama of one megabyte, at every token of what it wrote itself."""
+    from scrubbing import load_model
+
+    folder = Path(os.environ["SCRUBBING_STORIES"])
+    tokens = np.load(folder / "samples.npz")["tokens"][:, :LENGTH].astype(np.int64)
+    data = Dataset({"tokens": tokens}, name="stories")
+    return Experiment(load_model(folder), data, NextToken(), baselines=False), [], {"by": "gradient", **HEADS_ONLY}
+
+
+def _language() -> Task:
+    from benchmarks.induction.task import task
+
+    return task
+
+
+def _python() -> Task:
+    from benchmarks.induction.task import python_task
+
+    return python_task
+
+
+MODELS: dict[str, Callable[[], tuple[Experiment, Sequence[Hypothesis], Options]]] = {
+    "parens": parens,
+    "parens-original": original_parens,
+    "induction": lambda: induction(_language),
+    "induction-python": lambda: induction(_python),
+    "stories260k": stories,
+}
+NEEDS = {"parens-original": "SCRUBBING_ORIGINAL", "stories260k": "SCRUBBING_STORIES"}
+"""Variables of the environment with the folder of files that are not shipped."""
+
+
+def searched(model: str) -> Searched:
+    """The search on one model, and everything on inputs that were held out."""
+    experiment, beside, asked = MODELS[model]()
+    started = time.process_time()
+    record = search(experiment, beside=beside, random=RANDOM, name=f"{model}/found", **asked).record
+    points: list[Point] = []
+    for one in [*record.found, *record.beside]:
+        recovered, first = one.recovered_of("null"), one is record.found[0]
+        assert recovered is not None
+        assert recovered.fraction is not None
+        assert one.size is not None
+        word, share = record.word if first else "", recovered.fraction
+        interval = share.value, share.low, share.high
+        points.append(Point(one.hypothesis, one in record.found, word, one.size.claimed, interval))
+    controls = [(one.name, one.word) for one in record.controls]
+    took = time.process_time() - started
+    return Searched(model, points, controls, record.fitted, record.held_out, record.effort.tried, took)
+
+
+def table(models: Sequence[str], folder: Path | None) -> str:
+    """A row for each hypothesis on each model; what cannot be had here is said below."""
+    there = [one for one in models if one not in NEEDS or NEEDS[one] in os.environ]
+    heads = ["model", "hypothesis", "from", "bits", "recovered on held-out inputs", "on the front"]
+    rows: list[list[str]] = []
+    told: list[str] = []
+    for model in there:
+        one = kept(folder, f"trained {model}", Searched, lambda model=model: searched(model))
+        first = set(front([(point.bits, point.recovered[0]) for point in one.points]))
+        for i, point in enumerate(one.points):
+            source = f"found, *{point.word}*" if point.word else "found" if point.found else "given"
+            value, low, high = ("?" if share is None else f"{100 * share:.1f}" for share in point.recovered)
+            cells = [model, point.name.rpartition("/")[2], source, f"{point.bits:.1f}"]
+            rows.append([*cells, f"{value} % [{low}, {high}]", "yes" if i in first else "no"])
+        words = ", ".join(f"{name}: {word}" for name, word in one.controls)
+        told.append(f"{model}: {one.fitted:,} inputs searched on, {one.held_out:,} held out, {one.tried} hypotheses, ")
+        told[-1] += f"{one.seconds / 60:.1f} minutes of one processor ({words})."
+    told += [f"{one}: not measured, for want of files ({NEEDS[one]})." for one in models if one not in there]
+    return markdown(heads, rows) + "\n\n" + "\n".join(f"- {one}" for one in told)
