@@ -37,8 +37,8 @@ PROMPTS = 256
 """Inputs, and as many other inputs to draw from, that tools are given."""
 SMALL = 16
 """Inputs of one step of subnetwork probing: with all at once, a budget would be spent after some hundred steps."""
-PRICES = (0.5, 0.05)
-"""Of all edges, in subnetwork probing: that of the tool's own configuration, and a lower one, for losses are small."""
+PRICES = (0.5, 5.0)
+"""Of all edges, in subnetwork probing: that of the own configuration of the tool, and ten times that."""
 ENOUGH = 0.99
 """Share of the gap that a circuit is to recover."""
 SIZES = (*range(1, 41), 50, 60, 80, 100, 150, 200)

@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 
 POOL = 2**28
 """Bytes for what nodes write on the inputs that gates are fitted on."""
-AT_ONCE = 2**22
+AT_ONCE = 2**21
 """Numbers of one stack of writers, which says how many inputs one step takes."""
 
 
@@ -120,7 +120,7 @@ class Gated:
         data, pool = self.subject.data, max(64, POOL // (each * (torch.finfo(self.model.dtype).bits // 8)))
         order = np.argsort(uniform(stream_key(self.seed, "pool of the gates"), data.ids, 0), kind="stable")
         self.rows: Ints = np.sort(order[:pool])
-        self.size = int(np.clip(AT_ONCE // each, 4, 64))
+        self.size = int(np.clip(AT_ONCE // each, 4, 32))
         """Inputs of one step."""
         self.inputs = self.model.inputs(data.take(self.rows))
         self.pool = data.take(self.rows)

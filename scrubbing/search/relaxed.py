@@ -31,7 +31,7 @@ from scrubbing.search.where import Part
 
 Floats = NDArray[np.float64]
 
-STEPS, WARM = 600, 60
+STEPS, WARM = 1200, 120
 """Steps of gradient, and those of them before the price of a claim begins to rise."""
 PRICES = (1e-4, 1.0)
 """Of one claim, first and last, as a share of the gap."""
