@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.search.own import own_edges
 from benchmarks.search.rows import kept, markdown
 from scrubbing import Dataset, Experiment, Hypothesis, NextToken, Task
 from scrubbing.report.plot import front
@@ -32,6 +33,8 @@ class Point:
     word: str
     """The verdict, on the first that was found; else empty."""
     bits: float
+    edges: int
+    """Along which inputs keep their own values (`own_edges`)."""
     recovered: tuple[float, float | None, float | None]
     """Of the null, with its interval."""
 
@@ -72,9 +75,12 @@ def original_parens() -> tuple[Experiment, Sequence[Hypothesis], Options]:
 
 
 def induction(task: Callable[[], Task]) -> tuple[Experiment, Sequence[Hypothesis], Options]:
-    """A two-layer model at tokens after which copying helps, with the original study's ladder."""
+    """A two-layer model at tokens after which copying helps, with the original study's ladder but for a program in
+    the place of heads.
+    """
     made = task()
-    return Experiment(made.model(), made.data(), made.loss(), baselines=False), list(made.ladder()), {"by": "gradient"}
+    beside = [one for one in made.ladder() if one.name != "induction/strict"]
+    return Experiment(made.model(), made.data(), made.loss(), baselines=False), beside, {"by": "gradient"}
 
 
 def stories() -> tuple[Experiment, Sequence[Hypothesis], Options]:
@@ -106,6 +112,10 @@ MODELS: dict[str, Callable[[], tuple[Experiment, Sequence[Hypothesis], Options]]
     "induction-python": lambda: induction(_python),
     "stories260k": stories,
 }
+BY_EDGES = ("induction", "induction-python", "stories260k")
+"""Models of which size is counted in edges: people's hypotheses keep most of the model as it is without a claim, which
+bits do not count.
+"""
 NEEDS = {"parens-original": "SCRUBBING_ORIGINAL", "stories260k": "SCRUBBING_STORIES"}
 """Variables of the environment with the folder of files that are not shipped."""
 
@@ -113,35 +123,44 @@ NEEDS = {"parens-original": "SCRUBBING_ORIGINAL", "stories260k": "SCRUBBING_STOR
 def searched(model: str) -> Searched:
     """The search on one model, and everything on inputs that were held out."""
     experiment, beside, asked = MODELS[model]()
-    started = time.process_time()
-    record = search(experiment, beside=beside, random=RANDOM, name=f"{model}/found", **asked).record
+    started, graph = time.process_time(), experiment.subject.graph
+    found = search(experiment, beside=beside, random=RANDOM, name=f"{model}/found", **asked)
+    record = found.record
     points: list[Point] = []
-    for one in [*record.found, *record.beside]:
+    for one, said in zip([*record.found, *record.beside], [*found.hypotheses, *beside], strict=True):
         recovered, first = one.recovered_of("null"), one is record.found[0]
         assert recovered is not None
         assert recovered.fraction is not None
         assert one.size is not None
         word, share = record.word if first else "", recovered.fraction
         interval = share.value, share.low, share.high
-        points.append(Point(one.hypothesis, one in record.found, word, one.size.claimed, interval))
+        edges = len(own_edges(said, graph))
+        points.append(Point(one.hypothesis, said in found.hypotheses, word, one.size.claimed, edges, interval))
     controls = [(one.name, one.word) for one in record.controls]
     took = time.process_time() - started
     return Searched(model, points, controls, record.fitted, record.held_out, record.effort.tried, took)
 
 
+def on_the_front(one: Searched) -> set[int]:
+    """Which hypotheses no other beats."""
+    sizes = [float(point.edges) if one.model in BY_EDGES else point.bits for point in one.points]
+    return set(front([(size, point.recovered[0]) for size, point in zip(sizes, one.points, strict=True)]))
+
+
 def table(models: Sequence[str], folder: Path | None) -> str:
     """A row for each hypothesis on each model; what cannot be had here is said below."""
     there = [one for one in models if one not in NEEDS or NEEDS[one] in os.environ]
-    heads = ["model", "hypothesis", "from", "bits", "recovered on held-out inputs", "on the front"]
+    heads = ["model", "hypothesis", "from", "size", "recovered on held-out inputs", "on the front"]
     rows: list[list[str]] = []
     told: list[str] = []
     for model in there:
         one = kept(folder, f"trained {model}", Searched, lambda model=model: searched(model))
-        first = set(front([(point.bits, point.recovered[0]) for point in one.points]))
+        first = on_the_front(one)
         for i, point in enumerate(one.points):
             source = f"found, *{point.word}*" if point.word else "found" if point.found else "given"
             value, low, high = ("?" if share is None else f"{100 * share:.1f}" for share in point.recovered)
-            cells = [model, point.name.rpartition("/")[2], source, f"{point.bits:.1f}"]
+            size = f"{point.edges} edges" if model in BY_EDGES else f"{point.bits:.1f} bits"
+            cells = [model, point.name.rpartition("/")[2], source, size]
             rows.append([*cells, f"{value} % [{low}, {high}]", "yes" if i in first else "no"])
         words = ", ".join(f"{name}: {word}" for name, word in one.controls)
         told.append(f"{model}: {one.fitted:,} inputs searched on, {one.held_out:,} held out, {one.tried} hypotheses, ")
