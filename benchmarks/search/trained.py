@@ -17,10 +17,11 @@ from scrubbing.report.plot import front
 from scrubbing.search import search
 from scrubbing.search.choices import Options
 
-STRINGS, LENGTH = 6_000, 32
-"""Inputs of parens, and tokens of a story."""
+STRINGS, SEQUENCES, LENGTH = 6_000, 800, 32
+"""Inputs of parens and of induction, and tokens of a story."""
 RANDOM = 120
-HEADS_ONLY: Options = {"through": ("mlp",), "depth": 1}
+"""Other hypotheses of the same size, for parens."""
+HEADS_ONLY: Options = {"through": ("mlp",), "depth": 1, "random": RANDOM}
 """What heads write for the output, MLPs being computed again on it."""
 
 
@@ -80,7 +81,8 @@ def induction(task: Callable[[], Task]) -> tuple[Experiment, Sequence[Hypothesis
     """
     made = task()
     beside = [one for one in made.ladder() if one.name != "induction/strict"]
-    return Experiment(made.model(), made.data(), made.loss(), baselines=False), beside, {"by": "gradient"}
+    data = made.data().take(np.arange(SEQUENCES))
+    return Experiment(made.model(), data, made.loss(), baselines=False), beside, {"by": "gradient", "random": 0}
 
 
 def stories() -> tuple[Experiment, Sequence[Hypothesis], Options]:
@@ -90,7 +92,11 @@ def stories() -> tuple[Experiment, Sequence[Hypothesis], Options]:
     folder = Path(os.environ["SCRUBBING_STORIES"])
     tokens = np.load(folder / "samples.npz")["tokens"][:, :LENGTH].astype(np.int64)
     data = Dataset({"tokens": tokens}, name="stories")
-    return Experiment(load_model(folder), data, NextToken(), baselines=False), [], {"by": "gradient", **HEADS_ONLY}
+    return (
+        Experiment(load_model(folder), data, NextToken(), baselines=False),
+        [],
+        {**HEADS_ONLY, "by": "gradient", "random": 0},
+    )
 
 
 def _language() -> Task:
@@ -120,11 +126,16 @@ NEEDS = {"parens-original": "SCRUBBING_ORIGINAL", "stories260k": "SCRUBBING_STOR
 """Variables of the environment with the folder of files that are not shipped."""
 
 
-def searched(model: str) -> Searched:
-    """The search on one model, and everything on inputs that were held out."""
+def searched(model: str, out: Path | None = None) -> Searched:
+    """The search on one model, and everything on inputs that were held out.
+
+    Args:
+        model: one of `MODELS`.
+        out: folder for finished measurements, from which a search that was stopped goes on.
+    """
     experiment, beside, asked = MODELS[model]()
     started, graph = time.process_time(), experiment.subject.graph
-    found = search(experiment, beside=beside, random=RANDOM, name=f"{model}/found", **asked)
+    found = search(experiment, beside=beside, out=out, name=f"{model}/found", **asked)
     record = found.record
     points: list[Point] = []
     for one, said in zip([*record.found, *record.beside], [*found.hypotheses, *beside], strict=True):
@@ -154,7 +165,8 @@ def table(models: Sequence[str], folder: Path | None) -> str:
     rows: list[list[str]] = []
     told: list[str] = []
     for model in there:
-        one = kept(folder, f"trained {model}", Searched, lambda model=model: searched(model))
+        out = None if folder is None else folder / model
+        one = kept(folder, f"trained {model}", Searched, lambda model=model, out=out: searched(model, out))
         first = on_the_front(one)
         for i, point in enumerate(one.points):
             source = f"found, *{point.word}*" if point.word else "found" if point.found else "given"

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from benchmarks.parens.task import our_data, task
-from hypotheses.parens.shipped import ladder
-from scrubbing import Experiment
-from scrubbing.report.plot import front
-from scrubbing.search import search
+from benchmarks.search.trained import Searched, on_the_front, searched
 
-RUNGS = ("two-tests", "four-heads", "signs", "tight-signs")
-"""Those of the ladder that nobody wrote beats; what lies below is larger, and recovers less."""
+pytestmark = pytest.mark.slow
+
+MINUTES = 20
+"""Of one processor: ten of two."""
 
 
-@pytest.mark.slow
-def test_paren_heads_are_found_on_the_front_of_what_people_wrote() -> None:
-    experiment = Experiment(task.model(), our_data(6_000), task.loss(), baselines=False)
-    beside = [one for one in ladder() if one.name.rpartition("/")[2] in RUNGS]
-    found = search(experiment, through=("mlp",), depth=1, beside=beside, random=120, name="parens/found")
-    records = [*found.record.found, *found.record.beside]
-    points = [(one.size.claimed, one.recovered_of("null").fraction.value) for one in records]
-    assert set(front(points)) & set(range(len(found.hypotheses)))
-    assert found.record.word == "tight"
-    assert found.record.found[0].recovered_of("null").fraction.value > 0.98
-    assert {one.word for one in found.record.controls} == {"nothing to explain"}
+def beats_or_stands_beside(found: Searched) -> None:
+    """Something that was found is on the front, and what was found first loses next to nothing."""
+    first = on_the_front(found)
+    assert first & {i for i, point in enumerate(found.points) if point.found}
+    assert found.points[0].recovered[0] > 0.98
+    assert {word for _, word in found.controls} == {"nothing to explain"}
+    assert found.seconds < 60 * MINUTES
+
+
+def test_paren_heads_are_found() -> None:
+    found = searched("parens")
+    beats_or_stands_beside(found)
+    assert found.points[0].word == "tight"
+
+
+def test_what_an_induction_model_needs_is_found() -> None:
+    beats_or_stands_beside(searched("induction"))
+
+
+@pytest.mark.original
+def test_original_paren_heads_are_found(original_folder: Path) -> None:
+    beats_or_stands_beside(searched("parens-original"))
+
+
+def test_a_small_language_model_is_searched(stories_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRUBBING_STORIES", str(stories_folder))
+    beats_or_stands_beside(searched("stories260k"))
