@@ -1,7 +1,7 @@
 """Circuits that other tools find on the same models, beside ours: of how many edges, and what is recovered.
 
-python -m benchmarks.search.peer_auto_circuit [--only PROGRAM ...] [--seeds N] [--kept FOLDER]
-    [--write docs/reference/search.md]
+python -m benchmarks.search.peer_auto_circuit [--only PROGRAM ...] [--ways WAY ...] [--seeds N]
+    [--kept FOLDER] [--write docs/reference/search.md]
 
 AutoCircuit needs another version of TransformerLens than this project, so this runs in an environment of its own:
 
@@ -15,6 +15,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,22 @@ from benchmarks.groundtruth.truth import Truth
 from benchmarks.search.planted import edges_of
 from benchmarks.search.rows import kept, markdown, write_between
 from benchmarks.search.truths import FIRST_SEED
-from scrubbing import OUTPUT, Dataset, Experiment, Hypothesis, ModelGraph, Node, Variable, everything, node
+from scrubbing import OUTPUT, Dataset, Experiment, Hypothesis, Node, Variable, everything, node
 from scrubbing.routes import Edge, along
 from scrubbing.search import Proposal, propose, search
 
-PROGRAMS = ("majority", "brackets", "two-hops", "marker", "compare", "planted-pairs")
-"""Models with one answer per input, each with a circuit of another shape; the last was trained."""
+PROGRAMS = ("majority", "marker", "planted-pairs")
+"""Models with one answer per input; the last was trained."""
+BUDGET = 115_500
+"""Forward passes, a gradient being two: those that gates take."""
 PROMPTS = 256
 """Inputs, and as many other inputs to draw from, that tools are given."""
 SMALL = 16
 """Inputs of one step of subnetwork probing: with all at once, a budget would be spent after some hundred steps."""
 PRICES = (0.5, 5.0)
 """Of all edges, in subnetwork probing: that of the own configuration of the tool, and ten times that."""
-ENOUGH = 0.99
-"""Share of the gap that a circuit is to recover."""
+SHARES = (0.9, 0.95, 0.99)
+"""Of the gap, that a circuit is to recover."""
 SIZES = (*range(1, 41), 50, 60, 80, 100, 150, 200)
 """Edges of circuits that are looked at."""
 WHOLE = frozenset(("embed", "pos"))
@@ -58,10 +61,8 @@ class Row:
     way: str
     passes: int
     """Forward passes; a gradient counts as two."""
-    ours: float
-    """Recovered by as many edges as our search keeps."""
-    enough: int | None
-    """Edges, those that are worth most, from which on enough is recovered; None where never."""
+    sizes: list[int | None]
+    """Edges, those that are worth most, by which each share is recovered first; None where by none looked at."""
 
 
 def lensed(made: Truth) -> Any:
@@ -154,25 +155,23 @@ class Tool:
             made[_ours(start), slot, _ours(end)] = abs(float(edge.prune_score(found)))
         return made
 
-    def attribution(self, budget: int) -> tuple[Scores, int]:
-        """Edge attribution patching, the gradient at the model itself (Syed et al. 2023); more prompts than there are
-        would not change it, so a budget is rarely used up.
-        """
+    def attribution(self) -> tuple[Scores, int]:
+        """Edge attribution patching, the gradient at the model itself (Syed et al. 2023), on all prompts there are."""
         from auto_circuit.prune_algos.mask_gradient import mask_gradient_prune_scores
 
-        size = min(budget // 4, len(self.clean))
+        size = min(BUDGET // 4, len(self.clean))
         found = mask_gradient_prune_scores(self.model, self.loader(size), None, "logprob", "avg_diff", mask_val=0.0)
         return self.scores(found), 4 * size
 
-    def integrated(self, budget: int) -> tuple[Scores, int]:
+    def integrated(self) -> tuple[Scores, int]:
         """The same, integrated between the two inputs over as many steps as the budget allows."""
         from auto_circuit.prune_algos.mask_gradient import mask_gradient_prune_scores as run
 
-        steps = max(1, (budget // PROMPTS - 1) // 3 - 1)
+        steps = (BUDGET // PROMPTS - 1) // 3 - 1
         found = run(self.model, self.loader(PROMPTS), None, "logprob", "avg_diff", integrated_grad_samples=steps)
         return self.scores(found), (3 * (steps + 1) + 1) * PROMPTS
 
-    def probing(self, budget: int, price: float) -> tuple[Scores, int]:
+    def probing(self, price: float) -> tuple[Scores, int]:
         """Subnetwork probing with edges (Cao et al. 2021), for as many epochs as the budget allows.
 
         It begins with most edges kept, as in that paper: the tool's own start has most of them closed, from where no
@@ -181,18 +180,18 @@ class Tool:
         from auto_circuit.prune_algos.subnetwork_probing import init_mask_val
         from auto_circuit.prune_algos.subnetwork_probing import subnetwork_probing_prune_scores as run
 
-        epochs = max(1, (budget // PROMPTS - 2) // 3)
+        epochs = (BUDGET // PROMPTS - 2) // 3
         asked = {"epochs": epochs, "regularize_lambda": price, "init_val": -init_mask_val, "tree_optimisation": True}
         found = run(self.model, self.loader(PROMPTS, SMALL), None, **asked)
         return self.scores(found), (3 * epochs + 2) * PROMPTS
 
-    def acdc(self, budget: int) -> tuple[Scores, int]:
-        """ACDC (Conmy et al. 2023) at seven thresholds, on as many inputs as the budget allows."""
+    def acdc(self) -> tuple[Scores, int]:
+        """ACDC (Conmy et al. 2023) at five thresholds, on as many inputs as the budget allows."""
         from auto_circuit.prune_algos.ACDC import acdc_prune_scores
 
         thresholds = [-5, -4, -3, -2, -1], [1]
         tries = len(thresholds[0]) * len(thresholds[1])
-        size = int(np.clip(budget // (tries * (len(self.model.edges) + 4)), 1, PROMPTS))
+        size = int(np.clip(BUDGET // (tries * (len(self.model.edges) + 4)), 1, PROMPTS))
         found = acdc_prune_scores(self.model, self.loader(size), None, *thresholds)
         made = self.scores(found)
         most = 10 * max((one for one in made.values() if np.isfinite(one)), default=1.0)
@@ -244,80 +243,108 @@ def curve(scores: Scores, sizes: Sequence[int], rest: Experiment) -> dict[int, f
     return found
 
 
-def compared(program: str, seed: int) -> list[Row]:
-    """Every way on one model."""
-    made = truth(program, seed)
-    data = made.data if made.tight[0].scope is None else made.data.take(np.flatnonzero(made.tight[0].scope(made.data)))
-    half = np.random.default_rng(seed).permutation(len(data))
-    there, apart = data.take(np.sort(half[: len(data) // 2])), data.take(np.sort(half[len(data) // 2 :]))
-    fitted, rest = (Experiment(made.model, one, made.loss, baselines=False) for one in (there, apart))
-    graph = fitted.subject.graph
-    gates = propose(fitted, seed=seed)
-    found = search(fitted, generated=False, by="gradient", random=0, controls=(), seed=seed)
-    claimed = {(_one(w), slot, str(r)) for w, slot, r in edges_of(found.hypothesis, graph)}
-    ours = _ranked(gates, graph)
-    first = {edge: worth + (edge in claimed) for edge, worth in ours.items()}  # what is worth most is worth 1
-    ways: list[tuple[str, Scores, int]] = [
-        ("search by gradient", first, found.record.effort.examples),
-        ("gates", ours, gates.examples),
-    ]
-    tool, budget = Tool(made, there, seed), gates.examples
-    for name, run in {
-        "EAP": tool.attribution,
-        "EAP, integrated": tool.integrated,
-        "ACDC": tool.acdc,
-        **{f"subnetwork probing, price {one:g}": lambda b, one=one: tool.probing(b, one) for one in PRICES},
-    }.items():
-        ways.append((name, *run(budget)))
-    rows: list[Row] = []
-    for name, scores, passes in ways:
-        size = min(len(claimed), len(scores))
-        points = curve(scores, sorted({*(one for one in SIZES if one <= len(scores)), size}), rest)
-        enough = next((size for size, one in points.items() if one >= ENOUGH), None)
-        rows.append(Row(program, name, passes, points[size], enough))
-    return rows
+@dataclass(frozen=True)
+class Halves:
+    """A model, with inputs to search on and inputs to score on."""
+
+    made: Truth
+    seed: int
+    there: Dataset
+    fitted: Experiment
+    rest: Experiment
+
+    @classmethod
+    def of(cls, program: str, seed: int) -> Halves:
+        """Of the inputs in scope."""
+        made = truth(program, seed)
+        scope = made.tight[0].scope
+        data = made.data if scope is None else made.data.take(np.flatnonzero(scope(made.data)))
+        half = np.random.default_rng(seed).permutation(len(data))
+        parts = [data.take(np.sort(some)) for some in np.split(half, [len(data) // 2])]
+        fitted, rest = (Experiment(made.model, one, made.loss, baselines=False) for one in parts)
+        return cls(made, seed, parts[0], fitted, rest)
+
+    def gates(self) -> tuple[Scores, int]:
+        """Edges by what their gates are worth: where a slot has but a share of the price of a claim, an edge has so."""
+        graph, made, proposal = self.fitted.subject.graph, dict[tuple[str, str, str], float](), self._proposal()
+        for (reader, (writer, slot)), worth in proposal.worth.items():
+            if isinstance(slot, str) and graph.slots[reader][slot].parents:
+                edge = (_one(writer), slot, str(reader))
+                share = 1 / sum(writer in one.parents for one in graph.slots[reader].values())
+                made[edge] = max(made.get(edge, 0.0), worth * share)
+        return made, proposal.examples
+
+    def search(self) -> tuple[Scores, int]:
+        """Those that our search keeps come first."""
+        found = search(self.fitted, generated=False, by="gradient", random=0, controls=(), seed=self.seed)
+        edges = edges_of(found.hypothesis, self.fitted.subject.graph)
+        claimed, scores = {(_one(writer), slot, str(reader)) for writer, slot, reader in edges}, self.gates()[0]
+        made = {edge: worth + (edge in claimed) for edge, worth in scores.items()}  # what is worth most is worth 1
+        return made, found.record.effort.examples
+
+    def _proposal(self) -> Proposal:
+        return propose(self.fitted, seed=self.seed)
+
+    def tool(self) -> Tool:
+        """The other tool on the same inputs."""
+        return Tool(self.made, self.there, self.seed)
+
+
+WAYS: dict[str, Callable[[Halves], tuple[Scores, int]]] = {
+    "gates": Halves.gates,
+    "EAP": lambda on: on.tool().attribution(),
+    "EAP, integrated": lambda on: on.tool().integrated(),
+    "ACDC": lambda on: on.tool().acdc(),
+    **{f"subnetwork probing, price {one:g}": lambda on, one=one: on.tool().probing(one) for one in PRICES},
+    "gates, then tests": Halves.search,
+}
+"""Each with one budget, but for the last, which takes what its tests need."""
+
+
+def compared(program: str, seed: int, way: str) -> Row:
+    """One way on one model."""
+    on = Halves.of(program, seed)
+    scores, passes = WAYS[way](on)
+    points = curve(scores, [one for one in SIZES if one <= len(scores)], on.rest)
+    sizes = [next((size for size, one in points.items() if one >= share), None) for share in SHARES]
+    return Row(program, way, passes, sizes)
 
 
 def _one(node: Node) -> str:
     return "start" if str(node) in WHOLE else str(node)
 
 
-def _ranked(gates: Proposal, graph: ModelGraph) -> Scores:
-    """Edges by what their gates are worth."""
-    made: Scores = {}
-    for (reader, (writer, slot)), worth in gates.worth.items():
-        if isinstance(slot, str) and graph.slots[reader][slot].parents:
-            edge = (_one(writer), slot, str(reader))
-            made[edge] = max(made.get(edge, 0.0), worth)
-    return made
-
-
 def table(rows: Sequence[Row]) -> str:
     """Size against recovered, a row for each model and way, with a number for each seed."""
-    heads = ["model", "way", "forward passes", "recovered by as many edges as our search keeps", "edges for 99 %"]
+    heads = ["model", "way", "forward passes", *(f"edges for {share:.0%}" for share in SHARES)]
     cells: list[list[str]] = []
     for program, way in dict.fromkeys((row.program, row.way) for row in rows):
         some = [row for row in rows if (row.program, row.way) == (program, way)]
-        shares = ", ".join(f"{row.ours:.1%}" for row in some)
-        enough = ", ".join(f"more than {SIZES[-1]}" if row.enough is None else str(row.enough) for row in some)
-        cells.append([program, way, f"{np.mean([row.passes for row in some]):,.0f}", shares, enough])
+        passes = f"{np.mean([row.passes for row in some]):,.0f}"
+        found = [", ".join(_said(row.sizes[i]) for row in some) for i in range(len(SHARES))]
+        cells.append([program, way, passes, *found])
     return markdown(heads, cells)
+
+
+def _said(size: int | None) -> str:
+    return f"over {SIZES[-1]}" if size is None else str(size)
 
 
 def main() -> None:
     """Run, print, and write into the reference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=PROGRAMS)
+    parser.add_argument("--ways", nargs="*", default=[*WAYS], choices=[*WAYS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--kept", type=Path, help="Folder of rows that were measured, for those that are left.")
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows: list[Row] = []
-    for program in options.only:
-        for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
-            name = f"peers {program} {seed}"
-            rows += kept(options.kept, name, list[Row], lambda p=program, seed=seed: compared(p, seed))
+    seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
+    for program, way, seed in product(options.only, options.ways, seeds):
+        name = f"peers {program} {seed} {way}"
+        rows.append(kept(options.kept, name, Row, lambda asked=(program, seed, way): compared(*asked)))
     sys.stdout.write(table(rows) + "\n")
     if options.write is not None:
         write_between(options.write, {"peers": table(rows)})
