@@ -152,14 +152,17 @@ def searched(model: str, out: Path | None = None) -> Searched:
     return Searched(model, points, controls, record.fitted, record.held_out, record.effort.tried, took)
 
 
-def on_the_front(one: Searched) -> set[int]:
-    """Which hypotheses no other beats."""
-    sizes = [float(point.edges) if one.model in BY_EDGES else point.bits for point in one.points]
-    return set(front([(size, point.recovered[0]) for size, point in zip(sizes, one.points, strict=True)]))
+def best(one: Searched, points: Sequence[Point]) -> list[Point]:
+    """Of some hypotheses those that no other one beats, but for those that claim nothing."""
+    some = [point for point in points if point.bits]
+    sizes = [float(point.edges) if one.model in BY_EDGES else point.bits for point in some]
+    return [some[i] for i in front([(size, point.recovered[0]) for size, point in zip(sizes, some, strict=True)])]
 
 
 def table(models: Sequence[str], folder: Path | None) -> str:
-    """A row for each hypothesis on each model; what cannot be had here is said below."""
+    """A row for each hypothesis that was found on each model, and each of people's that none of theirs beats; what cannot
+    be had here is said below.
+    """
     there = [one for one in models if one not in NEEDS or NEEDS[one] in os.environ]
     heads = ["model", "hypothesis", "from", "size", "recovered on held-out inputs", "on the front"]
     rows: list[list[str]] = []
@@ -167,15 +170,17 @@ def table(models: Sequence[str], folder: Path | None) -> str:
     for model in there:
         out = None if folder is None else folder / model
         one = kept(folder, f"trained {model}", Searched, lambda model=model, out=out: searched(model, out))
-        first = on_the_front(one)
-        for i, point in enumerate(one.points):
+        first, wrote = best(one, one.points), best(one, [point for point in one.points if not point.found])
+        for point in one.points:
+            if not point.found and point not in wrote:
+                continue
             source = f"found, *{point.word}*" if point.word else "found" if point.found else "given"
             value, low, high = ("?" if share is None else f"{100 * share:.1f}" for share in point.recovered)
             size = f"{point.edges} edges" if model in BY_EDGES else f"{point.bits:.1f} bits"
-            cells = [model, point.name.rpartition("/")[2], source, size]
-            rows.append([*cells, f"{value} % [{low}, {high}]", "yes" if i in first else "no"])
+            cells = [model, point.name.rpartition("/")[2], source, size, f"{value} % [{low}, {high}]"]
+            rows.append([*cells, "yes" if point in first else "no"])
         words = ", ".join(f"{name}: {word}" for name, word in one.controls)
         told.append(f"{model}: {one.fitted:,} inputs searched on, {one.held_out:,} held out, {one.tried} hypotheses, ")
         told[-1] += f"{one.seconds / 60:.1f} minutes of one processor ({words})."
-    told += [f"{one}: not measured, for want of files ({NEEDS[one]})." for one in models if one not in there]
+    told += [f"{one}: not measured, for want of its files." for one in models if one not in there]
     return markdown(heads, rows) + "\n\n" + "\n".join(f"- {one}" for one in told)
