@@ -160,9 +160,7 @@ def best(one: Searched, points: Sequence[Point]) -> list[Point]:
 
 
 def table(models: Sequence[str], folder: Path | None) -> str:
-    """A row for each hypothesis that was found on each model, and each of people's that none of theirs beats; what cannot
-    be had here is said below.
-    """
+    """A row for each hypothesis that was found, and each of people's that none of theirs beats; below, what it took."""
     there = [one for one in models if one not in NEEDS or NEEDS[one] in os.environ]
     heads = ["model", "hypothesis", "from", "size", "recovered on held-out inputs", "on the front"]
     rows: list[list[str]] = []
