@@ -75,14 +75,14 @@ def original_parens() -> tuple[Experiment, Sequence[Hypothesis], Options]:
     return Experiment(found.model(), data.take(some), found.loss(), baselines=False), list(found.ladder()), HEADS_ONLY
 
 
-def induction(task: Callable[[], Task]) -> tuple[Experiment, Sequence[Hypothesis], Options]:
+def induction(task: Callable[[], Task], asked: Options) -> tuple[Experiment, Sequence[Hypothesis], Options]:
     """A two-layer model at tokens after which copying helps, with the original study's ladder but for a program in
     the place of heads.
     """
     made = task()
     beside = [one for one in made.ladder() if one.name != "induction/strict"]
     data = made.data().take(np.arange(SEQUENCES))
-    return Experiment(made.model(), data, made.loss(), baselines=False), beside, {"by": "gradient", "random": 0}
+    return Experiment(made.model(), data, made.loss(), baselines=False), beside, asked
 
 
 def stories() -> tuple[Experiment, Sequence[Hypothesis], Options]:
@@ -114,11 +114,13 @@ def _python() -> Task:
 MODELS: dict[str, Callable[[], tuple[Experiment, Sequence[Hypothesis], Options]]] = {
     "parens": parens,
     "parens-original": original_parens,
-    "induction": lambda: induction(_language),
-    "induction-python": lambda: induction(_python),
+    "induction-heads": lambda: induction(_language, {"depth": 1, "random": 0}),
+    "induction-python-heads": lambda: induction(_python, {"depth": 1, "random": 0}),
+    "induction": lambda: induction(_language, {"by": "gradient", "random": 0}),
+    "induction-python": lambda: induction(_python, {"by": "gradient", "random": 0}),
     "stories260k": stories,
 }
-BY_EDGES = ("induction", "induction-python", "stories260k")
+BY_EDGES = ("induction-heads", "induction-python-heads", "induction", "induction-python", "stories260k")
 """Models of which size is counted in edges: people's hypotheses keep most of the model as it is without a claim, which
 bits do not count.
 """
