@@ -44,8 +44,8 @@ PRICES = (0.5, 5.0)
 """Of all edges, in subnetwork probing: that of the own configuration of the tool, and ten times that."""
 SHARES = (0.9, 0.95, 0.99)
 """Of the gap, that a circuit is to recover."""
-SIZES = (*range(1, 41), 50, 60, 80, 100, 150, 200)
-"""Edges of circuits that are looked at."""
+SIZES = (*range(1, 51), 60, 80, 100, 150, 200)
+"""Edges of circuits that are looked at, beside all of them."""
 WHOLE = frozenset(("embed", "pos"))
 """What other tools call one node."""
 
@@ -305,7 +305,7 @@ def compared(program: str, seed: int, way: str) -> Row:
     """One way on one model."""
     on = Halves.of(program, seed)
     scores, passes = WAYS[way](on)
-    points = curve(scores, [one for one in SIZES if one <= len(scores)], on.rest)
+    points = curve(scores, sorted({*(one for one in SIZES if one < len(scores)), len(scores)}), on.rest)
     sizes = [next((size for size, one in points.items() if one >= share), None) for share in SHARES]
     return Row(program, way, passes, sizes)
 

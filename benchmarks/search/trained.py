@@ -69,7 +69,7 @@ def original_parens() -> tuple[Experiment, Sequence[Hypothesis], Options]:
     """The original study's paren balancer and strings, with the study's hypotheses."""
     from benchmarks.parens.task import task
 
-    found = task.variant("redwood", os.environ["SCRUBBING_ORIGINAL"])
+    found = task.variant("redwood", Path(os.environ["SCRUBBING_ORIGINAL"]))
     data = found.data()
     some = np.sort(np.random.default_rng(0).permutation(len(data))[:STRINGS])
     return Experiment(found.model(), data.take(some), found.loss(), baselines=False), list(found.ladder()), HEADS_ONLY
@@ -137,7 +137,8 @@ def searched(model: str, out: Path | None = None) -> Searched:
     """
     experiment, beside, asked = MODELS[model]()
     started, graph = time.process_time(), experiment.subject.graph
-    found = search(experiment, beside=beside, out=out, name=f"{model}/found", **asked)
+    chosen: Options = {**asked, "name": f"{model}/found"}
+    found = search(experiment, beside=beside, out=out, **chosen)
     record = found.record
     points: list[Point] = []
     for one, said in zip([*record.found, *record.beside], [*found.hypotheses, *beside], strict=True):
@@ -145,6 +146,7 @@ def searched(model: str, out: Path | None = None) -> Searched:
         assert recovered is not None
         assert recovered.fraction is not None
         assert one.size is not None
+        assert one.size.claimed is not None
         word, share = record.word if first else "", recovered.fraction
         interval = share.value, share.low, share.high
         edges = len(own_edges(said, graph))

@@ -61,7 +61,8 @@ def searched(program: str, seed: int, way: str) -> One:
     made, started = truth(program, seed), time.perf_counter()
     depth = PLANTED if program in TRAINED else None
     asked: Options = {"scope": made.tight[0].scope, "depth": depth, "random": 0, "controls": (), "seed": seed}
-    found = search(experiment(made), named(made), **asked, **WAYS[way])  # pyright: ignore[reportCallIssue]
+    chosen: Options = {**asked, **WAYS[way]}
+    found = search(experiment(made), named(made), **chosen)
     effort, took = found.record.effort, time.perf_counter() - started
     beside = compared(made, found.hypothesis)
     return One(program, beside, found.record.word, effort.tried, effort.decided, effort.examples, took)
