@@ -7,21 +7,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.search.own import own_edges
 from benchmarks.search.rows import kept, markdown
 from scrubbing import Dataset, Experiment, Hypothesis, NextToken, Task
-from scrubbing.report.plot import front
 from scrubbing.search import search
-from scrubbing.search.choices import Options
 
 STRINGS, SEQUENCES, LENGTH = 6_000, 800, 32
 """Inputs of parens and of induction, and tokens of a story."""
 RANDOM = 120
 """Other hypotheses of the same size, for parens."""
-HEADS_ONLY: Options = {"through": ("mlp",), "depth": 1, "random": RANDOM}
+HEADS_ONLY: dict[str, Any] = {"through": ("mlp",), "depth": 1, "random": RANDOM}
 """What heads write for the output, MLPs being computed again on it."""
 
 
@@ -55,7 +54,7 @@ class Searched:
     """Of one processor, controls and what people wrote included."""
 
 
-def parens() -> tuple[Experiment, Sequence[Hypothesis], Options]:
+def parens() -> tuple[Experiment, Sequence[Hypothesis], dict[str, Any]]:
     """The shipped paren balancer; what people wrote that nobody else's beats."""
     from benchmarks.parens.task import our_data, task
     from hypotheses.parens.shipped import ladder
@@ -65,7 +64,7 @@ def parens() -> tuple[Experiment, Sequence[Hypothesis], Options]:
     return Experiment(task.model(), our_data(STRINGS), task.loss(), baselines=False), beside, HEADS_ONLY
 
 
-def original_parens() -> tuple[Experiment, Sequence[Hypothesis], Options]:
+def original_parens() -> tuple[Experiment, Sequence[Hypothesis], dict[str, Any]]:
     """The original study's paren balancer and strings, with the study's hypotheses."""
     from benchmarks.parens.task import task
 
@@ -75,7 +74,9 @@ def original_parens() -> tuple[Experiment, Sequence[Hypothesis], Options]:
     return Experiment(found.model(), data.take(some), found.loss(), baselines=False), list(found.ladder()), HEADS_ONLY
 
 
-def induction(task: Callable[[], Task], asked: Options) -> tuple[Experiment, Sequence[Hypothesis], Options]:
+def induction(
+    task: Callable[[], Task], asked: dict[str, Any]
+) -> tuple[Experiment, Sequence[Hypothesis], dict[str, Any]]:
     """A two-layer model at tokens after which copying helps, with the original study's ladder but for a program in
     the place of heads.
     """
@@ -85,7 +86,7 @@ def induction(task: Callable[[], Task], asked: Options) -> tuple[Experiment, Seq
     return Experiment(made.model(), data, made.loss(), baselines=False), beside, asked
 
 
-def stories() -> tuple[Experiment, Sequence[Hypothesis], Options]:
+def stories() -> tuple[Experiment, Sequence[Hypothesis], dict[str, Any]]:
     """A pretrained Llama of one megabyte, at every token of what it wrote itself."""
     from scrubbing import load_model
 
@@ -111,7 +112,7 @@ def _python() -> Task:
     return python_task
 
 
-MODELS: dict[str, Callable[[], tuple[Experiment, Sequence[Hypothesis], Options]]] = {
+MODELS: dict[str, Callable[[], tuple[Experiment, Sequence[Hypothesis], dict[str, Any]]]] = {
     "parens": parens,
     "parens-original": original_parens,
     "induction-heads": lambda: induction(_language, {"depth": 1, "random": 0}),
@@ -137,7 +138,7 @@ def searched(model: str, out: Path | None = None) -> Searched:
     """
     experiment, beside, asked = MODELS[model]()
     started, graph = time.process_time(), experiment.subject.graph
-    chosen: Options = {**asked, "name": f"{model}/found"}
+    chosen: dict[str, Any] = {**asked, "name": f"{model}/found"}
     found = search(experiment, beside=beside, out=out, **chosen)
     record = found.record
     points: list[Point] = []
@@ -159,8 +160,12 @@ def searched(model: str, out: Path | None = None) -> Searched:
 def best(one: Searched, points: Sequence[Point]) -> list[Point]:
     """Of some hypotheses those that no other one beats, but for those that claim nothing."""
     some = [point for point in points if point.bits]
-    sizes = [float(point.edges) if one.model in BY_EDGES else point.bits for point in some]
-    return [some[i] for i in front([(size, point.recovered[0]) for size, point in zip(sizes, some, strict=True)])]
+    at = [(point.edges if one.model in BY_EDGES else point.bits, -point.recovered[0]) for point in some]
+    return [
+        point
+        for point, (size, lost) in zip(some, at, strict=True)
+        if not any(other[0] <= size and other[1] <= lost and other != (size, lost) for other in at)
+    ]
 
 
 def table(models: Sequence[str], folder: Path | None) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,10 @@ from benchmarks.search.planted import RELATIONS, Comparison, compared
 from benchmarks.search.rows import counted, kept, markdown
 from scrubbing import Experiment, Feature
 from scrubbing.search import search
-from scrubbing.search.choices import Options
 
 FIRST_SEED = 310
 """Seeds below were looked at while the search was written, or are those of the calibration."""
-WAYS: dict[str, Options] = {
+WAYS: dict[str, dict[str, Any]] = {
     "tests": {"by": "tests"},
     "attribution": {"by": "attribution"},
     "gradient": {"by": "gradient"},
@@ -60,8 +60,8 @@ def searched(program: str, seed: int, way: str) -> One:
     """A search on one model, judged on inputs that it was not searched on."""
     made, started = truth(program, seed), time.perf_counter()
     depth = PLANTED if program in TRAINED else None
-    asked: Options = {"scope": made.tight[0].scope, "depth": depth, "random": 0, "controls": (), "seed": seed}
-    chosen: Options = {**asked, **WAYS[way]}
+    asked: dict[str, Any] = {"scope": made.tight[0].scope, "depth": depth, "random": 0, "controls": (), "seed": seed}
+    chosen: dict[str, Any] = {**asked, **WAYS[way]}
     found = search(experiment(made), named(made), **chosen)
     effort, took = found.record.effort, time.perf_counter() - started
     beside = compared(made, found.hypothesis)
