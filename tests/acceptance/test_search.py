@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from benchmarks.search.trained import Searched, best, searched
@@ -28,15 +26,7 @@ def test_paren_heads_are_found() -> None:
     assert found.points[0].word == "tight"
 
 
-def test_what_an_induction_model_needs_is_found() -> None:
-    beats_or_stands_beside(searched("induction"))
-
-
 @pytest.mark.original
-def test_original_paren_heads_are_found(original_folder: Path) -> None:
+@pytest.mark.usefixtures("original_folder")
+def test_original_paren_heads_are_found() -> None:
     beats_or_stands_beside(searched("parens-original"))
-
-
-def test_a_small_language_model_is_searched(stories_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCRUBBING_STORIES", str(stories_folder))
-    beats_or_stands_beside(searched("stories260k"))
