@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
+from operator import itemgetter
 from string import Formatter
 from typing import Any, cast
 
@@ -231,14 +233,13 @@ class Prompts:
 
     def _tokens_of(self, span: Span, ranges: list[Span], text: str, name: str) -> Span:
         """The tokens that stand for a range of characters."""
-        inside = [i for i, (start, stop) in enumerate(ranges) if start < span[1] and stop > span[0]]
-        around = [text[start : span[0]].strip() + text[span[1] : stop].strip()
-                  for start, stop in (ranges[i] for i in inside)]  # fmt: skip
-        if not inside or any(around):
+        first, last = bisect_right(ranges, span[0], key=itemgetter(1)), bisect_left(ranges, span[1], key=itemgetter(0))
+        around = "".join(text[start : span[0]] + text[span[1] : stop] for start, stop in ranges[first:last])
+        if first >= last or around.strip():
             problem = f"in {text!r}, no token is about {text[slice(*span)]!r} (slot {name}) alone."
             remedy = "Choose values that are tokens of their own, or put a space beside the slot."
             fail(BadData, "SCR-TEMPLATE", problem, remedy, self.name)
-        return inside[0], inside[-1] + 1
+        return first, last
 
     def _label(self, text: str, ids: list[int], chosen: Mapping[str, Any]) -> int:
         assert self.answer is not None
@@ -357,13 +358,18 @@ def _listed(given: Any, what: str) -> tuple[Any, ...]:
 
 def _names(text: str) -> list[str]:
     """The slots of a template in order, each as often as it occurs."""
-    return [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    return [name for _, name, _, _ in _parsed(text) if name is not None]
+
+
+@lru_cache
+def _parsed(text: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    return list(Formatter().parse(text))
 
 
 def _filled(text: str, values: Mapping[str, Any]) -> tuple[str, list[tuple[str, Span]]]:
     """A template with its values, and the characters of every slot."""
     made, spans = "", list[tuple[str, Span]]()
-    for before, name, form, conversion in Formatter().parse(text):
+    for before, name, form, conversion in _parsed(text):
         made += before
         if name is not None:
             value = values[name]
