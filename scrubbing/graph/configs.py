@@ -113,6 +113,12 @@ def config_graph(config: Mapping[str, Any], positions: int, padded: bool = False
     )
 
 
+def is_encoder(config: Mapping[str, Any]) -> bool:
+    """Whether a config is that of a model whose every position sees the whole input."""
+    shape = FAMILIES.get(str(config.get("model_type")))
+    return shape is not None and shape.encoder
+
+
 def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int:
     """The first of these fields that is a size; 0 where none is."""
     found = (config.get(name) for name in names)

@@ -17,6 +17,7 @@ from scrubbing import (
     Dataset,
     Hypothesis,
     ModelMismatch,
+    UsageError,
     Variable,
     feature,
     from_state_dict,
@@ -24,6 +25,7 @@ from scrubbing import (
     node,
     scrub,
 )
+from scrubbing.experiment.from_files import task_from_files
 from scrubbing.experiment.random_weights import fresh_weights
 from scrubbing.experiment.trial import Trial
 from scrubbing.models.transformer import Encoder, to_file
@@ -157,3 +159,15 @@ def test_a_score(tmp_path: Path) -> None:
     own, wrong = (scrub(hypothesis, one.model, data, one.loss, references=60) for one in (trial, random))
     assert own.loss("model").value < own.loss().value
     assert own.loss("model").value < wrong.loss("model").value
+
+
+def test_a_classifier_is_read_at_its_first_position(tmp_path: Path) -> None:
+    """By the loss of that name, without a task."""
+    module_of(CLASSES, {}).save_pretrained(tmp_path / "classes")
+    module_of(MASKED, {}).save_pretrained(tmp_path / "masked")
+    read = {
+        name: task_from_files(str(tmp_path / name), "x.csv", "classification").loss() for name in ("classes", "masked")
+    }
+    assert (read["classes"].position, read["masked"].position) == (0, "last")
+    with pytest.raises(UsageError, match="sees the next token"):
+        task_from_files(str(tmp_path / "masked"), "x.csv").loss()
