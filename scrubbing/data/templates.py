@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from operator import itemgetter
-from string import Formatter
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.data.filling import Span, filled, slots_of
 from scrubbing.data.slots import PLACE, VALUE
 from scrubbing.errors import BadData, Fault, UsageError, counted, fail
 from scrubbing.guards import class_of, is_mapping, is_whole
 
-Span = tuple[int, int]
 Columns = dict[str, NDArray[Any]]
 Uniform = Callable[[int], NDArray[np.float64]]
 _MOST = 2**20
 """Values of one slot; an iterable may be endless."""
+_KEPT = 100_000
+"""Prompts that are kept as numbers, of less than a kilobyte each."""
 
 
 class Prompts:
@@ -71,6 +72,7 @@ class Prompts:
         self.different = tuple(_listed(group, "slots that differ") for group in _listed(different, "groups of slots"))
         self.answer, self.begin, self.pad, self.name = answer, begin, pad, name
         self.tokenizer = tokenizer
+        self._rows: dict[tuple[Any, ...], NDArray[np.int64]] = {}
         if faults := list(self._faults()):
             raise UsageError(faults)
 
@@ -103,7 +105,7 @@ class Prompts:
         self._check_number(n)
         self._check_slots([changed])
         rng = np.random.default_rng(seed)
-        lacking = [one for one in self.templates if changed not in _names(one)]
+        lacking = [one for one in self.templates if changed not in slots_of(one)]
         if lacking:
             problem = f"it has no slot {changed}, so that a prompt would be its own counterfactual."
             fail(UsageError, "SCR-TEMPLATE", problem, "Change a slot that every template has.", repr(lacking[0]))
@@ -160,6 +162,9 @@ class Prompts:
         # Any other column is about the held prompt; a feature of it is refused rather than computed of another one.
         return columns | {name: held[name] for name in ("pair", "changed") if name in held}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_rows": {}}
+
     def encode(self, text: str) -> tuple[list[int], list[Span]]:
         """The tokens of a text, without special ones, and the range of characters of each."""
         if not hasattr(self.tokenizer, "encode_batch"):
@@ -191,45 +196,56 @@ class Prompts:
         found: list[Span] = []
         for text in self.templates:
             first = {key: values[0] for key, values in self.slots.items()}
-            base = len(self.encode(_filled(text, first)[0])[0])
+            base = len(self.encode(filled(text, first)[0])[0])
             less = more = 0
-            for name in dict.fromkeys(_names(text)):
-                sizes = [len(self.encode(_filled(text, {**first, name: one})[0])[0]) - base for one in self.slots[name]]
+            for name in dict.fromkeys(slots_of(text)):
+                sizes = [len(self.encode(filled(text, {**first, name: one})[0])[0]) - base for one in self.slots[name]]
                 less, more = less + min(sizes), more + max(sizes)
             begin = self.begin is not None
             found.append((base + less + begin, base + more + begin))
         return found
 
     def _columns(self, template: NDArray[np.int64], values: Mapping[str, NDArray[Any]]) -> Columns:
-        n, places = len(template), self._occurrences
-        tokens = np.full((n, self.length), self.pad, dtype=np.int64)
-        lengths, labels = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-        at = {key: np.full((n, count, 2), -1, dtype=np.int64) for key, count in places.items()}
-        plain: dict[str, list[Any]] = {key: column.tolist() for key, column in values.items()}
-        begin = [] if self.begin is None else [self.begin]
-        numbers: list[int] = np.asarray(template).tolist()
-        for row, number in enumerate(numbers):
-            chosen = {key: column[row] for key, column in plain.items()}
-            text, spans = _filled(self.templates[number], chosen)
-            ids, ranges = self.encode(text)
-            if len(ids) + len(begin) > self.length:  # a tokenizer may join what two slots stand for
-                problem = f"{text!r} has {len(ids) + len(begin)} tokens, and the longest should have {self.length}."
-                fail(BadData, "SCR-TEMPLATE", problem, "Separate slots by text.", self.name)
-            lengths[row] = len(begin) + len(ids)
-            tokens[row, : lengths[row]] = begin + ids
-            seen = dict.fromkeys(places, 0)
-            for key, span in spans:
-                at[key][row, seen[key]] = np.array(self._tokens_of(span, ranges, text, key)) + len(begin)
-                seen[key] += 1
-            if self.answer is not None:
-                labels[row] = self._label(text, ids, chosen)
-        columns: Columns = {"tokens": tokens, "template": np.asarray(template)}
+        start = 2 + self.length
+        chosen = (values[key].tolist() for key in self.slots)
+        rows = self._known([*zip(np.asarray(template).tolist(), *chosen, strict=True)])
+        columns: Columns = {"tokens": rows[:, 2:start], "template": np.asarray(template)}
         if self.padded:
-            columns["mask"] = np.arange(self.length) < lengths[:, None]
+            columns["mask"] = np.arange(self.length) < rows[:, :1]
         if self.answer is not None:
-            columns["label"] = labels
+            columns["label"] = rows[:, 1]
         columns |= {VALUE + key: np.asarray(values[key], dtype=self._dtype(key)) for key in self.slots}
-        return columns | {PLACE + key: found for key, found in at.items()}
+        for key, count in self._occurrences.items():
+            columns[PLACE + key] = rows[:, start : start + 2 * count].reshape(-1, count, 2)
+            start += 2 * count
+        return columns
+
+    def _known(self, keys: list[tuple[Any, ...]]) -> NDArray[np.int64]:
+        """A row of `_row` for each template and values; those of late are kept, since runs ask for the same again."""
+        if len(self._rows) > _KEPT:
+            self._rows.clear()
+        for one in keys:
+            if one not in self._rows:
+                self._rows[one] = self._row(self.templates[one[0]], dict(zip(self.slots, one[1:], strict=True)))
+        return np.stack([self._rows[one] for one in keys])
+
+    def _row(self, template: str, chosen: Mapping[str, Any]) -> NDArray[np.int64]:
+        """One prompt in numbers: how many tokens, the label, the tokens, and where each slot stands."""
+        text, spans = filled(template, chosen)
+        ids, ranges = self.encode(text)
+        begin = [] if self.begin is None else [self.begin]
+        n = len(begin) + len(ids)
+        if n > self.length:  # a tokenizer may join what two slots stand for
+            problem = f"{text!r} has {n} tokens, and the longest should have {self.length}."
+            fail(BadData, "SCR-TEMPLATE", problem, "Separate slots by text.", self.name)
+        places: dict[str, list[int]] = {key: [] for key in self._occurrences}
+        for key, span in spans:
+            places[key] += (len(begin) + one for one in self._tokens_of(span, ranges, text, key))
+        row = [n, 0 if self.answer is None else self._label(text, ids, chosen)]
+        row += [*begin, *ids, *[self.pad] * (self.length - n)]
+        for key, count in self._occurrences.items():
+            row += [*places[key], *[-1] * (2 * count - len(places[key]))]
+        return np.array(row, dtype=np.int64)
 
     def _tokens_of(self, span: Span, ranges: list[Span], text: str, name: str) -> Span:
         """The tokens that stand for a range of characters."""
@@ -243,7 +259,7 @@ class Prompts:
 
     def _label(self, text: str, ids: list[int], chosen: Mapping[str, Any]) -> int:
         assert self.answer is not None
-        whole = self.encode(text + _filled(self.answer, chosen)[0])[0]
+        whole = self.encode(text + filled(self.answer, chosen)[0])[0]
         if len(whole) <= len(ids) or whole[: len(ids)] != ids:
             problem = f"with the answer, {text!r} begins with other tokens, or has no more of them."
             fail(BadData, "SCR-TEMPLATE", problem, 'Begin the answer where a token begins: " {IO}".', self.name)
@@ -285,11 +301,11 @@ class Prompts:
     @cached_property
     def _occurrences(self) -> dict[str, int]:
         """How often each slot occurs in a prompt at most."""
-        return {name: max(_names(text).count(name) for text in self.templates) for name in self.slots}
+        return {name: max(slots_of(text).count(name) for text in self.templates) for name in self.slots}
 
     def _show(self, data: Dataset, row: int) -> str:
         values = {key: data[VALUE + key][row].item() for key in self.slots}
-        return _filled(self.templates[int(data["template"][row])], values)[0]
+        return filled(self.templates[int(data["template"][row])], values)[0]
 
     def _check_number(self, n: int) -> None:
         if not is_whole(n) or n < 1:
@@ -316,7 +332,7 @@ class Prompts:
         named, unread = dict[str, None](), not self.templates
         for text in texts:
             try:
-                names = _names(text)
+                names = slots_of(text)
             except (ValueError, TypeError) as error:
                 yield fault(
                     f"it cannot be read as a template ({error}).", "Write {NAME}, or {{ for a brace.", repr(text)
@@ -354,29 +370,6 @@ def _listed(given: Any, what: str) -> tuple[Any, ...]:
         problem = f"the {what} are of type {class_of(given).__name__}."
         fail(UsageError, "SCR-TEMPLATE", problem, "Give a list.", "Prompts")
     return tuple(islice(cast("Iterable[Any]", given), _MOST))
-
-
-def _names(text: str) -> list[str]:
-    """The slots of a template in order, each as often as it occurs."""
-    return [name for _, name, _, _ in _parsed(text) if name is not None]
-
-
-@lru_cache
-def _parsed(text: str) -> list[tuple[str, str | None, str | None, str | None]]:
-    return list(Formatter().parse(text))
-
-
-def _filled(text: str, values: Mapping[str, Any]) -> tuple[str, list[tuple[str, Span]]]:
-    """A template with its values, and the characters of every slot."""
-    made, spans = "", list[tuple[str, Span]]()
-    for before, name, form, conversion in _parsed(text):
-        made += before
-        if name is not None:
-            value = values[name]
-            told = format(str(value) if conversion == "s" else value, form or "")
-            spans.append((name, (len(made), len(made) + len(told))))
-            made += told
-    return made, spans
 
 
 def _pick(u: float, n: int, taken: set[int]) -> int:

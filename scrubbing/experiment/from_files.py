@@ -37,7 +37,8 @@ def task_from_files(model: str, data: str | Path, loss: str = "next-token") -> T
     loss_named(loss)
 
     def made() -> Loss:
-        fields = {} if config() is None else read_config(config())
+        found = config()
+        fields = {} if found is None else read_config(found)
         if loss == "next-token" and is_encoder(fields):
             remedy = "Hide tokens, and give --loss classification:COLUMN with what stood there."
             fail(
