@@ -273,19 +273,15 @@ class Prompts:
         but: Mapping[str, NDArray[Any]] | None = None,
     ) -> Columns:
         """A value of every slot for each of n prompts: those kept, and of the others none that is excluded."""
-        u = uniform(len(self.slots) + 1)
-        columns = {key: column.tolist() for key, column in kept.items()}
-        excluded = {key: column.tolist() for key, column in (but or {}).items()}
+        u, columns = uniform(len(self.slots) + 1), dict(kept)
         for i, (name, values) in enumerate(self.slots.items()):
             if name in kept:
                 continue
-            number = {value: k for k, value in enumerate(values)}
             beside = [key for group in self.different if name in group for key in group if key in columns]
-            taken = [columns[key] for key in beside] + ([excluded[name]] if name in excluded else [])
-            columns[name] = [
-                values[_pick(u[row, i], len(values), {number[one[row]] for one in taken if one[row] in number})]
-                for row in range(n)
-            ]
+            taken = [columns[key] for key in beside] + ([but[name]] if but and name in but else [])
+            known = np.asarray(values)
+            numbers = np.stack([np.full(n, -1), *(_numbers(known, one) for one in taken)], axis=1)
+            columns[name] = known[_picked(u[:, i], len(values), numbers)]
         return {name: np.asarray(columns[name], dtype=self._dtype(name)) for name in self.slots}
 
     def _other_templates(self, number: NDArray[Any], classes: list[list[int]], u: NDArray[np.float64]) -> NDArray[Any]:
@@ -372,9 +368,19 @@ def _listed(given: Any, what: str) -> tuple[Any, ...]:
     return tuple(islice(cast("Iterable[Any]", given), _MOST))
 
 
-def _pick(u: float, n: int, taken: set[int]) -> int:
-    """The k-th of those that are not taken, k from a number in [0, 1)."""
-    found = int(u * (n - len(taken)))
-    for one in sorted(taken):
-        found += found >= one
+def _numbers(known: NDArray[Any], values: NDArray[Any]) -> NDArray[np.int64]:
+    """The place of each value among known ones; -1 where it is none of them."""
+    order = np.argsort(known)
+    place = order[np.searchsorted(known, values, sorter=order).clip(max=len(known) - 1)]
+    return np.where(known[place] == values, place, -1)
+
+
+def _picked(u: NDArray[np.float64], n: int, taken: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each row the k-th number below n that is not taken, k from a number in [0, 1); -1 is no number."""
+    taken = np.sort(taken, axis=1)
+    counts = taken >= 0
+    counts[:, 1:] &= taken[:, 1:] != taken[:, :-1]
+    found = (u * (n - counts.sum(axis=1))).astype(np.int64)
+    for one, does in zip(taken.T, counts.T, strict=True):
+        found += does & (found >= one)
     return found
