@@ -25,9 +25,11 @@ from scrubbing import (
     node,
     scrub,
 )
+from scrubbing.cli.listing import listed
 from scrubbing.experiment.from_files import task_from_files
 from scrubbing.experiment.random_weights import fresh_weights
 from scrubbing.experiment.trial import Trial
+from scrubbing.graph import Node
 from scrubbing.models.transformer import Encoder, to_file
 
 from .families import described, inputs, loaded, module_of, of_transformers
@@ -171,3 +173,16 @@ def test_a_classifier_is_read_at_its_first_position(tmp_path: Path) -> None:
     assert (read["classes"].position, read["masked"].position) == (0, "last")
     with pytest.raises(UsageError, match="sees the next token"):
         task_from_files(str(tmp_path / "masked"), "x.csv").loss()
+
+
+def test_nodes_as_they_are_listed(tmp_path: Path) -> None:
+    """From the folder's config alone: norms by what they follow, and as many outputs as classes."""
+    module = module_of(CLASSES, {})
+    module.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    rows = {row.node: row for row in listed(str(tmp_path), None)}
+    assert rows["m0.norm"].what == "norm of the residual stream after the MLP of layer 0"
+    assert rows["a1.norm"].written_as == 'node("a1.norm")'
+    assert rows["logits"].writes == f"[n, positions, {module.config.num_labels}]"
+    graph = loaded(module).graph(inputs(module, 4, padded=True))
+    assert [Node.parse(one.name) for one in graph.slots] == [*graph.slots]
