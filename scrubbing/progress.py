@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from importlib import import_module
 from typing import Any
 
 from scrubbing.printable import unheard, visible
@@ -137,9 +138,7 @@ class _Cell:
 
     def start(self) -> None:
         """Make the output."""
-        from IPython.display import HTML, display
-
-        self._output = display(HTML(""), display_id=True)
+        self._output = _shown().display(_shown().HTML(""), display_id=True)
 
     def add_task(self, what: str, *, total: float, completed: float) -> int:
         """Show one more bar."""
@@ -165,8 +164,6 @@ class _Cell:
         self._draw(at_once=True)
 
     def _draw(self, at_once: bool = False) -> None:
-        from IPython.display import HTML
-
         now = time.monotonic()
         if at_once or now - self._drawn > REDRAWN:
             self._drawn = now
@@ -174,7 +171,12 @@ class _Cell:
                 f'<progress value="{done}" max="{total}"></progress> {escape(what)}: {done:,.0f} of {total:,.0f}'
                 for what, total, done in self._bars.values()
             ]
-            self._output.update(HTML("<br>".join(rows)))
+            self._output.update(_shown().HTML("<br>".join(rows)))
+
+
+def _shown() -> Any:
+    """What shows things below a cell; it comes with the kernel."""
+    return import_module("IPython.display")
 
 
 def _display() -> Any:

@@ -81,7 +81,7 @@ def train(seed: int, steps: int, until: int) -> tuple[nn.Module, list[dict[str, 
         schedule.step()
         smooth = loss.item() if step == 0 else 0.99 * smooth + 0.01 * loss.item()
         if step + 1 in MOMENTS:
-            now = from_bridge(model.eval()).weights.learned()  # pyright: ignore[reportArgumentType]
+            now = from_bridge(model.eval()).weights.learned()
             kept |= {f"{step + 1}/{name}": weights.half() for name, weights in now}
             model.train()
         if step % 500 == 0 or step == steps - 1:
@@ -110,7 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     model, curve, kept = train(options.seed, options.steps, MOMENTS[-1] if options.moments else options.steps)
     if options.out == WEIGHTS:
-        save_file(kept, EARLIER, {"steps": str(options.steps)})
+        save_file(kept, str(EARLIER), {"steps": str(options.steps)})
     if options.moments:
         return
     result = evaluate(model, 100_000, seed=777)

@@ -15,7 +15,7 @@ from scrubbing.experiment.task import Task, read_config
 from scrubbing.graph.configs import is_encoder
 
 if TYPE_CHECKING:
-    from scrubbing.metrics.losses import Loss
+    from scrubbing.metrics.losses import Loss, Place
     from scrubbing.models.protocol import Model
 
 LOSSES = ("next-token", "classification", "squared-error")
@@ -38,7 +38,7 @@ def task_from_files(model: str, data: str | Path, loss: str = "next-token") -> T
 
     def made() -> Loss:
         found = config()
-        fields = {} if found is None else read_config(found)
+        fields: Mapping[str, Any] = {} if found is None else read_config(found)
         if loss == "next-token" and is_encoder(fields):
             remedy = "Hide tokens, and give --loss classification:COLUMN with what stood there."
             fail(
@@ -70,7 +70,7 @@ def task_from_files(model: str, data: str | Path, loss: str = "next-token") -> T
     return Task(Path(model).name or model, data=inputs, model=loaded, loss=made, config=config)
 
 
-def loss_named(name: str, position: int | str = "last") -> Callable[[], Loss]:
+def loss_named(name: str, position: Place = "last") -> Callable[[], Loss]:
     """A function that makes the loss of this name, read at this position if it is read at one.
 
     Raises:
@@ -93,7 +93,7 @@ def loss_named(name: str, position: int | str = "last") -> Callable[[], Loss]:
     return make
 
 
-def _read_at(config: Mapping[str, Any]) -> int | str:
+def _read_at(config: Mapping[str, Any]) -> Place:
     """The position at which a model of this config is read."""
     return 0 if "ForSequenceClassification" in str(config.get("architectures")) else "last"
 

@@ -52,13 +52,13 @@ def test_a_folder_with_the_names_of_the_first_checkpoints(tmp_path: Path) -> Non
     """With `gamma` and `beta` of norms, tables of positions, and the head and pooler of the other task."""
     module = module_of(MASKED, {})
     module.save_pretrained(tmp_path)
-    stored = load_file(tmp_path / "model.safetensors")
+    stored = load_file(str(tmp_path / "model.safetensors"))
     old = {key.replace("LayerNorm.weight", "LayerNorm.gamma"): tensor for key, tensor in stored.items()}
     old = {key.replace("LayerNorm.bias", "LayerNorm.beta"): tensor for key, tensor in old.items()}
     assert set(old) != set(stored)
     old |= {"bert.embeddings.position_ids": torch.arange(20)[None], "cls.seq_relationship.weight": torch.ones(2, 32)}
     old |= {"bert.pooler.dense.weight": torch.ones(32, 32), "bert.pooler.dense.bias": torch.ones(32)}
-    save_file(old, tmp_path / "model.safetensors")
+    save_file(old, str(tmp_path / "model.safetensors"))
     assert load_model(tmp_path).fingerprint == loaded(module).fingerprint
 
 
@@ -125,7 +125,7 @@ def test_a_wrong_norm_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         attention, mlp, first, second = layer(block, heads)
         return attention, mlp, second, first
 
-    layer = encoders._bert_layer
+    layer = encoders._bert_layer  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(encoders, "_bert_layer", swapped)
     with pytest.raises(ModelMismatch, match="SCR-CHECK"):
         loaded(module_of(MASKED, {}))
@@ -167,10 +167,10 @@ def test_a_classifier_is_read_at_its_first_position(tmp_path: Path) -> None:
     """By the loss of that name, without a task."""
     module_of(CLASSES, {}).save_pretrained(tmp_path / "classes")
     module_of(MASKED, {}).save_pretrained(tmp_path / "masked")
-    read = {
-        name: task_from_files(str(tmp_path / name), "x.csv", "classification").loss() for name in ("classes", "masked")
-    }
-    assert (read["classes"].position, read["masked"].position) == (0, "last")
+    for name, position in (("classes", 0), ("masked", "last")):
+        loss = task_from_files(str(tmp_path / name), "x.csv", "classification").loss()
+        assert isinstance(loss, Classification)
+        assert loss.position == position
     with pytest.raises(UsageError, match="sees the next token"):
         task_from_files(str(tmp_path / "masked"), "x.csv").loss()
 

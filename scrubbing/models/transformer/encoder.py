@@ -24,6 +24,7 @@ from scrubbing.models.transformer.model import Transformer
 from scrubbing.models.transformer.weights import ACTIVATIONS, IDENTITY, Norm, Spec, Weights
 from scrubbing.parts import InnerPart
 
+_OF_HEAD = {**ACTIVATIONS, "tanh": torch.tanh}
 COLUMN = "token_type_ids"
 """Of token types, as tokenizers name it; without it, every token is of type 0."""
 
@@ -95,7 +96,7 @@ class Encoder(Transformer):
         if self.weights.W_head is not None:
             x = x @ self.weights.W_head
             x = x if self.weights.b_head is None else x + self.weights.b_head
-            x = self.weights.final(ACTIVATIONS[self.spec.head](x))
+            x = self.weights.final(_OF_HEAD[self.spec.head](x))
         return super()._logits(x)
 
     def flops(self, nodes: Sequence[Node], tokens: Mapping[str, float], rows: float, part: InnerPart | None) -> float:

@@ -20,7 +20,6 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
     "solu": lambda x: (wide(x) * F.softmax(wide(x), dim=-1)).to(x.dtype),
-    "tanh": torch.tanh,
 }
 """Activation functions by name. Adapters translate the synonyms of their library."""
 
