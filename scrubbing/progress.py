@@ -7,12 +7,16 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
+from importlib import import_module
 from typing import Any
 
 from scrubbing.printable import unheard, visible
 
 DELAY = 2.0
 """Seconds before a bar appears."""
+REDRAWN = 0.2
+"""Seconds between two drawings of a bar in a notebook."""
 EVERY = 30.0
 """Seconds between two lines, where nobody could see a bar."""
 
@@ -114,10 +118,70 @@ _lines = _Lines()
 
 
 def _watched() -> bool:
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return sys.stderr.isatty() or _in_notebook()
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules
+
+
+class _Cell:
+    """Bars below a notebook's cell, as one output that is drawn anew, with the methods of rich's `Progress` used here.
+
+    Rich's own need widgets there, which few kernels have.
+    """
+
+    def __init__(self) -> None:
+        self._bars: dict[int, list[Any]] = {}
+        self._output: Any = None
+        self._drawn = float("-inf")
+
+    def start(self) -> None:
+        """Make the output."""
+        self._output = _shown().display(_shown().HTML(""), display_id=True)
+
+    def add_task(self, what: str, *, total: float, completed: float) -> int:
+        """Show one more bar."""
+        number = max(self._bars, default=0) + 1
+        self._bars[number] = [what, total, completed]
+        self._draw(at_once=True)
+        return number
+
+    def update(self, task: int, *, description: str | None = None, completed: float | None = None) -> None:
+        """Change what a bar says."""
+        one = self._bars[task]
+        one[0], one[2] = description or one[0], one[2] if completed is None else completed
+        self._draw()
+
+    def remove_task(self, task: int) -> None:
+        """Show a bar no longer."""
+        del self._bars[task]
+        self._draw(at_once=True)
+
+    def stop(self) -> None:
+        """Leave nothing."""
+        self._bars.clear()
+        self._draw(at_once=True)
+
+    def _draw(self, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if at_once or now - self._drawn > REDRAWN:
+            self._drawn = now
+            rows = [
+                f'<progress value="{done}" max="{total}"></progress> {escape(what)}: {done:,.0f} of {total:,.0f}'
+                for what, total, done in self._bars.values()
+            ]
+            self._output.update(_shown().HTML("<br>".join(rows)))
+
+
+def _shown() -> Any:
+    """What shows things below a cell; it comes with the kernel."""
+    return import_module("IPython.display")
 
 
 def _display() -> Any:
+    if _in_notebook():
+        return _Cell()
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from scrubbing import Dataset, FileError, ModelGraph, Settings, Task, transforme
 from scrubbing.errors import fail
 
 if TYPE_CHECKING:
-    from scrubbing import Classification
+    from scrubbing import Classification, Series
     from scrubbing.models.transformer import Transformer
 
 HERE = Path(__file__).parent
@@ -173,6 +174,12 @@ def _verify(file: Path, what: str, found: str, wanted: str) -> None:
         )
 
 
+def _series() -> Series:
+    from benchmarks.parens.moments import series
+
+    return series()
+
+
 task = Task(
     name="parens",
     graph=graph,
@@ -180,6 +187,6 @@ task = Task(
     model=our_model,
     loss=loss,
     ladder=shipped.ladder,
-    settings=SETTINGS,
+    settings=replace(SETTINGS, series=_series),
     variants={"redwood": original_task},
 )

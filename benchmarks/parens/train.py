@@ -1,8 +1,9 @@
 """Train the shipped paren balancer: the original study's architecture, one seed, no selection.
 
     python -m benchmarks.parens.train            # about 45 minutes on one core
+    python -m benchmarks.parens.train --moments  # the first 10 % of the same run, of which only moments are kept
 
-The recipe was fixed before its result was known and run once, with seed 0. The file it writes is the one in this
+The recipe was fixed before its result was known and run once, with seed 0. The files it writes are those in this
 folder.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmarks.parens.strings import PAD, POSITIONS, drawn, is_balanced, tokens_of
@@ -24,6 +26,7 @@ from scrubbing.models.transformer_lens import boot, from_bridge
 HERE = Path(__file__).parent
 WEIGHTS = HERE / "model.safetensors"
 CURVE = HERE / "training.json"
+EARLIER = HERE / "training.safetensors"
 
 CONFIG = {
     "n_layers": 3,
@@ -40,6 +43,8 @@ CONFIG = {
     "seed": 0,
 }
 STEPS, BATCH, RATE = 12_000, 512, 1e-3
+MOMENTS = (36, 360, 1_200)
+"""Steps after which the weights are kept, in half precision."""
 _POOL = 200
 """Steps for which strings are generated at a time."""
 
@@ -50,16 +55,20 @@ def batch_of(n: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(tokens_of(*strings)), torch.from_numpy(is_balanced(*strings).astype(np.int64))
 
 
-def train(seed: int, steps: int) -> tuple[nn.Module, list[dict[str, float]]]:
-    """The trained model and its loss over time. Every step sees fresh strings."""
+def train(seed: int, steps: int, until: int) -> tuple[nn.Module, list[dict[str, float]], dict[str, Tensor]]:
+    """The model after `until` of its steps, its loss over time, and its weights at `MOMENTS`.
+
+    Every step sees fresh strings.
+    """
     torch.manual_seed(seed)
     model = boot({**CONFIG, "seed": seed}, head_bias=True).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.05)
     curve: list[dict[str, float]] = []
+    kept: dict[str, Tensor] = {}
     smooth, started = 0.0, time.time()
     tokens = labels = torch.empty(0)
-    for step in range(steps):
+    for step in range(until):
         if step % _POOL == 0:
             tokens, labels = batch_of(_POOL * BATCH, seed=1000 * (seed + 1) + step)
         here = slice(step % _POOL * BATCH, (step % _POOL + 1) * BATCH)
@@ -71,10 +80,14 @@ def train(seed: int, steps: int) -> tuple[nn.Module, list[dict[str, float]]]:
         optimizer.step()
         schedule.step()
         smooth = loss.item() if step == 0 else 0.99 * smooth + 0.01 * loss.item()
+        if step + 1 in MOMENTS:
+            now = from_bridge(model.eval()).weights.learned()
+            kept |= {f"{step + 1}/{name}": weights.half() for name, weights in now}
+            model.train()
         if step % 500 == 0 or step == steps - 1:
             curve.append({"step": step, "loss": round(smooth, 6)})
             print(f"step {step:6d}  loss {smooth:.5f}  {time.time() - started:.0f} s", flush=True)
-    return model.eval(), curve
+    return model.eval(), curve, kept
 
 
 def evaluate(model: nn.Module, n: int, seed: int) -> dict[str, float]:
@@ -88,13 +101,18 @@ def evaluate(model: nn.Module, n: int, seed: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train, evaluate on 100,000 fresh strings, and write weights and curve."""
+    """Train, evaluate on 100,000 fresh strings, and write weights, curve and moments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--moments", action="store_true")
     options = parser.parse_args()
-    model, curve = train(options.seed, options.steps)
+    model, curve, kept = train(options.seed, options.steps, MOMENTS[-1] if options.moments else options.steps)
+    if options.out == WEIGHTS:
+        save_file(kept, str(EARLIER), {"steps": str(options.steps)})
+    if options.moments:
+        return
     result = evaluate(model, 100_000, seed=777)
     print(json.dumps(result))
     notes = {"trained_by": "benchmarks/parens/train.py", "seed": str(options.seed), "steps": str(options.steps)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrubbing.errors import UsageError, fail
 from scrubbing.graph.model_graph import ModelGraph
-from scrubbing.graph.nodes import EMBED, LOGITS, MASK, POS, Node
+from scrubbing.graph.nodes import EMBED, EMBED_NORM, LOGITS, MASK, POS, TYPES, Node
 
 if TYPE_CHECKING:
     from scrubbing.data.dataset import Dataset
@@ -21,6 +21,8 @@ _WHAT = {
     EMBED: "token embeddings",
     POS: "position embeddings",
     MASK: "the padding mask",
+    TYPES: "embeddings of token types",
+    EMBED_NORM: "norm of the embeddings",
     LOGITS: "final norm and unembedding",
 }
 _EXAMPLE = 8
@@ -111,7 +113,7 @@ def _of_model(model: str, data: Path | None) -> tuple[ModelGraph, int | None, An
         length = _EXAMPLE if inputs is None else int(inputs["tokens"].shape[-1])
         graph = config_graph(fields, length, inputs is not None and inputs.mask is not None)
         if graph is not None:
-            return graph, _vocabulary(fields), None
+            return graph, _outputs(fields), None
     from scrubbing import load_model
     from scrubbing.models.check import random_inputs
 
@@ -121,7 +123,10 @@ def _of_model(model: str, data: Path | None) -> tuple[ModelGraph, int | None, An
     return _of_loaded(loaded, inputs)
 
 
-def _vocabulary(fields: Mapping[str, Any]) -> int | None:
+def _outputs(fields: Mapping[str, Any]) -> int | None:
+    if str(fields.get("architectures")).endswith("ForSequenceClassification']"):
+        labels = fields.get("id2label")  # only written where there are not two of them
+        return len(labels) if isinstance(labels, Mapping) else 2
     found = fields.get("vocab_size", fields.get("d_vocab_out", fields.get("d_vocab")))
     return found if isinstance(found, int) and found > 0 else None
 
@@ -144,6 +149,8 @@ def _what(nodes: list[Node], graph: ModelGraph, model: Any) -> str:
         return f"MLP of layer {node.layer}"
     if node.kind == "attn":
         return f"norm after the heads of layer {node.layer}"
+    if node.kind in (after := {"attn.norm": "the heads", "mlp.norm": "the MLP"}):
+        return f"norm of the residual stream after {after[node.kind]} of layer {node.layer}"
     return _WHAT.get(node, "input" if not graph.slots[node] else "output" if node == graph.output else "node")
 
 

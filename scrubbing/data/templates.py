@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
-from string import Formatter
+from operator import itemgetter
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.data.dataset import Dataset
+from scrubbing.data.filling import Span, filled, slots_of
 from scrubbing.data.slots import PLACE, VALUE
 from scrubbing.errors import BadData, Fault, UsageError, counted, fail
 from scrubbing.guards import class_of, is_mapping, is_whole
 
-Span = tuple[int, int]
 Columns = dict[str, NDArray[Any]]
 Uniform = Callable[[int], NDArray[np.float64]]
 _MOST = 2**20
 """Values of one slot; an iterable may be endless."""
+_KEPT = 100_000
+"""Prompts that are kept as numbers, of less than a kilobyte each."""
 
 
 class Prompts:
@@ -69,6 +72,7 @@ class Prompts:
         self.different = tuple(_listed(group, "slots that differ") for group in _listed(different, "groups of slots"))
         self.answer, self.begin, self.pad, self.name = answer, begin, pad, name
         self.tokenizer = tokenizer
+        self._rows: dict[tuple[Any, ...], NDArray[np.int64]] = {}
         if faults := list(self._faults()):
             raise UsageError(faults)
 
@@ -101,7 +105,7 @@ class Prompts:
         self._check_number(n)
         self._check_slots([changed])
         rng = np.random.default_rng(seed)
-        lacking = [one for one in self.templates if changed not in _names(one)]
+        lacking = [one for one in self.templates if changed not in slots_of(one)]
         if lacking:
             problem = f"it has no slot {changed}, so that a prompt would be its own counterfactual."
             fail(UsageError, "SCR-TEMPLATE", problem, "Change a slot that every template has.", repr(lacking[0]))
@@ -158,6 +162,9 @@ class Prompts:
         # Any other column is about the held prompt; a feature of it is refused rather than computed of another one.
         return columns | {name: held[name] for name in ("pair", "changed") if name in held}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_rows": {}}
+
     def encode(self, text: str) -> tuple[list[int], list[Span]]:
         """The tokens of a text, without special ones, and the range of characters of each."""
         if not hasattr(self.tokenizer, "encode_batch"):
@@ -189,60 +196,70 @@ class Prompts:
         found: list[Span] = []
         for text in self.templates:
             first = {key: values[0] for key, values in self.slots.items()}
-            base = len(self.encode(_filled(text, first)[0])[0])
+            base = len(self.encode(filled(text, first)[0])[0])
             less = more = 0
-            for name in dict.fromkeys(_names(text)):
-                sizes = [len(self.encode(_filled(text, {**first, name: one})[0])[0]) - base for one in self.slots[name]]
+            for name in dict.fromkeys(slots_of(text)):
+                sizes = [len(self.encode(filled(text, {**first, name: one})[0])[0]) - base for one in self.slots[name]]
                 less, more = less + min(sizes), more + max(sizes)
             begin = self.begin is not None
             found.append((base + less + begin, base + more + begin))
         return found
 
     def _columns(self, template: NDArray[np.int64], values: Mapping[str, NDArray[Any]]) -> Columns:
-        n, places = len(template), self._occurrences
-        tokens = np.full((n, self.length), self.pad, dtype=np.int64)
-        lengths, labels = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-        at = {key: np.full((n, count, 2), -1, dtype=np.int64) for key, count in places.items()}
-        plain: dict[str, list[Any]] = {key: column.tolist() for key, column in values.items()}
-        begin = [] if self.begin is None else [self.begin]
-        numbers: list[int] = np.asarray(template).tolist()
-        for row, number in enumerate(numbers):
-            chosen = {key: column[row] for key, column in plain.items()}
-            text, spans = _filled(self.templates[number], chosen)
-            ids, ranges = self.encode(text)
-            if len(ids) + len(begin) > self.length:  # a tokenizer may join what two slots stand for
-                problem = f"{text!r} has {len(ids) + len(begin)} tokens, and the longest should have {self.length}."
-                fail(BadData, "SCR-TEMPLATE", problem, "Separate slots by text.", self.name)
-            lengths[row] = len(begin) + len(ids)
-            tokens[row, : lengths[row]] = begin + ids
-            seen = dict.fromkeys(places, 0)
-            for key, span in spans:
-                at[key][row, seen[key]] = np.array(self._tokens_of(span, ranges, text, key)) + len(begin)
-                seen[key] += 1
-            if self.answer is not None:
-                labels[row] = self._label(text, ids, chosen)
-        columns: Columns = {"tokens": tokens, "template": np.asarray(template)}
+        start = 2 + self.length
+        chosen = (values[key].tolist() for key in self.slots)
+        rows = self._known([*zip(np.asarray(template).tolist(), *chosen, strict=True)])
+        columns: Columns = {"tokens": rows[:, 2:start], "template": np.asarray(template)}
         if self.padded:
-            columns["mask"] = np.arange(self.length) < lengths[:, None]
+            columns["mask"] = np.arange(self.length) < rows[:, :1]
         if self.answer is not None:
-            columns["label"] = labels
+            columns["label"] = rows[:, 1]
         columns |= {VALUE + key: np.asarray(values[key], dtype=self._dtype(key)) for key in self.slots}
-        return columns | {PLACE + key: found for key, found in at.items()}
+        for key, count in self._occurrences.items():
+            columns[PLACE + key] = rows[:, start : start + 2 * count].reshape(-1, count, 2)
+            start += 2 * count
+        return columns
+
+    def _known(self, keys: list[tuple[Any, ...]]) -> NDArray[np.int64]:
+        """A row of `_row` for each template and values; those of late are kept, since runs ask for the same again."""
+        if len(self._rows) > _KEPT:
+            self._rows.clear()
+        for one in keys:
+            if one not in self._rows:
+                self._rows[one] = self._row(self.templates[one[0]], dict(zip(self.slots, one[1:], strict=True)))
+        return np.stack([self._rows[one] for one in keys])
+
+    def _row(self, template: str, chosen: Mapping[str, Any]) -> NDArray[np.int64]:
+        """One prompt in numbers: how many tokens, the label, the tokens, and where each slot stands."""
+        text, spans = filled(template, chosen)
+        ids, ranges = self.encode(text)
+        begin = [] if self.begin is None else [self.begin]
+        n = len(begin) + len(ids)
+        if n > self.length:  # a tokenizer may join what two slots stand for
+            problem = f"{text!r} has {n} tokens, and the longest should have {self.length}."
+            fail(BadData, "SCR-TEMPLATE", problem, "Separate slots by text.", self.name)
+        places: dict[str, list[int]] = {key: [] for key in self._occurrences}
+        for key, span in spans:
+            places[key] += (len(begin) + one for one in self._tokens_of(span, ranges, text, key))
+        row = [n, 0 if self.answer is None else self._label(text, ids, chosen)]
+        row += [*begin, *ids, *[self.pad] * (self.length - n)]
+        for key, count in self._occurrences.items():
+            row += [*places[key], *[-1] * (2 * count - len(places[key]))]
+        return np.array(row, dtype=np.int64)
 
     def _tokens_of(self, span: Span, ranges: list[Span], text: str, name: str) -> Span:
         """The tokens that stand for a range of characters."""
-        inside = [i for i, (start, stop) in enumerate(ranges) if start < span[1] and stop > span[0]]
-        around = [text[start : span[0]].strip() + text[span[1] : stop].strip()
-                  for start, stop in (ranges[i] for i in inside)]  # fmt: skip
-        if not inside or any(around):
+        first, last = bisect_right(ranges, span[0], key=itemgetter(1)), bisect_left(ranges, span[1], key=itemgetter(0))
+        around = "".join(text[start : span[0]] + text[span[1] : stop] for start, stop in ranges[first:last])
+        if first >= last or around.strip():
             problem = f"in {text!r}, no token is about {text[slice(*span)]!r} (slot {name}) alone."
             remedy = "Choose values that are tokens of their own, or put a space beside the slot."
             fail(BadData, "SCR-TEMPLATE", problem, remedy, self.name)
-        return inside[0], inside[-1] + 1
+        return first, last
 
     def _label(self, text: str, ids: list[int], chosen: Mapping[str, Any]) -> int:
         assert self.answer is not None
-        whole = self.encode(text + _filled(self.answer, chosen)[0])[0]
+        whole = self.encode(text + filled(self.answer, chosen)[0])[0]
         if len(whole) <= len(ids) or whole[: len(ids)] != ids:
             problem = f"with the answer, {text!r} begins with other tokens, or has no more of them."
             fail(BadData, "SCR-TEMPLATE", problem, 'Begin the answer where a token begins: " {IO}".', self.name)
@@ -256,19 +273,15 @@ class Prompts:
         but: Mapping[str, NDArray[Any]] | None = None,
     ) -> Columns:
         """A value of every slot for each of n prompts: those kept, and of the others none that is excluded."""
-        u = uniform(len(self.slots) + 1)
-        columns = {key: column.tolist() for key, column in kept.items()}
-        excluded = {key: column.tolist() for key, column in (but or {}).items()}
+        u, columns = uniform(len(self.slots) + 1), dict(kept)
         for i, (name, values) in enumerate(self.slots.items()):
             if name in kept:
                 continue
-            number = {value: k for k, value in enumerate(values)}
             beside = [key for group in self.different if name in group for key in group if key in columns]
-            taken = [columns[key] for key in beside] + ([excluded[name]] if name in excluded else [])
-            columns[name] = [
-                values[_pick(u[row, i], len(values), {number[one[row]] for one in taken if one[row] in number})]
-                for row in range(n)
-            ]
+            taken = [columns[key] for key in beside] + ([but[name]] if but and name in but else [])
+            known = np.asarray(values)
+            numbers = np.stack([np.full(n, -1), *(_numbers(known, one) for one in taken)], axis=1)
+            columns[name] = known[_picked(u[:, i], len(values), numbers)]
         return {name: np.asarray(columns[name], dtype=self._dtype(name)) for name in self.slots}
 
     def _other_templates(self, number: NDArray[Any], classes: list[list[int]], u: NDArray[np.float64]) -> NDArray[Any]:
@@ -284,11 +297,11 @@ class Prompts:
     @cached_property
     def _occurrences(self) -> dict[str, int]:
         """How often each slot occurs in a prompt at most."""
-        return {name: max(_names(text).count(name) for text in self.templates) for name in self.slots}
+        return {name: max(slots_of(text).count(name) for text in self.templates) for name in self.slots}
 
     def _show(self, data: Dataset, row: int) -> str:
         values = {key: data[VALUE + key][row].item() for key in self.slots}
-        return _filled(self.templates[int(data["template"][row])], values)[0]
+        return filled(self.templates[int(data["template"][row])], values)[0]
 
     def _check_number(self, n: int) -> None:
         if not is_whole(n) or n < 1:
@@ -315,7 +328,7 @@ class Prompts:
         named, unread = dict[str, None](), not self.templates
         for text in texts:
             try:
-                names = _names(text)
+                names = slots_of(text)
             except (ValueError, TypeError) as error:
                 yield fault(
                     f"it cannot be read as a template ({error}).", "Write {NAME}, or {{ for a brace.", repr(text)
@@ -355,27 +368,19 @@ def _listed(given: Any, what: str) -> tuple[Any, ...]:
     return tuple(islice(cast("Iterable[Any]", given), _MOST))
 
 
-def _names(text: str) -> list[str]:
-    """The slots of a template in order, each as often as it occurs."""
-    return [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+def _numbers(known: NDArray[Any], values: NDArray[Any]) -> NDArray[np.int64]:
+    """The place of each value among known ones; -1 where it is none of them."""
+    order = np.argsort(known)
+    place = order[np.searchsorted(known, values, sorter=order).clip(max=len(known) - 1)]
+    return np.where(known[place] == values, place, -1)
 
 
-def _filled(text: str, values: Mapping[str, Any]) -> tuple[str, list[tuple[str, Span]]]:
-    """A template with its values, and the characters of every slot."""
-    made, spans = "", list[tuple[str, Span]]()
-    for before, name, form, conversion in Formatter().parse(text):
-        made += before
-        if name is not None:
-            value = values[name]
-            told = format(str(value) if conversion == "s" else value, form or "")
-            spans.append((name, (len(made), len(made) + len(told))))
-            made += told
-    return made, spans
-
-
-def _pick(u: float, n: int, taken: set[int]) -> int:
-    """The k-th of those that are not taken, k from a number in [0, 1)."""
-    found = int(u * (n - len(taken)))
-    for one in sorted(taken):
-        found += found >= one
+def _picked(u: NDArray[np.float64], n: int, taken: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each row the k-th number below n that is not taken, k from a number in [0, 1); -1 is no number."""
+    taken = np.sort(taken, axis=1)
+    counts = taken >= 0
+    counts[:, 1:] &= taken[:, 1:] != taken[:, :-1]
+    found = (u * (n - counts.sum(axis=1))).astype(np.int64)
+    for one, does in zip(taken.T, counts.T, strict=True):
+        found += does & (found >= one)
     return found

@@ -49,12 +49,13 @@ class Words:
         Raises:
             BadData: SCR-TOKENS, it has words that are not in the vocabulary.
         """
-        found = list(re.finditer(self.pattern, text))
-        if unknown := [one[0] for one in found if one[0] not in self._number]:
+        found = [(one[0], one.span()) for one in self._compiled.finditer(text)]
+        number = self._number
+        if unknown := [word for word, _ in found if word not in number]:
             told = ", ".join(map(repr, islice(dict.fromkeys(unknown), _MOST)))
             problem = f"{told} is none of {counted(len(self), 'token')}."
             fail(BadData, "SCR-TOKENS", problem, "Make the vocabulary with Words.of(texts).", repr(text[:60]))
-        return [self._number[one[0]] for one in found], [one.span() for one in found]
+        return [number[word] for word, _ in found], [span for _, span in found]
 
     def number(self, word: str) -> int:
         """The number of a token.
@@ -66,6 +67,10 @@ class Words:
             problem = f"{word!r} is none of {counted(len(self), 'token')}."
             fail(BadData, "SCR-TOKENS", problem, "Make the vocabulary with Words.of(texts).", "Words")
         return self._number[word]
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self.pattern)
 
     @cached_property
     def _number(self) -> dict[str, int]:

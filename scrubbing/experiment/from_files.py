@@ -12,9 +12,10 @@ from scrubbing.data.hub import fetch, is_file
 from scrubbing.data.tables import LENGTH, from_any_file
 from scrubbing.errors import UsageError, fail, nearest
 from scrubbing.experiment.task import Task, read_config
+from scrubbing.graph.configs import is_encoder
 
 if TYPE_CHECKING:
-    from scrubbing.metrics.losses import Loss
+    from scrubbing.metrics.losses import Loss, Place
     from scrubbing.models.protocol import Model
 
 LOSSES = ("next-token", "classification", "squared-error")
@@ -28,12 +29,26 @@ def task_from_files(model: str, data: str | Path, loss: str = "next-token") -> T
         model: a folder with `config.json` and weights, a file of weights, or a name on the hub.
         data: text, or columns: see `scrubbing.data.from_any_file`. Text needs the model's `tokenizer.json`.
         loss: `next-token`; `classification` or `squared-error`, of the column `label`, or `classification:COLUMN`; read
-            at the last position.
+            at the last position, or at the first of a classifier such as BERT's, which reads that one.
 
     Raises:
-        UsageError: SCR-LOSS, there is no such loss.
+        UsageError: SCR-LOSS, there is no such loss, or it is one that the model is not for.
     """
-    made = loss_named(loss)
+    loss_named(loss)
+
+    def made() -> Loss:
+        found = config()
+        fields: Mapping[str, Any] = {} if found is None else read_config(found)
+        if loss == "next-token" and is_encoder(fields):
+            remedy = "Hide tokens, and give --loss classification:COLUMN with what stood there."
+            fail(
+                UsageError,
+                "SCR-LOSS",
+                "it is an encoder, which sees the next token that it is to predict.",
+                remedy,
+                model,
+            )
+        return loss_named(loss, _read_at(fields))()
 
     @cache
     def inputs() -> Dataset:
@@ -55,8 +70,8 @@ def task_from_files(model: str, data: str | Path, loss: str = "next-token") -> T
     return Task(Path(model).name or model, data=inputs, model=loaded, loss=made, config=config)
 
 
-def loss_named(name: str) -> Callable[[], Loss]:
-    """A function that makes the loss of this name.
+def loss_named(name: str, position: Place = "last") -> Callable[[], Loss]:
+    """A function that makes the loss of this name, read at this position if it is read at one.
 
     Raises:
         UsageError: SCR-LOSS, there is none.
@@ -73,9 +88,14 @@ def loss_named(name: str) -> Callable[[], Loss]:
         if kind == "next-token":
             return NextToken()
         made = Classification if kind == "classification" else SquaredError
-        return made(column or "label", position="last")
+        return made(column or "label", position=position)
 
     return make
+
+
+def _read_at(config: Mapping[str, Any]) -> Place:
+    """The position at which a model of this config is read."""
+    return 0 if "ForSequenceClassification" in str(config.get("architectures")) else "last"
 
 
 def _length(config: Path | None) -> int:

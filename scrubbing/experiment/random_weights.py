@@ -93,7 +93,7 @@ def _rewritten(model: Model, name: str, change: Change, seed: int) -> Model:
         one: change(tensor, np.random.default_rng([seed, number]))
         for number, (one, tensor) in enumerate(model.weights.learned())
     }
-    return Transformer(model.spec, model.weights.replaced(tensors), None, f"{model.name}, {name}")
+    return type(model)(model.spec, model.weights.replaced(tensors), None, f"{model.name}, {name}")
 
 
 def _fresh(tensor: Tensor, rng: np.random.Generator) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scrubbing.errors import Fault, ModelMismatch
-from scrubbing.graph.model_graph import ModelGraph, transformer_graph
+from scrubbing.graph.model_graph import ModelGraph, encoder_graph, transformer_graph
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class Shape:
     parallel_unless_told: bool = True
     """What holds where that field is left out."""
     post_norms: bool = False
+    encoder: bool = False
+    """Of BERT's kind, with norms of the residual stream itself as nodes."""
+    types: bool = False
+    """Whether an encoder has embeddings of token types."""
 
 
 FAMILIES: dict[str, Shape] = {
@@ -42,14 +46,17 @@ FAMILIES: dict[str, Shape] = {
     "falcon": Shape(parallel="parallel_attn"),
     "smollm3": Shape(),
     "granite": Shape(),
+    "bert": Shape(encoder=True, types=True),
+    "roberta": Shape(encoder=True, types=True),
+    "distilbert": Shape(encoder=True),
 }
 """By `model_type` of Hugging Face configs. Of any other family, the graph is known from the model alone."""
 _SIZES = {
     "n_layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
     "n_heads": ("num_attention_heads", "n_head", "n_heads", "num_heads"),
-    "d_model": ("hidden_size", "n_embd", "d_model"),
+    "d_model": ("hidden_size", "n_embd", "d_model", "dim"),
 }
-_MLP = ("ffn_dim", "ffn_hidden_size", "intermediate_size", "n_inner", "d_mlp")
+_MLP = ("ffn_dim", "ffn_hidden_size", "intermediate_size", "n_inner", "d_mlp", "hidden_dim")
 
 
 def config_graph(config: Mapping[str, Any], positions: int, padded: bool = False) -> ModelGraph | None:
@@ -84,6 +91,9 @@ def config_graph(config: Mapping[str, Any], positions: int, padded: bool = False
         d_mlp = None if config.get("attn_only") else d_mlp
     else:
         shape = FAMILIES[family]
+    if shape.encoder and d_mlp:
+        sizes |= {"d_mlp": d_mlp, "positions": positions}
+        return encoder_graph(**sizes, padded=padded, types=shape.types)
     parallel = (
         shape.parallel
         if isinstance(shape.parallel, bool)
@@ -101,6 +111,12 @@ def config_graph(config: Mapping[str, Any], positions: int, padded: bool = False
         parallel=parallel,
         post_norms=shape.post_norms,
     )
+
+
+def is_encoder(config: Mapping[str, Any]) -> bool:
+    """Whether a config is that of a model whose every position sees the whole input."""
+    shape = FAMILIES.get(str(config.get("model_type")))
+    return shape is not None and shape.encoder
 
 
 def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int:

@@ -8,7 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from scrubbing.errors import Fault, IllegalHypothesis, nearest
-from scrubbing.graph.nodes import EMBED, LOGITS, MASK, POS, Node, attn_node, head_node, mlp_node
+from scrubbing.graph.nodes import (
+    EMBED,
+    EMBED_NORM,
+    LOGITS,
+    MASK,
+    POS,
+    TYPES,
+    Node,
+    attn_node,
+    head_node,
+    mlp_node,
+    norm_node,
+)
 from scrubbing.shown import Shown
 
 if TYPE_CHECKING:
@@ -174,4 +186,41 @@ def transformer_graph(
     nodes[LOGITS] = {"x": Slot(tuple(writers))}
     # Behind a post-norm a neuron's share of what the MLP writes is not defined, so such MLPs show no neurons.
     widths = {node: d_mlp for node in nodes if node.kind == "mlp" and d_mlp is not None and not post_norms}
+    return ModelGraph(nodes, LOGITS, positions, widths, d_model)
+
+
+def encoder_graph(
+    n_layers: int, n_heads: int, *, d_model: int, d_mlp: int, positions: int, padded: bool, types: bool
+) -> ModelGraph:
+    """The graph of a post-norm encoder, such as BERT.
+
+    What a layer adds to the residual stream is normed together with the stream. So each norm is a node, and all that
+    later nodes read.
+
+    Args:
+        n_layers: number of blocks.
+        n_heads: heads per block; each is one node.
+        d_model: width of the residual stream.
+        d_mlp: neurons per MLP.
+        positions: length of the position axis.
+        padded: whether inputs carry a padding mask; adds the `mask` node and the heads' `mask` slot.
+        types: whether embeddings of token types are added to those of tokens and positions.
+    """
+    sources = (EMBED, POS, *([TYPES] if types else []))
+    nodes: dict[Node, dict[str, Slot]] = {one: {} for one in (*sources, *([MASK] if padded else []))}
+    nodes[EMBED_NORM] = {"x": Slot(sources)}
+    stream = EMBED_NORM
+    for layer in range(n_layers):
+        heads = tuple(head_node(layer, head) for head in range(n_heads))
+        for node in heads:
+            nodes[node] = {"q": Slot((stream,)), "k": Slot((stream,), "every"), "v": Slot((stream,), "every")}
+            if padded:
+                nodes[node]["mask"] = Slot((MASK,), "every")
+        attended, mlp = norm_node("attn", layer), mlp_node(layer)
+        nodes[attended] = {"x": Slot((stream, *heads))}
+        nodes[mlp] = {"x": Slot((attended,))}
+        stream = norm_node("mlp", layer)
+        nodes[stream] = {"x": Slot((attended, mlp))}
+    nodes[LOGITS] = {"x": Slot((stream,))}
+    widths = {mlp_node(layer): d_mlp for layer in range(n_layers)}
     return ModelGraph(nodes, LOGITS, positions, widths, d_model)

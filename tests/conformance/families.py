@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from scrubbing import Dataset
 from scrubbing.models.check import compose, random_inputs
 from scrubbing.models.local import from_state_dict
+from scrubbing.models.transformer.encoder import COLUMN
 from scrubbing.models.transformer.model import Transformer
 from scrubbing.models.transformer_lens.families import REFUSED
 from scrubbing.models.transformer_lens.native import seeded
@@ -44,6 +47,17 @@ _NEO: Config = {
 _GROUPED: Config = {**_SIZES, "num_key_value_heads": 2}
 _GEMMA: Config = {**_GROUPED, "head_dim": 16, "sliding_window": 3, "query_pre_attn_scalar": 8}
 _KINDS = ["sliding_attention", "full_attention"]
+_ENCODER: Config = {**_SIZES, "max_position_embeddings": 20, "num_labels": 3}
+_DISTILLED: Config = {
+    **_ENDS,
+    "n_layers": 2,
+    "n_heads": 4,
+    "dim": 32,
+    "hidden_dim": 24,
+    "vocab_size": VOCABULARY,
+    "max_position_embeddings": 16,
+    "num_labels": 3,
+}
 
 
 def rope(kind: str = "default", **options: Any) -> Config:
@@ -201,6 +215,24 @@ FAMILIES: dict[str, tuple[str, Config, dict[str, Config]]] = {
         },
         {**_WHOLE, "biases": {"attention_bias": True, "mlp_bias": True}},
     ),
+    "BERT, masked tokens": (
+        "BertForMaskedLM",
+        _ENCODER,
+        {"untied": {"tie_word_embeddings": False}, "relu": {"hidden_act": "relu"}, "one type": {"type_vocab_size": 1}},
+    ),
+    "BERT, classes": ("BertForSequenceClassification", _ENCODER, {"tanh gelu": {"hidden_act": "gelu_new"}}),
+    "RoBERTa, masked tokens": (
+        "RobertaForMaskedLM",
+        _ENCODER,
+        {"untied": {"tie_word_embeddings": False}, "padding is token 3": {"pad_token_id": 3}},
+    ),
+    "RoBERTa, classes": ("RobertaForSequenceClassification", _ENCODER, {"one output": {"num_labels": 1}}),
+    "DistilBERT, masked tokens": (
+        "DistilBertForMaskedLM",
+        _DISTILLED,
+        {"untied": {"tie_word_embeddings": False}, "relu": {"activation": "relu"}},
+    ),
+    "DistilBERT, classes": ("DistilBertForSequenceClassification", _DISTILLED, {"one output": {"num_labels": 1}}),
 }
 """By name: the class of `transformers`, the config of the plain variant, and what changes in the others."""
 
@@ -249,17 +281,48 @@ def rounded(module: Any, dtype: torch.dtype) -> Any:
 
 def loaded(module: Any, dtype: torch.dtype = torch.float32) -> Transformer:
     """The module as a scrubbable model that computes in `dtype`; loading it runs the self-check."""
-    return from_state_dict(module.state_dict(), module.config.to_dict(), name=type(module).__name__, dtype=dtype)
+    name = type(module).__name__
+    return from_state_dict(module.state_dict(), described(module), name=name, dtype=dtype)
+
+
+def described(module: Any) -> Config:
+    """The config as `save_pretrained` writes it, with the class."""
+    return {**module.config.to_dict(), "architectures": [type(module).__name__]}
+
+
+def inputs(module: Any, length: int, padded: bool, n: int = 4, seed: int = 0) -> Dataset:
+    """Random inputs for a module, with tokens of every type where it tells types apart."""
+    data = random_inputs(VOCABULARY, length, padded, n, seed)
+    types = getattr(module.config, "type_vocab_size", 0)
+    if not types:
+        return data
+    drawn = np.random.default_rng(seed).integers(0, types, size=(n, length))
+    return Dataset({**{key: data[key] for key in data}, COLUMN: drawn}, name=data.name)
+
+
+def of_transformers(module: Any, data: Dataset) -> torch.Tensor:
+    """The module's own logits, `[n, positions, outputs]`; of a classifier, those of the first position alone."""
+    options: dict[str, Any] = {} if "mask" not in data else {"attention_mask": torch.tensor(data["mask"].copy()).long()}
+    options |= {COLUMN: torch.tensor(data[COLUMN])} if COLUMN in data else {}
+    tokens = torch.tensor(data["tokens"])
+    if type(module).__name__.startswith("Roberta"):  # it takes any token of padding's number for padding
+        after = module.config.pad_token_id + 1
+        options["position_ids"] = after + torch.arange(tokens.shape[1]).expand(tokens.shape)
+    if module.config.model_type not in ("bert", "roberta", "distilbert"):
+        options["use_cache"] = False
+    with torch.inference_mode():
+        found = module(tokens, **options).logits.float()
+    return found[:, None] if found.ndim == 2 else found
 
 
 def difference(module: Any, model: Transformer, padded: bool) -> float:
     """Largest difference between the module's logits and what the nodes add up to, relative to the largest logit."""
-    data = random_inputs(VOCABULARY, LENGTH, padded, seed=1)
-    tokens = torch.tensor(data["tokens"])
-    visible = torch.tensor(data["mask"].copy()) if padded else torch.ones_like(tokens, dtype=torch.bool)
+    data = inputs(module, LENGTH, padded, seed=1)
+    own = of_transformers(module, data)
+    visible = torch.tensor(data["mask"].copy()) if padded else torch.ones(data["tokens"].shape, dtype=torch.bool)
     with torch.inference_mode():
-        own = module(tokens, attention_mask=visible.long() if padded else None, use_cache=False).logits.float()
         ours = compose(model, model.graph(data), model.inputs(data), len(data))[0].float()
+    visible, ours = visible[:, : own.shape[1]], ours[:, : own.shape[1]]
     return float((own - ours)[visible].abs().max() / own[visible].abs().max())
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from scrubbing import ModelMismatch, from_state_dict
 from scrubbing.graph.configs import FAMILIES as GRAPHS
 from scrubbing.graph.configs import config_graph
 from scrubbing.models.check import random_inputs
 from scrubbing.models.transformer_lens import families
+from scrubbing.models.transformer_lens.encoders import ENCODERS
 from scrubbing.models.transformer_lens.tiny import FURTHER, HUGGING_FACE
 from scrubbing.testing import check_model
 
@@ -22,6 +24,7 @@ from .families import (
     PAGE,
     REFUSED_VARIANTS,
     VOCABULARY,
+    inputs,
     loaded,
     measured,
     module_of,
@@ -64,8 +67,9 @@ def test_variants(family: str, variant: str) -> None:
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
 def test_variants_in_the_engine(family: str, variant: str) -> None:
     """Random hypotheses, engine against oracle."""
-    model = loaded(module_of(family, FAMILIES[family][2][variant]))
-    check_model(model, random_inputs(VOCABULARY, 4, padded=True, n=12), cases=2, references=1)
+    module = module_of(family, FAMILIES[family][2][variant])
+    model = loaded(module)
+    check_model(model, inputs(module, 4, padded=True, n=12), cases=2, references=1)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -103,10 +107,10 @@ def test_families_that_are_refused(name: str) -> None:
 
 def test_the_page_has_a_row_for_each() -> None:
     """Of every family that is accepted, by the class that is accepted, and of everything that is refused."""
-    assert {kind for kind, _, _ in FAMILIES.values()} == set(families.FAMILIES)
+    assert {kind for kind, _, _ in FAMILIES.values()} == {*families.FAMILIES, *ENCODERS}
     assert {kind for kind, _ in (HUGGING_FACE | FURTHER).values()} == set(families.FAMILIES)
-    assert len(GRAPHS) == len(list(families.FAMILIES))
-    assert not set(families.FAMILIES) & set(families.REFUSED)
+    assert set(GRAPHS) == {getattr(transformers, kind).config_class.model_type for kind, _, _ in FAMILIES.values()}
+    assert not {*families.FAMILIES, *ENCODERS} & set(families.REFUSED)
     assert refusals() in PAGE.read_text()
     for row in stated().values():
         for key, number in row.items():

@@ -10,7 +10,12 @@ import torch
 
 from benchmarks.induction.moments import at, series
 from benchmarks.induction.task import dataset, model, task
-from scrubbing import Series
+from benchmarks.parens import moments as parens
+from benchmarks.parens.task import our_data, our_model
+from benchmarks.parens.task import task as paren_task
+from scrubbing import Experiment, Series
+
+MEASURED = {"references": 300, "baselines": False, "series": parens.series}
 
 
 @pytest.mark.parametrize("which", ["language", "python"])
@@ -46,3 +51,22 @@ def test_the_series_is_evaluated_once_for_all_hypotheses():
     experiment = task.experiment(references=8, draws=1, baselines=False, series=counted)
     experiment.run_all([task.rung("naive"), task.rung("refined")])
     assert runs == [8]
+
+
+def test_the_paren_balancer_gets_better_at_every_moment():
+    data = our_data(600, seed=5)
+    found = parens.series()
+    losses = [one[:, 0].mean() for one in found.losses(data)]
+    assert found.amounts == (0.3, 3.0, 10.0, 100.0)
+    assert all(a > b for a, b in pairwise(losses))
+    assert losses[-1] < 1e-4
+    inputs, labels = our_model().inputs(data), torch.from_numpy(data["label"].copy())
+    own = our_model().own_output(inputs, torch.arange(600))[:, 0].double()
+    assert losses[-1] == pytest.approx(float(torch.nn.functional.cross_entropy(own, labels)))
+
+
+def test_a_paren_record_says_what_the_scrubbed_model_is_worth():
+    experiment = Experiment(our_model(), our_data(600, seed=5), paren_task.loss(), draws=1, **MEASURED)
+    worth = {name: experiment.run(paren_task.rung(name)).record().equivalent for name in ("detectors", "two-tests")}
+    assert 1 < worth["detectors"].amount.value < 100
+    assert (worth["two-tests"].beyond, worth["two-tests"].end) == ("first", 0.3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 
 import pytest
 
@@ -164,3 +165,36 @@ def test_a_name_is_no_markup_in_the_bar(name):
     console = Console(record=True, width=100)
     console.print(display.make_tasks_table([display.tasks[task]]))
     assert name in console.export_text()
+
+
+def test_in_a_notebook_bars_are_one_output_that_is_drawn_anew_and_ends_empty(monkeypatch):
+    """Without widgets, and with the names of tasks as text."""
+    drawn, clock = [], [0.0]
+
+    class Output:
+        def update(self, page):
+            drawn.append(page)
+
+    def display(page, display_id):
+        assert display_id
+        drawn.append(page)
+        return Output()
+
+    kernel = types.ModuleType("IPython.display")
+    kernel.HTML, kernel.display = str, display
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", kernel)
+    monkeypatch.setattr("scrubbing.progress.time.monotonic", lambda: clock[0])
+    with progress.bar("all", 2) as outer:
+        with progress.bar("a <b>", 4000) as inner:
+            clock[0] = 2.5
+            inner.advance(1000)
+            for clock[0] in (2.6, 2.65, 2.8):
+                inner.advance(500)
+        outer.advance()
+    assert drawn[0] == drawn[-1] == ""
+    assert drawn[2].count("<progress") == 2
+    assert "a &lt;b&gt;: 1,000 of 4,000" in drawn[2]
+    assert "2,500 of 4,000" in drawn[3]  # what came within a fifth of a second is drawn with what follows
+    assert drawn[-2].count("<progress") == 1

@@ -148,3 +148,21 @@ def test_a_hypothesis_of_slots_runs_and_its_record_says_how_prompts_became_token
     again = Experiment(model, data, loss, references=list(range(20)), draws=2, baselines=False).run(made)
     assert again.loss("scrubbed").value == pytest.approx(record.losses["scrubbed"].value, abs=1e-6)
     assert pickle.loads(pickle.dumps(data)).show(3) == data.show(3)
+
+
+def test_prompts_that_were_made_before_are_the_same_and_tokenised_once():
+    asked = []
+    words = Words.of(("Then Ann thanked Bob for it and left",))
+
+    def tokenizer(text):
+        asked.append(text)
+        return words(text)
+
+    made = Prompts(("Then {A} thanked {B}", "{A} left"), {"A": ("Ann", "Bob"), "B": ("Ann", "Bob")}, tokenizer)
+    first = made.draw(50, 1)
+    n = len(asked)
+    again = made.draw(50, 1)
+    assert len(asked) == n < 50
+    for name in first:
+        assert np.array_equal(first[name], again[name])
+    assert first["tokens"][0].tolist() == [*words(first.show(0))[0], *[0] * 4][:4]

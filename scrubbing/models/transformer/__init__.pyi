@@ -1,6 +1,7 @@
 from .checkpoint import assemble as assemble
 from .checkpoint import from_file as from_file
 from .checkpoint import to_file as to_file
+from .encoder import Encoder as Encoder
 from .forward import patterns as patterns
 from .model import Transformer as Transformer
 from .weights import Attention as Attention

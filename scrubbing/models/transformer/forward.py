@@ -44,6 +44,26 @@ def forward(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | None
     return [*found, _capped(logits, spec.logit_cap)]
 
 
+def encoded(spec: Spec, weights: Weights, tokens: Tensor, types: Tensor | None, visible: Tensor | None) -> Tensor:
+    """Logits of a post-norm encoder, `[rows, positions, outputs]`; arguments as of `forward`.
+
+    `types` are those of the tokens, `[rows, positions]`; None where there are none.
+    """
+    stream = _embedded(spec, weights, tokens)
+    if types is not None:
+        assert weights.W_types is not None
+        stream = stream + weights.W_types[types.long()]
+    first, *norms = weights.norms
+    stream = norm(first, stream)
+    allowed = _allowed(spec, tokens.shape[1], visible, tokens)
+    for layer, mlp in enumerate(weights.mlps):
+        stream = norm(norms[2 * layer], stream + _attention(spec, weights, layer, stream, allowed))
+        stream = norm(norms[2 * layer + 1], stream + _mlp(spec, mlp, stream))
+    if weights.W_head is not None:
+        stream = norm(weights.final, _activated(spec.head, _linear(stream, weights.W_head, weights.b_head)))
+    return _linear(stream, weights.W_U, weights.b_U)
+
+
 def patterns(spec: Spec, weights: Weights, tokens: Tensor, visible: Tensor | None) -> list[Tensor]:
     """Attention patterns of every layer, `[rows, heads, queries, keys]`; arguments as of `forward`."""
     streams = [_embedded(spec, weights, tokens), *forward(spec, weights, tokens, visible)[:-2]]
@@ -159,6 +179,8 @@ def _activated(name: str, x: Tensor) -> Tensor:
             return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
         case "silu":
             return x * torch.sigmoid(x)
+        case "tanh":
+            return 1 - 2 / (torch.exp(2 * x) + 1)
         case _:
             return (wide(x) * F.softmax(wide(x), -1)).to(x.dtype)
 

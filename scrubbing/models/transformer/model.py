@@ -344,7 +344,7 @@ class Transformer(Model):
             remedy = "Load the model in float32: losses and statistics are in float64 on the host."
             fail(UsageError, "SCR-DEVICE", f"there are no float64 numbers on {there}.", remedy, self.name)
         weights = self.weights.to(there, precision)
-        made = Transformer(self.spec, weights, self._given, self.name, self.own_precision if self._given else None)
+        made = type(self)(self.spec, weights, self._given, self.name, self.own_precision if self._given else None)
         made._home = self._home if self._given else there
         if there != self.device and precision == self.dtype:
             for data in (self._samples(padded=False), self._samples(padded=True)):
@@ -372,7 +372,7 @@ class Transformer(Model):
         fit(tensors, shapes, name or self.name)
         copied = {key: tensor.detach().to(self.device, self.dtype, copy=True) for key, tensor in tensors.items()}
         check_weights(copied, self.dtype, name or self.name)
-        made = Transformer(self.spec, self.weights.replaced(copied), None, name or self.name)
+        made = type(self)(self.spec, self.weights.replaced(copied), None, name or self.name)
         data = self._samples(padded=True)
         if self._given is not None:
             inputs = self.inputs(data)

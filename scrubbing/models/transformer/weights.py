@@ -47,6 +47,9 @@ class Spec:
     """Per layer, which pair of rotary tables turns queries and keys; -1 is none, absent is the first."""
     head_norms: Literal["none", "each", "together"] = field(default="none", repr=False)
     """Queries and keys are normed before they are rotated: those of each head, or those of all heads as one vector."""
+    head: str = field(default="", repr=False)
+    """Activation of the layer in front of the output matrix, in families that have one (BERT); the final norm follows
+    it."""
 
     def described(self) -> str:
         """All that it says, as text to hash. What a family leaves at its default is only there if it always was."""
@@ -54,7 +57,7 @@ class Spec:
         return " ".join([repr(self), *(text for text in later if text not in _UNSAID)])
 
 
-_UNSAID = ("rotations=()", "head_norms='none'")
+_UNSAID = ("rotations=()", "head_norms='none'", "head=''")
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +158,13 @@ class Weights:
     """`[positions, d]`, added to the residual stream or, in shortformer models, at queries and keys."""
     rotary: tuple[Tensor, ...] | None = None
     """Cosine and sine, `[positions, rotated dimensions]`; further pairs where layers differ (`Spec.rotations`)."""
+    W_types: Tensor | None = None
+    """`[types, d]`, added to the residual stream."""
+    norms: tuple[Norm, ...] = ()
+    """Of the residual stream itself (BERT): of the embeddings, then after attention and MLP of every layer."""
+    W_head: Tensor | None = None
+    """`[d, d]`, in front of the output matrix (`Spec.head`)."""
+    b_head: Tensor | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Weights:
         """The same weights on another device or in another precision."""

@@ -60,7 +60,13 @@ def unknown_family(name: str, where: str = "") -> NoReturn:
     Raises:
         ModelMismatch: SCR-FAMILY.
     """
-    problem = f"{name} is not among the supported families: native, {', '.join(FAMILIES)}."
+    from scrubbing.models.transformer_lens.encoders import ENCODERS
+
+    if name in ENCODERS:
+        problem = f"{name} is read from the module of transformers, and not through a bridge."
+        remedy = "Pass its folder to load_model, or its state_dict() and config to from_state_dict."
+        fail(ModelMismatch, "SCR-FAMILY", problem, remedy, where)
+    problem = f"{name} is not among the supported families: native, {', '.join((*FAMILIES, *ENCODERS))}."
     if name in REFUSED:
         problem = f"{name} is not supported: {REFUSED[name]}."
     remedy = "Supply the model's nodes yourself by implementing scrubbing.models.protocol.Model, and pass it through "
@@ -163,7 +169,12 @@ def _weights(bridge: TransformerBridge, rotary: tuple[Tensor, ...] | None) -> We
     )
 
 
-def _act(name: str | None) -> str:
+def activation(name: str | None) -> str:
+    """Our name of an activation function of `transformers` or TransformerLens.
+
+    Raises:
+        ModelMismatch: SCR-FAMILY, it is not known.
+    """
     if name not in _ACTIVATION:
         fail(
             ModelMismatch,
@@ -186,7 +197,7 @@ def _native(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
         family="native",
         causal=bool(attention.causal),
         attention_scale=1.0 / float(attention.scale),
-        activation=_act((cfg.act_fn or "gelu").lower()) if weights.mlps else "relu",
+        activation=activation((cfg.act_fn or "gelu").lower()) if weights.mlps else "relu",
         positions=where,
         attention_cap=max(0.0, float(attention.attn_scores_soft_cap)),
         logit_cap=max(0.0, float(cfg.output_logits_soft_cap)),
@@ -194,12 +205,12 @@ def _native(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
     return spec, weights
 
 
-def _hf_spec(bridge: TransformerBridge, activation: str, scale: float | None = None, **options: Any) -> Spec:
+def _hf_spec(bridge: TransformerBridge, act: str, scale: float | None = None, **options: Any) -> Spec:
     """The spec of a causal model of `transformers`, whose family is the config's model_type."""
     hf: Any = bridge.original_model.config
     attention = raw(bridge.blocks[0].attn)
     scale = float(attention.scaling) if scale is None else scale
-    return Spec(str(hf.model_type), True, scale, _act(activation), **options)
+    return Spec(str(hf.model_type), True, scale, activation(act), **options)
 
 
 def _gpt2(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
@@ -286,12 +297,12 @@ def _parallel(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]
         fail(ModelMismatch, "SCR-FAMILY", problem, "Only Falcon with rotary positions (alibi: false) is supported.")
     named = ("use_parallel_residual", "parallel_attn", "new_decoder_architecture")
     parallel = hf.model_type == "phi" or any(bool(getattr(hf, name, False)) for name in named)
-    activation = hf.activation if hf.model_type == "falcon" else hf.hidden_act
+    act = hf.activation if hf.model_type == "falcon" else hf.hidden_act
     scale = float(attention.inv_norm_factor) if hf.model_type == "falcon" else None
     weights = _weights(bridge, _tables(bridge, positions))
     norms = "none" if weights.attention[0].q_norm is None else "each"
     options: dict[str, Any] = {"positions": "rotary_half", "parallel": parallel, "head_norms": norms}
-    return _hf_spec(bridge, activation, scale, **options), weights
+    return _hf_spec(bridge, act, scale, **options), weights
 
 
 def _llama(bridge: TransformerBridge, positions: int) -> tuple[Spec, Weights]:
@@ -342,7 +353,7 @@ _ALIBI = "its scores have a bias for the distance (alibi)"
 _LATENT = "its heads share compressed keys and values"
 _RECURRENT = "its layers carry a state from position to position, and are not attention"
 _TWO_STACKS = "it has an encoder and a decoder, and the second reads the first"
-_POST_NORM = "it norms the residual stream itself after every layer, so that what its nodes write does not add up"
+_POST_NORM = "it norms the residual stream itself after every layer, and of such models only encoders are supported"
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("MixtralForCausalLM", "Qwen2MoeForCausalLM", "Qwen3MoeForCausalLM", "OlmoeForCausalLM"), _EXPERTS),
     **dict.fromkeys(("PhimoeForCausalLM", "GraniteMoeForCausalLM"), _EXPERTS),
@@ -352,10 +363,7 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("MambaForCausalLM", "Mamba2ForCausalLM", "RwkvForCausalLM", "JambaForCausalLM"), _RECURRENT),
     "Gemma3ForConditionalGeneration": "it reads images too; save its language model alone, as a Gemma3ForCausalLM",
     **dict.fromkeys(("T5ForConditionalGeneration", "BartForConditionalGeneration"), _TWO_STACKS),
-    **dict.fromkeys(("BertForMaskedLM", "BertForSequenceClassification", "BertLMHeadModel"), _POST_NORM),
-    **dict.fromkeys(("RobertaForMaskedLM", "RobertaForSequenceClassification", "RobertaForCausalLM"), _POST_NORM),
-    **dict.fromkeys(("DistilBertForMaskedLM", "DistilBertForSequenceClassification"), _POST_NORM),
-    "OpenAIGPTLMHeadModel": _POST_NORM,
+    **dict.fromkeys(("BertLMHeadModel", "RobertaForCausalLM", "OpenAIGPTLMHeadModel"), _POST_NORM),
 }
 """Class names of well-known models that are not supported, and why not."""
 

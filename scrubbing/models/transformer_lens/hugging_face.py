@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from scrubbing.data.dataset import Dataset
-from scrubbing.errors import Fault, FileError, ModelMismatch, brief, fail
+from scrubbing.errors import Fault, FileError, ModelMismatch, brief, fail, located
 from scrubbing.guards import is_sequence
 from scrubbing.models.check import random_inputs, self_check
 from scrubbing.models.transformer.fit import fit
+from scrubbing.models.transformer_lens import encoders
+from scrubbing.models.transformer_lens.encoders import ENCODERS
 from scrubbing.models.transformer_lens.families import FAMILIES, unknown_family
 
 if TYPE_CHECKING:
@@ -24,10 +26,15 @@ IGNORED = {
     r"(^|\.)(attn|attention)\.bias$": "the causal mask, which older releases of transformers stored",
     r"(^|\.)(attn|attention)\.masked_bias$": "what these releases set masked scores to",
     r"(^|\.)rotary_emb\.inv_freq$": "speeds of rotary positions, which follow from the config",
+    r"(^|\.)embeddings\.position_ids$": "numbers of positions, which older releases stored",
+    r"^cls\.seq_relationship\.": "the head of BERT's other task, whether a sentence follows another",
+    r"^(bert|roberta)\.pooler\.": "what that head and classifiers read, and masked-language models do not",
 }
 """Stored tensors that are no weights, and why they can be ignored; only where the model has none of this name."""
 RENAMED = {"GPTNeoXForCausalLM": {"embed_out.weight": "lm_head.weight"}}
 """Tensors that are stored under another name than the module has for them."""
+_OF_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+"""How names ended in BERT's first checkpoints."""
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _CHECKED_POSITIONS = 16
 _LARGEST_TABLES = 2**28
@@ -36,7 +43,7 @@ _LARGEST_TABLES = 2**28
 def load(
     stored: Mapping[str, Tensor], config: Mapping[str, Any], where: str, name: str, dtype: torch.dtype, positions: int
 ) -> Transformer:
-    """Load a causal language model from all of its tensors.
+    """Load a causal language model or an encoder from all of its tensors.
 
     Missing tensors, which `transformers` would silently initialise, are refused, and so are unexpected ones, which it
     would silently drop.
@@ -62,6 +69,9 @@ def load(
     made = _config(kind, config, where, len(stored))
     tensors = _fitted(stored, kind, made, where)
     module = _built(kind, made, tensors, where, dtype)
+    if kind.__name__ in ENCODERS:
+        with located(where):
+            return encoders.load(module, name, positions)
     try:
         length = min(_CHECKED_POSITIONS, int(made.max_position_embeddings))
         inputs = [random_inputs(made.vocab_size, length, padded) for padded in (False, True)]
@@ -87,9 +97,14 @@ def _kind(config: Mapping[str, Any], where: str) -> Any:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     family = config.get("model_type")
+    heads = [one for one in ENCODERS if getattr(transformers, one).config_class.model_type == family]
+    if heads and not config.get("architectures"):
+        problem = f"its config has no architectures, and model_type {family!r} does not say which head it has."
+        remedy = f"Add the class it was saved from, as architectures: one of {', '.join(heads)}."
+        fail(ModelMismatch, "SCR-CONFIG", problem, remedy, where)
     named: Any = config.get("architectures") or [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(str(family))]
     name = str(named[0]) if is_sequence(named) and len(named) == 1 else str(named)
-    kind = getattr(transformers, name, None) if name in FAMILIES else None
+    kind = getattr(transformers, name, None) if name in FAMILIES or name in ENCODERS else None
     if kind is None:
         unknown_family(name if named[0] else f"model_type {family!r}", where)
     if kind.config_class.model_type != family:
@@ -150,7 +165,8 @@ def _fitted(stored: Mapping[str, Tensor], kind: Any, config: Any, where: str) ->
     spelled: dict[str, str] = {}
     further: list[str] = []
     for key in used:
-        known = (key, f"{kind.base_model_prefix}.{key}", renamed.get(key))
+        today = next((key.removesuffix(old) + new for old, new in _OF_NORMS.items() if key.endswith(old)), None)
+        known = (key, f"{kind.base_model_prefix}.{key}", renamed.get(key), today)
         name = next((one for one in known if one is not None and one in wanted), key)
         if name in spelled:
             further.append(f"{key} and {spelled[name]} are the same tensor of the model")
