@@ -95,7 +95,7 @@ class Machine:
         rising = bool(widths) and widths[0] > 0 and all(a < b for a, b in pairwise(widths))
         counts = is_whole(self.memory) and is_whole(self.devices) and self.devices > 0
         above = all(is_finite(rate) and rate > 0 for rate in rates) and is_finite(self.step) and self.step >= 0
-        return can_be_written(self.name) and rising and counts and above
+        return can_be_written(self.name) and rising and bool(counts and above)
 
 
 @dataclass(frozen=True)
