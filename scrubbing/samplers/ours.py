@@ -118,10 +118,7 @@ class Fixed(Among):
 
     def faults(self, data: Dataset) -> Iterator[Complaint]:
         """See `Sampler.faults`: the dataset has no input with this id."""
-        if isinstance(self.input_id, bool) or not isinstance(self.input_id, (int, np.integer)):
-            problem = f"the fixed input is of type {type(self.input_id).__name__}, and ids are integers."
-            yield problem, "Name the id of one input."
-        elif self.input_id not in data.ids:
+        if self.input_id not in data.ids:
             problem = f"the fixed input {self.input_id!r} is not among the {counted(len(data), 'input')} in scope."
             yield problem, "Name the id of one of them."
 
