@@ -19,6 +19,7 @@ from hypothesis import settings
 from scrubbing import baselines, controls, executors, measures, tasks
 from scrubbing.report.view import sections
 from tests import warm
+from tests.fuzz import counts
 
 collect_ignore = [] if "SCRUBBING_DEVICE" in os.environ else ["devices"]
 """The pretend device is registered for a whole process, which `make test` makes for it."""
@@ -35,6 +36,11 @@ settings.load_profile("same")
 
 def pytest_sessionfinish() -> None:
     warm.stop()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Here, since the process that sums up what workers ran reads no other conftest."""
+    counts.tell(terminalreporter)
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,12 @@ from zlib import crc32
 import pytest
 
 from scrubbing import ScrubbingError
+from tests.fuzz.counts import COUNTS
 
 LONGEST, IDLE = 20, 120
 """Seconds of the processor that anything may take, and seconds in all, since other tests run beside."""
 PARTS = 15
 """Into which the calls of a test are divided."""
-COUNTS = "hostile inputs"
-"""Property of a test: how often which outcome."""
 
 Calls = Iterable[tuple[str, Callable[[], Any]]]
 
@@ -103,20 +102,3 @@ def held(request: pytest.FixtureRequest, record_property: Callable[[str, Any], N
         assert not wrong, f"{counts['wrong']} of {counts.total()} hostile inputs:\n{shown}"
 
     return check
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """How many inputs each surface was given, and what became of them."""
-    found: dict[str, Counter[str]] = {}
-    for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
-        for name, value in getattr(report, "user_properties", ()):
-            if name == COUNTS:
-                found.setdefault(value[0], Counter()).update(value[1])
-    if not found:
-        return
-    terminalreporter.section("hostile inputs")
-    found["all"] = sum(found.values(), Counter())
-    terminalreporter.write_line(f"{'':14}{'inputs':>8}{'refused':>9}{'right':>8}{'wrong':>8}")
-    for surface, counts in found.items():
-        numbers = f"{counts.total():8,}{counts['refused']:9,}{counts['right']:8,}{counts['wrong']:8,}"
-        terminalreporter.write_line(f"{surface:14}{numbers}")
