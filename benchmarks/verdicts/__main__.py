@@ -45,7 +45,8 @@ def suite(task: str, records: Sequence[RunRecord], rungs: Sequence[str], before:
     title, about = SUITES[task]
     names = [name.rpartition("/")[2] for name in rungs]
     new = {rung: _told(task, rung, record) for record in records if (rung := record.hypothesis.rpartition("/")[2])}
-    found = {rung: (before | new)[rung] for rung in names if rung in before | new}
+    known = {**before, **new}
+    found = {rung: known[rung] for rung in names if rung in known}
     lines = [
         f"## {title}\n\n{about}\n",
         "| rung | verdict | recovered | bits claimed | not needed | references x draws |\n|---|---|---|---|---|---|",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scrubbing.errors import UsageError, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import EMBED, EMBED_NORM, LOGITS, MASK, POS, TYPES, Node
+from scrubbing.guards import is_mapping
 
 if TYPE_CHECKING:
     from scrubbing.data.dataset import Dataset
@@ -126,7 +127,7 @@ def _of_model(model: str, data: Path | None) -> tuple[ModelGraph, int | None, An
 def _outputs(fields: Mapping[str, Any]) -> int | None:
     if str(fields.get("architectures")).endswith("ForSequenceClassification']"):
         labels = fields.get("id2label")  # only written where there are not two of them
-        return len(labels) if isinstance(labels, Mapping) else 2
+        return len(labels) if is_mapping(labels) else 2
     found = fields.get("vocab_size", fields.get("d_vocab_out", fields.get("d_vocab")))
     return found if isinstance(found, int) and found > 0 else None
 
