@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -63,7 +64,7 @@ def unusable(value: Storable) -> Iterator[Complaint]:
         yield problem, "Decorate the class itself with @dataclass(frozen=True)."
     if not is_dataclass(value):
         return
-    hints = get_type_hints(kind) if kind in _names else {}  # what users annotate is theirs
+    hints = _hints(kind) if kind in _names else {}  # what users annotate is theirs
     for field in fields(value):
         inner: Any = getattr(value, field.name)
         try:
@@ -77,6 +78,10 @@ def unusable(value: Storable) -> Iterator[Complaint]:
                 f"{kind.__name__} holds {repr(inner)[:60]} in {field.name}, which is no {_words(hints[field.name])}."
             )
             yield problem, f"See help({'.'.join(kind.__module__.split('.')[:2])}.{kind.__name__})."
+
+
+_hints = cache(get_type_hints)
+"""Types of the fields of a class, read once: a hypothesis has many values of one."""
 
 
 def _fits(value: Any, hint: Any) -> bool:

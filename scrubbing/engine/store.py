@@ -79,6 +79,11 @@ class _Shelf:
     key: str
     """Number of the shelf, the same in every process that registers the same items in the same order."""
 
+    def free(self, room: MemoryBudget) -> None:
+        """Give the room back."""
+        for kept in self.kept.values():
+            kept.free(room)
+
 
 @dataclass(eq=False)
 class _Padding:
@@ -182,9 +187,10 @@ class Store:
         return found
 
     def forget(self) -> None:
-        """Compute everything anew when it is next read."""
+        """Compute everything anew when it is next read; until then it takes no memory."""
         for shelf in self._each_shelf():
             shelf.filled[:] = False
+            shelf.free(self.room)
         for padding in self._padding.values():
             padding.start[:], padding.size = -1, 0
             padding.values.clear()
@@ -193,8 +199,7 @@ class Store:
     def drop(self) -> None:
         """Give up all items and their memory; what plans read has to be announced anew."""
         for shelf in self._each_shelf():
-            for kept in shelf.kept.values():
-                kept.free(self.room)
+            shelf.free(self.room)
         self._shelf_of.clear()
         self._padding.clear()
         self._dropped += 1

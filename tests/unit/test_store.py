@@ -115,9 +115,12 @@ def test_what_is_announced_takes_no_memory_before_it_is_read_nor_after_it_is_dro
     assert engine.store is not None
     for _ in range(2):
         compiled = engine.compile(claim(EMBED.direct(), mlp(1).direct()))
-        assert engine.store.room.used == 0
-        engine.outputs(compiled, np.arange(5), 1, 0)
-        assert engine.store.room.used == engine.store.nbytes() > 0
+        for _ in range(2):
+            assert engine.store.room.used == 0
+            found = engine.outputs(compiled, np.arange(5), 1, 0)
+            assert engine.store.room.used == engine.store.nbytes() > 0
+            engine.forget()
+        assert torch.equal(engine.outputs(compiled, np.arange(5), 1, 0), found)
         engine.store.drop()
         assert engine.store.room.used == engine.store.nbytes() == 0
 

@@ -89,9 +89,15 @@ class Worker:
 
 def _measured(of: _List, shard: Shard) -> dict[str, NDArray[Any]]:
     here = of.engines[shard.groups]
-    if not shard.groups:
-        for place in shard.jobs:
-            here.engine(of.jobs[place].subject).forget()
+    try:
+        return _numbers(of, shard, here)
+    finally:
+        if not shard.groups:  # the next shard computes what it reads anew, and may be about another model
+            for place in shard.jobs:
+                here.engine(of.jobs[place].subject).forget()
+
+
+def _numbers(of: _List, shard: Shard, here: InProcess) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     parts: dict[Reference, Reference] = {}
     for place in shard.jobs:
