@@ -11,6 +11,7 @@ much as attention does. Three cheaper forms give the same sum:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from scrubbing.engine import values as v
 from scrubbing.engine.interning import Table
@@ -34,6 +35,7 @@ class Assembler:
         self.table = table
         self._earlier: dict[tuple[Where, ...], list[tuple[tuple[frozenset[v.Term], ...], v.Sum]]] = {}
         """Mixtures by their cells, with the terms each cell was asked for."""
+        self._costs: dict[v.Value, float] = {}
 
     def sum(
         self, cells: list[tuple[Where, Terms]], node: Node, slot: str, context: Context, clean: bool = False
@@ -172,15 +174,21 @@ class Assembler:
         return ((1, base), *others, *gone)
 
     def _from_earlier(self, where: Where, terms: Terms, node: Node, slot: str) -> list[Terms]:
-        """Earlier mixtures that cover the cell, plus the terms they lack."""
+        """The earlier mixture that covers the cell and saves most, plus the terms that it lacks."""
         given = frozenset(terms)
-        forms: list[Terms] = []
+        found: list[tuple[frozenset[v.Term], v.Sum]] = []
         for covering in dict.fromkeys([(where,), (self._everywhere(),)]):
-            for (before,), earlier in self._earlier.get(covering, []):
-                if before < given:
-                    rest = tuple(term for term in terms if term not in before)
-                    forms.append(((1, earlier), *rest, *self._constant_change(earlier, node, slot)))
-        return forms
+            found += [(before, earlier) for (before,), earlier in self._earlier.get(covering, []) if before < given]
+        if not found:
+            return []
+        # Only the one that saves most is written out: a large model has hundreds of them, with hundreds of terms each.
+        before, earlier = max(found, key=lambda one: self._saved(*one, node, slot))
+        rest = tuple(term for term in terms if term not in before)
+        return [((1, earlier), *rest, *self._constant_change(earlier, node, slot))]
+
+    def _saved(self, before: frozenset[v.Term], earlier: v.Sum, node: Node, slot: str) -> float:
+        """What an earlier mixture costs less than the terms that it stands for."""
+        return self._cost(before) - self._cost(self._constant_change(earlier, node, slot))
 
     def _constant_change(self, earlier: v.Sum, node: Node, slot: str) -> Terms:
         """Biases written between an earlier slot and this one."""
@@ -191,11 +199,16 @@ class Assembler:
             return self._constant(1, node, slot)
         return self._constant(1, node, slot) + self._constant(-1, earlier.node, earlier.slot)
 
-    def _cost(self, terms: Terms) -> float:
-        return sum(self._cost_of(value) for _, value in terms)
+    def _cost(self, terms: Iterable[v.Term]) -> float:
+        """Numbers moved per token, roughly: what adding these terms costs beyond computing what is computed anyway."""
+        total = 0.0
+        for _, value in terms:
+            if (known := self._costs.get(value)) is None:
+                known = self._costs[value] = self._cost_of(value)
+            total += known
+        return total
 
     def _cost_of(self, value: v.Value) -> float:
-        """Numbers moved per token, roughly: what adding this term costs beyond computing what is computed anyway."""
         model, d = self.table.model, float(max(self.table.graph.d_model, 1))
         raw = v.written(value)
         if isinstance(value, v.Constant):

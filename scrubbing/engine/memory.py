@@ -101,7 +101,12 @@ class MemoryBudget:
         size = rows * width * (torch.finfo(dtype).bits // 8)
         if self.used + size <= self.budget or not size:
             self.used += size
-            return Block(_in_large_pages(torch.zeros(rows, width, dtype=dtype, device=device)), self)
+            return Block(
+                _zeros(rows, width, dtype)
+                if device.type == "cpu"
+                else torch.zeros(rows, width, dtype=dtype, device=device),
+                self,
+            )
         try:
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 _allocate(file.fileno(), size)
@@ -132,15 +137,21 @@ class MemoryBudget:
             oldest.mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _in_large_pages(values: Tensor) -> Tensor:
-    """The same tensor, in pages of 2 MiB once it is written to, where Linux has them for who asks: rows are read at
-    random places, of which the processor otherwise finds hardly any page without looking it up.
+def _zeros(rows: int, width: int, dtype: torch.dtype) -> Tensor:
+    """Zeros on the CPU that take memory once they are written to, and then, where Linux has them for who asks, in pages
+    of 2 MiB: rows are read at random places, of which the processor otherwise finds hardly any page without looking it
+    up.
+
+    `torch.zeros` writes every zero, which for the inputs that a run never reads took as long as half of its forward
+    passes.
     """
-    advice, start = getattr(mmap, "MADV_HUGEPAGE", None), values.data_ptr()
-    if advice is not None and values.device.type == "cpu" and values.nbytes >= _LARGEST_BLOCK:
+    held = np.zeros(rows * width * torch.finfo(dtype).bits // 8, dtype=np.uint8)
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)
+    if advice is not None and held.nbytes >= _LARGEST_BLOCK:
+        start = held.ctypes.data
         first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
-        ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(start + values.nbytes - first), advice)
-    return values
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(start + held.nbytes - first), advice)
+    return torch.from_numpy(held).view(dtype).view(rows, width)
 
 
 def _allocate(file: int, size: int) -> None:

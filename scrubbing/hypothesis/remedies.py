@@ -19,6 +19,10 @@ FaultsOf = Callable[[Tree], Iterable[Fault]]
 """What else is wrong with claims, whatever they meet."""
 _MOST = 3
 """Remedies that are named, beside dropping a claim."""
+_WORK = 1_000_000
+"""Of trying remedies, in claims looked at for one reader of one writer: a few seconds, after which the only remedy
+that is named is to drop a claim. Thirty claims of twelve layers, each in each other's way, took an hour.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Remedies:
         self.tree = tree
         self.read = read
         self.faults_of = faults_of
+        self._left = _WORK
 
     def placed(self, region: int, index: int) -> _Placed:
         """One of a region's targets."""
@@ -216,8 +221,11 @@ class Remedies:
         moved: tuple[int, int] | None = None,
     ) -> Iterator[Remedy]:
         """The remedy, if nothing is wrong with the claims concerned once they are edited, or one is moved."""
+        if self._left <= 0:
+            return
         made, claims = self._changed(edits, moved)
         tree = treeify(made, self.tree.graph, self.tree.data)
+        self._left -= len(tree.regions) * sum(len(cell.entries) for cells in tree.cells.values() for cell in cells)
         concerned = (concerned,) if isinstance(concerned, int) else concerned
         now = {r.index for r in tree.regions if any(r.claim is claims.get(index) for index in concerned)}
         wrong: set[int] = set()
