@@ -7,6 +7,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed record                            # see benchmarks/speed/record.py
     OMP_NUM_THREADS=1 python -m benchmarks.speed verdict                           # see benchmarks/speed/verdict.py
     OMP_NUM_THREADS=1 python -m benchmarks.speed draws                             # see benchmarks/speed/draws.py
+    OMP_NUM_THREADS=1 python -m benchmarks.speed waits                             # see benchmarks/speed/waits.py
     python -m benchmarks.speed gpu                                                 # see benchmarks/speed/gpu.py
 
 `--peer` is an interpreter of an environment with the `peers` group. Both sides use one thread, the same hypotheses and
@@ -166,6 +167,10 @@ if __name__ == "__main__":
         from benchmarks.speed import plan
 
         plan.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["waits"]:
+        from benchmarks.speed import waits
+
+        waits.main(sys.argv[2:])
     elif sys.argv[1:2] == ["record"]:
         from benchmarks.speed import record
 

@@ -20,8 +20,11 @@ _INDEX = 4
 """Numbers that the row and position of a token take, and its place in another list."""
 _SCORES = 3
 """Copies of a pattern that attention holds at once: scores, masked, and after the softmax."""
-_LOSS = 48
-"""Bytes that losses take per number of an output: both outputs' log-probabilities in double, and what KL makes."""
+_LOSS = {"cpu": 12}
+"""Bytes that losses take per number of an output. On a CPU they are taken piece by piece; what is left is for losses of
+users, in double."""
+_LOSS_ON_A_DEVICE = 48
+"""Elsewhere: both outputs' log-probabilities in double, and what KL makes."""
 
 
 def rows_at_once(plan: ScrubPlan, budget: int, kept: bool = False) -> int:
@@ -45,7 +48,8 @@ def tokens_at_once(plan: ScrubPlan, budget: int) -> int:
     """Tokens at which the outputs of a plan are computed and their losses taken, within a budget of bytes."""
     outputs = {value for value, _ in plan.roots.values()}
     width = max(plan.model.raw_width(value.node, None) for value in outputs if isinstance(value, v.Evaluated))
-    return int(max(1, budget // (width * (_bytes(plan) * len(outputs) + _LOSS))))
+    losses = _LOSS.get(plan.model.device.type, _LOSS_ON_A_DEVICE)
+    return int(max(1, budget // (width * (_bytes(plan) * len(outputs) + losses))))
 
 
 def pattern_sizes(plan: ScrubPlan) -> float:

@@ -151,7 +151,7 @@ def _zeros(rows: int, width: int, dtype: torch.dtype) -> Tensor:
         start = held.ctypes.data
         first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
         ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(start + held.nbytes - first), advice)
-    return torch.from_numpy(held).view(dtype).view(rows, width)
+    return torch.as_tensor(held).view(dtype).view(rows, width)
 
 
 def _allocate(file: int, size: int) -> None:
