@@ -33,8 +33,9 @@ def everything(executor):
     return made, (result.record().model_dump(exclude={"provenance": {"seconds", "when"}}), result.inputs().to_parquet())
 
 
-def test_a_node_is_killed(cluster, monkeypatch):
-    """The same record bit for bit as from a process of this machine, though one of two nodes goes half-way."""
+@pytest.mark.parametrize("after", range(1, 11))
+def test_a_node_is_killed(after, cluster, monkeypatch):
+    """The same record bit for bit as from a process of this machine, though one of two nodes goes on the way."""
     monkeypatch.setitem(partition.ROWS, "cpu", 10)
     _, wanted = everything(Workers(1))
     made = Experiment(task.model(), our_data(300), task.loss(), executor="ray")
@@ -43,14 +44,14 @@ def test_a_node_is_killed(cluster, monkeypatch):
     def run(name, manifest, files):
         for number in real(name, manifest, files):
             seen.append(len(made.executor._actors))
-            if len(seen) == 3:
+            if len(seen) == after:
                 cluster.remove_node(cluster.second)
             yield number
 
     made.executor.run = run
     _, found = everything(made.executor)
     assert found == wanted
-    assert len(seen) > 10
+    assert len(seen) > 12
     assert (seen[0], seen[-1]) == (2, 1)  # what was on the node that is gone is measured by the other
 
 

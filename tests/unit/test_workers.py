@@ -22,6 +22,7 @@ from scrubbing.experiment.sharded import files, partition
 from scrubbing.experiment.sharded.executor import Sharded
 from scrubbing.experiment.sharded.work import Worker
 from scrubbing.experiment.verdict import runs
+from tests.thin import thinned
 
 RUNGS = ["two-tests"]
 
@@ -229,7 +230,7 @@ def stopped(after, out, **changed):
         run(lambda settings: Stopped(settings), out, **changed)
 
 
-@pytest.mark.parametrize("after", [1, 4, 19])
+@pytest.mark.parametrize("after", thinned([1, 2, 3, 4, 7, 9, 11, 14, 17, 19], of=4))
 def test_stopped_anywhere_it_goes_on_with_what_is_absent(whole, after, tmp_path):
     stopped(after, tmp_path)
     kept = list(tmp_path.glob(".scrub-*/*.npz"))
@@ -241,21 +242,28 @@ def test_stopped_anywhere_it_goes_on_with_what_is_absent(whole, after, tmp_path)
     assert not list(tmp_path.glob(".scrub-*"))
 
 
-@pytest.mark.parametrize("cut", [0, 40, -1])
-def test_a_truncated_shard_is_measured_again(whole, cut, tmp_path):
-    stopped(6, tmp_path)
-    for path in tmp_path.glob(".scrub-*/*.npz"):
-        path.write_bytes(path.read_bytes()[:cut])
-    assert run(lambda settings: Here(settings), tmp_path) == whole[300]
+def cut(content, share):
+    """Up to a share of it, and never all."""
+    return content[: min(int(share * len(content)), len(content) - 1)]
 
 
-def test_a_shard_with_a_byte_changed_is_measured_again(whole, tmp_path):
-    stopped(6, tmp_path)
-    for path in tmp_path.glob(".scrub-*/*.npz"):
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
-    assert run(lambda settings: Here(settings), tmp_path) == whole[300]
+def turned(content, share):
+    """With one bit of another value."""
+    at = min(int(share * len(content)), len(content) - 1)
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize("spoilt", [cut, turned])
+def test_shards_that_are_spoilt_are_measured_again(whole, spoilt, tmp_path):
+    """Eleven of them, from the first byte to the last."""
+    stopped(10, tmp_path)
+    paths = sorted(tmp_path.glob(".scrub-*/*.npz"))
+    for i, path in enumerate(paths):
+        path.write_bytes(spoilt(path.read_bytes(), i / (len(paths) - 1)))
+    made = experiment(lambda settings: Here(settings), verdict=True)
+    assert everything(made.run_all([task.rung(name) for name in RUNGS], tmp_path)) == whole[300]
+    assert len(paths) == 11
+    assert made.executor.measured == whole["shards"]
 
 
 @pytest.mark.parametrize(
