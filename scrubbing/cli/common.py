@@ -113,7 +113,10 @@ Verdicts = Annotated[
 Why = Annotated[
     bool, typer.Option("--why", help="Also say of the inputs that scrubbing costs most which exchange broke them.")
 ]
-Threads = Annotated[Optional[int], typer.Option(min=1, max=1024, help="CPU threads; the default is torch's.")]  # noqa: UP045
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="CPU threads; by default one for a small model, torch's for others."),
+]
 Workers = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(
@@ -197,9 +200,9 @@ def computing(
             fail(UsageError, "SCR-SETTING", problem, "Those are for processes of one machine; give one of them.")
         made = Workers(workers or 1, threads or 1, collect)
     if threads is not None or made not in (None, "in process"):
-        import torch
+        from scrubbing.device import use_threads
 
-        torch.set_num_threads(threads or 1)
+        use_threads(threads or 1)
     return made
 
 

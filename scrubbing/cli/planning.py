@@ -68,9 +68,9 @@ def plan(
     from scrubbing.experiment.address import hypothesis_at
 
     if threads is not None:
-        import torch
+        from scrubbing.device import use_threads
 
-        torch.set_num_threads(threads)
+        use_threads(threads)
     if measure_machine is not None:
         _measure(measure_machine, device, devices)
     if address is None:

@@ -99,9 +99,9 @@ def search(
     from scrubbing.search.found import search as searched
 
     if threads is not None:
-        import torch
+        from scrubbing.device import use_threads
 
-        torch.set_num_threads(threads)
+        use_threads(threads)
     of = task_at(task, task)
     found = searched(
         of.experiment(**changed_settings(None, None, device=device, dtype=dtype)),

@@ -17,6 +17,7 @@ import numpy as np
 from scrubbing.data.agreement import digest_of, groups
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
+from scrubbing.device import threads_for
 from scrubbing.errors import counted
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.revision import revision
@@ -170,12 +171,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-def machine() -> str:
+def machine(model: Model) -> str:
     """What decides the last digits of a number beside the versions: platform, instructions that torch uses, threads."""
     import torch
 
     instructions = torch.backends.cpu.get_cpu_capability()
-    threads = counted(torch.get_num_threads(), "thread")
+    threads = counted(threads_for(model), "thread")
     return f"{platform.system()} {platform.machine()}, {instructions}, {threads}"
 
 
@@ -190,7 +191,7 @@ def provenance(model: Model, data: Dataset, whole: Dataset, seconds: float, task
         inputs_in_scope=len(data),
         inputs=len(whole),
         versions=versions(),
-        machine=machine(),
+        machine=machine(model),
         seconds=round(seconds, 3),
         when=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         task=task,

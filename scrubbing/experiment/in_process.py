@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from scrubbing.device import budget, multiplying
+from scrubbing.device import budget, computing
 from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine
 from scrubbing.engine.memory import MemoryBudget
 from scrubbing.engine.together import Together, compile_together
@@ -178,7 +178,7 @@ class InProcess:
         first, found = plan.jobs[0], {job: Measured.empty(job) for job in plan.jobs}
         if journal is None or not all(journal.restore(job, one) for job, one in found.items()):
             found = {job: Measured.empty(job) for job in plan.jobs}
-            with multiplying(first.subject.model.device, self.tf32):
+            with computing(first.subject.model, self.tf32):
                 self._measure_together(plan, plan.together, found)
             if journal is not None:
                 for job, one in found.items():
@@ -213,7 +213,7 @@ class InProcess:
         """Measure one job, or one on a part of its references, which its whole was compiled for; with `verify`, check
         first that the rewritten model is the model.
         """
-        with multiplying(job.subject.model.device, self.tf32):
+        with computing(job.subject.model, self.tf32):
             return self._measured(job, compiled, journal, verify)
 
     def _measured(self, job: Job, compiled: Compiled, journal: Journal | None, verify: bool) -> Measured:

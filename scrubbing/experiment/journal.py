@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from scrubbing.data.agreement import digest_of
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, as_feature
-from scrubbing.device import accelerator
+from scrubbing.device import accelerator, threads_for
 from scrubbing.engine.store import Store
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.describe import settings_of, versions
@@ -172,13 +171,13 @@ def key_of(jobs: Sequence[Job], how: Sequence[Any]) -> str | None:
         jobs: what is measured.
         how: what else the last bits of the numbers depend on, as JSON values.
     """
-    digest = hashlib.blake2b(digest_size=8)
+    digest, threads = hashlib.blake2b(digest_size=8), sorted({threads_for(job.subject.model) for job in jobs})
     for job in jobs:
         stage = stage_of(job)
         if stage is None:
             return None
         digest.update(stage.encode())
-    digest.update(json.dumps([*how, versions(), torch.get_num_threads()], sort_keys=True).encode())
+    digest.update(json.dumps([*how, versions(), threads], sort_keys=True).encode())
     return digest.hexdigest()
 
 

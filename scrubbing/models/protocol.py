@@ -73,6 +73,11 @@ class Model(Shown, ABC):
     """Whether heads evaluate a part that has `distances` in two steps, see `run`. Values that move under the pattern
     of another input then need neither queries nor keys of that input."""
 
+    @property
+    def largest(self) -> int | None:
+        """Numbers in the largest matrix that a step multiplies by; None where that is not known."""
+        return None
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for old, new in _RENAMED.items():

@@ -75,6 +75,11 @@ class Transformer(Model):
         return self.weights.W_E.shape[1]
 
     @property
+    def largest(self) -> int:
+        """Numbers in the output matrix, or in a matrix of an MLP or of all heads of a layer."""
+        return max(self.weights.W_U.numel(), *(mlp.W_in.numel() for mlp in self.weights.mlps), self.d_model**2)
+
+    @property
     def n_layers(self) -> int:
         """Number of blocks."""
         return len(self.weights.attention)
