@@ -59,7 +59,7 @@ def measure(task: Task, rung: str, references: int) -> dict[str, float]:
         return time.process_time() - started
 
     started = time.process_time()
-    settings = Settings(references=references, draws=1, baselines=False)
+    settings = Settings(references=references, draws=1, baselines=False, memory=task.settings.memory)
     executor = InProcess(store=settings.store, memory=settings.memory, spill=settings.spill)
     experiment = Experiment(model, data, loss, settings, executor=executor)
     scrub_once()
