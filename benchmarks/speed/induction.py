@@ -143,14 +143,15 @@ class Side:
         theirs = torch.cat(self.patched(case, pool, held))[:, :-1]
         off = (self._losses(ours) - self._losses(theirs)).abs().max().item()
 
-        def first() -> None:
-            fresh = Engine(self.ours, self.data, PREDICTIONS)
+        def first(store: bool) -> None:
+            fresh = Engine(self.ours, self.data, PREDICTIONS, store=store)
             outputs(fresh, fresh.compile(case.hypothesis), self.rows)
 
         taken = in_turns(
             repeats,
             plain=lambda: batches(self.tool.plain, self.tokens[self.rows]),
-            ours_first=first,
+            ours_first=lambda: first(True),
+            ours_in_place=lambda: first(False),
             ours_again=lambda: outputs(self.engine, compiled, self.rows),
             collected=lambda: self.collected(case, inputs),
             patched=lambda: self.patched(case, pool, held),
@@ -159,7 +160,8 @@ class Side:
         unit = {name: seconds / taken["plain"] for name, seconds in taken.items()}
         each = unit["each"] + unit["patched"] if case.apart else float("nan")
         times = {"first": unit["collected"] + unit["patched"], "again": unit["patched"], "each draw": each}
-        return times | {"ours first": unit["ours_first"], "ours again": unit["ours_again"], "off": off}
+        ours = {f"ours {name}": unit[f"ours_{name.replace(' ', '_')}"] for name in ("first", "in place", "again")}
+        return times | ours | {"off": off}
 
     def _losses(self, logits: Tensor) -> Tensor:
         following = self.tokens[self.rows][:, 1:].flatten()
@@ -193,14 +195,16 @@ def sides(references: int) -> list[tuple[Side, list[Case]]]:
 def peers_table(references: int, repeats: int) -> Table:
     """Every tool on every case, and our engine on the same model."""
     table = Table(title=f"a scrubbed sequence, in plain forward passes of the same model; {references} references")
-    columns = ("case", "tool", "each draw", "first", "again", "ours first", "ours again", "÷ first", "÷ again", "off")
+    ours = ("ours first", "ours in place", "ours again")
+    columns = ("case", "tool", "each draw", "first", "again", *ours, "÷ first", "÷ in place", "÷ again", "off")
     for column in columns:
         table.add_column(column, justify="left" if column in ("case", "tool") else "right")
     for side, listed in sides(references):
         for case in listed:
             found = side.measure(case, repeats)
-            times = ["" if np.isnan(found[name]) else f"{found[name]:.2f}" for name in columns[2:7]]
-            ratios = [f"{found[name] / found[f'ours {name}']:.1f}" for name in ("first", "again")]
+            times = ["" if np.isnan(found[name]) else f"{found[name]:.2f}" for name in columns[2:8]]
+            first, in_place, again = (found[name] for name in ours)
+            ratios = [f"{found['first'] / one:.1f}" for one in (first, in_place)] + [f"{found['again'] / again:.1f}"]
             table.add_row(case.name, side.tool.name, *times, *ratios, f"{found['off']:.0e}")
     return table
 
@@ -213,7 +217,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--peers", action="store_true", help="run TransformerLens, pyvene and nnsight as well")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    console = Console(width=140)
+    console = Console(width=170)
     for which in ("language", "python"):
         console.print(ladder_table(which, options.references, options.repeats))
     if options.peers:

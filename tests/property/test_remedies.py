@@ -333,3 +333,23 @@ def test_a_sentence_names_them_all() -> None:
         "claim 'a0.h0 by any path: b' below 'a1.h0 directly: a'",
         "drop 'a0.h0 by any path: b'",
     ]
+
+
+def test_remedies_are_tried_out_within_bounds(monkeypatch):
+    """Claims on each other's paths in a deep model have hundreds of faults, each of which has a remedy nevertheless."""
+    graph = transformer_graph(8, 8, d_model=8, d_mlp=6, positions=LENGTH, causal=True, padded=False)
+    claims = [head(layer, i).any_path().carries(OUT) for layer in range(8) for i in range(2)]
+    made = Hypothesis("many", "Of many.", OUTPUT.carries(OUT, *claims))
+    counted: list[int] = []
+    monkeypatch.setattr("scrubbing.hypothesis.remedies._WORK", 20_000)
+    real = treeify
+
+    def counting(*given: Any) -> Tree:
+        counted.append(1)
+        return real(*given)
+
+    monkeypatch.setattr("scrubbing.hypothesis.remedies.treeify", counting)
+    found = faults(made, graph, DATA["causal"], None)
+    assert len(found) == 112  # pairs of claims of two layers
+    assert all(fault.code == "SCR-OVERLAP" and fault.remedy for fault in found)
+    assert 0 < len(counted) < 5
