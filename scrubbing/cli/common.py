@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from scrubbing.errors import DOCS, Fault, ScrubbingError, UsageError, fail
 from scrubbing.printable import unheard, visible
-from scrubbing.user_code import fault, show_whole
+from scrubbing.user_code import bind_ours, fault, show_whole
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -223,6 +223,7 @@ def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
+        bind_ours()
         if "" not in sys.path:
             sys.path.append("")  # last: a file here must not stand in for an installed module
         try:
