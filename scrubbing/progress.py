@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Generator
@@ -118,7 +119,14 @@ _lines = _Lines()
 
 
 def _watched() -> bool:
-    return sys.stderr.isatty() or _in_notebook()
+    """Whether a bar can be drawn anew in its place.
+
+    Not in a terminal whose cursor does not move, nor beside the other jobs of a parallel make: each would erase lines
+    that another one wrote.
+    """
+    shared = "jobserver" in os.environ.get("MAKEFLAGS", "")
+    alone = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not shared
+    return alone or _in_notebook()
 
 
 def _in_notebook() -> bool:

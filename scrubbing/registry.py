@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from scrubbing.errors import UsageError, fail, nearest
-from scrubbing.user_code import running
+from scrubbing.user_code import bind_ours, running
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -69,6 +69,7 @@ class Registry(Generic[T]):
             problem = f"there is no {self.kind} {name!r}."
             fail(UsageError, self.code, problem, f"There are: {nearest(name, self) or 'none'}.")
         with running(f"{self.kind} {name!r}"):
+            bind_ours()
             return point.load()
 
     def __contains__(self, name: str) -> bool:

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,21 @@ def content_of(path: str | Path) -> bytes:
         return found.read_bytes()
     except ValueError as error:  # a name that no file can have
         raise OSError(errno.EINVAL, brief(error)) from error
+
+
+def bind_ours() -> None:
+    """Have the packages that come with this one under their names, whatever has these names in the current folder.
+
+    A file `benchmarks.py` would be found before a package that is installed to be edited, and with `python -m` before
+    any.
+    """
+    for name in ("hypotheses", "benchmarks"):
+        beside = Path(__file__).parents[1] / name / "__init__.py"
+        if name not in sys.modules and beside.is_file():
+            spec = spec_from_file_location(name, beside)
+            assert spec is not None and spec.loader is not None
+            sys.modules[name] = module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[name])
 
 
 def show_whole(error: BaseException) -> None:

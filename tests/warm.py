@@ -98,6 +98,10 @@ def python(*arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
         return process.done()
 
 
+_PATH = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
+"""As the tests themselves were started, whatever one of them has changed since: it may say where our packages are."""
+
+
 def _asked(what: str, **how: Any) -> Any:
     server = _server()
     assert server.stdin is not None and server.stdout is not None
@@ -108,7 +112,7 @@ def _asked(what: str, **how: Any) -> Any:
 
 @cache
 def _server() -> subprocess.Popen[str]:
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | _PATH
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, __file__], cwd="/", env=env, stdin=pipe, stdout=pipe, text=True)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 
 from benchmarks.induction.network import AttentionOnly, Shape
+from benchmarks.moments import Moments, stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,28 +34,28 @@ def series(which: str, trained: Callable[[], Transformer]) -> Series:
     """
     from scrubbing import Series
 
-    with safe_open(HERE / f"{which}_training.safetensors", "pt") as stored:
-        steps = int((stored.metadata() or {})["steps"])
-        moments = sorted({int(key.partition(".")[0]) for key in stored.keys()})  # noqa: SIM118 - not a dict
+    moments = _stored(which)
 
     def losses(data: Dataset) -> list[NDArray[np.float64]]:
         whole = trained()
-        earlier = [_losses(at(which, step), data) for step in moments]
+        earlier = [_losses(at(which, step), data) for step in moments.weights]
         return [*earlier, _losses(lambda ids: whole.forward(ids, None), data)]
 
-    return Series("this model", "% of its training", tuple(100 * step / steps for step in [*moments, steps]), losses)
+    shares = tuple(100 * step / moments.steps for step in [*moments.weights, moments.steps])
+    return Series("this model", "% of its training", shares, losses)
 
 
 def at(which: str, step: int) -> AttentionOnly:
     """The model as it was after this many steps."""
-    with safe_open(HERE / f"{which}_training.safetensors", "pt") as stored:
-        before = f"{step}."
-        names = [key for key in stored.keys() if key.startswith(before)]  # noqa: SIM118
-        state = {name.removeprefix(before): stored.get_tensor(name).float() for name in names}
+    state = _stored(which).weights[step]
     shape = Shape(len(state["embed.weight"]), len(state["position"]), width=state["embed.weight"].shape[1])
     model = AttentionOnly(shape)
     model.load_state_dict(state)
     return model.eval()
+
+
+def _stored(which: str) -> Moments:
+    return stored(HERE / f"{which}_training.safetensors.xz")
 
 
 def _losses(model: Callable[[torch.Tensor], torch.Tensor], data: Dataset) -> NDArray[np.float64]:

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 
+from benchmarks import moments as packed
 from benchmarks.induction import language, text
 from benchmarks.induction.network import AttentionOnly, Shape
 from scrubbing.models.transformer import to_file
@@ -110,8 +110,8 @@ def prefix_matching(model: AttentionOnly, seed: int = 0, n: int = 16) -> list[li
     return scores
 
 
-def train(recipe: Recipe, seed: int) -> tuple[AttentionOnly, list[dict[str, object]], dict[str, Tensor]]:
-    """The trained model, its curve, and half-precision weights at the moments."""
+def train(recipe: Recipe, seed: int) -> tuple[AttentionOnly, list[dict[str, object]], dict[int, dict[str, Tensor]]]:
+    """The trained model, its curve, and its weights at the moments."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = AttentionOnly(recipe.shape)
@@ -120,7 +120,7 @@ def train(recipe: Recipe, seed: int) -> tuple[AttentionOnly, list[dict[str, obje
     cool = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.steps - WARM_UP, RATE / 30)
     schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warm, cool], [WARM_UP])
     curve: list[dict[str, object]] = []
-    kept: dict[str, Tensor] = {}
+    kept: dict[int, dict[str, Tensor]] = {}
     moments = {max(1, round(share * recipe.steps)) for share in MOMENTS}
     fresh = torch.from_numpy(recipe.fresh(256, recipe.shape.context, 10_000_000 + seed))
     tokens, started = torch.empty(0), time.time()
@@ -139,7 +139,7 @@ def train(recipe: Recipe, seed: int) -> tuple[AttentionOnly, list[dict[str, obje
         schedule.step()
         done = step + 1
         if done in moments:
-            kept |= {f"{done}.{key}": value.detach().half().clone() for key, value in model.state_dict().items()}
+            kept[done] = {key: value.detach().clone() for key, value in model.state_dict().items()}
         if done % 500 == 0 or done in moments:
             with torch.no_grad():
                 plain = float(loss_of(model, fresh))
@@ -162,7 +162,7 @@ def main() -> None:
     model, curve, kept = train(recipe, options.seed)
     notes = {"trained_by": "benchmarks/induction/train.py", "seed": str(options.seed), "steps": str(recipe.steps)}
     to_file(model.scrubbable(options.which), options.out / f"{options.which}.safetensors", **notes)
-    save_file(kept, str(options.out / f"{options.which}_training.safetensors"), notes)
+    packed.store(kept, recipe.steps, options.out / f"{options.which}_training.safetensors.xz")
     lines = ",\n".join(json.dumps(point) for point in curve)
     (options.out / f"{options.which}_training.json").write_text(f'{{"curve": [\n{lines}\n]}}\n')
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.moments import stored
 from benchmarks.parens.task import our_model
 
 if TYPE_CHECKING:
@@ -15,32 +16,23 @@ if TYPE_CHECKING:
     from scrubbing import Dataset, Series
     from scrubbing.models.transformer import Transformer
 
-STORED = Path(__file__).with_name("training.safetensors")
-"""Weights in half precision, each under `STEP/NAME`; written by `benchmarks.parens.train`."""
+STORED = Path(__file__).with_name("training.safetensors.xz")
+"""Written by `benchmarks.parens.train`."""
 _STRINGS_AT_ONCE = 64
 
 
 def steps() -> tuple[int, ...]:
     """After which steps of training there are weights, the last being the shipped model's."""
-    from safetensors import safe_open
-
-    with safe_open(STORED, "pt") as stored:
-        last = int((stored.metadata() or {})["steps"])
-        return (*sorted({int(key.partition("/")[0]) for key in stored.keys()}), last)  # noqa: SIM118 - not a dict
+    found = stored(STORED)
+    return (*found.weights, found.steps)
 
 
 def at(step: int) -> Transformer:
     """The model as it was after one of `steps()`."""
-    from safetensors import safe_open
-
     model = our_model()
     if step == steps()[-1]:
         return model
-    with safe_open(STORED, "pt") as stored:
-        before = f"{step}/"
-        names = [key for key in stored.keys() if key.startswith(before)]  # noqa: SIM118
-        tensors = {name.removeprefix(before): stored.get_tensor(name).float() for name in names}
-    return model.with_weights(tensors, name=f"paren balancer after {step} steps")
+    return model.with_weights(stored(STORED).weights[step], name=f"paren balancer after {step} steps")
 
 
 def series() -> Series:

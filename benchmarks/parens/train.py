@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from benchmarks import moments
 from benchmarks.parens.strings import PAD, POSITIONS, drawn, is_balanced, tokens_of
 from scrubbing.models.transformer import to_file
 from scrubbing.models.transformer_lens import boot, from_bridge
@@ -26,7 +26,7 @@ from scrubbing.models.transformer_lens import boot, from_bridge
 HERE = Path(__file__).parent
 WEIGHTS = HERE / "model.safetensors"
 CURVE = HERE / "training.json"
-EARLIER = HERE / "training.safetensors"
+EARLIER = HERE / "training.safetensors.xz"
 
 CONFIG = {
     "n_layers": 3,
@@ -55,7 +55,7 @@ def batch_of(n: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(tokens_of(*strings)), torch.from_numpy(is_balanced(*strings).astype(np.int64))
 
 
-def train(seed: int, steps: int, until: int) -> tuple[nn.Module, list[dict[str, float]], dict[str, Tensor]]:
+def train(seed: int, steps: int, until: int) -> tuple[nn.Module, list[dict[str, float]], dict[int, dict[str, Tensor]]]:
     """The model after `until` of its steps, its loss over time, and its weights at `MOMENTS`.
 
     Every step sees fresh strings.
@@ -65,7 +65,7 @@ def train(seed: int, steps: int, until: int) -> tuple[nn.Module, list[dict[str, 
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.05)
     curve: list[dict[str, float]] = []
-    kept: dict[str, Tensor] = {}
+    kept: dict[int, dict[str, Tensor]] = {}
     smooth, started = 0.0, time.time()
     tokens = labels = torch.empty(0)
     for step in range(until):
@@ -82,7 +82,7 @@ def train(seed: int, steps: int, until: int) -> tuple[nn.Module, list[dict[str, 
         smooth = loss.item() if step == 0 else 0.99 * smooth + 0.01 * loss.item()
         if step + 1 in MOMENTS:
             now = from_bridge(model.eval()).weights.learned()
-            kept |= {f"{step + 1}/{name}": weights.half() for name, weights in now}
+            kept[step + 1] = {name: weights.clone() for name, weights in now}
             model.train()
         if step % 500 == 0 or step == steps - 1:
             curve.append({"step": step, "loss": round(smooth, 6)})
@@ -110,7 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     model, curve, kept = train(options.seed, options.steps, MOMENTS[-1] if options.moments else options.steps)
     if options.out == WEIGHTS:
-        save_file(kept, str(EARLIER), {"steps": str(options.steps)})
+        moments.store(kept, options.steps, EARLIER)
     if options.moments:
         return
     result = evaluate(model, 100_000, seed=777)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 # In the order of the help.
 from scrubbing.cli import (  # isort: skip
-    gating,
-    reading,
-    running,
-    asking,
+    starting,
     checking,
     planning,
+    running,
+    asking,
     searching,
-    starting,
+    gating,
+    reading,
     importing,
     submitting,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typer.core import TyperGroup
 
 from scrubbing.errors import DOCS, Fault, ScrubbingError, UsageError, fail
 from scrubbing.printable import unheard, visible
-from scrubbing.user_code import fault, show_whole
+from scrubbing.user_code import bind_ours, fault, show_whole
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from scrubbing.experiment.settings import Settings
     from scrubbing.records.schema import RunRecord
 
-NARROWEST = 40
-"""Columns: a terminal that claims fewer, or none as some CI's do, gets lines that it may wrap itself."""
+NARROWEST, WIDEST = 40, 1_000
+"""Columns: a terminal that claims fewer, or none as some CI's do, gets lines that it may wrap itself; one that claims
+more, as the variable `COLUMNS` may, would get gigabytes of spaces."""
 _Wrong: Any = typer.BadParameter.__bases__[0]
 """`UsageError` of the click that this typer goes with, which may be one of its own."""
 
@@ -36,12 +38,23 @@ class _Commands(TyperGroup):
     """Commands whose wrong options and arguments are errors like any other."""
 
     def make_context(self, *arguments: Any, **named: Any) -> Any:
+        _bounded("COLUMNS", "LINES")
         with _told():
             return super().make_context(*arguments, **named)
 
     def invoke(self, ctx: Any) -> Any:
         with _told():
             return super().invoke(ctx)
+
+
+def _bounded(*names: str) -> None:
+    """Make sizes of the terminal that variables tell numbers that rich can use, in help and bars as well."""
+    for name in names:
+        told = os.environ.get(name, "")
+        if told.isdecimal():
+            os.environ[name] = str(min(int(told), WIDEST) if len(told) < 10 else WIDEST)
+        elif told.isdigit():  # which rich takes for a number, and `²` is none
+            del os.environ[name]
 
 
 @contextmanager
@@ -213,6 +226,7 @@ def prints_our_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
+        bind_ours()
         if "" not in sys.path:
             sys.path.append("")  # last: a file here must not stand in for an installed module
         try:

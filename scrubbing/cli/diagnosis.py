@@ -104,8 +104,8 @@ def _hub(ask: bool) -> Iterator[tuple[str, str]]:
     from scrubbing.data.hub import answers
 
     try:
-        answers(lambda: HfApi().model_info("gpt2"), "gpt2", "")
+        answers(lambda: HfApi().model_info("gpt2"), "gpt2", "", before="")
     except ScrubbingError as error:
-        yield "hub", f"{ENDPOINT} does not answer ({error.faults[0].problem})"
+        yield "hub", f"{ENDPOINT}: {error.faults[0].problem.rstrip('.')}"
     else:
         yield "hub", f"{ENDPOINT} answers"

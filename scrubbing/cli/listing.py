@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scrubbing.errors import UsageError, fail
+from scrubbing.errors import FileError, UsageError, fail
 from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import EMBED, EMBED_NORM, LOGITS, MASK, POS, TYPES, Node
 from scrubbing.guards import is_mapping
@@ -104,10 +104,14 @@ def _of_loaded(model: Any, data: Dataset) -> tuple[ModelGraph, int | None, Any]:
 def _of_model(model: str, data: Path | None) -> tuple[ModelGraph, int | None, Any]:
     from scrubbing.data.hub import fetch, is_file
     from scrubbing.experiment.from_files import task_from_files
-    from scrubbing.experiment.task import read_config
+    from scrubbing.experiment.task import read_config, tasks
     from scrubbing.graph.configs import config_graph
 
-    folder = None if is_file(model) else fetch(model)
+    try:
+        folder = None if is_file(model) else fetch(model)
+    except FileError as error:
+        told = f"Of tasks there are: {', '.join(sorted(tasks))}. {error.faults[0].remedy}"
+        raise FileError(replace(error.faults[0], remedy=told)) from error
     if folder is not None and (folder / "config.json").is_file():
         fields = read_config(folder)
         inputs = None if data is None else task_from_files(model, data).data()

@@ -1,11 +1,11 @@
-"""Commands of the first hour: explain, nodes, doctor, init."""
+"""Commands of the first hour: init, doctor, nodes, explain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -27,60 +27,6 @@ _PROJECT = {
     ".github/workflows/explanations.yml": "github/workflows/explanations.yml",
 }
 """Files of a new project, and those of ours that they are copies of."""
-
-
-@app.command()
-@prints_our_errors
-def explain(code: Annotated[str, typer.Argument(help="Code of an error, such as SCR-NODE.")]) -> None:
-    """Print the page about an error: when it occurs, and what to do."""
-    folder = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_SOURCES
-    pages = {page.stem: page for page in folder.glob("SCR-*.md")}
-    wanted = code.strip().strip("[]").upper()
-    wanted = wanted if wanted.startswith("SCR-") else f"SCR-{wanted}"
-    if wanted not in pages:
-        problem = f"there is no error {code!r}."
-        fail(UsageError, "SCR-SETTING", problem, f"Did you mean: {nearest(wanted, sorted(pages))}?", "scrub explain")
-    say(pages[wanted].read_text(encoding="utf-8").rstrip("\n"))
-
-
-@app.command()
-@prints_our_errors
-def nodes(
-    model: Annotated[
-        str, typer.Argument(help="A model's folder, file or name on the hub; a task; or FILE.py::name of a task.")
-    ],
-    data: DataFile = None,
-) -> None:
-    """List the nodes of a model: what they are, what they write, and which claims can be made about them."""
-    from rich.table import Table
-
-    from scrubbing.cli.listing import listed
-
-    rows = listed(model, data)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("node", "what it is", "writes", "claim it as", "and within it"):
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*_cells(row))
-    console().print(table)
-    say("\nA claim also says by which paths: .direct(), .any_path(avoid=...) or .via(...), then .carries(variable).")
-
-
-def _cells(row: Row) -> Iterator[str]:
-    yield from (row.node, row.what, row.writes, row.written_as, "; ".join(row.within))
-
-
-@app.command()
-@prints_our_errors
-def doctor(
-    hub: Annotated[bool, typer.Option("--hub/--no-hub", help="Ask the Hugging Face hub whether it is there.")] = True,
-) -> None:
-    """Say what there is: versions, devices, threads, memory, caches, the hub."""
-    from scrubbing.cli.diagnosis import diagnosis
-
-    width = 14
-    for what, found in diagnosis(hub):
-        say(f"{what:{width}}{found}")
 
 
 @app.command()
@@ -123,3 +69,66 @@ def _first_snapshot() -> Path:
     path = Runner.of(policy, list(policy.rules)).update(policy.rules[0], "first snapshot", only_new=False)
     assert path is not None
     return path
+
+
+@app.command()
+@prints_our_errors
+def doctor(
+    hub: Annotated[bool, typer.Option("--hub/--no-hub", help="Ask the Hugging Face hub whether it is there.")] = True,
+) -> None:
+    """Say what there is: versions, devices, threads, memory, caches, the hub."""
+    from scrubbing.cli.diagnosis import diagnosis
+
+    width = 14
+    for what, found in diagnosis(hub):
+        say(f"{what:{width}}{found}")
+
+
+@app.command()
+@prints_our_errors
+def nodes(
+    model: Annotated[
+        str, typer.Argument(help="A model's folder, file or name on the hub; a task; or FILE.py::name of a task.")
+    ],
+    data: DataFile = None,
+) -> None:
+    """List the nodes of a model: what they are, what they write, and which claims can be made about them."""
+    from rich.table import Table
+
+    from scrubbing.cli.listing import listed
+
+    rows = listed(model, data)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("node", "what it is", "writes", "claim it as", "and within it"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*_cells(row))
+    console().print(table)
+    say("\nA claim also says by which paths: .direct(), .any_path(avoid=...) or .via(...), then .carries(variable).")
+
+
+def _cells(row: Row) -> Iterator[str]:
+    yield from (row.node, row.what, row.writes, row.written_as, "; ".join(row.within))
+
+
+@app.command()
+@prints_our_errors
+def explain(
+    code: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="Code of an error, such as SCR-NODE; without one, all of them are listed."),
+    ] = None,
+) -> None:
+    """Print the page about an error: when it occurs, and what to do."""
+    folder = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_SOURCES
+    pages = {page.stem: page for page in sorted(folder.glob("SCR-*.md"))}
+    if code is None:
+        for page in pages.values():
+            say(page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# "))
+        return
+    wanted = code.strip().strip("[]").upper()
+    wanted = wanted if wanted.startswith("SCR-") else f"SCR-{wanted}"
+    if wanted not in pages:
+        problem = f"there is no error {code!r}."
+        fail(UsageError, "SCR-SETTING", problem, f"Did you mean: {nearest(wanted, sorted(pages))}?", "scrub explain")
+    say(pages[wanted].read_text(encoding="utf-8").rstrip("\n"))

@@ -105,15 +105,20 @@ def library(name: str, extra: str = "text") -> Any:
         fail(UsageError, "SCR-EXTRA", f"this needs the library {name} ({brief(error)}).", remedy)
 
 
-def answers(ask: Callable[[], Any], name: str, remedy: str) -> None:
+def answers(ask: Callable[[], Any], name: str, remedy: str, before: str = "it was not fetched before, and ") -> None:
     """Ask the hub for something small before something large.
+
+    Args:
+        ask: makes the request.
+        name: of what is asked for.
+        remedy: what to do where there is no hub.
+        before: why the hub was asked, as the start of a sentence.
 
     Raises:
         FileError: SCR-HUB, it does not answer in time, or does not know.
     """
-    before = "it was not fetched before, and"
     if library("huggingface_hub.constants").HF_HUB_OFFLINE:
-        fail(FileError, "SCR-HUB", f"{before} HF_HUB_OFFLINE forbids to do so now.", remedy, name)
+        fail(FileError, "SCR-HUB", f"{before}HF_HUB_OFFLINE forbids to do so now.", remedy, name)
     patience = float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or _PATIENCE)
     found: list[Exception | None] = []
 
@@ -130,14 +135,14 @@ def answers(ask: Callable[[], Any], name: str, remedy: str) -> None:
     thread.start()
     thread.join(patience)
     if not found:
-        problem = f"{before} the hub did not answer within {patience} s (HF_HUB_ETAG_TIMEOUT sets how many)."
+        problem = f"{before}the hub did not answer within {patience} s (HF_HUB_ETAG_TIMEOUT sets how many)."
         fail(FileError, "SCR-HUB", problem, remedy, name)
     if found[0] is None:
         return
     if {kind.__name__ for kind in type(found[0]).__mro__} & {"RepositoryNotFoundError", "HFValidationError"}:
         problem = "the hub has no repository of this name, or none that you may read."
         fail(FileError, "SCR-HUB", problem, "Check the name, or log in with: hf auth login.", name)
-    fail(FileError, "SCR-HUB", f"{before} the hub cannot be reached ({brief(found[0])}).", remedy, name)
+    fail(FileError, "SCR-HUB", f"{before}the hub cannot be reached ({brief(found[0])}).", remedy, name)
 
 
 def _cached(name: str) -> Path | None:
@@ -158,7 +163,7 @@ def _downloaded(name: str) -> Path:
         siblings: list[Any] = hub.HfApi().model_info(name).siblings or []
         files.extend(one.rfilename for one in siblings)
 
-    answers(ask, name, _by_hand(name))
+    answers(ask, name, _by_hand(name), "there is no such folder or file here, it was not fetched before, and ")
     weights = _SAFE if any(file.endswith(".safetensors") for file in files) else _LEGACY
     try:
         return Path(hub.snapshot_download(name, allow_patterns=[*_SMALL, *weights]))

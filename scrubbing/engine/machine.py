@@ -25,6 +25,7 @@ from scrubbing.hypothesis.legality import legal
 from scrubbing.models.protocol import Model
 from scrubbing.printable import can_be_written
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context, Contexts
+from scrubbing.user_code import content_of
 
 EXPONENTIALS = (1, 3)
 """Of each number of an output: its loss, and where the model runs beside it, both losses and how far they are apart."""
@@ -78,7 +79,7 @@ class Machine:
         """
         remedy = "Write it with scrub plan --measure-machine FILE on the machine that is asked about."
         try:
-            given: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            given: dict[str, Any] = json.loads(content_of(path))
             given["products"] = tuple((int(d), float(rate)) for d, rate in given["products"])
             made = cls(**given)
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from scrubbing.errors import Fault, FileError, brief, fail
 from scrubbing.guards import is_dict
+from scrubbing.user_code import content_of
 
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
 _ENCODERS = {"standard": "b_enc", "topk": "b_enc", "jumprelu": "b_enc threshold", "gated": "b_gate b_mag r_mag"}
@@ -131,7 +132,7 @@ def digest_of(folder: str) -> str:
     found = hashlib.blake2b(digest_size=8)
     for name in (CONFIG, WEIGHTS):
         try:
-            found.update((Path(folder) / name).read_bytes())
+            found.update(content_of(Path(folder) / name))
         except (OSError, ValueError) as error:
             told = getattr(error, "strerror", None) or brief(error)
             remedy = f"Give the folder with {CONFIG} and {WEIGHTS}, as save_model of SAELens writes it."
@@ -228,7 +229,7 @@ def _fields(said: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(content_of(path))
     except (OSError, ValueError, RecursionError) as error:
         fail(FileError, "SCR-FILE", f"it is no JSON ({brief(error)}).", "Save the dictionary again.", str(path))
     if not is_dict(found):

@@ -102,7 +102,9 @@ class Correspondence:
     words: str
     caption: str = (
         "Coloured lines join each variable to the nodes that are claimed to carry it, or to read it; arrows on its "
-        "side say from what it is computed. Grey lines lead from a claim to the one that reads it."
+        "side say from what it is computed. Grey lines lead from a claim to the one that reads it. Orange nodes are "
+        "recomputed on a mixture of inputs, blue ones (dashed) wholly on a claim's input, and those with a dotted rim "
+        "are resampled wherever they are read."
     )
 
 

@@ -90,3 +90,17 @@ def test_our_ladder_runs_in_an_empty_folder_within_a_minute(installed: Path, tmp
     assert "tight-signs" in shown
     ran(installed, tmp_path, "scrubbing.cli", "report", "records", "--out", "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<article") >= 12
+
+
+def test_every_example_and_notebook_of_the_docs_runs_with_it(installed: Path, tmp_path: Path) -> None:
+    """The tests of the docs, which run each page in an empty folder, with the wheel in front of the checkout."""
+    (tmp_path / "where.py").write_text(
+        "import benchmarks, hypotheses, scrubbing\n"
+        f"assert all({str(installed)!r} in one.__file__ for one in (benchmarks, hypotheses, scrubbing))\n"
+    )
+    environment = {**PLAIN, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)]), "OMP_NUM_THREADS": "1"}
+    pages = [str(ROOT / "tests" / "docs" / name) for name in ("test_examples.py", "test_notebooks.py")]
+    options = ["-q", "-n", "0", "-p", "where", "-p", "no:cacheprovider", f"--confcutdir={ROOT}", f"--rootdir={ROOT}"]
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), *options, *pages]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]

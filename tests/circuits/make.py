@@ -2,11 +2,10 @@ r"""Writes the files in `made/` with the tools themselves: circuits, and what ea
 
 They need versions of TransformerLens that this project does not, so they are run in an environment of their own:
 
-    pip install --no-deps auto-circuit==1.0.1 circuitkit==0.2.0 circuit-tracer==0.5.0 pyvene==0.1.8 \
-        sae-lens==6.54.12 torchwright==0.2.0 transformer-lens==3.8.0  # and what else they import
-    for tool in eap auto-circuit acdc pyvene torchwright sae-lens circuit-tracer; do
-        python tests/circuits/make.py $tool
-    done
+    pip install --group dev && pip install --no-deps --group circuits -r tests/circuits/tools.txt
+    python tests/circuits/make.py eap auto-circuit acdc pyvene torchwright sae-lens circuit-tracer
+
+With SCRUBBING_TOOLS set to the Python of that environment, `test_made_anew.py` has all of them written anew and read.
 
 Every file says in `scores.json` which version wrote it.
 """
@@ -14,6 +13,7 @@ Every file says in `scores.json` which version wrote it.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import types
 from importlib import import_module
@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 
-HERE = Path(__file__).parent / "made"
+HERE = Path(os.environ.get("SCRUBBING_MADE") or Path(__file__).parent / "made")
 SIZES = {
     "n_layers": 2,
     "n_heads": 2,

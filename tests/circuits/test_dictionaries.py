@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from scrubbing.hypothesis.streams import Streams
 from scrubbing.parts import read_dictionary
 from scrubbing.testing import check_hypothesis
 
-MADE = Path(__file__).parent / "made"
+MADE = Path(os.environ.get("SCRUBBING_MADE") or Path(__file__).parent / "made")
 SAID = json.loads((MADE / "scores.json").read_text())["sae-lens"]
 VALUES = torch.tensor(SAID["values"])
 NAMES = sorted(path.name for path in (MADE / "dictionaries").iterdir())

@@ -6,6 +6,7 @@ Files and losses in `made/` are from the tools (see `make.py`). TransformerLens 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from scrubbing.circuits import read_circuit, write_circuit
 from scrubbing.routes import Along
 from scrubbing.samplers import paired
 
-MADE = Path(__file__).parent / "made"
+MADE = Path(os.environ.get("SCRUBBING_MADE") or Path(__file__).parent / "made")
 SCORES = json.loads((MADE / "scores.json").read_text())
 INPUTS = SCORES["inputs"]
 PAIRS = len(INPUTS["label"])

@@ -373,6 +373,9 @@ def table(found: Mapping[str, Mapping[str, float]]) -> str:
 
 
 if __name__ == "__main__":
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # one for each of a hundred tiny models
     parts = PAGE.read_text().split("<!-- measured -->")
     parts[1], parts[3] = f"\n\n{table(rows())}\n\n", f"\n\n{refusals()}\n\n"
     PAGE.write_text("<!-- measured -->".join(parts))

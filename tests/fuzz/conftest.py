@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import resource
 import signal
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 from zlib import crc32
@@ -19,6 +21,8 @@ from tests.fuzz.counts import COUNTS
 
 LONGEST, IDLE = 20, 120
 """Seconds of the processor that anything may take, and seconds in all, since other tests run beside."""
+LARGEST = 4 * 2**30
+"""Bytes of addresses that anything may take beyond those that the tests have; a file without end would take all."""
 PARTS = 15
 """Into which the calls of a test are divided."""
 
@@ -42,7 +46,7 @@ def _two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Raise after so many seconds."""
+    """Raise after so many seconds, or so many bytes."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Hang(f"after {LONGEST} s of the processor, or {IDLE} s")
@@ -51,9 +55,13 @@ def limited() -> Iterator[None]:
     before = [signal.signal(number, stop) for _, number, _ in timers]
     for timer, _, seconds in timers:
         signal.setitimer(timer, seconds)
+    bounds = resource.getrlimit(resource.RLIMIT_AS)
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + LARGEST, bounds[1]))
     try:
         yield
     finally:
+        resource.setrlimit(resource.RLIMIT_AS, bounds)
         for (timer, number, _), handler in zip(timers, before, strict=True):
             signal.setitimer(timer, 0)
             signal.signal(number, handler)

@@ -24,7 +24,7 @@ VARIABLES = [
     "OMP_NUM_THREADS", "HF_HOME", "MPLBACKEND", "PYTHONPATH", "XDG_CACHE_HOME", "USER",
 ]  # fmt: skip
 VALUES = ["", " ", "true", "0", "-1", "x", "99999999999999999999", "nan", "/dev/null", "/dev/full", "/proc", "../..",
-"\x1b[2J", "é\u202e",
+"\x1b[2J", "é\u202e", "²", "2000000000",
           "::error::x", "a=b:c;d", "x" * 4000]  # fmt: skip
 RUN = ["run", "toy.py::half"]
 GATE = ["gate", "--policy", "gate.toml", "--out", "gated"]

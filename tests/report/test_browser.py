@@ -98,6 +98,15 @@ def test_no_table_is_cut_on_a_wide_page(opened, name):
     assert cut == []
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_card_says_stands_in_one_cell_beside_its_label(opened, name):
+    tab = opened(name, "phone")
+    broken = tab.evaluate("""() => [...document.querySelectorAll('.cards td[data-label]')]
+        .filter(cell => [...cell.childNodes].filter(one => one.textContent.trim()).length > 1)
+        .map(cell => cell.textContent)""")
+    assert broken == []
+
+
 @pytest.mark.parametrize("view", [pytest.param("desktop", marks=pytest.mark.slow), "dark", "dark phone"])
 @pytest.mark.parametrize("name", PAGES)
 def test_nobody_is_shut_out(opened, name, view):
@@ -185,10 +194,10 @@ def test_every_claim_is_on_the_drawing_and_every_variable_joined(opened, full, v
 
 
 def test_on_a_phone_no_cell_is_out_of_sight(opened):
-    """What has many columns becomes cards; only text as it is may scroll, in its own box."""
+    """What has many columns becomes cards, what has few is narrow; only text as it is may scroll, in its own box."""
     tab = opened("ladder", "phone")
     unfold(tab)
-    cut = tab.evaluate("""() => [...document.querySelectorAll('table.cards td, table.cards th, .facts dd')]
+    cut = tab.evaluate("""() => [...document.querySelectorAll('table td, table th, .facts dd')]
         .filter(cell => cell.getBoundingClientRect().right > innerWidth + 1).map(cell => cell.textContent)""")
     assert cut == []
 

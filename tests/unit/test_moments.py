@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import moments as packed
 from benchmarks.induction.moments import at, series
 from benchmarks.induction.task import dataset, model, task
 from benchmarks.parens import moments as parens
@@ -70,3 +71,13 @@ def test_a_paren_record_says_what_the_scrubbed_model_is_worth():
     worth = {name: experiment.run(paren_task.rung(name)).record().equivalent for name in ("detectors", "two-tests")}
     assert 1 < worth["detectors"].amount.value < 100
     assert (worth["two-tests"].beyond, worth["two-tests"].end) == ("first", 0.3)
+
+
+def test_what_is_packed_is_what_was_stored(tmp_path):
+    made = {step: {"a.b/c": torch.randn(3, 4), "bias": torch.tensor(float(step))} for step in (20, 3)}
+    packed.store(made, 70, tmp_path / "some.xz")
+    found = packed.stored(tmp_path / "some.xz")
+    assert (found.steps, list(found.weights)) == (70, [3, 20])
+    for step, named in made.items():
+        assert found.weights[step].keys() == named.keys()
+        assert all(torch.equal(found.weights[step][name], one.half().float()) for name, one in named.items())

@@ -86,7 +86,13 @@ def test_nobody_is_watching_a_pipe(monkeypatch):
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     assert not progress._watched()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.delenv("MAKEFLAGS", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     assert progress._watched()
+    for name, value in (("TERM", "dumb"), ("MAKEFLAGS", " -j2 --jobserver-auth=3,4")):
+        with monkeypatch.context() as here:
+            here.setenv(name, value)
+            assert not progress._watched(), name
 
 
 def test_the_real_display_goes_to_stderr(capsys):

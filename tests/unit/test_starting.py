@@ -49,6 +49,16 @@ def test_codes_as_people_write_them(written: str) -> None:
     assert said("explain", written).startswith("# SCR-NODE: ")
 
 
+def test_all_codes_are_listed_with_their_titles() -> None:
+    assert said("explain").splitlines() == [page.read_text().partition("\n")[0].removeprefix("# ") for page in PAGES]
+
+
+def test_what_is_neither_task_nor_model_hears_of_the_tasks() -> None:
+    told = said("nodes", "parents", code=2)
+    assert "there is no such folder or file here" in told
+    assert "Of tasks there are: greater-than" in told
+
+
 def test_no_such_code() -> None:
     assert "Did you mean: SCR-NODE" in said("explain", "SCR-NODES", code=2)
 

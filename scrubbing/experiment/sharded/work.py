@@ -19,6 +19,7 @@ from scrubbing.experiment.measured import Reference
 from scrubbing.experiment.sharded.files import Manifest, read, save
 from scrubbing.experiment.sharded.parcel import Receiver
 from scrubbing.experiment.sharded.partition import Shard
+from scrubbing.user_code import bind_ours
 
 
 @dataclass(eq=False)
@@ -42,6 +43,7 @@ class Worker:
 
     def __init__(self, folder: Path, device: str | None = None, threads: int = 1) -> None:
         progress.quiet()
+        bind_ours()
         torch.set_num_threads(threads)
         self.receiver = Receiver(folder, device)
         self._lists: list[_List] = []

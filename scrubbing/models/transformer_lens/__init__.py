@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scrubbing.device import outdated
-from scrubbing.errors import FileError, ModelMismatch, fail, located
+from scrubbing.errors import FileError, ModelMismatch, brief, fail, located
 from scrubbing.models.check import check_mode, check_weights, random_inputs, self_check
 from scrubbing.models.precision import check_dtype, check_dtypes
 from scrubbing.models.transformer.checkpoint import POSITIONS
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["OwnModules", "boot", "from_bridge", "from_directory", "tiny"]
 
 _CHECKED_POSITIONS = 16
+_ON_ONE = "Load it without device_map, or save it and use load_model(FOLDER); device= moves it to one device."
 
 
 def from_bridge(
@@ -114,7 +115,8 @@ def from_directory(
 
 
 def _forward(bridge: TransformerBridge, spec: Spec, dtype: torch.dtype) -> Forward:
-    there = next(bridge.original_model.parameters()).device
+    parameters = list(bridge.original_model.parameters())
+    there, split = parameters[0].device, len({one.device for one in parameters}) > 1
     # In float64, a query whose window shows it nothing but padding gets NaN, which then spreads: transformers masks
     # with the smallest float64 and takes the softmax in float32. A causal model does not see padding on the right.
     blind = dtype == torch.float64 and spec.causal and any(spec.windows)
@@ -122,7 +124,13 @@ def _forward(bridge: TransformerBridge, spec: Spec, dtype: torch.dtype) -> Forwa
     def forward(tokens: Tensor, visible: Tensor | None) -> Tensor:
         if blind and visible is not None and not bool((visible[:, 1:] & ~visible[:, :-1]).any()):
             visible = None
-        return bridge(tokens.to(there), attention_mask=None if visible is None else visible.to(there).long())
+        try:
+            return bridge(tokens.to(there), attention_mask=None if visible is None else visible.to(there).long())
+        except RuntimeError as error:
+            if not split:
+                raise
+            problem = f"TransformerLens cannot run it where its device_map has put its parts: {brief(error)}."
+            fail(ModelMismatch, "SCR-DEVICE", problem, _ON_ONE)
 
     return forward
 
@@ -143,13 +151,27 @@ def _residuals(bridge: TransformerBridge, layers: int) -> Any:
     return residuals
 
 
+def _without_numbers(bridge: TransformerBridge) -> tuple[str, str]:
+    """Why weights are on the meta device, and what to do."""
+    placed: dict[str, Any] = getattr(bridge.original_model, "hf_device_map", None) or {}
+    away = sorted(part for part, device in placed.items() if str(device) in ("cpu", "disk"))
+    if not away:
+        return "its weights are on the meta device, which holds shapes and no numbers.", "Load them."
+    problem = (
+        f"its device_map has offloaded {', '.join(away[:3])}{' and others' * (len(away) > 3)}, whose numbers are not"
+    )
+    remedy = (
+        "Load it without device_map, or save it and use load_model(FOLDER), which holds it on the CPU; device= moves it"
+    )
+    return f"{problem} in memory.", f"{remedy} to one device."
+
+
 def _check_device(bridge: TransformerBridge, name: str, dtype: torch.dtype) -> None:
     parameters = dict(bridge.original_model.named_parameters())
     check_dtypes({key: parameter.dtype for key, parameter in parameters.items()}, dtype, name)
     kinds = {parameter.device.type for parameter in parameters.values()}
     if "meta" in kinds:
-        problem = "its weights are on the meta device, which holds shapes and no numbers."
-        fail(ModelMismatch, "SCR-DEVICE", problem, "Load them.", name)
+        fail(ModelMismatch, "SCR-DEVICE", *_without_numbers(bridge), name)
     for kind in sorted(kinds):
         if told := outdated(kind):
             fail(ModelMismatch, "SCR-DEVICE", told, "Use torch 2.9 or newer, or the CPU.", name)

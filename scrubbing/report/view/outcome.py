@@ -28,7 +28,10 @@ def verdict(entry: Entry) -> Section | None:
     said = entry.verdict
     if said is None:
         return None
-    line = f"{said.verdict.upper()}: {said.reason}" if said.reason else said.verdict.upper()
+    rest = said.reason
+    for detail in said.details:  # which mostly say the reason again, a check each
+        rest = rest.replace(detail.partition(": ")[2] or detail, "")
+    line = f"{said.verdict.upper()}: {said.reason}" if rest.strip() else said.verdict.upper()
     return Section("verdict", "Gate", [Sentences([line, *said.details], said.verdict)])
 
 
