@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 from collections.abc import Generator, Sequence
@@ -19,16 +18,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from scrubbing.models.protocol import Model
-
 WRITTEN = re.compile(r"auto|[a-z]+(:\d{1,3})?")
 """How a device is written; whether it exists is seen when torch is loaded."""
 PRECISIONS = ("float32", "float64", "float16", "bfloat16")
 """Names of precisions that models are scrubbed in."""
 _SHARE = 0.8
 """Of what a device has free, for activations; the rest is for what is computed in passing, and for others."""
-_MANY = 2**20
-"""Numbers of a matrix from which on it is shared among threads."""
 _HALF_SUMS = ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")
 """Switches of torch that let sums of half precision be in half precision."""
 _OLDEST_MPS = (2, 9)
@@ -113,42 +108,6 @@ def multiplying(device: torch.device, tf32: bool = False) -> Generator[None]:
         torch.set_float32_matmul_precision(before)
         for name, value in halves:
             setattr(products, name, value)
-
-
-def threads_for(model: Model) -> int:
-    """How many threads of a CPU a model is computed with: those that torch has, or one where its matrices are small.
-
-    Its steps are then shorter than what threads take to wait for each other: a second one gains nothing, and on a
-    machine that others use too it takes five times as long. `OMP_NUM_THREADS` says otherwise, for any model.
-    """
-    import torch
-
-    small = model.device.type == "cpu" and model.largest is not None and model.largest < _MANY
-    return 1 if small and "OMP_NUM_THREADS" not in os.environ else torch.get_num_threads()
-
-
-def use_threads(n: int) -> None:
-    """Compute every model with so many threads."""
-    import torch
-
-    torch.set_num_threads(n)
-    os.environ["OMP_NUM_THREADS"] = str(n)
-
-
-@contextmanager
-def computing(model: Model, tf32: bool = False) -> Generator[None]:
-    """Within, a model's products are as in `multiplying`, with the threads that suit it: a switch too."""
-    import torch
-
-    before, suited = torch.get_num_threads(), threads_for(model)
-    if suited != before:
-        torch.set_num_threads(suited)
-    try:
-        with multiplying(model.device, tf32):
-            yield
-    finally:
-        if suited != before:
-            torch.set_num_threads(before)
 
 
 def upload(values: NDArray[Any] | Tensor, device: torch.device) -> Tensor:

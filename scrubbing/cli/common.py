@@ -213,7 +213,7 @@ def computing(
             fail(UsageError, "SCR-SETTING", problem, "Those are for processes of one machine; give one of them.")
         made = Workers(workers or 1, threads or 1, collect)
     if threads is not None or made not in (None, "in process"):
-        from scrubbing.device import use_threads
+        from scrubbing.models.threads import use_threads
 
         use_threads(threads or 1)
     return made

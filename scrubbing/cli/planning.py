@@ -68,7 +68,7 @@ def plan(
     from scrubbing.experiment.address import hypothesis_at
 
     if threads is not None:
-        from scrubbing.device import use_threads
+        from scrubbing.models.threads import use_threads
 
         use_threads(threads)
     if measure_machine is not None:

@@ -99,7 +99,7 @@ def search(
     from scrubbing.search.found import search as searched
 
     if threads is not None:
-        from scrubbing.device import use_threads
+        from scrubbing.models.threads import use_threads
 
         use_threads(threads)
     of = task_at(task, task)

@@ -17,7 +17,6 @@ import numpy as np
 from scrubbing.data.agreement import digest_of, groups
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature
-from scrubbing.device import threads_for
 from scrubbing.errors import counted
 from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.revision import revision
@@ -26,6 +25,7 @@ from scrubbing.hypothesis.printing import describe, sample_text
 from scrubbing.metrics.losses import Loss
 from scrubbing.models.content import NoContent, content_hash
 from scrubbing.models.protocol import Model
+from scrubbing.models.threads import threads_for
 from scrubbing.records.schema import Branch, ClaimCounts, ModelNode, Provenance, VariableNode
 from scrubbing.sampling.contexts import Context
 from scrubbing.sampling.frames import DrawCounts, sample_tree

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from scrubbing.device import budget, computing
+from scrubbing.device import budget
 from scrubbing.engine.engine import DEFAULT_MEMORY, Compiled, Engine
 from scrubbing.engine.memory import MemoryBudget
 from scrubbing.engine.together import Together, compile_together
@@ -18,6 +18,7 @@ from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.experiment.journal import Journal, key_of
 from scrubbing.experiment.measured import Measured
 from scrubbing.metrics.recalibration import BYTES_KEPT
+from scrubbing.models.threads import computing
 from scrubbing.progress import bar
 from scrubbing.records.files import alone, folder
 from scrubbing.sampling.contexts import REFERENCE, SCRUB, Context

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scrubbing.data.agreement import digest_of
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, as_feature
-from scrubbing.device import accelerator, threads_for
+from scrubbing.device import accelerator
 from scrubbing.engine.store import Store
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.describe import settings_of, versions
@@ -29,6 +29,7 @@ from scrubbing.experiment.jobs import Job
 from scrubbing.experiment.measured import Measured
 from scrubbing.guards import is_dict, is_list
 from scrubbing.hypothesis.hypothesis import Hypothesis
+from scrubbing.models.threads import threads_for
 from scrubbing.records.files import folder, write
 from scrubbing.sampling.frames import DrawCounts
 

@@ -8,7 +8,7 @@ import torch
 from benchmarks.parens.task import our_data, task
 from benchmarks.speed.gpu import Shape
 from scrubbing import OUTPUT, Experiment, Hypothesis, ToyModel, Variable, everything, head
-from scrubbing.device import threads_for, use_threads
+from scrubbing.models.threads import threads_for, use_threads
 from scrubbing.parts import activation
 
 

@@ -242,24 +242,14 @@ def test_stopped_anywhere_it_goes_on_with_what_is_absent(whole, after, tmp_path)
     assert not list(tmp_path.glob(".scrub-*"))
 
 
-def cut(content, share):
-    """Up to a share of it, and never all."""
-    return content[: min(int(share * len(content)), len(content) - 1)]
-
-
-def turned(content, share):
-    """With one bit of another value."""
-    at = min(int(share * len(content)), len(content) - 1)
-    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
-
-
-@pytest.mark.parametrize("spoilt", [cut, turned])
+@pytest.mark.parametrize("spoilt", [lambda c, at: c[:at], lambda c, at: c[:at] + bytes([c[at] ^ 1]) + c[at + 1 :]])
 def test_shards_that_are_spoilt_are_measured_again(whole, spoilt, tmp_path):
     """Eleven of them, from the first byte to the last."""
     stopped(10, tmp_path)
     paths = sorted(tmp_path.glob(".scrub-*/*.npz"))
     for i, path in enumerate(paths):
-        path.write_bytes(spoilt(path.read_bytes(), i / (len(paths) - 1)))
+        content = path.read_bytes()
+        path.write_bytes(spoilt(content, i * (len(content) - 1) // 10))
     made = experiment(lambda settings: Here(settings), verdict=True)
     assert everything(made.run_all([task.rung(name) for name in RUNGS], tmp_path)) == whole[300]
     assert len(paths) == 11
