@@ -16,6 +16,7 @@ from scrubbing.hypothesis.variables import Variable
 from scrubbing.progress import Bar, bar
 from scrubbing.search.choices import Choices
 from scrubbing.search.draft import Kept, Path, offered, root, trimmed
+from scrubbing.search.path import Path as Nested
 from scrubbing.search.relaxed import Proposal, proposal
 from scrubbing.search.steps import Look, Spent, Steps
 from scrubbing.search.what import coarsest
@@ -79,6 +80,8 @@ class Greedy:
         """What is left if as much as a larger margin may be lost; None if nothing more can be left out."""
         before, self.steps.margin = self.draft, margin
         try:
+            if self.proposal is not None:
+                self._cut_all(self.proposal)
             self._fewer((), margin)
         except Spent:
             self.complete = False
@@ -87,6 +90,8 @@ class Greedy:
     def _run(self, progress: Bar, title: str) -> None:
         waiting: list[Path] = [()]
         for path in waiting:  # which grows
+            if not self.steps.room:
+                break
             kept = self.draft.at(path)
             progress.begin(f"{title}, what {kept.node} reads")
             self._where(path)
@@ -124,6 +129,19 @@ class Greedy:
                 self.steps.margin = margin
             self._fewer((*path, i), margin)
 
+    def _cut_all(self, proposal: Proposal) -> None:
+        """Leave out as much of the whole graph as is proposed and passes a test, by bisection."""
+        path = Nested(self.subject.graph, self.chosen.through, self.chosen.depth, proposal.worth)
+        levels, whole, passed = path.levels, self.draft, -1
+        failed = len(levels)
+        while failed - passed > 1:
+            middle = (passed + failed) // 2
+            changed = path.cut(whole, levels[middle])
+            if changed is not None and self._accepted(changed):
+                passed = middle
+            else:
+                failed = middle
+
     def _cut(self, path: Path, proposal: Proposal) -> None:
         """Leave out as much of what a node reads as is proposed and passes a test."""
         kept = self.draft.at(path)
@@ -134,6 +152,9 @@ class Greedy:
                 return
 
     def _prune(self, path: Path, kinds: Sequence[Kind]) -> None:
+        if not self.steps.room:
+            return
+
         def accepted(changed: Kept) -> bool:
             return self._accepted(self.draft.with_(path, changed))
 
@@ -144,6 +165,8 @@ class Greedy:
 
     def _what(self, path: Path) -> None:
         """Find the coarsest feature that a node, all of whose own input is kept, may be said to carry."""
+        if not self.steps.room:
+            return
         kept = self.draft.at(path)
         region = [one for one, _ in self.draft.walk()].index(path)
 

@@ -23,6 +23,8 @@ DRAWS = 4
 """Draws for each reference of a test."""
 EARLY = 10
 """Tests over which the level is about evenly spent; those that come later get less and less of it."""
+LUCK = 1.3
+"""Standard errors by which the mean of a test may be off in our favour before it is not made at all: one in ten is."""
 SPARE = 1.3
 """References beyond those without which nothing could be called idle at the level of a test."""
 
@@ -44,6 +46,10 @@ class Lost:
         # How far outputs may move is said for the margin of a verdict; who gives up more of the loss moves them more.
         rise = self.rise if margin <= MARGIN else replace(self.rise, moved=None)
         return gravest(judged(rise, alpha, margin), judged(self.fallen, alpha, margin * CANCELLED / TAU))
+
+    def terms(self, margin: float) -> tuple[tuple[Rise, float], tuple[Rise, float]]:
+        """Rise and fall, each with the share of its gap below which it has to be."""
+        return (self.rise, margin), (self.fallen, margin * CANCELLED / TAU)
 
     @property
     def cost(self) -> float:
@@ -99,6 +105,8 @@ class Steps:
     lost: float = 0.0
     """Share of the gap that what was last accepted seemed to lose."""
     examples: int = 0
+    _passed: tuple[Look, Look] | None = field(default=None, repr=False)
+    """What was last accepted, in its first look and in its test."""
     _looks: dict[Hypothesis, tuple[Lost, ...]] = field(default_factory=dict[Hypothesis, tuple[Lost, ...]], repr=False)
 
     @cached_property
@@ -160,14 +168,42 @@ class Steps:
 
     def loses_nothing(self, hypothesis: Hypothesis) -> bool:
         """Whether surely less than the margin is lost in all, at this test's share of the level."""
-        if self.look(hypothesis).outcome() == "needed":
+        look = self.look(hypothesis)
+        if look.outcome() == "needed" or not self._may_pass(look):
             return False
+        alpha, units = self._next()
         self.decided += 1
-        k = self.decided
-        alpha = self.alpha * EARLY / ((k + EARLY - 1) * (k + EARLY))
-        units = int(np.ceil(SPARE * -np.log(alpha) / self.margin))
-        found = Look(self._measured(hypothesis, units, DRAWS, seed=1 + k, modes=2), self.margin)
+        found = Look(self._measured(hypothesis, units, DRAWS, seed=1 + self.decided, modes=2), self.margin)
         if found.outcome(alpha) != "idle":
             return False
+        self._passed = look, found
         self.lost = max(one.rise.mean / one.rise.gap for one in found.ways)
+        return True
+
+    @property
+    def room(self) -> bool:
+        """Whether what was last accepted would be likely to pass once more; if not, nothing more can be given up."""
+        return self._passed is None or self._may_pass(self._passed[0])
+
+    def _next(self) -> tuple[float, int]:
+        """Level and independent units of the next test."""
+        k = self.decided + 1
+        alpha = self.alpha * EARLY / ((k + EARLY - 1) * (k + EARLY))
+        return alpha, int(np.ceil(SPARE * -np.log(alpha) / self.margin))
+
+    def _may_pass(self, look: Look) -> bool:
+        """Whether a test has a chance: where nearly as much is lost as may be, most have none.
+
+        What is lost before is known from the test that passed. What is lost beside is seen in two looks, which are on
+        the same references with the same draws; its error is that of one look without that of the other.
+        """
+        if self._passed is None:
+            return True
+        alpha, units = self._next()
+        terms = zip(*((one.ways[0].terms(self.margin)) for one in (look, *self._passed)), strict=True)
+        for (now, limit), (before, _), (known, _) in terms:
+            likely = replace(known, mean=known.mean + now.mean - before.mean, n=max(known.n, units))
+            error = float(np.sqrt(known.se**2 + abs(now.se**2 - before.se**2)))
+            if likely.upper(alpha) > limit * known.gap + LUCK * error:
+                return False
         return True
