@@ -23,8 +23,6 @@ DRAWS = 4
 """Draws for each reference of a test."""
 EARLY = 10
 """Tests over which the level is about evenly spent; those that come later get less and less of it."""
-LUCK = 1.3
-"""Standard errors by which the mean of a test may be off in our favour before it is not made at all: one in ten is."""
 SPARE = 1.3
 """References beyond those without which nothing could be called idle at the level of a test."""
 
@@ -192,18 +190,17 @@ class Steps:
         return alpha, int(np.ceil(SPARE * -np.log(alpha) / self.margin))
 
     def _may_pass(self, look: Look) -> bool:
-        """Whether a test has a chance: where nearly as much is lost as may be, most have none.
+        """Whether a test is likely to pass: where nearly as much is lost as may be, most are not.
 
-        What is lost before is known from the test that passed. What is lost beside is seen in two looks, which are on
-        the same references with the same draws; its error is that of one look without that of the other.
+        What was lost before is known from the test that passed. What is lost beside is seen in two looks, on the same
+        references with the same draws.
         """
         if self._passed is None:
             return True
         alpha, units = self._next()
-        terms = zip(*((one.ways[0].terms(self.margin)) for one in (look, *self._passed)), strict=True)
+        terms = zip(*(one.ways[0].terms(self.margin) for one in (look, *self._passed)), strict=True)
         for (now, limit), (before, _), (known, _) in terms:
             likely = replace(known, mean=known.mean + now.mean - before.mean, n=max(known.n, units))
-            error = float(np.sqrt(known.se**2 + abs(now.se**2 - before.se**2)))
-            if likely.upper(alpha) > limit * known.gap + LUCK * error:
+            if likely.upper(alpha) > limit * known.gap:
                 return False
         return True
