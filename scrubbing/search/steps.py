@@ -103,8 +103,10 @@ class Steps:
     lost: float = 0.0
     """Share of the gap that what was last accepted seemed to lose."""
     examples: int = 0
-    _passed: tuple[Look, Look] | None = field(default=None, repr=False)
-    """What was last accepted, in its first look and in its test."""
+    _tested: tuple[Look, Look] | None = field(default=None, repr=False)
+    """What was last tested, in its first look and in its test."""
+    _passed: Look | None = field(default=None, repr=False)
+    """What was last accepted, in its first look."""
     _looks: dict[Hypothesis, tuple[Lost, ...]] = field(default_factory=dict[Hypothesis, tuple[Lost, ...]], repr=False)
 
     @cached_property
@@ -172,16 +174,17 @@ class Steps:
         alpha, units = self._next()
         self.decided += 1
         found = Look(self._measured(hypothesis, units, DRAWS, seed=1 + self.decided, modes=2), self.margin)
+        self._tested = look, found
         if found.outcome(alpha) != "idle":
             return False
-        self._passed = look, found
+        self._passed = look
         self.lost = max(one.rise.mean / one.rise.gap for one in found.ways)
         return True
 
     @property
     def room(self) -> bool:
         """Whether what was last accepted would be likely to pass once more; if not, nothing more can be given up."""
-        return self._passed is None or self._may_pass(self._passed[0])
+        return self._passed is None or self._may_pass(self._passed)
 
     def _next(self) -> tuple[float, int]:
         """Level and independent units of the next test."""
@@ -192,13 +195,13 @@ class Steps:
     def _may_pass(self, look: Look) -> bool:
         """Whether a test is likely to pass: where nearly as much is lost as may be, most are not.
 
-        What was lost before is known from the test that passed. What is lost beside is seen in two looks, on the same
-        references with the same draws.
+        What was tested last lost as much as its test says, passed or not. What is lost beside is seen in two looks, on
+        the same references with the same draws.
         """
-        if self._passed is None:
+        if self._tested is None:
             return True
         alpha, units = self._next()
-        terms = zip(*(one.ways[0].terms(self.margin) for one in (look, *self._passed)), strict=True)
+        terms = zip(*(one.ways[0].terms(self.margin) for one in (look, *self._tested)), strict=True)
         for (now, limit), (before, _), (known, _) in terms:
             likely = replace(known, mean=known.mean + now.mean - before.mean, n=max(known.n, units))
             if likely.upper(alpha) > limit * known.gap:
