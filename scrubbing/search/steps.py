@@ -74,6 +74,11 @@ class Look:
         found: list[Outcome] = [one.outcome(alpha, self.margin) for one in self.ways]
         return gravest(*found)
 
+    def foresaw(self, found: Look) -> bool:
+        """Whether the loss rose in a test about as much as here."""
+        here, there = (one.ways[0].rise for one in (self, found))
+        return abs(here.mean - there.mean) <= 2 * here.se
+
     @property
     def cost(self) -> float:
         """Of the way in which more is lost."""
@@ -104,7 +109,7 @@ class Steps:
     """Share of the gap that what was last accepted seemed to lose."""
     examples: int = 0
     _tested: tuple[Look, Look] | None = field(default=None, repr=False)
-    """What was last tested, in its first look and in its test."""
+    """What was last tested, in its first look and in its test, unless it failed for what the look did not see."""
     _passed: Look | None = field(default=None, repr=False)
     """What was last accepted, in its first look."""
     _looks: dict[Hypothesis, tuple[Lost, ...]] = field(default_factory=dict[Hypothesis, tuple[Lost, ...]], repr=False)
@@ -174,8 +179,10 @@ class Steps:
         alpha, units = self._next()
         self.decided += 1
         found = Look(self._measured(hypothesis, units, DRAWS, seed=1 + self.decided, modes=2), self.margin)
-        self._tested = look, found
-        if found.outcome(alpha) != "idle":
+        passed = found.outcome(alpha) == "idle"
+        if passed or look.foresaw(found):
+            self._tested = look, found
+        if not passed:
             return False
         self._passed = look
         self.lost = max(one.rise.mean / one.rise.gap for one in found.ways)
