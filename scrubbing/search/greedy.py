@@ -24,6 +24,9 @@ from scrubbing.search.where import Kind, positions, prune, slots, without, write
 
 CUTS = 12
 """Sets that are proposed to be left out of what one node reads."""
+FEW_CLAIMS = 16
+"""Above so many no more is named in smaller hypotheses: every part of what may still be lost would be too small. Nor is
+a verdict asked what else can be left out, which takes tests for each."""
 SENTENCE = "Found by a search, from the output down: what is left matters, and carries no more than this."
 
 
@@ -120,8 +123,9 @@ class Greedy:
         What a name may cost is an equal part of what may still be lost: the first to be named would take it all.
         """
         self._prune(path, (writers, slots, positions))
+        few = len([*self.draft.walk()]) <= FEW_CLAIMS
         for i, one in enumerate(self.draft.at(path).below):
-            if one.feature == everything:
+            if few and one.feature == everything:
                 nameless = sum(other.feature == everything for _, other in self.draft.walk()) - 1  # but the output
                 left = max(margin - self.steps.lost, 0.0) / max(nameless, 1)
                 self.steps.margin = min(margin, max(self.steps.lost, 0.0) + left)
