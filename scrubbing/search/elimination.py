@@ -39,9 +39,9 @@ def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
     until = gated.examples + passes
     slots = np.flatnonzero([isinstance(gate.what, str) for gate in gated.gates.gates])
     order: list[int] = slots[np.argsort(price[slots], kind="stable")].tolist()
-    gone = _unmeasured(gated, order, until)
-    left, lost = order[len(gone) :], 0.0
-    estimate = {one: float(price[one]) for one in order}
+    gone, seen = _idle(gated, order, until)
+    left, lost = [one for one in order if one not in gone], 0.0
+    estimate = {one: float(price[one]) for one in order} | seen
     while len(left) > 1 and lost <= TOO_MUCH:
         some = sorted(left, key=lambda one: estimate[one])[:LOOKED_AT]
         if gated.examples + len(some) * _inputs(gated) > until:
@@ -52,18 +52,29 @@ def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
         gone.append(first)
         left.remove(first)
     made = price.copy()
-    made[[*gone, *left]] = price[order]
+    made[[*gone, *sorted(left, key=lambda one: estimate[one])]] = price[order]
     return made
 
 
-def _unmeasured(gated: Gated, order: list[int], until: int) -> list[int]:
-    """The gates that are worth least, as many as can be closed together and hardly anything is lost: by bisection."""
-    fewest, most = 0, len(order) - 1
-    while fewest < most and gated.examples + _inputs(gated) <= until:
-        number = (fewest + most + 1) // 2
-        (lost,) = _without(gated, [order[:number]], -1)
-        fewest, most = (number, most) if lost <= NOTHING else (fewest, number - 1)
-    return order[:fewest]
+def _idle(gated: Gated, order: list[int], until: int) -> tuple[list[int], dict[int, float]]:
+    """The gates that can be closed together and hardly anything is lost, and what is lost by others that were tried.
+
+    From the cheapest on as many as possible are closed at once, and past those with which alone too much is lost, until
+    several in a row are such.
+    """
+    gone, seen, at, size, failed = list[int](), dict[int, float](), 0, max(1, len(order) // 2), 0
+    while at < len(order) and failed < LOOKED_AT and gated.examples + _inputs(gated) <= until:
+        some = order[at : at + size]
+        lost = float(_without(gated, [[*gone, *some]], -1)[0])
+        if lost <= NOTHING:
+            gone, size, failed = [*gone, *some], 2 * size, 0
+        elif len(some) > 1:
+            size = len(some) // 2
+            continue
+        else:
+            seen[some[0]], failed = lost, failed + 1
+        at += len(some)
+    return gone, seen
 
 
 def _inputs(gated: Gated) -> int:
