@@ -96,7 +96,7 @@ def stories() -> tuple[Experiment, Sequence[Hypothesis], dict[str, Any]]:
     return (
         Experiment(load_model(folder), data, NextToken(), baselines=False),
         [],
-        {**HEADS_ONLY, "by": "attribution", "random": 0},
+        {**HEADS_ONLY, "by": "attribution", "generated": False, "random": 0},
     )
 
 

@@ -18,8 +18,8 @@ LOOKED_AT = 8
 """Gates of which it is measured, each time that one is given up, what would be lost without them."""
 FIRST = 1_000_000
 """Number of the first draw of inputs; those before are for gates."""
-NOTHING, TOO_MUCH = 0.003, 0.3
-"""Shares of the gap: what may be lost by what is given up unmeasured; where more is, the rest keeps its order."""
+IDLE, TOO_MUCH = (0.0003, 0.003), 0.3
+"""Shares of the gap: what may be lost by what is given up in groups, first and then; where more is, all else stays."""
 
 
 def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
@@ -39,8 +39,10 @@ def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
     until = gated.examples + passes
     slots = np.flatnonzero([isinstance(gate.what, str) for gate in gated.gates.gates])
     order: list[int] = slots[np.argsort(price[slots], kind="stable")].tolist()
-    gone, seen = _idle(gated, order, until)
-    left, lost = [one for one in order if one not in gone], 0.0
+    gone, seen, lost = list[int](), dict[int, float](), 0.0
+    for nothing in IDLE:
+        _idle(gated, [one for one in order if one not in gone], gone, seen, nothing, until)
+    left = [one for one in order if one not in gone]
     estimate = {one: float(price[one]) for one in order} | seen
     while len(left) > 1 and lost <= TOO_MUCH:
         some = sorted(left, key=lambda one: estimate[one])[:LOOKED_AT]
@@ -56,25 +58,25 @@ def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
     return made
 
 
-def _idle(gated: Gated, order: list[int], until: int) -> tuple[list[int], dict[int, float]]:
-    """The gates that can be closed together and hardly anything is lost, and what is lost by others that were tried.
+def _idle(gated: Gated, order: list[int], gone: list[int], seen: dict[int, float], nothing: float, until: int) -> None:
+    """Add to those that are gone what can be closed, too, so that no more than next to nothing is lost in all.
 
     From the cheapest on as many as possible are closed at once, and past those with which alone too much is lost, until
-    several in a row are such.
+    several in a row are such; what is lost with each of these is noted.
     """
-    gone, seen, at, size, failed = list[int](), dict[int, float](), 0, max(1, len(order) // 2), 0
+    at, size, failed = 0, max(1, len(order) // 2), 0
     while at < len(order) and failed < LOOKED_AT and gated.examples + _inputs(gated) <= until:
         some = order[at : at + size]
         lost = float(_without(gated, [[*gone, *some]], -1)[0])
-        if lost <= NOTHING:
-            gone, size, failed = [*gone, *some], 2 * size, 0
+        if lost <= nothing:
+            gone += some
+            size, failed = 2 * size, 0
         elif len(some) > 1:
             size = len(some) // 2
             continue
         else:
             seen[some[0]], failed = lost, failed + 1
         at += len(some)
-    return gone, seen
 
 
 def _inputs(gated: Gated) -> int:

@@ -54,7 +54,7 @@ class Greedy:
 
     def __post_init__(self) -> None:
         how = self.chosen
-        self.steps = Steps(self.subject, self.executor, how.seed, how.margin, how.alpha, how.budget)
+        self.steps = Steps(self.subject, self.executor, how.seed, how.margin, how.alpha, how.budget, how.by != "tests")
         self.outcome = _outcome(self.subject, self.features)
         graph = self.subject.graph
         start = root(graph, self.subject.read.fixed)
@@ -184,6 +184,8 @@ class Greedy:
     def _together(self, path: Path) -> None:
         """Find out of which two only matters that they come from one input, such as two that cancel."""
         kept = self.draft.at(path)
+        if len(kept.below) > FEW_CLAIMS:
+            return  # of 42 nodes there are 861 pairs
         for i, j in combinations(range(len(kept.below)), 2):
             two = [self.draft.at((*path, k)) for k in (i, j)]
             if any(one.group or one.each or not self.subject.graph.slots[one.node] for one in two):

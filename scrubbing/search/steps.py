@@ -101,6 +101,9 @@ class Steps:
     alpha: float = ALPHA
     budget: int | None = None
     """Scrubbed examples that may be run."""
+    sparing: bool = False
+    """Whether tests that are not likely to pass are not made: what is left out by proposals is left out at once, and
+    leaves little to tests."""
     tried: int = 0
     """Hypotheses that were run."""
     decided: int = 0
@@ -205,7 +208,7 @@ class Steps:
         What was tested last lost as much as its test says, passed or not. What is lost beside is seen in two looks, on
         the same references with the same draws.
         """
-        if self._tested is None:
+        if self._tested is None or not self.sparing:
             return True
         alpha, units = self._next()
         terms = zip(*(one.ways[0].terms(self.margin) for one in (look, *self._tested)), strict=True)

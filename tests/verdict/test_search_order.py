@@ -76,14 +76,14 @@ def lost(mean, n, se):
 @pytest.mark.parametrize(("now", "may"), [(0.0087, True), (0.0080, True), (0.0095, False), (0.0200, False)])
 def test_a_test_that_is_likely_to_fail_is_not_made(now, may):
     """The last one showed a loss of 0.85 %, of which its look had shown 0.87 %; no more than 1 % may be lost."""
-    steps = Steps(*[None] * 2)
+    steps = Steps(*[None] * 2, sparing=True)
     assert steps._may_pass(lost(0.009, 64, 0.001))
     steps._tested = lost(0.0087, 64, 0.001), lost(0.0085, 1600, 0.0003)
     assert steps._may_pass(lost(now, 64, 0.001)) == may
 
 
 def test_a_search_has_room_until_what_it_keeps_would_not_pass_once_more():
-    steps = Steps(*[None] * 2)
+    steps = Steps(*[None] * 2, sparing=True)
     assert steps.room
     steps._passed = lost(0.0087, 64, 0.001)
     for known, room in ((0.0085, True), (0.0097, False)):
