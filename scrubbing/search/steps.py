@@ -192,6 +192,11 @@ class Steps:
         return True
 
     @property
+    def allowed(self) -> float:
+        """Share of the gap that a feature may seem to cost before it is tested: the margin, or what is left of it."""
+        return max(self.margin - self.lost, 0.0) if self.sparing else self.margin
+
+    @property
     def room(self) -> bool:
         """Whether what was last accepted would be likely to pass once more; if not, nothing more can be given up."""
         return self._passed is None or self._may_pass(self._passed)

@@ -172,7 +172,7 @@ def _sorted_out(
     some = [one for one in made if distinct[digest_of(one.feature, data)] is one]
     if not some:
         return []
-    margin = steps.margin / (len(kept.positions) if kept.each else 1)
+    margin = steps.allowed / (len(kept.positions) if kept.each else 1)
     for number in (EXCHANGES // FEWER, EXCHANGES):
         found = Exchanges.of(steps, job, region, kept.positions if kept.each else None, number)
         mean, least = found.cost_of(np.stack([one.agree(found, kept.positions) for one in some]))
