@@ -32,8 +32,12 @@ from scrubbing import OUTPUT, Dataset, Experiment, Hypothesis, Node, Variable, e
 from scrubbing.routes import Edge, along
 from scrubbing.search import Proposal, propose, search
 
-PROGRAMS = ("majority", "marker", "planted-pairs")
-"""Models with one answer per input; the last was trained."""
+PROGRAMS = ("majority", "marker", "planted-pairs", "parens")
+"""Models with one answer per input; the last two were trained."""
+STRINGS, LONGEST, EACH = 100_000, 42, (180, 420)
+"""Strings of the paren balancer, of which those are taken that need no padding, their tokens, and how many of them, in
+balance and out of it: other tools know no padding.
+"""
 BUDGET = 115_500
 """Forward passes, a gradient being two: those that gates take."""
 PROMPTS = 256
@@ -65,6 +69,28 @@ class Row:
     """Edges, those that are worth most, by which each share is recovered first; None where by none looked at."""
 
 
+def parens(seed: int) -> Truth:
+    """The shipped paren balancer, on strings that need no padding."""
+    from benchmarks.parens.task import our_data, task
+
+    data = our_data(STRINGS)
+    rng, long = np.random.default_rng(seed), data["mask"].sum(axis=1) == LONGEST
+    both = [
+        rng.permutation(np.flatnonzero(long & (data["label"] == label)))[:n]
+        for n, label in zip(EACH, (1, 0), strict=True)
+    ]
+    some = data.take(np.sort(np.concatenate(both)))
+    some = Dataset({name: some[name] for name in ("tokens", "label")})
+    return Truth("parens", seed, "Parentheses that balance.", task.model(), some, task.loss(), ())
+
+
+def turned(made: Truth, rows: Tensor) -> Tensor:
+    """Positions from last to first, `[n, positions, ...]`, for a loss at the first: other tools read the last, and
+    attention that looks both ways knows positions by nothing but their embedding.
+    """
+    return rows.flip(1) if getattr(made.loss, "position", None) == 0 else rows
+
+
 def lensed(made: Truth) -> Any:
     """The model as a `HookedTransformer`, of which it is checked that it computes the same."""
     from transformer_lens import HookedTransformer, HookedTransformerConfig
@@ -82,7 +108,8 @@ def lensed(made: Truth) -> Any:
         d_vocab=len(weights.W_E),
         d_vocab_out=weights.W_U.shape[1],
         act_fn=spec.activation,
-        normalization_type=None,
+        normalization_type=None if weights.final.kind == "none" else weights.final.kind,
+        eps=weights.final.eps,
         attention_dir="causal" if spec.causal else "bidirectional",
         use_attn_scale=True,
         attn_scale=1 / spec.attention_scale,
@@ -100,17 +127,23 @@ def lensed(made: Truth) -> Any:
             (tool.pos_embed, weights, ["W_pos"]),
             (tool.unembed, weights, ["W_U", "b_U"]),
         ]
+        norms: list[tuple[Any, Any]] = [] if weights.final.kind == "none" else [(tool.ln_final, weights.final)]
         for block, one, mlp in zip(tool.blocks, attention, mlps, strict=True):
             copied.append((block.attn, one, ["W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O"]))
             copied.append((block.mlp, mlp, ["W_in", "W_out", "b_in", "b_out"]))
+            norms += [(block.ln1, one.norm), (block.ln2, mlp.norm)] if norms else []
         for into, source, names in copied:
             for name in names:
                 if getattr(source, name) is not None:
                     tensor = getattr(source, name)
-                    getattr(into, name).copy_(tensor[:length] if name == "W_pos" else tensor)
+                    getattr(into, name).copy_(turned(made, tensor[None, :length])[0] if name == "W_pos" else tensor)
+        for into, norm in norms:
+            into.w.copy_(norm.weight)
+            into.b.copy_(norm.bias)
         tokens = torch.as_tensor(made.data["tokens"].astype(np.int64))
         own = model.own_output(model.inputs(made.data), torch.arange(len(tokens)))
-        assert torch.allclose(tool(tokens), own, atol=1e-4)
+        given = turned(made, tool(turned(made, tokens)))
+        assert torch.allclose(given, own, atol=1e-4)
     return tool.eval()
 
 
@@ -132,10 +165,8 @@ class Tool:
         rng = np.random.default_rng(seed)
         self.clean = rng.permutation(len(data))
         self.other = rng.integers(len(data), size=len(data))
-        tokens, label = (
-            torch.as_tensor(data["tokens"].astype(np.int64)),
-            torch.as_tensor(data["label"].astype(np.int64)),
-        )
+        tokens = turned(made, torch.as_tensor(data["tokens"].astype(np.int64)))
+        label = torch.as_tensor(data["label"].astype(np.int64))
         right, wrong = (list(label[rows][:, None]) for rows in (self.clean, self.other))
 
         def loader(size: int, batch: int | None = None) -> Any:
@@ -256,8 +287,8 @@ class Halves:
     @classmethod
     def of(cls, program: str, seed: int) -> Halves:
         """Of the inputs in scope."""
-        made = truth(program, seed)
-        scope = made.tight[0].scope
+        made = parens(seed) if program == "parens" else truth(program, seed)
+        scope = made.tight[0].scope if made.tight else None
         data = made.data if scope is None else made.data.take(np.flatnonzero(scope(made.data)))
         half = np.random.default_rng(seed).permutation(len(data))
         parts = [data.take(np.sort(some)) for some in np.split(half, [len(data) // 2])]

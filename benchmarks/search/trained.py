@@ -96,7 +96,7 @@ def stories() -> tuple[Experiment, Sequence[Hypothesis], dict[str, Any]]:
     return (
         Experiment(load_model(folder), data, NextToken(), baselines=False),
         [],
-        {**HEADS_ONLY, "by": "gradient", "random": 0},
+        {**HEADS_ONLY, "by": "attribution", "generated": False, "random": 0},
     )
 
 
@@ -117,8 +117,8 @@ MODELS: dict[str, Callable[[], tuple[Experiment, Sequence[Hypothesis], dict[str,
     "parens-original": original_parens,
     "induction-heads": lambda: induction(_language, {"depth": 1, "random": 0}),
     "induction-python-heads": lambda: induction(_python, {"depth": 1, "random": 0}),
-    "induction": lambda: induction(_language, {"by": "gradient", "random": 0}),
-    "induction-python": lambda: induction(_python, {"by": "gradient", "random": 0}),
+    "induction": lambda: induction(_language, {"by": "attribution", "random": 0}),
+    "induction-python": lambda: induction(_python, {"by": "attribution", "random": 0}),
     "stories260k": stories,
 }
 BY_EDGES = ("induction-heads", "induction-python-heads", "induction", "induction-python", "stories260k")

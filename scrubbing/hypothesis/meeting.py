@@ -198,6 +198,8 @@ class Meeting:
                 for other in cell.readers[1:]:
                     yield Clash(copy.region, cell.readers[0].target, other.target, copy.node, at)
                 for entry in (*cell.entries, *cell.behind):
+                    if not (entry.claimed or cell.readers):
+                        continue  # what is met further on is met there
                     yield from self._parts(copy.region, list(entry.claimed), entry.parent, at)
                     onward = [i for i, step in entry.onward if self._meets(copy.region, i, entry.parent, step, here)]
                     for hit in entry.claimed:

@@ -120,7 +120,9 @@ class Gated:
         data, pool = self.subject.data, max(64, POOL // (each * (torch.finfo(self.model.dtype).bits // 8)))
         order = np.argsort(uniform(stream_key(self.seed, "pool of the gates"), data.ids, 0), kind="stable")
         self.rows: Ints = np.sort(order[:pool])
-        self.size = int(np.clip(AT_ONCE // each, 4, 32))
+        self.room = max(4, AT_ONCE // each)
+        """Inputs that are run at once, at most."""
+        self.size = min(self.room, 32)
         """Inputs of one step."""
         self.inputs = self.model.inputs(data.take(self.rows))
         self.pool = data.take(self.rows)
@@ -139,12 +141,16 @@ class Gated:
         self.examples += len(self.rows)
         return {one: torch.cat(parts) for one, parts in made.items()}
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, size: int | None = None) -> Batch:
         """Inputs for one step, those that stand in being drawn anew: one for all nodes, or in every second step one
         for each.
+
+        Args:
+            step: its number.
+            size: how many inputs, or all there are; None for as many as usual.
         """
         n, key = len(self.rows), stream_key(self.seed, f"gates, step {step}")
-        rows = np.argsort(uniform(key, np.arange(n), 0), kind="stable")[: self.size].astype(np.int64)
+        rows = np.argsort(uniform(key, np.arange(n), 0), kind="stable")[: size or self.size].astype(np.int64)
         apart = step % 2 == 0
         others = {one: self._drawn(rows, key, 1 + i * apart) for i, one in enumerate(self.graph.slots)}
         return Batch(rows, others)
@@ -203,7 +209,35 @@ class Gated:
         remedy = 'Search by tests alone, with by="tests".'
         fail(UsageError, "SCR-GRADIENT", problem, remedy, self.model.name)
 
+    def losses(self, batch: Batch, masks: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What each of several masks loses on the same inputs with the same others, `[masks]`: the largest of the three
+        terms of a cost, each in mean over outputs, as in a test.
+
+        Args:
+            batch: the inputs.
+            masks: 1 where a gate is open and 0 where it is closed, `[masks, gates]`.
+        """
+        n, made = len(batch.rows), np.empty(len(masks))
+        for some in np.array_split(np.arange(len(masks)), max(1, -(-n * len(masks) // self.room))):
+            if not len(some):
+                continue
+            tiled = Batch(
+                np.tile(batch.rows, len(some)), {one: np.tile(rows, len(some)) for one, rows in batch.others.items()}
+            )
+            gates = torch.as_tensor(np.repeat(masks[some], n, axis=0), device=self.model.device)
+            depth = -1 if self.depth is None else self.depth
+            with torch.no_grad():
+                terms = self._terms(tiled, Run(self, tiled, gates, depth).output())
+            made[some] = terms.reshape(3, len(some), -1).mean(2).max(0).values.cpu().numpy()
+            self.examples += len(tiled.rows)
+        return made
+
     def _cost(self, batch: Batch, output: Tensor) -> Tensor:
+        rise, fall, moved = self._terms(batch, output)
+        return (rise.clamp(min=0) + fall + moved).mean()
+
+    def _terms(self, batch: Batch, output: Tensor) -> Tensor:
+        """Rise of the loss, fall at half its price, and how far outputs move, `[3, outputs]`."""
         loss, data = self.subject.loss, self.pool
         row, at = (one.astype(np.int64) for one in np.nonzero(self.counted[batch.rows]))
         with torch.no_grad():
@@ -216,7 +250,7 @@ class Gated:
         else:
             moved = (output - own).double().square().sum(1)
         moved = moved / max(self.spread, 1e-300) * (MARGIN / MOVED)
-        return (rise.clamp(min=0) + rise.clamp(max=0).abs() / 2 + moved).sum() / len(row)
+        return torch.stack([rise, rise.clamp(max=0).abs() / 2, moved])
 
     def index(self, reader: Node, slot: str, parents: tuple[Node, ...]) -> tuple[Tensor, Tensor]:
         """Where the gates of what one slot reads stand, `[writers]`, and of its positions, `[positions, writers]`."""

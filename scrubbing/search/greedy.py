@@ -16,6 +16,7 @@ from scrubbing.hypothesis.variables import Variable
 from scrubbing.progress import Bar, bar
 from scrubbing.search.choices import Choices
 from scrubbing.search.draft import Kept, Path, offered, root, trimmed
+from scrubbing.search.path import Path as Nested
 from scrubbing.search.relaxed import Proposal, proposal
 from scrubbing.search.steps import Look, Spent, Steps
 from scrubbing.search.what import coarsest
@@ -23,6 +24,9 @@ from scrubbing.search.where import Kind, positions, prune, slots, without, write
 
 CUTS = 12
 """Sets that are proposed to be left out of what one node reads."""
+FEW_CLAIMS = 16
+"""Above so many no more is named in smaller hypotheses: every part of what may still be lost would be too small. Nor is
+a verdict asked what else can be left out, which takes tests for each."""
 SENTENCE = "Found by a search, from the output down: what is left matters, and carries no more than this."
 
 
@@ -50,7 +54,7 @@ class Greedy:
 
     def __post_init__(self) -> None:
         how = self.chosen
-        self.steps = Steps(self.subject, self.executor, how.seed, how.margin, how.alpha, how.budget)
+        self.steps = Steps(self.subject, self.executor, how.seed, how.margin, how.alpha, how.budget, how.by != "tests")
         self.outcome = _outcome(self.subject, self.features)
         graph = self.subject.graph
         start = root(graph, self.subject.read.fixed)
@@ -79,6 +83,8 @@ class Greedy:
         """What is left if as much as a larger margin may be lost; None if nothing more can be left out."""
         before, self.steps.margin = self.draft, margin
         try:
+            if self.proposal is not None:
+                self._cut_all(self.proposal)
             self._fewer((), margin)
         except Spent:
             self.complete = False
@@ -87,6 +93,8 @@ class Greedy:
     def _run(self, progress: Bar, title: str) -> None:
         waiting: list[Path] = [()]
         for path in waiting:  # which grows
+            if not self.steps.room:
+                break
             kept = self.draft.at(path)
             progress.begin(f"{title}, what {kept.node} reads")
             self._where(path)
@@ -115,14 +123,28 @@ class Greedy:
         What a name may cost is an equal part of what may still be lost: the first to be named would take it all.
         """
         self._prune(path, (writers, slots, positions))
+        few = len([*self.draft.walk()]) <= FEW_CLAIMS
         for i, one in enumerate(self.draft.at(path).below):
-            if one.feature == everything:
+            if few and one.feature == everything:
                 nameless = sum(other.feature == everything for _, other in self.draft.walk()) - 1  # but the output
                 left = max(margin - self.steps.lost, 0.0) / max(nameless, 1)
                 self.steps.margin = min(margin, max(self.steps.lost, 0.0) + left)
                 self._what((*path, i))
                 self.steps.margin = margin
             self._fewer((*path, i), margin)
+
+    def _cut_all(self, proposal: Proposal) -> None:
+        """Leave out as much of the whole graph as is proposed and passes a test, by bisection."""
+        path = Nested(self.subject.graph, self.chosen.through, self.chosen.depth, proposal.worth)
+        levels, whole, passed = path.levels, self.draft, -1
+        failed = len(levels)
+        while failed - passed > 1:
+            middle = (passed + failed) // 2
+            changed = path.cut(whole, levels[middle])
+            if changed is not None and self._accepted(changed):
+                passed = middle
+            else:
+                failed = middle
 
     def _cut(self, path: Path, proposal: Proposal) -> None:
         """Leave out as much of what a node reads as is proposed and passes a test."""
@@ -134,6 +156,9 @@ class Greedy:
                 return
 
     def _prune(self, path: Path, kinds: Sequence[Kind]) -> None:
+        if not self.steps.room:
+            return
+
         def accepted(changed: Kept) -> bool:
             return self._accepted(self.draft.with_(path, changed))
 
@@ -144,6 +169,8 @@ class Greedy:
 
     def _what(self, path: Path) -> None:
         """Find the coarsest feature that a node, all of whose own input is kept, may be said to carry."""
+        if not self.steps.room:
+            return
         kept = self.draft.at(path)
         region = [one for one, _ in self.draft.walk()].index(path)
 
@@ -157,6 +184,8 @@ class Greedy:
     def _together(self, path: Path) -> None:
         """Find out of which two only matters that they come from one input, such as two that cancel."""
         kept = self.draft.at(path)
+        if len(kept.below) > FEW_CLAIMS:
+            return  # of 42 nodes there are 861 pairs
         for i, j in combinations(range(len(kept.below)), 2):
             two = [self.draft.at((*path, k)) for k in (i, j)]
             if any(one.group or one.each or not self.subject.graph.slots[one.node] for one in two):

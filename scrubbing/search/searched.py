@@ -29,7 +29,7 @@ from scrubbing.records.search import Effort
 from scrubbing.rng import stream_key, uniform
 from scrubbing.search.choices import Choices, enough
 from scrubbing.search.features import features_of
-from scrubbing.search.greedy import Greedy
+from scrubbing.search.greedy import FEW_CLAIMS, Greedy
 from scrubbing.search.naming import named
 
 ROUNDS = 2
@@ -130,7 +130,7 @@ def _all(greedy: Greedy, fitted: Experiment) -> list[Hypothesis]:
 
 def _tightened(hypothesis: Hypothesis, fitted: Experiment, greedy: Greedy) -> Hypothesis:
     """What the verdict leaves of a hypothesis, on the inputs that were searched on: coarser features, fewer claims."""
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if len([*hypothesis.correspondence.walk()]) <= FEW_CLAIMS else 0):
         found = judge(fitted.run(hypothesis), fitted.executor)
         greedy.steps.examples += found.examples
         if found.tight is None:

@@ -45,6 +45,10 @@ class Lost:
         rise = self.rise if margin <= MARGIN else replace(self.rise, moved=None)
         return gravest(judged(rise, alpha, margin), judged(self.fallen, alpha, margin * CANCELLED / TAU))
 
+    def terms(self, margin: float) -> tuple[tuple[Rise, float], tuple[Rise, float]]:
+        """Rise and fall, each with the share of its gap below which it has to be."""
+        return (self.rise, margin), (self.fallen, margin * CANCELLED / TAU)
+
     @property
     def cost(self) -> float:
         """On average, as a share of the gap; how far outputs move counts on the same scale."""
@@ -70,6 +74,11 @@ class Look:
         found: list[Outcome] = [one.outcome(alpha, self.margin) for one in self.ways]
         return gravest(*found)
 
+    def foresaw(self, found: Look) -> bool:
+        """Whether the loss rose in a test about as much as here."""
+        here, there = (one.ways[0].rise for one in (self, found))
+        return abs(here.mean - there.mean) <= 2 * here.se
+
     @property
     def cost(self) -> float:
         """Of the way in which more is lost."""
@@ -92,6 +101,9 @@ class Steps:
     alpha: float = ALPHA
     budget: int | None = None
     """Scrubbed examples that may be run."""
+    sparing: bool = False
+    """Whether tests that are not likely to pass are not made: what is left out by proposals is left out at once, and
+    leaves little to tests."""
     tried: int = 0
     """Hypotheses that were run."""
     decided: int = 0
@@ -99,6 +111,10 @@ class Steps:
     lost: float = 0.0
     """Share of the gap that what was last accepted seemed to lose."""
     examples: int = 0
+    _tested: tuple[Look, Look] | None = field(default=None, repr=False)
+    """What was last tested, in its first look and in its test, unless it failed for what the look did not see."""
+    _passed: Look | None = field(default=None, repr=False)
+    """What was last accepted, in its first look."""
     _looks: dict[Hypothesis, tuple[Lost, ...]] = field(default_factory=dict[Hypothesis, tuple[Lost, ...]], repr=False)
 
     @cached_property
@@ -160,14 +176,49 @@ class Steps:
 
     def loses_nothing(self, hypothesis: Hypothesis) -> bool:
         """Whether surely less than the margin is lost in all, at this test's share of the level."""
-        if self.look(hypothesis).outcome() == "needed":
+        look = self.look(hypothesis)
+        if look.outcome() == "needed" or not self._may_pass(look):
             return False
+        alpha, units = self._next()
         self.decided += 1
-        k = self.decided
-        alpha = self.alpha * EARLY / ((k + EARLY - 1) * (k + EARLY))
-        units = int(np.ceil(SPARE * -np.log(alpha) / self.margin))
-        found = Look(self._measured(hypothesis, units, DRAWS, seed=1 + k, modes=2), self.margin)
-        if found.outcome(alpha) != "idle":
+        found = Look(self._measured(hypothesis, units, DRAWS, seed=1 + self.decided, modes=2), self.margin)
+        passed = found.outcome(alpha) == "idle"
+        if passed or look.foresaw(found):
+            self._tested = look, found
+        if not passed:
             return False
+        self._passed = look
         self.lost = max(one.rise.mean / one.rise.gap for one in found.ways)
+        return True
+
+    @property
+    def allowed(self) -> float:
+        """Share of the gap that a feature may seem to cost before it is tested: the margin, or what is left of it."""
+        return max(self.margin - self.lost, 0.0) if self.sparing else self.margin
+
+    @property
+    def room(self) -> bool:
+        """Whether what was last accepted would be likely to pass once more; if not, nothing more can be given up."""
+        return self._passed is None or self._may_pass(self._passed)
+
+    def _next(self) -> tuple[float, int]:
+        """Level and independent units of the next test."""
+        k = self.decided + 1
+        alpha = self.alpha * EARLY / ((k + EARLY - 1) * (k + EARLY))
+        return alpha, int(np.ceil(SPARE * -np.log(alpha) / self.margin))
+
+    def _may_pass(self, look: Look) -> bool:
+        """Whether a test is likely to pass: where nearly as much is lost as may be, most are not.
+
+        What was tested last lost as much as its test says, passed or not. What is lost beside is seen in two looks, on
+        the same references with the same draws.
+        """
+        if self._tested is None or not self.sparing:
+            return True
+        alpha, units = self._next()
+        terms = zip(*(one.ways[0].terms(self.margin) for one in (look, *self._tested)), strict=True)
+        for (now, limit), (before, _), (known, _) in terms:
+            likely = replace(known, mean=known.mean + now.mean - before.mean, n=max(known.n, units))
+            if likely.upper(alpha) > limit * known.gap:
+                return False
         return True

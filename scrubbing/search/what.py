@@ -28,6 +28,8 @@ Ints = NDArray[np.int64]
 EXCHANGES, LIKELY = 3200, 0.3
 """Exchanges of one input for another by which features are sorted out before any is tested, and the chance that one is
 that would pass: a test takes as many exchanges as all sorting out."""
+FEWER = 8
+"""Part of them that are made first: often they leave no feature."""
 MOST_TESTED = 12
 """Features that are tested for one node, of those that are left then."""
 MORE_TESTED = 6
@@ -48,7 +50,7 @@ class Exchanges:
     as shares of the gap, and further distance of outputs as a share of that in the null."""
 
     @classmethod
-    def of(cls, steps: Steps, job: Job, region: int, positions: tuple[int, ...] | None) -> Exchanges:
+    def of(cls, steps: Steps, job: Job, region: int, positions: tuple[int, ...] | None, number: int) -> Exchanges:
         """Of the claim in a region, which keeps whole inputs.
 
         Args:
@@ -56,10 +58,11 @@ class Exchanges:
             job: of the hypothesis.
             region: of the claim.
             positions: at which it draws inputs of their own, of which one is exchanged at a time; None if it does not.
+            number: how many.
         """
         steps.check()
         runs = Runs(job, steps.executor)
-        sample = runs.sample(1, None, EXCHANGES // runs.draws)
+        sample = runs.sample(1, None, number // runs.draws)
         crossed = Cross(positions=positions, single=positions is not None)
         mode = replace(job.mode, samplers=((region, crossed),))
         (base, away), (after, further) = runs.measured([(sample, job.mode), (sample, mode)])
@@ -169,10 +172,13 @@ def _sorted_out(
     some = [one for one in made if distinct[digest_of(one.feature, data)] is one]
     if not some:
         return []
-    found = Exchanges.of(steps, job, region, kept.positions if kept.each else None)
-    margin = steps.margin / (len(kept.positions) if kept.each else 1)
-    mean, least = found.cost_of(np.stack([one.agree(found, kept.positions) for one in some]))
-    may = least <= margin
+    margin = steps.allowed / (len(kept.positions) if kept.each else 1)
+    for number in (EXCHANGES // FEWER, EXCHANGES):
+        found = Exchanges.of(steps, job, region, kept.positions if kept.each else None, number)
+        mean, least = found.cost_of(np.stack([one.agree(found, kept.positions) for one in some]))
+        may = least <= margin
+        if not may.any():
+            return []
     finest = np.inf if kept.each else np.log2(len(data))
     likely = [one for i, one in enumerate(some) if may[i, i]]
     pairs = [(mean[i, j], i, j) for i, j in np.argwhere(np.triu(may, 1)).tolist()]

@@ -17,6 +17,8 @@ Kind = Callable[[Kept], list[Part]]
 
 MOST_POSITIONS = 48
 """Positions of a node above which none is looked at alone."""
+MOST_ALONE = 480
+"""Slots, or positions, of all that a node reads, above which none is looked at alone; proposals may leave some out."""
 
 
 def needed(
@@ -76,6 +78,8 @@ def prune(kept: Kept, kinds: Sequence[Kind], look: Callable[[Kept], Look], accep
     """
     for kind in kinds:
         items = kind(kept)
+        if len(items) > MOST_ALONE:
+            continue
         left = needed(
             items,
             lambda left, items=items, kept=kept: look(without(kept, frozenset(items) - frozenset(left))),
