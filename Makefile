@@ -7,7 +7,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # Tests start many processes: without bytecode each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup bench bench-parens bench-induction gate test test-gpu test-pages test-slow check format docs speed bench-gpu coverage calibrate families clean
+.PHONY: setup bench bench-parens bench-induction gate test test-gpu test-pages test-slow check format docs speed bench-peers bench-gpu coverage calibrate families clean
 
 # torch goes first: resolved together with the rest, a bare `torch` would bring several GB of CUDA.
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -63,8 +63,18 @@ docs: setup
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group docs
 	$(BIN)/sphinx-build -W -b html docs docs/_build
 
+# The tables of docs/design/speed.md: the paren ladder, the induction ladders, what users wait for, and records.
 speed: setup
-	$(BIN)/python -m benchmarks.speed
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed induction
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed waits
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed record
+
+# The same beside pyvene, nnsight and TransformerLens and, with DATA=folder of the original study's files, beside rust_circuit.
+bench-peers: setup
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group peers
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed induction --peers --references 100
+	$(if $(DATA),OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed --data $(DATA) --peer $(BIN)/python)
 
 # How often intervals and verdicts are right, simulated and written into docs/reference/statistics.md; a quarter of an hour on two cores.
 coverage: setup
