@@ -145,13 +145,15 @@ def _zeros(rows: int, width: int, dtype: torch.dtype) -> Tensor:
     `torch.zeros` writes every zero, which for the inputs that a run never reads took as long as half of its forward
     passes.
     """
-    held = np.zeros(rows * width * torch.finfo(dtype).bits // 8, dtype=np.uint8)
+    if not rows * width:
+        return torch.zeros(rows, width, dtype=dtype)  # an array of nothing has no strides that torch could view
+    held = np.zeros((rows, width * torch.finfo(dtype).bits // 8), dtype=np.uint8)
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
     if advice is not None and held.nbytes >= _LARGEST_BLOCK:
         start = held.ctypes.data
         first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
         ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(start + held.nbytes - first), advice)
-    return torch.as_tensor(held).view(dtype).view(rows, width)
+    return torch.as_tensor(held).view(dtype)
 
 
 def _allocate(file: int, size: int) -> None:
