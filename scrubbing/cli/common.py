@@ -127,7 +127,7 @@ Why = Annotated[
     bool, typer.Option("--why", help="Also say of the inputs that scrubbing costs most which exchange broke them.")
 ]
 Threads = Annotated[
-    int | None,
+    Optional[int],  # noqa: UP045
     typer.Option(min=1, max=1024, help="CPU threads; by default one for a small model, torch's for others."),
 ]
 Workers = Annotated[

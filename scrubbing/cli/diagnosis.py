@@ -74,7 +74,8 @@ def _devices() -> Iterator[tuple[str, str]]:
     yield "device", f"auto is {auto}; there are {', '.join(['cpu', *gpus, *others])}"
     set_to = os.environ.get("OMP_NUM_THREADS")
     limit = f", OMP_NUM_THREADS is {set_to}" if set_to else ""
-    yield "threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores{limit}"
+    small = "" if set_to else "; one for a small model, unless --threads says otherwise"
+    yield "threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores{limit}{small}"
 
 
 def _memory() -> str:

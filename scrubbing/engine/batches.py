@@ -20,11 +20,9 @@ _INDEX = 4
 """Numbers that the row and position of a token take, and its place in another list."""
 _SCORES = 3
 """Copies of a pattern that attention holds at once: scores, masked, and after the softmax."""
-_LOSS = {"cpu": 12}
-"""Bytes that losses take per number of an output. On a CPU they are taken piece by piece; what is left is for losses of
-users, in double."""
-_LOSS_ON_A_DEVICE = 48
-"""Elsewhere: both outputs' log-probabilities in double, and what KL makes."""
+_LOSS, _LOSS_ON_A_DEVICE = 12, 48
+"""Bytes that losses take per number of an output. On a CPU ours are taken in small pieces, and this is for those of
+users; on a device there are both outputs' log-probabilities in double, and what KL makes, all at once."""
 
 
 def rows_at_once(plan: ScrubPlan, budget: int, kept: bool = False) -> int:
@@ -48,7 +46,7 @@ def tokens_at_once(plan: ScrubPlan, budget: int) -> int:
     """Tokens at which the outputs of a plan are computed and their losses taken, within a budget of bytes."""
     outputs = {value for value, _ in plan.roots.values()}
     width = max(plan.model.raw_width(value.node, None) for value in outputs if isinstance(value, v.Evaluated))
-    losses = _LOSS.get(plan.model.device.type, _LOSS_ON_A_DEVICE)
+    losses = _LOSS if plan.model.device.type == "cpu" else _LOSS_ON_A_DEVICE
     return int(max(1, budget // (width * (_bytes(plan) * len(outputs) + losses))))
 
 

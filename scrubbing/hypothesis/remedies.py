@@ -21,7 +21,8 @@ _MOST = 3
 """Remedies that are named, beside dropping a claim."""
 _WORK = 1_000_000
 """Of trying remedies, in claims looked at for one reader of one writer: a few seconds, after which the only remedy
-that is named is to drop a claim. Thirty claims of twelve layers, each in each other's way, took an hour.
+that is named is to drop a claim. Twenty-six claims of twelve layers, in each other's way, had not ended after nine
+minutes.
 """
 
 

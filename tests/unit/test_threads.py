@@ -8,6 +8,7 @@ import torch
 from benchmarks.parens.task import our_data, task
 from benchmarks.speed.gpu import Shape
 from scrubbing import OUTPUT, Experiment, Hypothesis, ToyModel, Variable, everything, head
+from scrubbing.experiment.sharded.work import Worker
 from scrubbing.models.threads import threads_for, use_threads
 from scrubbing.parts import activation
 
@@ -46,6 +47,12 @@ def test_unless_others_were_asked_for(two, monkeypatch):
     assert run() == ({2}, "2 threads")
     use_threads(1)
     assert run() == ({1}, "1 thread")
+
+
+def test_a_worker_has_those_that_it_was_given(two, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # put back afterwards
+    Worker(tmp_path, threads=2)
+    assert threads_for(task.model()) == torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize(

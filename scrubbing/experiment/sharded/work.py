@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from scrubbing import progress
@@ -19,6 +18,7 @@ from scrubbing.experiment.measured import Reference
 from scrubbing.experiment.sharded.files import Manifest, read, save
 from scrubbing.experiment.sharded.parcel import Receiver
 from scrubbing.experiment.sharded.partition import Shard
+from scrubbing.models.threads import use_threads
 from scrubbing.user_code import bind_ours
 
 
@@ -44,7 +44,7 @@ class Worker:
     def __init__(self, folder: Path, device: str | None = None, threads: int = 1) -> None:
         progress.quiet()
         bind_ours()
-        torch.set_num_threads(threads)
+        use_threads(threads)
         self.receiver = Receiver(folder, device)
         self._lists: list[_List] = []
         """Those of the run at hand, up to the last that was asked for."""
