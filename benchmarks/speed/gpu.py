@@ -124,7 +124,7 @@ class Run:
 
     def __call__(self) -> Measured:
         """Once."""
-        found, engine = Measured.empty(self.job), self.executor.engine(self.job.subject)
+        found, engine = self.executor.empty(self.job), self.executor.engine(self.job.subject)
         with multiplying(self.device, self.executor.tf32):
             for batch in engine.run(self.compiled, self.job.reference.rows, self.job.draws, self.job.seed):
                 found.add(batch, self.job, self.job.title)

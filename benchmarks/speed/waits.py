@@ -4,13 +4,14 @@
     OMP_NUM_THREADS=1 python -m benchmarks.speed waits --write    # into docs/design/speed.md
 
 Times are seconds of the processor on one thread, in plain forward passes of as many inputs, the least of three. Memory
-is the most that a process has resident beside what it had with its model loaded and run once; each row is a process of
-its own, on Linux.
+is the most that a process has resident beside what it had with its model loaded and run once, and a tiny one scrubbed,
+which brings the code in; each row is a process of its own, on Linux.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import itertools
 import re
 import subprocess
@@ -31,10 +32,12 @@ from benchmarks.speed.verdict import PAGE, written
 from scrubbing import OUTPUT, Experiment, Hypothesis, NextToken, Variable, anything, everything, head
 from scrubbing.data import choose
 from scrubbing.engine import Engine
+from scrubbing.models.transformer import Transformer
 from scrubbing.samplers import exact
 
 REPEATS = 3
 GPT2 = Shape("GPT-2 small", 12, 12, 768, 50_257, 24)
+TINY = Shape("tiny", 2, 4, 16, 50, 8)
 HEADS = 26
 MEMORY = (
     (50_257, 100, 200), (50_257, 16, 200), (50_257, 1024, 200), (50_257, 100, 64), (50_257, 16, 64),
@@ -98,9 +101,9 @@ def shape_row(references: int = 32) -> list[str]:
     shape, data = GPT2.model(torch.device("cpu"), torch.float32), GPT2.data(4 * references)
     inputs, hypothesis = shape.inputs(data), heads_of_gpt2()
     plain = least(lambda: [shape.own_output(inputs, rows) for rows in torch.arange(references).split(16)])
-    options = {"references": references, "draws": 1, "baselines": False, "series": None}
     started = time.process_time()
-    run = Run(Experiment(shape, data, NextToken(), **options), hypothesis)  # type: ignore[arg-type]
+    made = Experiment(shape, data, NextToken(), references=references, draws=1, baselines=False, series=None)
+    run = Run(made, hypothesis)
     compiled = time.process_time() - started
     run()
     first = time.process_time() - started
@@ -110,19 +113,36 @@ def shape_row(references: int = 32) -> list[str]:
 
 def memory_row(vocabulary: int, positions: int, budget: int) -> list[str]:
     """Of two runs in this process, the first of which fills what is kept."""
+    _run(TINY, TINY.model(torch.device("cpu"), torch.float32), 16, 8)()
     shape = Shape("large", 2, 4, 256, vocabulary, positions)
-    references = max(2, 32 * budget // positions)
-    loaded, data = shape.model(torch.device("cpu"), torch.float32), shape.data(4 * references)
+    loaded, references = shape.model(torch.device("cpu"), torch.float32), max(2, 32 * budget // positions)
     some = torch.arange(max(1, 128 // positions))  # as many tokens as make a matrix product take its workspace
-    loaded.own_output(loaded.inputs(data), some)
+    loaded.own_output(loaded.inputs(shape.data(len(some))), some)
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # nothing that was freed counts as there already
     before = _resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
-    options = {"references": references, "draws": 1, "baselines": False, "series": None, "memory": budget * 2**20}
-    run = Run(Experiment(loaded, data, NextToken(), **options), claim(shape))  # type: ignore[arg-type]
+    run = _run(shape, loaded, references, budget)
     run()
     run()
     peak = (_resident("VmHWM") - before) / 2**10
     return [f"{vocabulary:,}", f"{positions:,}", str(references), str(budget), f"{peak:.0f}", f"{peak / budget:.0%}"]
+
+
+def _run(shape: Shape, loaded: Transformer, references: int, budget: int) -> Run:
+    """A hypothesis on a model, of four times as many inputs as references, within so many MiB."""
+    return Run(
+        Experiment(
+            loaded,
+            shape.data(4 * references),
+            NextToken(),
+            references=references,
+            draws=1,
+            baselines=False,
+            series=None,
+            memory=budget * 2**20,
+        ),
+        claim(shape),
+    )
 
 
 def _resident(what: str) -> int:

@@ -129,7 +129,7 @@ class MemoryBudget:
     def touched(self, rows: int, block: Block) -> None:
         """Note that rows of a mapped block are about to be read or written."""
         before = self._resident.pop(block, 0)
-        self._resident[block] = min(block.nbytes, before + rows * _FAULT)
+        self._resident[block] = min(block.nbytes, before + rows * max(_FAULT, block.values[0].nbytes))
         while sum(self._resident.values()) > self.mapped:
             oldest = next(iter(self._resident))  # at last the block itself, which then starts afresh
             del self._resident[oldest]
@@ -145,15 +145,14 @@ def _zeros(rows: int, width: int, dtype: torch.dtype) -> Tensor:
     `torch.zeros` writes every zero, which for the inputs that a run never reads took as long as half of its forward
     passes.
     """
-    if not rows * width:
-        return torch.zeros(rows, width, dtype=dtype)  # an array of nothing has no strides that torch could view
-    held = np.zeros((rows, width * torch.finfo(dtype).bits // 8), dtype=np.uint8)
-    advice = getattr(mmap, "MADV_HUGEPAGE", None)
-    if advice is not None and held.nbytes >= _LARGEST_BLOCK:
-        start = held.ctypes.data
-        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
-        ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(start + held.nbytes - first), advice)
-    return torch.as_tensor(held).view(dtype)
+    size = rows * width * torch.finfo(dtype).bits // 8
+    if not size or not hasattr(mmap, "MAP_PRIVATE"):
+        return torch.zeros(rows, width, dtype=dtype)
+    # A mapping of its own: among other blocks, what a whole run keeps would lie between what each batch frees.
+    held = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if size >= _LARGEST_BLOCK and hasattr(mmap, "MADV_HUGEPAGE"):
+        held.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(held, dtype=dtype, count=rows * width).view(rows, width)
 
 
 def _allocate(file: int, size: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrubbing.metrics.equivalent import Series, equivalent
-from scrubbing.metrics.recalibration import Kept, recalibrate
+from scrubbing.metrics.recalibration import Sample, recalibrate
 from scrubbing.records.schema import Equivalent, Number, Recalibrated
 from scrubbing.stats.intervals import Means
 
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def recalibrated(
-    sample: tuple[Kept, Floats, NDArray[np.bool_]] | None,
+    sample: Sample | None,
     counted: Floats,
     clusters: NDArray[Any] | None,
     bound: float | None,
@@ -25,16 +25,15 @@ def recalibrated(
     """After the best affine recalibration of the logits.
 
     Args:
-        sample: logits, base rates, and which tokens are held out; None where there are no classes, or few references.
+        sample: None where there are no classes, or few references.
         counted: positions of each reference, `[n]`.
         clusters: family of each reference, `[n]`.
         bound: the largest loss on a reference that was not drawn; see `scrubbing.stats.intervals.ceilings`.
     """
     if sample is None:
         return None
-    kept, prior, held_out = sample
-    temperature, weight, after, before = recalibrate(kept, prior, held_out)
-    at, places = np.unique(kept.reference[held_out], return_inverse=True)
+    temperature, weight, after, before = recalibrate(sample)
+    at, places = np.unique(sample.kept.reference[sample.held_out], return_inverse=True)
     number = np.bincount(places)
     columns = {name: np.bincount(places, x) / number for name, x in (("after", after), ("before", before))}
     families = None if clusters is None else clusters[at]

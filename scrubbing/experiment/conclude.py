@@ -13,6 +13,7 @@ from scrubbing.experiment import describe
 from scrubbing.experiment.baselines import Baseline
 from scrubbing.experiment.beyond import recalibrated, worth
 from scrubbing.experiment.jobs import APART, OTHER, SCRUBBED, Job
+from scrubbing.experiment.kept import KeptLogits
 from scrubbing.experiment.measured import Measured, Reference
 from scrubbing.experiment.result import Result, bound_of, clusters_of, loss_table
 from scrubbing.experiment.settings import Settings
@@ -56,7 +57,7 @@ def conclude(jobs: Sequence[Job], measured: Sequence[Measured], settings: Settin
         job=scrub,
         settings=settings,
         by_slice=by_slice,
-        measured=replace(found, kept={}),  # up to 64 MiB of logits, of no more use
+        measured=replace(found, kept=KeptLogits()),  # up to 64 MiB of logits, of no more use
         provenance=describe.provenance(scrub.subject.model, scrub.data, scrub.subject.data, seconds, settings.task),
         recalibrated=recalibrated(found.sample(reference), reference.counted(), clusters, bound_of(by_slice)),
         equivalent=_worth(reference, by_slice, settings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -16,8 +17,8 @@ from scrubbing.engine.memory import MemoryBudget
 from scrubbing.engine.together import Together, compile_together
 from scrubbing.experiment.jobs import Job, Subject
 from scrubbing.experiment.journal import Journal, key_of
+from scrubbing.experiment.kept import reserved, room_for_logits
 from scrubbing.experiment.measured import Measured
-from scrubbing.metrics.recalibration import BYTES_KEPT
 from scrubbing.models.threads import computing
 from scrubbing.progress import bar
 from scrubbing.records.files import alone, folder
@@ -83,9 +84,13 @@ class InProcess:
         """The memory budget of the engines on a device, and what it leaves to kept activations."""
         if device not in self._rooms:
             memory = budget(device, self.asked, DEFAULT_MEMORY)
-            memory -= min(BYTES_KEPT, memory // 3)
+            memory -= reserved(memory)
             self._rooms[device] = memory, MemoryBudget(2 * memory // 5, self.spill, memory // 5)
         return self._rooms[device]
+
+    def empty(self, job: Job) -> Measured:
+        """A measurement before its first batch, whose logits keep to the budget."""
+        return Measured.empty(job, room_for_logits(self.asked, self.spill))
 
     def compile(self, job: Job) -> Compiled:
         """Compile a job to a plan."""
@@ -141,7 +146,7 @@ class InProcess:
             journal = self._journals[-1] if self._journals else None
             if journal is not None:
                 journal.follow([engine.store for engine in self._engines.values() if engine.store is not None])
-            found: dict[Job, Measured] = {}
+            found, wanted = dict[Job, Measured](), Counter(jobs)
             for engine, group in groupby(jobs, lambda job: self.engine(job.subject)):
                 following = list(group)
                 if engine is not home:
@@ -151,6 +156,9 @@ class InProcess:
                         found.update(self._together(plans[job], journal))
                         self._known |= {one: measured for one, measured in found.items() if one.shared}
                     yield self._known[job] if job in self._known else found[job]
+                    wanted[job] -= 1
+                    if not wanted[job]:
+                        found.pop(job, None)  # its logits; those of all hypotheses of a suite may be many
                 if engine is not home and engine.store is not None:
                     engine.store.drop()
             if out is not None and journal is not None:
@@ -221,7 +229,7 @@ class InProcess:
         engine, reference = self.engine(job.subject), job.reference
         if verify and job.reported and job.mode == SCRUB:
             engine.verify(compiled, reference.scored())
-        found, done = Measured.empty(job), False
+        found, done = self.empty(job), False
         found.exchanged = _exchanges(compiled)
         if journal is not None:
             done = journal.restore(job, found)

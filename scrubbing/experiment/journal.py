@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import io
 import json
 import shutil
 import sys
@@ -13,7 +12,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +34,9 @@ from scrubbing.sampling.frames import DrawCounts
 
 EVERY = 15.0
 """Seconds between two writes of a measurement that goes on."""
+
+_FORMAT = 2
+"""Of the files; what an older release began is begun anew."""
 
 
 @dataclass(eq=False)
@@ -110,13 +112,14 @@ class Journal:
         return self.path / f"{hashlib.blake2b(stage.encode(), digest_size=8).hexdigest()}.npz"
 
     def _write(self, stage: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        written = io.BytesIO()
-        np.savez(written, allow_pickle=False, **arrays)
-        write(self._file(stage), written.getvalue(), "what has been measured so far")
+        def save(file: IO[bytes]) -> None:
+            np.savez(file, allow_pickle=False, **arrays)
+
+        write(self._file(stage), save, "what has been measured so far")
 
     def _read(self, stage: str) -> dict[str, NDArray[Any]]:
         try:
-            with np.load(io.BytesIO(self._file(stage).read_bytes()), allow_pickle=False) as stored:
+            with self._file(stage).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return dict(stored)
         except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError):
             return {}  # not begun, or damaged: measured again
@@ -135,7 +138,7 @@ class _Followed:
 def as_arrays(found: Measured) -> dict[str, NDArray[Any]]:
     """A measurement as arrays by name, from which `put_back` makes it again."""
     arrays: dict[str, NDArray[Any]] = {f"value {name}": values for name, values in found.values.items()}
-    arrays |= {f"kept {name}": np.concatenate(parts) for name, parts in found.kept.items()}
+    arrays |= {f"kept {name}": values for name, values in found.kept.as_arrays().items()}
     arrays["progress"] = np.array([found.batches, found.fitting or 0])
     for region, count in found.counts.items():
         arrays[f"agreed {region}"] = np.concatenate(count.agreed)
@@ -146,7 +149,7 @@ def as_arrays(found: Measured) -> dict[str, NDArray[Any]]:
 def put_back(found: Measured, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Put what `as_arrays` made into a measurement."""
     found.values = {name.removeprefix("value "): v for name, v in arrays.items() if name.startswith("value ")}
-    found.kept = {name.removeprefix("kept "): [v] for name, v in arrays.items() if name.startswith("kept ")}
+    found.kept.add_arrays({name.removeprefix("kept "): v for name, v in arrays.items() if name.startswith("kept ")})
     found.batches, fitting = (int(number) for number in arrays["progress"])
     found.fitting = fitting or None
     for name, values in arrays.items():
@@ -178,7 +181,7 @@ def key_of(jobs: Sequence[Job], how: Sequence[Any]) -> str | None:
         if stage is None:
             return None
         digest.update(stage.encode())
-    digest.update(json.dumps([*how, versions(), threads], sort_keys=True).encode())
+    digest.update(json.dumps([_FORMAT, *how, versions(), threads], sort_keys=True).encode())
     return digest.hexdigest()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,11 +15,13 @@ from torch import Tensor
 from scrubbing.data.dataset import Dataset
 from scrubbing.device import forget_freed, read_back, upload, with_double
 from scrubbing.engine.engine import Batch
+from scrubbing.engine.memory import MemoryBudget
 from scrubbing.errors import ModelMismatch, UsageError, counted, fail
+from scrubbing.experiment.kept import KeptLogits
 from scrubbing.metrics.logits import most_likely
 from scrubbing.metrics.losses import checked
 from scrubbing.metrics.measures import Predictions
-from scrubbing.metrics.recalibration import FEWEST, NUMBERS_KEPT, Kept
+from scrubbing.metrics.recalibration import FEWEST, NUMBERS_KEPT, Sample
 from scrubbing.metrics.slices import MAIN, Slices
 from scrubbing.rng import stream_key, uniform
 from scrubbing.sampling.frames import DrawCounts
@@ -137,8 +139,8 @@ class Measured:
     """
 
     values: dict[str, Floats]
-    kept: dict[str, list[NDArray[Any]]] = field(default_factory=dict[str, list[NDArray[Any]]])
-    """For recalibration, of some references: `logits` `[tokens, d_out]`, `targets` and `reference` `[tokens]`."""
+    kept: KeptLogits = field(default_factory=KeptLogits)
+    """For recalibration, of some references."""
     counts: dict[int, DrawCounts] = field(default_factory=dict[int, DrawCounts])
     """What was drawn, by the region of the claim that drew it."""
     exchanged: bool = True
@@ -149,8 +151,8 @@ class Measured:
     """Rows at a time that fitted the device, where it ran out of memory."""
 
     @classmethod
-    def empty(cls, job: Job) -> Measured:
-        """Before the first batch."""
+    def empty(cls, job: Job, room: MemoryBudget | None = None) -> Measured:
+        """Before the first batch. Logits are kept in the room given; by default, all in memory."""
         n, names = len(job.reference.rows), job.reference.weights()
         values = {f"loss.{name}": np.zeros((n, job.draws)) for name in names}
         if job.with_model:
@@ -161,7 +163,7 @@ class Measured:
                 values["prediction"] = np.zeros((n, job.draws))
         if job.with_model and job.reported and job.data.mask is not None:
             values[AT_PADDING] = np.zeros((n, job.draws))
-        return cls(values)
+        return cls(values, KeptLogits() if room is None else KeptLogits(room))
 
     def losses(self, of: str = "loss") -> dict[str, Floats]:
         """Losses by slice: those of the scrubbed model, or with `of="model"` those of the model."""
@@ -214,21 +216,18 @@ class Measured:
         means = {name: v if name == AT_PADDING else _over(v, divisor(name)) for name, v in self.values.items()}
         return Measured(means, self.kept, self.counts, self.exchanged, self.batches, self.fitting)
 
-    def sample(self, reference: Reference) -> tuple[Kept, Floats, NDArray[np.bool_]] | None:
+    def sample(self, reference: Reference) -> Sample | None:
         """Logits kept for recalibration, base rates, and which tokens are held out; None where there are too few."""
-        if not self.kept:
+        of = self.kept.reference
+        held_out = reference.rank()[of] % 2 == 1
+        if min(len(np.unique(of[half])) for half in (held_out, ~held_out)) < FEWEST:
             return None
-        joined = {name: np.concatenate(parts) for name, parts in self.kept.items()}
-        kept = Kept(joined["logits"], joined["targets"], joined["reference"])
-        held_out = reference.rank()[kept.reference] % 2 == 1
-        if min(len(np.unique(kept.reference[half])) for half in (held_out, ~held_out)) < FEWEST:
-            return None
-        data, width = reference.data, kept.logits.shape[1]
+        data, width = reference.data, self.kept.width
         rows, positions = np.nonzero(reference.slices.of(data)[MAIN])
         targets = reference.slices.loss.targets(data, rows, positions, torch.empty(0, width))
         assert targets is not None
         rate = np.bincount(targets.numpy(), minlength=width) + 0.5
-        return kept, rate / rate.sum(), held_out
+        return Sample(self.kept, rate / rate.sum(), held_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +254,7 @@ class _Counting:
             name: where[self.of, self.position] for name, where in job.reference.slices.of(self.data).items()
         }
         self.taken: list[_Taken] = []
-        self.kept: dict[str, NDArray[Any]] = {}
+        self.kept: tuple[Tensor, NDArray[np.int64], NDArray[np.int64]] | None = None
         self.first = batch.draw == 0
         """Rows of the first draw, `[rows]`: what the model itself does is the same in every draw."""
 
@@ -293,8 +292,8 @@ class _Counting:
             for name, where in one.into.items():
                 sums = np.bincount(self.row, values * where, minlength=len(self.batch.index))
                 self._add(name, sums.astype(np.float64))
-        for name, values in self.kept.items():
-            self.into.kept.setdefault(name, []).append(values)
+        if self.kept is not None:
+            self.into.kept.add(*self.kept)
 
     def _add(self, name: str, found: Floats) -> None:
         """Add to a sum per reference and draw, or to one per reference, which only the first draw counts for."""
@@ -324,7 +323,7 @@ class _Counting:
         targets = self.loss.targets(self.data, self.of[chosen], self.position[chosen], here)
         if targets is None:
             return
-        self.kept = {"logits": here.numpy(), "targets": targets.cpu().numpy(), "reference": at[chosen]}
+        self.kept = here, targets.cpu().numpy(), at[chosen]
 
 
 def _over(sums: Floats, weights: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -25,18 +26,36 @@ FEWEST = 10
 """References in each half below which nothing is fitted."""
 
 
-@dataclass(frozen=True, eq=False)
-class Kept:
+class Kept(Protocol):
     """Logits of some references: one row per counted position and draw."""
 
-    logits: NDArray[np.float32]
-    """`[tokens, d_out]`"""
-    targets: NDArray[np.int64]
-    reference: NDArray[np.int64]
-    """Place of each token's reference among the references, `[tokens]`."""
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """`[tokens]`."""
+        ...
+
+    @property
+    def reference(self) -> NDArray[np.int64]:
+        """Place of each token's reference among the references, `[tokens]`."""
+        ...
+
+    def take(self, tokens: NDArray[np.int64]) -> Tensor:
+        """Logits of some tokens, in rising order, `[tokens, d_out]` on the CPU."""
+        ...
 
 
-def recalibrate(kept: Kept, prior: Floats, held_out: NDArray[np.bool_]) -> tuple[float, float, Floats, Floats]:
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What is recalibrated."""
+
+    kept: Kept
+    prior: Floats
+    """Share of each class, `[d_out]`, all positive."""
+    held_out: NDArray[np.bool_]
+    """By token; the others are fitted to."""
+
+
+def recalibrate(sample: Sample) -> tuple[float, float, Floats, Floats]:
     """Fit `logits / temperature + weight * log prior` by maximum likelihood, and score it on held-out references.
 
     Resampled activations leave a model as confident as before where it is now wrong, so a scrubbed model can lose to a
@@ -44,25 +63,21 @@ def recalibrate(kept: Kept, prior: Floats, held_out: NDArray[np.bool_]) -> tuple
     R. Greenblatt's comment on the causal scrubbing post (an affine map of the scrubbed logit); temperature scaling is
     Guo et al. 2017; weighting the base rates is ours.
 
-    Args:
-        kept: logits and targets.
-        prior: share of each class, `[d_out]`, all positive.
-        held_out: by token; the others are fitted to.
-
     Returns:
         Temperature (infinite where the logits tell nothing), weight of the log prior, and the losses of the held-out
         tokens with and without recalibration, `[tokens]` each.
     """
     from scipy.optimize import minimize
 
-    log_prior = torch.as_tensor(np.log(prior), device="cpu").float()
-    fitted, scored = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    log_prior, targets = torch.as_tensor(np.log(sample.prior), device="cpu").float(), sample.kept.targets
+    fitted, scored = np.flatnonzero(~sample.held_out), np.flatnonzero(sample.held_out)
+    at_once = _AT_ONCE // len(log_prior) or 1
 
     def pieces(tokens: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
         """Logits and targets of some tokens, few at a time."""
-        for here in np.split(tokens, range(_AT_ONCE // len(prior) or 1, len(tokens), _AT_ONCE // len(prior) or 1)):
-            logits = torch.as_tensor(kept.logits[here], device="cpu")
-            yield logits - logits.amax(1, keepdim=True), torch.as_tensor(kept.targets[here], device="cpu")
+        for here in np.split(tokens, range(at_once, len(tokens), at_once)):
+            logits = sample.kept.take(here)
+            yield logits - logits.amax(1, keepdim=True), torch.as_tensor(targets[here], device="cpu")
 
     def objective(at: Floats) -> tuple[float, Floats]:
         value, gradient = 0.0, np.zeros(2)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from scrubbing.errors import FileError, fail
 from scrubbing.printable import can_be_written
 
 
-def write(path: Path, content: bytes, what: str = "the file") -> Path:
+def write(path: Path, content: bytes | Callable[[IO[bytes]], None], what: str = "the file") -> Path:
     """Write a file through a temporary one beside it, on disk before it gets its name.
+
+    Args:
+        path: where.
+        content: the bytes, or what writes them to an open file, so that they need not be in memory together.
+        what: it is, in words.
 
     Raises:
         FileError: SCR-FILE, no room, no permission; what was there before is still there.
@@ -25,7 +30,10 @@ def write(path: Path, content: bytes, what: str = "the file") -> Path:
         _replaceable(path)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+            if callable(content):
+                content(stream)
+            else:
+                stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         umask = os.umask(0)

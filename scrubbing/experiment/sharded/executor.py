@@ -258,8 +258,8 @@ def _together(
         put_back(part, stored)
         for name, values in part.values.items():
             whole.values.setdefault(name, np.zeros((n, *values.shape[1:])))[at] = values
-        for name, values in part.kept.items():
-            whole.kept.setdefault(name, []).extend(at[one] if name == "reference" else one for one in values)
+        kept = part.kept.as_arrays()
+        whole.kept.add_arrays(kept | {"reference": at[kept["reference"]]})
         for region, count in part.counts.items():
             whole.counts.setdefault(region, DrawCounts()).add(count)
         whole.exchanged = whole.exchanged or bool(stored["exchanged"])
