@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from scrubbing.errors import UsageError, fail
 
@@ -49,7 +49,7 @@ def changed_settings(
     executor: Callable[[Settings], Executor] | str | None = None,
     shard: str | None = None,
     control: list[str] | None = None,
-    verdict: bool = False,
+    verdict: bool | Literal["word"] = False,
     device: str | None = None,
     tf32: bool | None = None,
     dtype: str | None = None,

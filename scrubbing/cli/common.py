@@ -123,6 +123,14 @@ Controls = Annotated[
 Verdicts = Annotated[
     bool, typer.Option("--verdict/--no-verdict", help="Test whether each claim is needed, and no finer than needed.")
 ]
+LadderVerdicts = Annotated[
+    Optional[bool],  # noqa: UP045
+    typer.Option(
+        "--verdict/--no-verdict",
+        help="Run all tests of whether each claim is needed, and no finer than needed, or none. The default runs those "
+        "that can change the word of the verdict.",
+    ),
+]
 Why = Annotated[
     bool, typer.Option("--why", help="Also say of the inputs that scrubbing costs most which exchange broke them.")
 ]

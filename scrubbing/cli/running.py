@@ -19,6 +19,7 @@ from scrubbing.cli.common import (
     Draws,
     Dtype,
     ExecutorName,
+    LadderVerdicts,
     LossName,
     Memory,
     ModelName,
@@ -86,7 +87,7 @@ def bench(
     tf32: Tf32 = None,
     shard: Shard = None,
     control: Controls = None,
-    verdict: Verdicts = True,
+    verdict: LadderVerdicts = None,
     why: Why = False,
 ) -> None:
     """Run a task's whole ladder of hypotheses, with every baseline, and test each."""
@@ -100,7 +101,8 @@ def bench(
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     how = computing(threads, workers, executor, share, collect)
-    changed = changed_settings(references, draws, seed, memory, how, shard, control, verdict, device, tf32, dtype, pool)
+    asked = "word" if verdict is None else verdict
+    changed = changed_settings(references, draws, seed, memory, how, shard, control, asked, device, tf32, dtype, pool)
     if share is not None:
         for one, ladder in ladders:
             measure_share(one, ladder, changed, out, share)

@@ -217,7 +217,8 @@ class Experiment:
                 if more := rivals(one, found, self.settings):
                     one, found = one + more, found + list(self.executor.measure(more))
                 result = conclude(one, found, self.settings, time.perf_counter() - started)
-                yield tested(result, self.executor) if self.settings.verdict else result
+                everything = self.settings.verdict != "word"
+                yield tested(result, self.executor, everything=everything) if self.settings.verdict else result
             next(measured, None)  # every result has been taken: the executor may forget how to go on
 
         try:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
@@ -78,8 +78,9 @@ class Settings:
     controls: Sequence[str | Control] = ()
     """Controls to run (the hypothesis on another model, other data or other features), by name or as objects. Among
     them `all` stands for those of this package that can be run; the record names the others."""
-    verdict: bool = False
-    """Also test whether each claim is needed, and no finer than needed; takes a few runs for each claim."""
+    verdict: bool | Literal["word"] = False
+    """Also test whether each claim is needed, and no finer than needed; takes a few runs for each claim. `"word"` runs
+    only the tests that can change the word that all of them come to."""
     perturbations: Sequence[Perturb] = ()
     """Inputs that the dataset lacks, from which the verdict draws too."""
     series: Series | Callable[[], Series] | None = None
@@ -182,7 +183,7 @@ class Options(TypedDict, total=False):
     zero_baseline: str
     measures: Sequence[str | Measure]
     controls: Sequence[str | Control]
-    verdict: bool
+    verdict: bool | Literal["word"]
     perturbations: Sequence[Perturb]
     series: Series | Callable[[], Series] | None
     device: str | None

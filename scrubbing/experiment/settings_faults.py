@@ -59,8 +59,8 @@ def _number_faults(given: Settings) -> Iterator[Fault]:
     if not _whole(given.memory, 1):
         problem = f"memory={given.memory!r} was asked for."
         yield Fault("SCR-SETTING", "", problem, "Give a number of bytes, such as 2**30.")
-    if not isinstance(given.verdict, bool):
-        yield Fault("SCR-SETTING", "", f"verdict={given.verdict!r} was asked for.", "Write True or False.")
+    if not isinstance(given.verdict, bool) and given.verdict != "word":
+        yield Fault("SCR-SETTING", "", f"verdict={given.verdict!r} was asked for.", "Write True, False or 'word'.")
     if given.ablation is not None and not _is_one_of(given.ablation, get_args(Ablation)):
         remedy = "Write mean, zero or noise, or leave it out to resample what is unclaimed."
         yield Fault("SCR-ABLATION", "", f"ablation={given.ablation!r} was asked for.", remedy)

@@ -150,6 +150,8 @@ class VerdictRecord(Strict, Shown):
     """The verdict on a hypothesis, and the number behind each word."""
 
     word: Word
+    tests: Literal["all", "word"] = "all"
+    """Those that were run: all, or only what could change the word."""
     reasons: list[str]
     """Codes of what the word rests on and of what else was found, the gravest first."""
     margin: float

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from scrubbing.errors import ScrubbingError
 from scrubbing.experiment.executors import Executor
@@ -25,7 +25,7 @@ from scrubbing.experiment.verdict.sufficient import Wrong, cancelled, together, 
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
-from scrubbing.progress import Bar, bar
+from scrubbing.progress import bar
 from scrubbing.records.attribution import Attribution
 from scrubbing.records.tested import Unspecific, Word
 from scrubbing.sampling.contexts import Member, Mode
@@ -34,8 +34,6 @@ TAU = 0.01
 """Share of the gap that a sufficient hypothesis may lose."""
 CANCELLED = 0.02
 """Share of the gap by which losses may fall where others rise: twice what may be lost."""
-PARTS = 11
-"""Parts of a verdict beside the search for a coarser feature of each claim."""
 VACUOUS = ("nothing-exchanged", "output-by-own-value", "feature-is-label")
 
 
@@ -68,6 +66,8 @@ class Found:
     """Everything that was found out about a hypothesis."""
 
     hypothesis: Hypothesis
+    everything: bool = True
+    """Whether every test was run, or only those that could change the word."""
     word: Word = "undecided"
     reasons: list[str] = field(default_factory=list[str])
     """Codes of what the word rests on, the gravest first."""
@@ -116,15 +116,16 @@ class Found:
         return sum(one.unneeded for one in self.claims)
 
 
-def judge(result: Result, executor: Executor) -> Found:
-    """Put a hypothesis to every test.
+def judge(result: Result, executor: Executor, *, everything: bool = True) -> Found:
+    """Put a hypothesis to the tests.
 
     Args:
         result: of scrubbing it, with the null.
         executor: what measures.
+        everything: whether to run every test, or only those that can change the word.
     """
     started = time.perf_counter()
-    found = Found(result.hypothesis)
+    found = Found(result.hypothesis, everything=everything)
     runs = Runs.of(result, executor)
     found.references, found.draws = runs.references, runs.draws
     _all_tests(found, result, runs)
@@ -136,65 +137,110 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
     if unbeaten(result.means, "null") is not None:
         found.word, found.reasons = "nothing to explain", ["no-gap"]
         return
-    found.together = together(result)
-    found.cancelled, found.moved = cancelled(result), _moved(runs)
+    found.together, found.cancelled = together(result), cancelled(result)
     every, told = units(result.job), _vacuous(result)
     if told or not every:
         found.word, found.reasons = "vacuous", told or ["no-claim"]
+        found.moved = _moved(runs) if found.everything else None
         return
     found.unspecific, found.unsettled = unspecific(result.controls), unsettled(result.controls)
-    title = f"verdict on {result.hypothesis.name}"
-    with bar(title, PARTS + len(every)) as progress:
-        _each_part(found, result, runs, every, _Parts(progress, title))
-    _word(found)
+    title, parts = f"verdict on {result.hypothesis.name}", _parts(found, result, runs, every)
+    with bar(title, len(parts)) as progress:
+        for part in parts:
+            progress.begin(f"{title}, {part.title}")
+            if found.everything or part.may_change(found):
+                part.test()
+            progress.advance()
+    met = _met(found)
+    found.word = met[0][0] if met else "tight"
+    found.reasons = [code for _, code in met]
 
 
-def _each_part(found: Found, result: Result, runs: Runs, every: Sequence[Unit], part: _Parts) -> None:
+@dataclass(frozen=True)
+class _Part:
+    """One part of a verdict."""
+
+    title: str
+    test: Callable[[], None]
+    gravest: str = ""
+    """Code of the gravest that may be found; empty where it only tells more of what is known."""
+
+    def may_change(self, found: Found) -> bool:
+        """Whether the word may be another one for it."""
+        codes = [code for _, code, _ in _findings(found)]
+        met = _met(found)
+        return bool(self.gravest) and (not met or codes.index(self.gravest) < codes.index(met[0][1]))
+
+
+def _parts(found: Found, result: Result, runs: Runs, every: Sequence[Unit]) -> list[_Part]:
+    """All parts, each of which may read what those before it found."""
     assert found.together is not None
     gap, sufficient = found.together.gap, _loss(found.together) != "needed"
     needs = Needs(runs, gap, sufficient=sufficient)
-    with part("unclaimed nodes apart"):
-        _apart(found, needs)
-    with part("each value"):
-        found.wrong = wrong_values(runs, every, gap, ALPHA)
-    with part("the interpretation"):
-        found.interchange = interchange(runs, every) if sufficient else None
-    with part("declared perturbations"):
-        found.perturbed = list(perturbed(result, runs, gap, TAU)) if sufficient else []
-    with part("claims given up"):
-        tested = needs.claims(every)
-    with part("members of claims given up"):
-        members = needs.members()
-    found.claims = [_claim(unit, tested[unit], members) for unit in every]
-    with part("what is idle given up"):
-        found.idle_together = _idle_together(found, runs, needs)
     fine = Fineness(runs, gap, known_features(runs.data, [one.feature for one in every]))
-    for place, unit in enumerate(every):
-        with part(f"is {unit.words} finer than needed"):
-            if sufficient:
-                found.claims[place] = _finer(found.claims[place], needs, fine, search=not _redundant(found))
-    with part("all that is not needed given up"):
-        _at_once(found, runs, needs)
-    with part("where the rest is lost"):
-        found.attribution = None if sufficient else attribute(runs, gap)
-    with part("what is left out"):
+
+    def outputs() -> None:
+        found.moved = _moved(runs)
+
+    def values() -> None:
+        found.wrong = wrong_values(runs, every, gap, ALPHA)
+
+    def run() -> None:
+        found.interchange = interchange(runs, every) if sufficient else None
+
+    def beside() -> None:
+        found.perturbed = list(perturbed(result, runs, gap, TAU)) if sufficient else []
+
+    def claims() -> None:
+        tested = needs.claims(every)
+        found.claims = [ClaimFound(unit, tested[unit]) for unit in every]
+
+    def members() -> None:
+        tested = needs.members()
+        found.claims = [_with_members(one, tested) for one in found.claims]
+
+    def together() -> None:
+        found.idle_together = _idle_together(found, runs, needs)
+
+    def finer(place: int) -> None:
+        if sufficient:
+            found.claims[place] = _finer(found.claims[place], needs, fine, search=not _redundant(found))
+
+    return [
+        _Part("outputs", outputs, "outputs"),
+        _Part("unclaimed nodes apart", lambda: _apart(found, needs), "apart"),
+        _Part("each value", values, "values"),
+        _Part("the interpretation", run, "wrong values"),
+        _Part("declared perturbations", beside, "perturbed"),
+        _Part("claims given up", claims, "redundant"),
+        _Part("members of claims given up", members, "redundant"),
+        _Part("what is idle given up", together, "redundant"),
+        *(
+            _Part(f"is {unit.words} finer than needed", partial(finer, place), "positions")
+            for place, unit in enumerate(every)
+        ),
+        _Part("all that is not needed given up", lambda: _at_once(found, runs, needs)),
+        *_around(found, result, runs, None if sufficient else gap),
+    ]
+
+
+def _around(found: Found, result: Result, runs: Runs, gap: float | None) -> list[_Part]:
+    """Parts about what is not claimed; `gap` where too much of it is lost."""
+
+    def lost() -> None:
+        found.attribution = None if gap is None else attribute(runs, gap)
+
+    def left_out() -> None:
         found.complete = remaining(result, runs)
-    with part("scope"):
+
+    def scope() -> None:
         found.scope = None if result.hypothesis.scope is None else reach(result, runs)
 
-
-@dataclass
-class _Parts:
-    """Progress of a verdict, part by part."""
-
-    progress: Bar
-    title: str
-
-    @contextmanager
-    def __call__(self, what: str) -> Generator[None]:
-        self.progress.begin(f"{self.title}, {what}")
-        yield
-        self.progress.advance()
+    return [
+        _Part("where the rest is lost", lost),
+        _Part("what is left out", left_out),
+        _Part("scope", scope, "scope"),
+    ]
 
 
 def _vacuous(result: Result) -> list[str]:
@@ -222,9 +268,9 @@ def _apart(found: Found, needs: Needs) -> None:
         found.apart = needs.together([mode], "unclaimed nodes apart").rise
 
 
-def _claim(unit: Unit, tested: Removal, members: Sequence[tuple[int, Member, Removal]]) -> ClaimFound:
-    own = tuple((member, one) for region, member, one in members if region in unit.regions)
-    return ClaimFound(unit, tested, members=own)
+def _with_members(found: ClaimFound, members: Sequence[tuple[int, Member, Removal]]) -> ClaimFound:
+    own = tuple((member, one) for region, member, one in members if region in found.unit.regions)
+    return replace(found, members=own)
 
 
 def _finer(found: ClaimFound, needs: Needs, fine: Fineness, search: bool) -> ClaimFound:
@@ -316,10 +362,15 @@ def _cancels(found: Found) -> bool:
     return found.cancelled.lower(ALPHA) > CANCELLED * found.cancelled.gap
 
 
-def _word(found: Found) -> None:
-    """The gravest finding gives the word."""
+def _met(found: Found) -> list[tuple[Word, str]]:
+    """Words and codes of what holds, the gravest first, which gives the word."""
+    return [(word, code) for word, code, holds in _findings(found) if holds]
+
+
+def _findings(found: Found) -> list[tuple[Word, str, bool]]:
+    """Everything that may be found, the gravest first: word, code, and whether it was."""
     assert found.together is not None
-    graver: list[tuple[Word, str, bool]] = [
+    return [
         ("insufficient", "loses", _loss(found.together) == "needed"),
         ("insufficient", "cancels", _cancels(found)),
         ("insufficient", "outputs", found.moved is not None and moves(found.moved, ALPHA)),
@@ -347,7 +398,3 @@ def _word(found: Found) -> None:
         ("undecided", "members?", any(t.outcome == "undecided" for c in found.claims for _, t in c.members)),
         ("undecided", "fineness?", any(one.not_tested for one in found.claims)),
     ]
-    met: list[tuple[Word, str]] = [(word, code) for word, code, holds in graver if holds]
-    word: Word = met[0][0] if met else "tight"
-    found.word = word
-    found.reasons = [code for _, code in met]

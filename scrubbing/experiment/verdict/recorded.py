@@ -44,15 +44,16 @@ from scrubbing.records.tested import (
 )
 
 
-def tested(result: Result, executor: Executor) -> Result:
-    """A result with its verdict."""
-    return replace(result, tested=recorded(judge(result, executor)))
+def tested(result: Result, executor: Executor, *, everything: bool) -> Result:
+    """A result with its verdict; see `judge`."""
+    return replace(result, tested=recorded(judge(result, executor, everything=everything)))
 
 
 def recorded(found: Found) -> VerdictRecord:
     """For the record."""
     return VerdictRecord(
         word=found.word,
+        tests="all" if found.everything else "word",
         reasons=found.reasons,
         margin=MARGIN,
         alpha=ALPHA,

@@ -148,7 +148,8 @@ def _out_of_scope(found: VerdictRecord) -> str:
 
 
 def _wider(found: VerdictRecord) -> str:
-    told = f"{SHORT.one(found.unneeded)} of {SHORT.one(found.bits)} bits claimed are not needed"
+    least = "at least " if found.tests == "word" else ""
+    told = f"{least}{SHORT.one(found.unneeded)} of {SHORT.one(found.bits)} bits claimed are not needed"
     return (
         f"Supported, wider or finer than needed: {_recovered(found)} is recovered, and {told}: {_listed(_less(found))}."
     )
@@ -210,7 +211,11 @@ def further(found: VerdictRecord) -> Iterator[str]:
 
 
 def not_asked(record: RunRecord) -> Iterator[str]:
-    """What a word of support leaves open where controls were not run."""
+    """What was not tested as it cannot change the word, and what a word of support leaves open where controls were not
+    run.
+    """
+    if record.tested is not None and record.tested.tests == "word":
+        yield "Not asked: what cannot change this word (--verdict)."
     if record.tested is None or record.tested.word not in ("tight", "wider or finer than needed"):
         return
     others = "whether other hypotheses of its size do as well"
