@@ -70,6 +70,7 @@ def bench(
         typer.Option(help="NAME[,CONFIG][:SPLIT[:COLUMN]] of the `datasets` library, instead of --text."),
     ] = None,
     only: Annotated[Optional[list[str]], typer.Option(help="Run only these rungs.")] = None,  # noqa: UP045
+    alone: Annotated[bool, typer.Option("--alone", help="Leave out ladders that go with this one.")] = False,
     references: References = None,
     draws: Draws = None,
     seed: Seed = None,
@@ -97,7 +98,7 @@ def bench(
     ladders = [(task, [task.rung(rung) for rung in only] if only else list(task.ladder()))]
     if not ladders[0][1]:
         fail(UsageError, "SCR-TASK", f"task {task.name} has no hypotheses.", "Give it a ladder, or use scrub run.")
-    also = [find_task(name) for name in task.also] if not only else []
+    also = [] if only or alone else [find_task(name) for name in task.also]
     ladders += [(one, list(one.ladder())) for one in also]
     _prepare(out, [hypothesis for _, ladder in ladders for hypothesis in ladder])
     how = computing(threads, workers, executor, share, collect)

@@ -33,7 +33,7 @@ NULL = Mode(output="another")
 ALL_EXACT = Mode(claimed="exact", unclaimed="exact")
 """The model itself."""
 
-_REFERENCES, _MORE = 400, 4
+_REFERENCES, _MORE, _DRAWS = 400, 4, 4
 ENOUGH = 369
 """References below which nothing is idle for sure: what all of them miss is up to -ln(0.025) / 369 of the gap, 1 %."""
 _AT_A_TIME = 1024
@@ -157,7 +157,7 @@ class Runs:
     executor: Executor
     asked: int | None = None
     """References of the run that is tested; None leaves it to the tests."""
-    draws: int = 4
+    draws: int = _DRAWS
     first: int | None = None
     """Inputs in scope, the first so many, that may be references; None for all."""
     _known: dict[tuple[Sample, Mode], tuple[Floats, Floats]] = field(
@@ -177,7 +177,8 @@ class Runs:
         """For tests of a result. References that were named one by one are no measure of how many the tests may use."""
         asked = result.settings.references
         named = asked is not None and not isinstance(asked, (int, np.integer))
-        return cls(result.job, executor, None if named else result.settings.how_many(len(result.job.data)))
+        number = None if named else result.settings.how_many(len(result.job.data))
+        return cls(result.job, executor, number, min(_DRAWS, result.job.draws))
 
     @property
     def references(self) -> int:
