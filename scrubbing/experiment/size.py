@@ -18,6 +18,9 @@ from scrubbing.sampling.contexts import REFERENCE
 
 Codes = NDArray[Any]
 
+_FEW = 8
+"""Values per input up to which counting them all takes less time than sorting."""
+
 
 def size(job: Job, of_nodes: list[ModelNode]) -> Size:
     """How much of model and input is kept."""
@@ -88,5 +91,7 @@ def _conditional(feature: Codes, given: Codes) -> float:
 
 
 def _entropy(values: Codes) -> float:
-    share = np.unique(values, return_counts=True)[1] / len(values)
+    few = int(values.max(initial=0)) < _FEW * len(values)
+    count = np.bincount(values) if few else np.unique(values, return_counts=True)[1]
+    share = count[count > 0] / len(values)
     return float(-(share * np.log2(share)).sum())
