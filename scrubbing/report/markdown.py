@@ -23,6 +23,7 @@ from scrubbing.report.view import (
     Verdict,
     entries,
     overview,
+    reason,
     scope,
     view,
 )
@@ -83,7 +84,8 @@ def _entity(found: str) -> str:
 def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
     blocks: list[str] = []
     for one in sorted(verdicts, key=lambda one: _ORDER.index(one.verdict)):
-        line = f"{_MARKS[one.verdict]} **{one.verdict}** {escaped(one.name)}: {escaped(one.reason)}\n"
+        told = ": ".join(filter(None, [escaped(one.name), escaped(reason(one))]))
+        line = f"{_MARKS[one.verdict]} **{one.verdict}** {told}\n"
         blocks.append(line + "".join(f"- {escaped(detail)}\n" for detail in one.details))
     return blocks
 

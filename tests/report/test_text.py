@@ -23,6 +23,7 @@ from scrubbing.report.page import fragment, page
 from scrubbing.report.plot import plot
 from scrubbing.report.view import Entry, Grid, Twig, view
 from scrubbing.report.view.single import agreement
+from tests.report.conftest import Verdict
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -254,3 +255,13 @@ def test_history_says_what_else_changed(full, history):
 def test_an_empty_verdict_is_no_verdict(full, verdicts):
     assert "data-verdict=" not in page([full]) and "data-verdict=" not in page([full], verdicts=verdicts[1:])
     assert 'data-verdict="fail"' in page([full], verdicts=verdicts)
+
+
+def test_a_reason_that_details_say_is_said_once(full):
+    told = "Recovered 0.1, floor 0.9."
+    said = {
+        "both": Verdict(full.hypothesis, "fail", f"{told} No snapshot.", (f"fail: {told}", "fail: No snapshot.")),
+        "more": Verdict(full.hypothesis, "fail", f"{told} And so on.", (f"fail: {told}",)),
+    }
+    assert markdown([full], [said["both"]]).count("0.1, floor") == 1
+    assert "And so on." in markdown([full], [said["more"]])

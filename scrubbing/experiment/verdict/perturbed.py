@@ -42,7 +42,7 @@ def perturbed(result: Result, runs: Runs, gap: float, margin: float) -> Iterator
         margin: share of the gap that a sufficient hypothesis may lose.
     """
     for one in result.settings.perturbations:
-        there = Runs(_there(one, result), runs.executor, runs.asked, runs.draws, len(result.data))
+        there = Runs(_there(one, result), runs.executor, runs.asked, runs.draws, len(result.data), runs.again)
         yield _one(one, there, gap, runs.spread, margin)
         runs.count += there.count
 

@@ -160,6 +160,8 @@ class Runs:
     draws: int = _DRAWS
     first: int | None = None
     """Inputs in scope, the first so many, that may be references; None for all."""
+    again: int = 0
+    """Draws at least, where more references than usual are asked for."""
     _known: dict[tuple[Sample, Mode], tuple[Floats, Floats]] = field(
         default_factory=dict[tuple[Sample, Mode], tuple[Floats, Floats]]
     )
@@ -178,7 +180,7 @@ class Runs:
         asked = result.settings.references
         named = asked is not None and not isinstance(asked, (int, np.integer))
         number = None if named else result.settings.how_many(len(result.job.data))
-        return cls(result.job, executor, number, min(_DRAWS, result.job.draws))
+        return cls(result.job, executor, number, min(_DRAWS, result.job.draws), again=_DRAWS)
 
     @property
     def references(self) -> int:
@@ -217,7 +219,8 @@ class Runs:
         counted = np.flatnonzero(reference.slices.weights(self.data)[MAIN][: self.first] > 0)
         whole = len(counted) <= wanted
         rows = counted if whole else _spread(self.data, counted, feature, wanted, seed)
-        draws = max(self.draws, int(np.ceil(wanted * self.draws / len(rows)))) if whole else self.draws
+        draws = max(self.draws, self.again if wanted > self.references else 0)
+        draws = max(draws, int(np.ceil(wanted * draws / len(rows)))) if whole else draws
         key = (seed, draws, rows.tobytes())
         if key not in self._samples:  # what was measured of it is known by this object
             self._samples[key] = Sample(Reference(self.data, rows, reference.slices.alone), draws, seed, whole)

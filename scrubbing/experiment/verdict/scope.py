@@ -98,7 +98,7 @@ def reach(result: Result, runs: Runs) -> Scope:
     found = replace(found, edge=_at_the_edge(runs))
     settings = _plain(result.settings)
     try:
-        outside = Runs(_outside(result.job, settings), runs.executor, runs.asked, runs.draws)
+        outside = Runs(_outside(result.job, settings), runs.executor, runs.asked, runs.draws, again=runs.again)
         lost = _lost(outside, outside.sample(0))
         if lost is None:
             return replace(found, why_not="the model is no better than the null there")

@@ -15,7 +15,7 @@ from scrubbing.report.view.blocks import (
 )
 from scrubbing.report.view.entry import Entry, Verdict, entries, names
 from scrubbing.report.view.notes import sentence, wordings
-from scrubbing.report.view.outcome import said, scope
+from scrubbing.report.view.outcome import reason, said, scope
 from scrubbing.report.view.record import named, sections, view
 from scrubbing.report.view.several import cautions, overview
 from scrubbing.report.view.verdict_words import verdict_sentence
@@ -39,6 +39,7 @@ __all__ = [
     "named",
     "names",
     "overview",
+    "reason",
     "said",
     "scope",
     "sections",

@@ -9,7 +9,7 @@ from scrubbing.records.measured import ControlValue, SeveralTried
 from scrubbing.records.schema import NUMERICS, Equivalent, MeasureValue, Note, Number, Recovered, RunRecord, Size
 from scrubbing.report import drawing
 from scrubbing.report.view.blocks import MISSING, Block, Fact, Facts, Section, Sentences, Table
-from scrubbing.report.view.entry import Entry
+from scrubbing.report.view.entry import Entry, Verdict
 from scrubbing.report.view.notes import sentence
 
 _MEANING = {
@@ -28,11 +28,16 @@ def verdict(entry: Entry) -> Section | None:
     said = entry.verdict
     if said is None:
         return None
-    rest = said.reason
-    for detail in said.details:  # which mostly say the reason again, a check each
-        rest = rest.replace(detail.partition(": ")[2] or detail, "")
-    line = f"{said.verdict.upper()}: {said.reason}" if rest.strip() else said.verdict.upper()
+    line = ": ".join(filter(None, [said.verdict.upper(), reason(said)]))
     return Section("verdict", "Gate", [Sentences([line, *said.details], said.verdict)])
+
+
+def reason(said: Verdict) -> str:
+    """Why a gate said it; empty where its details say the same, a check each."""
+    rest = said.reason
+    for detail in said.details:
+        rest = rest.replace(detail.partition(": ")[2] or detail, "")
+    return said.reason if rest.strip() else ""
 
 
 def said(record: RunRecord) -> list[str]:
