@@ -7,7 +7,7 @@ below), and the tree is stored as a DAG that grows with the claims, not with the
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -18,6 +18,7 @@ from scrubbing.graph.nodes import MASK, Node
 from scrubbing.graph.positions import Positions, Where
 from scrubbing.hypothesis.claims import Claim, Target
 from scrubbing.hypothesis.statement import Statement
+from scrubbing.hypothesis.ways import Ways
 from scrubbing.parts import Part
 from scrubbing.routes import Route
 from scrubbing.samplers import Unclaimed
@@ -34,6 +35,9 @@ class Reach(Enum):
     """At its own node, what this reads being claimed."""
     MATCHED = 3
     """At its own node, whose output is claimed."""
+
+    __hash__ = object.__hash__
+    """Members are one each. That of an enumeration hashes the name, in Python, a million times for a large model."""
 
 
 DEAD, START, ARRIVED = Reach.DEAD, Reach.START, Reach.ARRIVED
@@ -72,6 +76,18 @@ class NodeCopy:
     region: int
     node: Node
     state: State
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.region, self.node, self.state))
+
+    def __hash__(self) -> int:
+        """Worked out once: a state has as many parts as its claim has targets."""
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[NodeCopy], tuple[int, Node, State]]:
+        """Without its hash, which is another one in another process."""
+        return NodeCopy, (self.region, self.node, self.state)
 
 
 @dataclass(frozen=True)
@@ -224,7 +240,9 @@ class _Matcher:
         self.tree = tree
         self.graph = tree.graph
         self.padded = MASK in tree.graph.slots
-        self.leading: dict[tuple[Route, Node, Node, Hashable], bool] = {}
+        self.ways: dict[tuple[Route, Node], Ways] = {}
+        self.passed: dict[Hashable, Passed] = {}
+        """One each, so that states are compared by identity."""
 
     def run(self) -> None:
         self._enter(0, self.graph.output)
@@ -261,11 +279,11 @@ class _Matcher:
         targets = self.tree.targets(copy.region)
         parents = self.graph.slots[copy.node][slot].parents
         here = [self._reads_here(copy, slot, i) for i in range(len(targets))]
-        steps = {parent: [self._advance(copy, slot, i, parent) for i in range(len(targets))] for parent in parents}
+        steps = self._steps(copy, slot, parents)
         relevant = [
             target.positions
             for i, (_, target, _) in enumerate(targets)
-            if target.positions is not None and (here[i] or any(step[i] == Reach.MATCHED for step in steps.values()))
+            if target.positions is not None and (here[i] or any(step[i] is Reach.MATCHED for step in steps.values()))
         ]
         only_at = {parent: self._only_at(copy, slot, steps[parent], parent) for parent in parents}
         relevant += [at for places in only_at.values() for at in places if at is not None]
@@ -279,11 +297,25 @@ class _Matcher:
             self.tree.matched |= {(copy.region, hit.target) for hit in readers}
             yield PositionCell(where, readers, (), entries) if readers else PositionCell(where, readers, entries)
 
+    def _steps(self, copy: NodeCopy, slot: str, parents: Sequence[Node]) -> dict[Node, list[Reach | Passed]]:
+        """How far every target has come after the step to each of the writers."""
+        found: dict[Node, list[Reach | Passed]] = {parent: [DEAD] * len(copy.state) for parent in parents}
+        for i, (here, (_, target, node)) in enumerate(zip(copy.state, self.tree.targets(copy.region), strict=True)):
+            if here is DEAD or here is ARRIVED or target.route is None:
+                continue
+            if here is START and target.into_slots and slot not in target.into_slots:
+                continue
+            ways = self._ways(target.route, node)
+            state = here.state if isinstance(here, Passed) else target.route.start()
+            for parent, steps in found.items():
+                steps[i] = self._advance(copy.node, slot, parent, state, target, ways)
+        return found
+
     def _only_at(self, copy: NodeCopy, slot: str, steps: list[Reach | Passed], parent: Node) -> list[Positions | None]:
         """For every target that goes on by a step from this copy's slot: the positions at which it does."""
         routes = [target.route for _, target, _ in self.tree.targets(copy.region)]
         return [
-            None if step == DEAD or route is None else route.at(copy.node, slot, parent)
+            None if step is DEAD or route is None else route.at(copy.node, slot, parent)
             for step, route in zip(steps, routes, strict=True)
         ]
 
@@ -307,51 +339,34 @@ class _Matcher:
         _, target, node = self.tree.targets(copy.region)[index]
         if not target.claims_slot(slot):
             return False
-        if copy.state[index] == START:
+        if copy.state[index] is START:
             return target.route is None and target.node in (None, copy.node)
-        return copy.state[index] == ARRIVED and node == copy.node
+        return copy.state[index] is ARRIVED and node == copy.node
 
-    def _advance(self, copy: NodeCopy, slot: str, index: int, parent: Node) -> Reach | Passed:
-        """How far a target has come after the step from this copy's slot to one of its writers."""
-        _, target, node = self.tree.targets(copy.region)[index]
-        here, route = copy.state[index], target.route
-        if here in (DEAD, ARRIVED) or route is None:
-            return DEAD
-        if here == START and target.into_slots and slot not in target.into_slots:
-            return DEAD
-        state = route.edge(here.state if isinstance(here, Passed) else route.start(), copy.node, slot, parent)
-        if state is None:
-            return DEAD
-        if parent == node:
-            return (ARRIVED if target.read_slots else Reach.MATCHED) if route.may_end(state) else DEAD
-        after = route.step(state, parent)
-        return Passed(after) if after is not None and self._leads(route, parent, node, after) else DEAD
+    def _ways(self, route: Route, node: Node) -> Ways:
+        if (route, node) not in self.ways:
+            self.ways[route, node] = Ways(self.graph, route, node)
+        return self.ways[route, node]
 
-    def _leads(self, route: Route, at: Node, node: Node, state: Hashable) -> bool:
-        """Whether a path of the route goes on from a component, passed in this state, to a target's node."""
-        key = (route, at, node, state)
-        if key not in self.leading:
-            self.leading[key] = node in self.graph.upstream.get(at, ()) and any(
-                self._leads_by(route, at, slot, parent, node, state)
-                for slot, read in self.graph.slots[at].items()
-                for parent in read.parents
-            )
-        return self.leading[key]
-
-    def _leads_by(self, route: Route, at: Node, slot: str, parent: Node, node: Node, state: Hashable) -> bool:
-        """The same, by one step."""
-        state = route.edge(state, at, slot, parent)
-        if state is None:
-            return False
-        if parent == node:
-            return route.may_end(state)
-        after = route.step(state, parent)
-        return after is not None and self._leads(route, parent, node, after)
+    def _advance(
+        self, at: Node, slot: str, parent: Node, state: Hashable, target: Target, ways: Ways
+    ) -> Reach | Passed:
+        """How far a target has come after the step from a slot of a node, in this state, to one of its writers."""
+        route = ways.route
+        entered = route.edge(state, at, slot, parent)
+        if entered is None:
+            return DEAD
+        if parent == ways.node:
+            return (ARRIVED if target.read_slots else Reach.MATCHED) if route.may_end(entered) else DEAD
+        after = route.step(entered, parent)
+        if after is None or not ways.lead(parent, after):
+            return DEAD
+        return self.passed.setdefault(after, Passed(after))
 
     def _entry(self, copy: NodeCopy, parent: Node, steps: list[Reach | Passed], selected: list[bool]) -> Contribution:
-        hits = [i for i, step in enumerate(steps) if step == Reach.MATCHED and selected[i]]
-        state = tuple(DEAD if step == Reach.MATCHED else step for step in steps)
-        live = tuple((i, step) for i, step in enumerate(state) if step != DEAD)
+        hits = [i for i, step in enumerate(steps) if step is Reach.MATCHED and selected[i]]
+        state = tuple(DEAD if step is Reach.MATCHED else step for step in steps)
+        live = tuple((i, step) for i, step in enumerate(state) if step is not DEAD)
         self.tree.matched |= {(copy.region, i) for i in hits}
         mixed = NodeCopy(copy.region, parent, state) if live and not hits else None
         return Contribution(parent, tuple(self._hit(copy, i) for i in hits), mixed, live)
