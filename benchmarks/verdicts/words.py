@@ -105,10 +105,10 @@ ABOUT: dict[str, tuple[Word, str]] = {
         "the top.",
     ),
     "induction/value": (
-        "undecided",
-        "About as much is lost as may be, and so few references do not say which. Claims that keep the whole "
-        "input, as all of these do, are not searched for anything coarser, so none of this ladder can be called "
-        "tight. One of the induction heads could be left out.",
+        "not specific",
+        "Enough is recovered, and as much with the same claims about other heads, few of which the predictions rest "
+        "on. Claims that keep the whole input, as all of these do, are not searched for anything coarser, so none of "
+        "this ladder can be called tight.",
     ),
     "induction/query": (
         "insufficient",
@@ -145,7 +145,7 @@ ABOUT: dict[str, tuple[Word, str]] = {
     ),
     "induction/refined": (
         "redundant",
-        "Enough, as far as so few references tell, and far more than needed: most claims on single heads of layer 0 "
+        "About as much is lost as may be, and far more is claimed than needed: most claims on single heads of layer 0 "
         "can be given up alone, but not all of them at once.",
     ),
     "induction/free-pattern": (
@@ -168,7 +168,7 @@ ABOUT: dict[str, tuple[Word, str]] = {
     ),
     "induction-python/value": (
         "undecided",
-        "Nearly everything is recovered; few sequences say so, and claims that keep the whole input are not "
+        "Nearly everything is recovered, and claims that keep the whole input are not "
         "searched for anything coarser. Every member of every claim is needed.",
     ),
     "induction-python/query": (
@@ -192,7 +192,7 @@ ABOUT: dict[str, tuple[Word, str]] = {
     ),
     "induction-python/three-tokens": (
         "redundant",
-        "Enough, as far as so few references tell, and more than needed: of the claims on single heads of layer 0 the "
+        "Enough, and more than needed: of the claims on single heads of layer 0 the "
         "one on head 0.3's three tokens is needed; each of the others can be given up alone, and not all of them "
         "together.",
     ),
@@ -206,8 +206,7 @@ ABOUT: dict[str, tuple[Word, str]] = {
     ),
     "induction-python/refined": (
         "redundant",
-        "Enough, as far as so few references tell. Most claims on single heads of layer 0 can be given up alone, but "
-        "not all of them at once.",
+        "Enough. Most claims on single heads of layer 0 can be given up alone, but not all of them at once.",
     ),
     "induction-python/free-pattern": (
         "insufficient",

@@ -156,9 +156,8 @@ def _wider(found: VerdictRecord) -> str:
 
 
 def _undecided(found: VerdictRecord) -> str:
-    return (
-        f"Undecided: {_recovered(found)} is recovered; {_listed([*map(_unsettled, found.unsettled), *_open(found)])}."
-    )
+    told = list(dict.fromkeys([*map(_unsettled, found.unsettled), *_open(found)]))
+    return f"Undecided: {_recovered(found)} is recovered; {_listed(told)}."
 
 
 def _tight(found: VerdictRecord) -> str:
