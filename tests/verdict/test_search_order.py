@@ -21,6 +21,7 @@ from scrubbing.search.gated import Gated
 from scrubbing.search.greedy import Greedy
 from scrubbing.search.path import Path
 from scrubbing.search.steps import Look, Lost, Steps
+from scrubbing.search.where import needed
 
 WEIGHTS = {"a": 0.2, "b": 1.0, "c": 0.001, "d": 0.1, "e": 0.3}
 
@@ -82,6 +83,26 @@ def test_cuts_of_a_whole_graph_are_nested_and_not_too_large(monkeypatch):
     assert drafts[-1] is None
     monkeypatch.setattr(path, "MOST_CLAIMS", 10)
     assert made.cut(greedy.draft, -1.0) is None
+
+
+@pytest.mark.parametrize("patience", [None, 3, 1])
+def test_things_are_removed_until_the_cheapest_was_refused_so_many_times(patience):
+    """The cheapest to look at is needed; then come three that are not, and then others that are."""
+    items, tried = [9, 0, 1, 2, 3, 4, 5, 6, 7, 8], []
+
+    def gone(some):
+        return {*items} - {*some}
+
+    def accepted(some):
+        tried.append(some)
+        return gone(some) <= {0, 1, 2}
+
+    def look(some):
+        return lost(sum(0.0001 * (1 + items.index(one)) for one in gone(some)), 64, 0.001)
+
+    left = needed(items, look, accepted, patience)
+    assert gone(left) == (set() if patience == 1 else {0, 1, 2})
+    assert len(tried) <= {None: 40, 3: 20, 1: 4}[patience]
 
 
 def lost(mean, n, se):
