@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.search.gated import Gated
+from scrubbing.search.gated import SHIFTED, Gated
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SHARE = 0.5
-"""Of the forward passes that gates took, so many more may be spent."""
 MEASURED = 320
 """Inputs on which losses are measured, at most; half of them with one other input for all nodes."""
 LOOKED_AT = 8
 """Gates of which it is measured, each time that one is given up, what would be lost without them."""
 FIRST = 1_000_000
 """Number of the first draw of inputs; those before are for gates."""
+SHIFTS = 10
+"""Batches on which gradients say how far outputs would shift."""
 IDLE, TOO_MUCH = (0.0003, 0.003), 0.3
 """Shares of the gap: what may be lost by what is given up in groups, first and then; where more is, all else stays."""
 
@@ -26,8 +26,9 @@ def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
     """Prices of gates, of which those of slots are exchanged so that what loses least is the first to go.
 
     Gates are sampled and close together, so where each of several loses a fraction of a percent their prices say little
-    about which should go first. So gates are given up one at a time, each time the one of some without which least is
-    lost; those are looked at that lost least when they were last looked at, on the same inputs with the same others.
+    about which should go first. Those without which outputs would hardly shift either are given up in groups. Then
+    gates are given up one at a time, each time the one of some without which least is lost; those are looked at that
+    lost least when they were last looked at, on the same inputs with the same others.
 
     Source: ours; it is backward elimination (Marill and Green 1963).
 
@@ -38,12 +39,16 @@ def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
     """
     until = gated.examples + passes
     slots = np.flatnonzero([isinstance(gate.what, str) for gate in gated.gates.gates])
-    order: list[int] = slots[np.argsort(price[slots], kind="stable")].tolist()
+    if gated.examples + 3 * SHIFTS * gated.size + gated.room > until:
+        return price
+    shift = np.mean([gated.shifts(gated.batch(FIRST - 1 - i)) for i in range(SHIFTS)], axis=0)
+    rank = np.maximum(*(np.argsort(np.argsort(one[slots], kind="stable")) for one in (price, shift)))
+    order: list[int] = slots[np.argsort(rank, kind="stable")].tolist()
     gone, seen, lost = list[int](), dict[int, float](), 0.0
     for nothing in IDLE:
         _idle(gated, [one for one in order if one not in gone], gone, seen, nothing, until)
     left = [one for one in order if one not in gone]
-    estimate = {one: float(price[one]) for one in order} | seen
+    estimate = {one: SHIFTED * float(shift[one]) for one in order} | seen
     while len(left) > 1 and lost <= TOO_MUCH:
         some = sorted(left, key=lambda one: estimate[one])[:LOOKED_AT]
         if gated.examples + len(some) * _inputs(gated) > until:
@@ -54,7 +59,7 @@ def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
         gone.append(first)
         left.remove(first)
     made = price.copy()
-    made[[*gone, *sorted(left, key=lambda one: estimate[one])]] = price[order]
+    made[[*gone, *sorted(left, key=lambda one: estimate[one])]] = np.sort(price[slots])
     return made
 
 

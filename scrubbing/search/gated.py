@@ -15,13 +15,11 @@ from torch import Tensor
 from scrubbing.errors import UsageError, brief, fail
 from scrubbing.experiment.jobs import Subject
 from scrubbing.experiment.verdict.needed import MARGIN, MOVED
-from scrubbing.graph.model_graph import ModelGraph
 from scrubbing.graph.nodes import MASK, Node
 from scrubbing.metrics.slices import MAIN
 from scrubbing.models.tokens import Tokens
 from scrubbing.rng import stream_key, uniform
-from scrubbing.search.draft import Kept, offered, root
-from scrubbing.search.where import MOST_POSITIONS
+from scrubbing.search.gates import Gate, Gates
 
 Ints = NDArray[np.int64]
 
@@ -29,57 +27,8 @@ POOL = 2**28
 """Bytes for what nodes write on the inputs that gates are fitted on."""
 AT_ONCE = 2**21
 """Numbers of one stack of writers, which says how many inputs one step takes."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A slot through which one node reads another, or a position at which it does."""
-
-    reader: Node
-    writer: Node
-    what: str | int
-
-
-@dataclass(frozen=True, eq=False)
-class Gates:
-    """All gates of a graph, in order."""
-
-    gates: tuple[Gate, ...]
-    share: NDArray[np.float64]
-    """Share of a claim that each stands for: the slots of one claim add up to 1, and so do its positions."""
-    index: Mapping[Gate, int]
-
-    @classmethod
-    def of(cls, graph: ModelGraph, read: tuple[int, ...], through: Sequence[str], depth: int | None) -> Gates:
-        """For a model.
-
-        Args:
-            graph: of the model.
-            read: positions at which the output is read.
-            through: kinds of nodes that are looked through.
-            depth: claims on the longest path from the output down.
-        """
-        made: dict[Gate, float] = {}
-        level, seen = {graph.output: root(graph, read)}, set[Node]()
-        while level and depth != 0:
-            depth = None if depth is None else depth - 1
-            below: dict[Node, Kept] = {}
-            for reader, kept in level.items():
-                for one in offered(kept, graph, through):
-                    made |= {Gate(reader, one.node, slot): 1 / len(one.slots) for slot in one.slots}
-                    if 1 < len(one.positions) <= MOST_POSITIONS and one.node != MASK:
-                        made |= {Gate(reader, one.node, at): 1 / len(one.positions) for at in one.positions}
-                    if one.node not in seen and graph.slots[one.node]:
-                        everywhere = tuple(range(graph.positions))
-                        below[one.node] = Kept(one.node, (), (), everywhere)
-            seen |= {*below}
-            level = below
-        return cls(tuple(made), np.array([*made.values()]), {gate: i for i, gate in enumerate(made)})
-
-    @property
-    def none(self) -> int:
-        """Where a gate that is always open stands, after all others."""
-        return len(self.gates)
+SHIFTED = 0.1
+"""Share of the gap that outputs count for which shift as far as in the null, where it is measured what is lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +77,11 @@ class Gated:
         self.pool = data.take(self.rows)
         self.counted = self.subject.slices.of(data)[MAIN][self.rows]
 
+    @property
+    def _below(self) -> int:
+        """Of gates, as `Run` has it."""
+        return -1 if self.depth is None else self.depth
+
     @cached_property
     def clean(self) -> dict[Node, Tensor]:
         """What each node writes on the inputs of the pool, `[inputs, positions, d]`."""
@@ -175,7 +129,7 @@ class Gated:
         Raises:
             UsageError: SCR-GRADIENT, the model or the loss cannot be differentiated.
         """
-        run = Run(self, batch, gates, -1 if self.depth is None else self.depth)
+        run = Run(self, batch, gates, self._below)
         return self.cost_of(run, differentiable=gates.requires_grad)
 
     def cost_of(self, run: Run, differentiable: bool) -> Tensor:
@@ -211,7 +165,10 @@ class Gated:
 
     def losses(self, batch: Batch, masks: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each of several masks loses on the same inputs with the same others, `[masks]`: the largest of the three
-        terms of a cost, each in mean over outputs, as in a test.
+        terms of a cost, each in mean over outputs, as in a test, and a tenth of how far outputs shift.
+
+        Where a model is sure of its answer, its loss hardly changes with what it reads, and on few inputs nothing
+        seems to be lost by what decides others.
 
         Args:
             batch: the inputs.
@@ -225,12 +182,57 @@ class Gated:
                 np.tile(batch.rows, len(some)), {one: np.tile(rows, len(some)) for one, rows in batch.others.items()}
             )
             gates = torch.as_tensor(np.repeat(masks[some], n, axis=0), device=self.model.device)
-            depth = -1 if self.depth is None else self.depth
             with torch.no_grad():
-                terms = self._terms(tiled, Run(self, tiled, gates, depth).output())
-            made[some] = terms.reshape(3, len(some), -1).mean(2).max(0).values.cpu().numpy()
+                output = Run(self, tiled, gates, self._below).output()
+                terms = [*self._terms(tiled, output), SHIFTED * self._shift(output - self._own(tiled)) / self.shift]
+            *lost, far = (term.reshape(len(some), -1).mean(1) for term in terms)
+            made[some] = (torch.stack(lost).max(0).values + far).cpu().numpy()
             self.examples += len(tiled.rows)
         return made
+
+    def shifts(self, batch: Batch) -> NDArray[np.float64]:
+        """How far outputs would shift with each gate closed alone, to go by gradients at open gates, `[gates]`, as a
+        share of the null.
+
+        The gradient of one random combination of outputs, squared, is in mean the square of how far they shift.
+
+        Args:
+            batch: the inputs.
+
+        Raises:
+            UsageError: SCR-GRADIENT, the model or the loss cannot be differentiated.
+        """
+        gates = torch.ones(len(batch.rows), len(self.gates.gates), dtype=torch.float64, device=self.model.device)
+        output = Run(self, batch, gates.requires_grad_(), self._below).output()
+        generator = torch.Generator().manual_seed(stream_key(self.seed, f"combinations of {batch.rows.tolist()}") >> 1)
+        drawn = torch.randn(output.shape, generator=generator, dtype=torch.float64).to(output)
+        self.examples += 3 * len(batch.rows)
+        found = self.gradient((output * self._free(drawn)).sum(), gates)
+        return found.double().square().sum(0).cpu().numpy() / len(output) / self.shift
+
+    @cached_property
+    def shift(self) -> float:
+        """How far outputs are from the model's own in the null, before anything makes them probabilities."""
+        batch = self.batch(-1, self.room)
+        closed = torch.zeros(len(batch.rows), len(self.gates.gates), device=self.model.device)
+        with torch.no_grad():
+            output = Run(self, batch, closed, self._below).output()
+        found = self._shift(output - self._own(batch))
+        self.examples += len(batch.rows)
+        return max(float(found.mean()), 1e-300)
+
+    def _shift(self, apart: Tensor) -> Tensor:
+        """Squares of how far outputs are apart, `[outputs]`."""
+        return self._free(apart).double().square().sum(1)
+
+    def _free(self, output: Tensor) -> Tensor:
+        """Outputs but for what does not matter of them: of logits, their mean."""
+        return output - output.mean(1, keepdim=True) if self.subject.loss.outputs == "classes" else output
+
+    def _own(self, batch: Batch) -> Tensor:
+        """Outputs of the model itself, `[outputs, d_out]`."""
+        with torch.no_grad():
+            return Run(self, batch, None, 0).output()
 
     def _cost(self, batch: Batch, output: Tensor) -> Tensor:
         rise, fall, moved = self._terms(batch, output)
@@ -240,8 +242,8 @@ class Gated:
         """Rise of the loss, fall at half its price, and how far outputs move, `[3, outputs]`."""
         loss, data = self.subject.loss, self.pool
         row, at = (one.astype(np.int64) for one in np.nonzero(self.counted[batch.rows]))
+        own = self._own(batch)
         with torch.no_grad():
-            own = Run(self, batch, None, 0).output()
             before = loss.per_token(own, data, batch.rows[row], at)
         rise = (loss.per_token(output, data, batch.rows[row], at) - before) / self.gap
         if loss.outputs == "classes":

@@ -25,8 +25,11 @@ from scrubbing.search.where import Kind, positions, prune, slots, without, write
 CUTS = 12
 """Sets that are proposed to be left out of what one node reads."""
 FEW_CLAIMS = 16
-"""Above so many no more is named in smaller hypotheses: every part of what may still be lost would be too small. Nor is
-a verdict asked what else can be left out, which takes tests for each."""
+"""Above so many no more is named in smaller hypotheses: every part of what may still be lost would be too small. Nor
+are their positions looked at alone, or a verdict asked what else can be left out: both take looks or tests for each."""
+PATIENCE = 3
+"""Times in a row that the cheapest of what is left cannot be left out, after which no more is tried, with proposals:
+they have left out most of what can be, and of many nodes each would take several tests."""
 SENTENCE = "Found by a search, from the output down: what is left matters, and carries no more than this."
 
 
@@ -122,8 +125,8 @@ class Greedy:
 
         What a name may cost is an equal part of what may still be lost: the first to be named would take it all.
         """
-        self._prune(path, (writers, slots, positions))
         few = len([*self.draft.walk()]) <= FEW_CLAIMS
+        self._prune(path, (writers, slots, positions) if few else (writers, slots))
         for i, one in enumerate(self.draft.at(path).below):
             if few and one.feature == everything:
                 nameless = sum(other.feature == everything for _, other in self.draft.walk()) - 1  # but the output
@@ -165,11 +168,11 @@ class Greedy:
         def look(changed: Kept) -> Look:
             return self.steps.look(self.hypothesis(self._trimmed(self.draft.with_(path, changed))))
 
-        prune(self.draft.at(path), kinds, look, accepted)
+        prune(self.draft.at(path), kinds, look, accepted, None if self.proposal is None else PATIENCE)
 
     def _what(self, path: Path) -> None:
         """Find the coarsest feature that a node, all of whose own input is kept, may be said to carry."""
-        if not self.steps.room:
+        if not self.features or not self.steps.room:
             return
         kept = self.draft.at(path)
         region = [one for one, _ in self.draft.walk()].index(path)

@@ -22,7 +22,10 @@ MOST_ALONE = 480
 
 
 def needed(
-    items: Sequence[Item], look: Callable[[Sequence[Item]], Look], accepted: Callable[[Sequence[Item]], bool]
+    items: Sequence[Item],
+    look: Callable[[Sequence[Item]], Look],
+    accepted: Callable[[Sequence[Item]], bool],
+    patience: int | None = None,
 ) -> list[Item]:
     """Those of some things without which something is lost: the others are removed, as many at once as can be.
 
@@ -34,9 +37,11 @@ def needed(
         items: things that might be removed; one is always left.
         look: what is lost where only some are left.
         accepted: test whether nothing is lost where only some are left; if so, they are.
+        patience: times in a row that the cheapest alone cannot be removed, after which nothing else is tried; None to
+            try all.
     """
-    left, kept, cost = list(items), set[Item](), dict[Item, float]()
-    while len(left) > 1:
+    left, kept, cost, refused = list(items), set[Item](), dict[Item, float](), 0
+    while len(left) > 1 and (patience is None or refused < patience):
         for one in (one for one in left if one not in kept and one not in cost):
             found = look([other for other in left if other != one])
             cost[one] = found.cost
@@ -47,8 +52,10 @@ def needed(
         while some and not accepted([one for one in left if one not in some]):
             if len(some) == 1:
                 kept.add(some[0])
+                refused += 1
             some = some[: len(some) // 2]
         if some:
+            refused = 0
             left = [one for one in left if one not in some]
             cost.clear()
         elif all(one in kept for one in left):
@@ -67,7 +74,13 @@ def without(kept: Kept, some: frozenset[Part]) -> Kept:
     return replace(kept, below=tuple(below))
 
 
-def prune(kept: Kept, kinds: Sequence[Kind], look: Callable[[Kept], Look], accepted: Callable[[Kept], bool]) -> Kept:
+def prune(
+    kept: Kept,
+    kinds: Sequence[Kind],
+    look: Callable[[Kept], Look],
+    accepted: Callable[[Kept], bool],
+    patience: int | None = None,
+) -> Kept:
     """A node without what does not matter of what it reads.
 
     Args:
@@ -75,6 +88,7 @@ def prune(kept: Kept, kinds: Sequence[Kind], look: Callable[[Kept], Look], accep
         kinds: what may be removed, one after another: `writers`, `slots`, `positions`.
         look: what is lost with this in its place.
         accepted: test whether nothing is lost with this in its place; if so, it is put there for good.
+        patience: see `needed`.
     """
     for kind in kinds:
         items = kind(kept)
@@ -84,6 +98,7 @@ def prune(kept: Kept, kinds: Sequence[Kind], look: Callable[[Kept], Look], accep
             items,
             lambda left, items=items, kept=kept: look(without(kept, frozenset(items) - frozenset(left))),
             lambda left, items=items, kept=kept: accepted(without(kept, frozenset(items) - frozenset(left))),
+            patience,
         )
         kept = without(kept, frozenset(items) - frozenset(left))
     return kept

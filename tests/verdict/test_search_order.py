@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.groundtruth.catalogue import truth
 from benchmarks.search.own import own_edges
-from scrubbing import Dataset, Experiment, SquaredError, ToyModel
+from scrubbing import Classification, Dataset, Experiment, SquaredError, ToyModel
 from scrubbing.experiment.verdict.runs import Rise
 from scrubbing.search import path, propose
 from scrubbing.search.choices import Choices
@@ -20,6 +21,7 @@ from scrubbing.search.gated import Gated
 from scrubbing.search.greedy import Greedy
 from scrubbing.search.path import Path
 from scrubbing.search.steps import Look, Lost, Steps
+from scrubbing.search.where import needed
 
 WEIGHTS = {"a": 0.2, "b": 1.0, "c": 0.001, "d": 0.1, "e": 0.3}
 
@@ -52,6 +54,21 @@ def test_slots_go_in_the_order_of_what_is_lost_without_them(passes):
     assert order == (sorted(slots, key=WEIGHTS.get) if passes else list(wrong))
 
 
+def test_what_only_shifts_outputs_that_are_sure_goes_after_what_does_nothing():
+    """An answer that is 80 to 1 in logits does not hang on eight of them, on any of these inputs."""
+    x = {name: np.random.default_rng(i).choice([-1.0, 1.0], 600) for i, name in enumerate(("xa", "xb", "xc"))}
+
+    def out(a, b, c):
+        sure = 40 * a + 4 * b + 0 * c
+        return torch.stack([-sure, sure], -1).reshape(len(sure), 2)
+
+    model = ToyModel({name: name for name in x}, {"logits": (out, {"a": ["xa"], "b": ["xb"], "c": ["xc"]})})
+    data = Dataset({**x, "label": (x["xa"] > 0).astype(np.int64)})
+    of = gated(Experiment(model, data, Classification("label"), baselines=False))
+    assert [gate.what for gate in of.gates.gates] == ["a", "b", "c"]
+    assert np.argsort(reordered(of, np.array([0.5, 0.1, 0.2]), 10**6)).tolist() == [2, 1, 0]
+
+
 def test_cuts_of_a_whole_graph_are_nested_and_not_too_large(monkeypatch):
     one = truth("planted-pairs", 7)
     experiment = Experiment(one.model, one.data, one.loss, baselines=False)
@@ -66,6 +83,26 @@ def test_cuts_of_a_whole_graph_are_nested_and_not_too_large(monkeypatch):
     assert drafts[-1] is None
     monkeypatch.setattr(path, "MOST_CLAIMS", 10)
     assert made.cut(greedy.draft, -1.0) is None
+
+
+@pytest.mark.parametrize("patience", [None, 3, 1])
+def test_things_are_removed_until_the_cheapest_was_refused_so_many_times(patience):
+    """The cheapest to look at is needed; then come three that are not, and then others that are."""
+    items, tried = [9, 0, 1, 2, 3, 4, 5, 6, 7, 8], []
+
+    def gone(some):
+        return {*items} - {*some}
+
+    def accepted(some):
+        tried.append(some)
+        return gone(some) <= {0, 1, 2}
+
+    def look(some):
+        return lost(sum(0.0001 * (1 + items.index(one)) for one in gone(some)), 64, 0.001)
+
+    left = needed(items, look, accepted, patience)
+    assert gone(left) == (set() if patience == 1 else {0, 1, 2})
+    assert len(tried) <= {None: 40, 3: 20, 1: 4}[patience]
 
 
 def lost(mean, n, se):
