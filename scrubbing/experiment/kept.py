@@ -117,9 +117,10 @@ class KeptLogits:
             self.add(logits, arrays["targets"][here], arrays["reference"][here])
 
     def _more(self, logits: Tensor) -> _Piece:
-        """Make room for these and for some more."""
-        width = logits.shape[1]
-        rows = max(len(logits), _BLOCK // width)
+        """Make room for these and for some more: in memory, as far as there is any for these."""
+        width, left = logits.shape[1], (self.room.budget - self.room.used) // 4
+        most = min(left, _BLOCK) if logits.numel() <= left else _BLOCK
+        rows = max(len(logits), most // width)
         block = self.room.block(rows, width, torch.float32, _HOST)
         self._pieces.append(_Piece(block, np.zeros(rows, np.int64), np.zeros(rows, np.int64)))
         self._starts.append(len(self))

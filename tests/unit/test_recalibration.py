@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.parens.task import our_data, task
 from scrubbing import Experiment
+from scrubbing.errors import FileError
 from scrubbing.experiment import beyond
 from scrubbing.experiment.kept import KeptLogits, room_for_logits
 from scrubbing.metrics.recalibration import Sample, recalibrate
@@ -90,12 +91,22 @@ def test_logits_are_the_same_in_memory_and_in_files(sizes, width, memory, share)
 
 def test_logits_beyond_the_budget_are_in_files():
     """Of blocks of 4 MiB, as many as a sixteenth of the budget holds are in memory."""
-    for mebibytes, in_memory in ((16, 0), (64, 1), (128, 2), (1024, 16), (4096, 16)):
+    for mebibytes, in_memory in ((0, 0), (1, 0), (64, 1), (128, 2), (1024, 16), (4096, 16)):
         room = room_for_logits(mebibytes * 2**20, None)
         found = KeptLogits(room)
         for _ in range(16):
             found.add(torch.zeros(8, 2**17), np.zeros(8, np.int64), np.zeros(8, np.int64))
         assert room.used == in_memory * 2**22
+
+
+def test_a_few_logits_need_no_file():
+    """Whatever the budget, unless they are more than it allows by themselves."""
+    room = room_for_logits(2**16, "/a folder that does not exist")
+    found = KeptLogits(room)
+    found.add(torch.zeros(100, 2), np.zeros(100, np.int64), np.zeros(100, np.int64))
+    assert 800 <= room.used <= 2**12
+    with pytest.raises(FileError, match="SCR-MEMORY"):
+        found.add(torch.zeros(1000, 2), np.zeros(1000, np.int64), np.zeros(1000, np.int64))
 
 
 def test_a_scrubbed_model_that_is_overconfident_is_told():
