@@ -27,7 +27,7 @@ POOL = 2**28
 """Bytes for what nodes write on the inputs that gates are fitted on."""
 AT_ONCE = 2**21
 """Numbers of one stack of writers, which says how many inputs one step takes."""
-SHIFTED = 0.1
+SHIFTED = 0.3
 """Share of the gap that outputs count for which shift as far as in the null, where it is measured what is lost."""
 
 
@@ -190,19 +190,21 @@ class Gated:
             self.examples += len(tiled.rows)
         return made
 
-    def shifts(self, batch: Batch) -> NDArray[np.float64]:
-        """How far outputs would shift with each gate closed alone, to go by gradients at open gates, `[gates]`, as a
-        share of the null.
+    def shifts(self, batch: Batch, level: float) -> NDArray[np.float64]:
+        """How far outputs would shift with each gate closed alone, to go by gradients, `[gates]`, as a share of the
+        null.
 
         The gradient of one random combination of outputs, squared, is in mean the square of how far they shift.
 
         Args:
             batch: the inputs.
+            level: at which all gates are, from 0, closed, to 1, open.
 
         Raises:
             UsageError: SCR-GRADIENT, the model or the loss cannot be differentiated.
         """
-        gates = torch.ones(len(batch.rows), len(self.gates.gates), dtype=torch.float64, device=self.model.device)
+        shape = len(batch.rows), len(self.gates.gates)
+        gates = torch.full(shape, level, dtype=torch.float64, device=self.model.device)
         output = Run(self, batch, gates.requires_grad_(), self._below).output()
         generator = torch.Generator().manual_seed(stream_key(self.seed, f"combinations of {batch.rows.tolist()}") >> 1)
         drawn = torch.randn(output.shape, generator=generator, dtype=torch.float64).to(output)
