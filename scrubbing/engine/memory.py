@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -21,6 +22,8 @@ from scrubbing.errors import FileError, fail
 _FAULT = 16 * mmap.PAGESIZE
 """Bytes that reading one row of a mapped file brings in: the kernel maps the pages around it as well."""
 
+_MAPPED = 2**20
+"""Bytes of a block from which it is a mapping of its own; a process may have some 65,000 of them."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt`."""
@@ -100,13 +103,10 @@ class MemoryBudget:
         """
         size = rows * width * (torch.finfo(dtype).bits // 8)
         if self.used + size <= self.budget or not size:
-            self.used += size
-            return Block(
-                _zeros(rows, width, dtype)
-                if device.type == "cpu"
-                else torch.zeros(rows, width, dtype=dtype, device=device),
-                self,
-            )
+            with suppress(MemoryError):  # a budget beyond what the machine has is no budget
+                values = _zeros(rows, width, dtype, device)
+                self.used += size
+                return Block(values, self)
         try:
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 _allocate(file.fileno(), size)
@@ -137,19 +137,25 @@ class MemoryBudget:
             oldest.mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _zeros(rows: int, width: int, dtype: torch.dtype) -> Tensor:
-    """Zeros on the CPU that take memory once they are written to, and then, where Linux has them for who asks, in pages
-    of 2 MiB: rows are read at random places, of which the processor otherwise finds hardly any page without looking it
-    up.
+def _zeros(rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros that, if they are many and on the CPU, take memory once they are written to, and then, where Linux has them
+    for who asks, in pages of 2 MiB: rows are read at random places, of which the processor otherwise finds hardly any
+    page without looking it up.
 
     `torch.zeros` writes every zero, which for the inputs that a run never reads took as long as half of its forward
     passes.
+
+    Raises:
+        MemoryError: the machine has not so much.
     """
     size = rows * width * torch.finfo(dtype).bits // 8
-    if not size or not hasattr(mmap, "MAP_PRIVATE"):
-        return torch.zeros(rows, width, dtype=dtype)
+    if size < _MAPPED or device.type != "cpu" or not hasattr(mmap, "MAP_PRIVATE"):
+        return torch.zeros(rows, width, dtype=dtype, device=device)
     # A mapping of its own: among other blocks, what a whole run keeps would lie between what each batch frees.
-    held = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        held = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, OverflowError) as error:
+        raise MemoryError from error
     if size >= _LARGEST_BLOCK and hasattr(mmap, "MADV_HUGEPAGE"):
         held.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(held, dtype=dtype, count=rows * width).view(rows, width)

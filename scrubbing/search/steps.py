@@ -10,7 +10,7 @@ import numpy as np
 from scrubbing.experiment.executors import Executor
 from scrubbing.experiment.jobs import Job, Subject, jobs
 from scrubbing.experiment.settings import Settings
-from scrubbing.experiment.verdict.judge import CANCELLED, TAU
+from scrubbing.experiment.verdict.found import CANCELLED, TAU
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, MOVED, judged
 from scrubbing.experiment.verdict.runs import ALL_EXACT, NULL, Rise, Runs
 from scrubbing.hypothesis.hypothesis import Hypothesis

@@ -12,8 +12,8 @@ from scrubbing.data.agreement import digest_of, groups
 from scrubbing.data.dataset import Dataset
 from scrubbing.data.features import Feature, joint
 from scrubbing.experiment.jobs import Job
+from scrubbing.experiment.verdict.found import CANCELLED, TAU
 from scrubbing.experiment.verdict.held import held
-from scrubbing.experiment.verdict.judge import CANCELLED, TAU
 from scrubbing.experiment.verdict.needed import MARGIN, MOVED
 from scrubbing.experiment.verdict.runs import Runs
 from scrubbing.graph.nodes import EMBED, MASK, POS

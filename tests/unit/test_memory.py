@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import subprocess
@@ -13,6 +14,7 @@ import torch
 
 from scrubbing.engine.memory import MemoryBudget
 from scrubbing.engine.rows import Index
+from scrubbing.errors import FileError
 
 CPU = torch.device("cpu")
 
@@ -50,6 +52,42 @@ def test_the_budget_counts_what_is_in_memory():
     assert room.used == 600
     assert room.block(50, 2, torch.float32, CPU).mapped is None
     assert room.block(0, 7, torch.float32, CPU).mapped is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("rows", [0, 1, 2**10 - 1, 2**10, 2**14, 2**15 + 1])
+def test_blocks_of_every_size_are_zeros_and_keep_what_is_written(rows, dtype):
+    """Those of 1 MiB and more are mappings of their own, and of 32 MiB and more in large pages."""
+    width = 1024 * 4 // (torch.finfo(dtype).bits // 8) // 4
+    block = MemoryBudget(2**28).block(rows, width, dtype, CPU)
+    assert block.mapped is None and block.values.dtype == dtype and block.values.shape == (rows, width)
+    assert not block.values.any()
+    if rows:
+        block.put(np.array([rows - 1]), torch.ones(1, width, dtype=dtype))
+        assert block.values.sum(dtype=torch.float64) == width
+
+
+@pytest.mark.parametrize("rows", [2**44, 2**60])
+def test_a_budget_beyond_what_the_machine_has(rows):
+    """Neither memory nor a disk has so much: an error of ours, whatever the budget says."""
+    with pytest.raises(FileError, match="SCR-MEMORY"):
+        MemoryBudget(2**66).block(rows, 4, torch.float32, CPU)
+
+
+def test_what_memory_refuses_goes_to_a_file(tmp_path, monkeypatch):
+    real = mmap.mmap
+
+    def refuse(file, size, **more):
+        if file == -1:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return real(file, size, **more)
+
+    monkeypatch.setattr("scrubbing.engine.memory.mmap.mmap", refuse)
+    room = MemoryBudget(2**30, str(tmp_path), mapped=2**20)
+    block = room.block(2**10, 1024, torch.float32, CPU)
+    assert block.mapped is not None and room.used == 0
+    block.put(np.array([3]), torch.ones(1, 1024))
+    assert block.values.sum() == 1024
 
 
 def test_sizes_follow_the_precision():

@@ -1,10 +1,10 @@
-"""The verdict on one hypothesis: every test in turn, and the word they come to."""
+"""The verdict on one hypothesis: every test in turn."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from scrubbing.errors import ScrubbingError
@@ -13,107 +13,23 @@ from scrubbing.experiment.result import Result
 from scrubbing.experiment.vacuous import vacuous
 from scrubbing.experiment.verdict.attribution import attribute
 from scrubbing.experiment.verdict.claims import Unit, units
-from scrubbing.experiment.verdict.complete import Complete, remaining
-from scrubbing.experiment.verdict.fineness import Fineness, Finer, known_features
-from scrubbing.experiment.verdict.interchange import Interchange, interchange
-from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal, judged, moves
-from scrubbing.experiment.verdict.perturbed import Perturbed, perturbed
+from scrubbing.experiment.verdict.complete import remaining
+from scrubbing.experiment.verdict.fineness import Fineness, known_features
+from scrubbing.experiment.verdict.found import TAU, ClaimFound, Found, gravity, is_redundant, loss_of, met
+from scrubbing.experiment.verdict.interchange import interchange
+from scrubbing.experiment.verdict.needed import ALPHA, Needs, Removal
+from scrubbing.experiment.verdict.perturbed import perturbed
 from scrubbing.experiment.verdict.runs import Rise, Runs
-from scrubbing.experiment.verdict.scope import Scope, reach
+from scrubbing.experiment.verdict.scope import reach
 from scrubbing.experiment.verdict.specific import unsettled, unspecific
-from scrubbing.experiment.verdict.sufficient import Wrong, cancelled, together, wrong_values
+from scrubbing.experiment.verdict.sufficient import cancelled, together, wrong_values
 from scrubbing.experiment.verdict.tight import tighter
 from scrubbing.hypothesis.hypothesis import Hypothesis
 from scrubbing.metrics.recovered import unbeaten
 from scrubbing.progress import bar
-from scrubbing.records.attribution import Attribution
-from scrubbing.records.tested import Unspecific, Word
 from scrubbing.sampling.contexts import Member, Mode
 
-TAU = 0.01
-"""Share of the gap that a sufficient hypothesis may lose."""
-CANCELLED = 0.02
-"""Share of the gap by which losses may fall where others rise: twice what may be lost."""
 VACUOUS = ("nothing-exchanged", "output-by-own-value", "feature-is-label")
-
-
-@dataclass(frozen=True, eq=False)
-class ClaimFound:
-    """What was found out about one claim."""
-
-    unit: Unit
-    tested: Removal
-    finer: Finer | None = None
-    not_tested: str = ""
-    """Why it is not known whether it is finer than needed."""
-    free: tuple[int, ...] = ()
-    """Positions that can be given up together."""
-    members: tuple[tuple[Member, Removal], ...] = ()
-
-    @property
-    def unneeded(self) -> float:
-        """Bits that are not needed."""
-        if self.tested.outcome == "idle":
-            return self.unit.bits
-        found = 0.0 if self.finer is None else self.finer.excess
-        if self.free and self.unit.positions:
-            found += (self.unit.bits - found) * len(self.free) / len(self.unit.positions)
-        return found
-
-
-@dataclass(eq=False)
-class Found:
-    """Everything that was found out about a hypothesis."""
-
-    hypothesis: Hypothesis
-    everything: bool = True
-    """Whether every test was run, or only those that could change the word."""
-    word: Word = "undecided"
-    reasons: list[str] = field(default_factory=list[str])
-    """Codes of what the word rests on, the gravest first."""
-    together: Rise | None = None
-    apart: Rise | None = None
-    """What is lost where every unclaimed node has a draw of its own, beside what is lost together."""
-    cancelled: Rise | None = None
-    """By how much losses of single draws fall below the model's own."""
-    interchange: Interchange | None = None
-    """What running the interpretation shows; None where it cannot be run."""
-    perturbed: list[Perturbed] = field(default_factory=list[Perturbed])
-    """What is lost, and computed, where draws are also from inputs that were declared beside the dataset."""
-    moved: Rise | None = None
-    """How far outputs are from the model's own, its gap being how far they are in the null."""
-    wrong: list[Wrong] = field(default_factory=list[Wrong])
-    unspecific: list[Unspecific] = field(default_factory=list[Unspecific])
-    """Controls that should fail and do not."""
-    unsettled: list[Unspecific] = field(default_factory=list[Unspecific])
-    """Controls that should fail, and of which it is open whether they do."""
-    claims: list[ClaimFound] = field(default_factory=list[ClaimFound])
-    idle_together: Removal | None = None
-    """All that is idle alone, given up at once."""
-    given_up: Removal | None = None
-    """All that is not needed, given up at once."""
-    attribution: Attribution | None = None
-    """Where the rest is lost; None where too little is lost to ask."""
-    complete: Complete | None = None
-    """What the model can do without the mechanism."""
-    scope: Scope | None = None
-    """Inside and outside of its scope; None where it has none."""
-    tight: Hypothesis | None = None
-    references: int = 0
-    """Of each test, at first."""
-    draws: int = 0
-    examples: int = 0
-    seconds: float = 0.0
-
-    @property
-    def bits(self) -> float:
-        """Bits claimed."""
-        return sum(one.unit.bits for one in self.claims)
-
-    @property
-    def unneeded(self) -> float:
-        """Bits that are not needed, of those claimed."""
-        return sum(one.unneeded for one in self.claims)
 
 
 def judge(result: Result, executor: Executor, *, everything: bool = True) -> Found:
@@ -148,12 +64,14 @@ def _all_tests(found: Found, result: Result, runs: Runs) -> None:
     with bar(title, len(parts)) as progress:
         for part in parts:
             progress.begin(f"{title}, {part.title}")
-            if found.everything or part.may_change(found):
+            if found.everything or gravity(part.gravest) < _gravest(found):
+                before = _gravest(found)
                 part.test()
+                assert _gravest(found) >= min(before, gravity(part.gravest)), part.title
             progress.advance()
-    met = _met(found)
-    found.word = met[0][0] if met else "tight"
-    found.reasons = [code for _, code in met]
+    holds = met(found)
+    found.word = holds[0][0] if holds else "tight"
+    found.reasons = [code for _, code in holds]
 
 
 @dataclass(frozen=True)
@@ -162,20 +80,19 @@ class _Part:
 
     title: str
     test: Callable[[], None]
-    gravest: str = ""
-    """Code of the gravest that may be found; empty where it only tells more of what is known."""
+    gravest: str | None = None
+    """Code of the gravest that it may find; None where it only tells more of what is known."""
 
-    def may_change(self, found: Found) -> bool:
-        """Whether the word may be another one for it."""
-        codes = [code for _, code, _ in _findings(found)]
-        met = _met(found)
-        return bool(self.gravest) and (not met or codes.index(self.gravest) < codes.index(met[0][1]))
+
+def _gravest(found: Found) -> int:
+    """Of what was found so far."""
+    return gravity(next((code for _, code in met(found)), None))
 
 
 def _parts(found: Found, result: Result, runs: Runs, every: Sequence[Unit]) -> list[_Part]:
     """All parts, each of which may read what those before it found."""
     assert found.together is not None
-    gap, sufficient = found.together.gap, _loss(found.together) != "needed"
+    gap, sufficient = found.together.gap, loss_of(found.together) != "needed"
     needs = Needs(runs, gap, sufficient=sufficient)
     fine = Fineness(runs, gap, known_features(runs.data, [one.feature for one in every]))
 
@@ -204,7 +121,7 @@ def _parts(found: Found, result: Result, runs: Runs, every: Sequence[Unit]) -> l
 
     def finer(place: int) -> None:
         if sufficient:
-            found.claims[place] = _finer(found.claims[place], needs, fine, search=not _redundant(found))
+            found.claims[place] = _finer(found.claims[place], needs, fine, search=not is_redundant(found))
 
     return [
         _Part("outputs", outputs, "outputs"),
@@ -249,11 +166,6 @@ def _vacuous(result: Result) -> list[str]:
     if not result.exchanged:
         told.add("nothing-exchanged")
     return [code for code in VACUOUS if code in told]
-
-
-def _loss(rise: Rise) -> str:
-    """Whether so much is lost that a hypothesis is not sufficient: `idle` where it surely is not."""
-    return judged(replace(rise, moved=None), ALPHA, TAU)
 
 
 def _moved(runs: Runs) -> Rise:
@@ -308,7 +220,7 @@ def _at_once(found: Found, runs: Runs, needs: Needs) -> None:
     found.given_up = found.idle_together if not merged else None
     if found.given_up is None:
         found.given_up = needs.together(_without(runs, idle, freed, merged), "what is not needed")
-    if found.given_up.outcome != "needed" and not _redundant(found):
+    if found.given_up.outcome != "needed" and not is_redundant(found):
         found.tight = _tighter(found, runs, idle, freed)
 
 
@@ -345,56 +257,3 @@ def _tighter(found: Found, runs: Runs, idle: Sequence[ClaimFound], freed: set[Me
     except ScrubbingError:
         return None  # what is left out was needed to say the rest, such as a slot whose mask another claim names
     return made
-
-
-def _redundant(found: Found) -> bool:
-    return found.idle_together is not None and found.idle_together.outcome == "needed"
-
-
-def _out_of_scope(found: Found) -> bool:
-    """Whether it does not hold outside its scope, where most inputs are."""
-    scope = found.scope
-    return scope is not None and scope.is_narrow and scope.outside is not None and _loss(scope.outside) == "needed"
-
-
-def _cancels(found: Found) -> bool:
-    assert found.cancelled is not None
-    return found.cancelled.lower(ALPHA) > CANCELLED * found.cancelled.gap
-
-
-def _met(found: Found) -> list[tuple[Word, str]]:
-    """Words and codes of what holds, the gravest first, which gives the word."""
-    return [(word, code) for word, code, holds in _findings(found) if holds]
-
-
-def _findings(found: Found) -> list[tuple[Word, str, bool]]:
-    """Everything that may be found, the gravest first: word, code, and whether it was."""
-    assert found.together is not None
-    return [
-        ("insufficient", "loses", _loss(found.together) == "needed"),
-        ("insufficient", "cancels", _cancels(found)),
-        ("insufficient", "outputs", found.moved is not None and moves(found.moved, ALPHA)),
-        ("insufficient", "apart", found.apart is not None and judged(found.apart, ALPHA) == "needed"),
-        ("insufficient", "values", bool(found.wrong)),
-        ("insufficient", "perturbed", any(one.outcome == "needed" for one in found.perturbed)),
-        ("wrong values", "wrong values", found.interchange is not None and bool(found.interchange.wrong)),
-        (
-            "wrong values",
-            "perturbed values",
-            any(one.interchange is not None and bool(one.interchange.wrong) for one in found.perturbed),
-        ),
-        ("not specific", "not specific", bool(found.unspecific)),
-        ("redundant", "redundant", _redundant(found)),
-        ("out of scope", "scope", _out_of_scope(found)),
-        ("undecided", "loses?", _loss(found.together) == "undecided"),
-        ("undecided", "specific?", bool(found.unsettled)),
-        ("undecided", "apart?", found.apart is not None and judged(found.apart, ALPHA) == "undecided"),
-        ("undecided", "perturbed?", any(one.outcome == "undecided" for one in found.perturbed)),
-        ("wider or finer than needed", "idle", any(one.tested.outcome == "idle" for one in found.claims)),
-        ("wider or finer than needed", "members", any(t.outcome == "idle" for c in found.claims for _, t in c.members)),
-        ("wider or finer than needed", "positions", any(one.free for one in found.claims)),
-        ("wider or finer than needed", "finer", any(one.finer is not None for one in found.claims)),
-        ("undecided", "claims?", any(one.tested.outcome == "undecided" for one in found.claims)),
-        ("undecided", "members?", any(t.outcome == "undecided" for c in found.claims for _, t in c.members)),
-        ("undecided", "fineness?", any(one.not_tested for one in found.claims)),
-    ]

@@ -13,8 +13,9 @@ from scrubbing.experiment.result import Result
 from scrubbing.experiment.verdict.adversary import Adversary
 from scrubbing.experiment.verdict.complete import Complete
 from scrubbing.experiment.verdict.fineness import Finer
+from scrubbing.experiment.verdict.found import ClaimFound, Found
 from scrubbing.experiment.verdict.interchange import Interchange
-from scrubbing.experiment.verdict.judge import ClaimFound, Found, judge
+from scrubbing.experiment.verdict.judge import judge
 from scrubbing.experiment.verdict.needed import ALPHA, MARGIN, Removal
 from scrubbing.experiment.verdict.perturbed import Perturbed
 from scrubbing.experiment.verdict.runs import Rise
