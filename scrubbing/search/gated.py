@@ -165,7 +165,7 @@ class Gated:
 
     def losses(self, batch: Batch, masks: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each of several masks loses on the same inputs with the same others, `[masks]`: the largest of the three
-        terms of a cost, each in mean over outputs, as in a test, and a tenth of how far outputs shift.
+        terms of a cost, each in mean over outputs, as in a test, and `SHIFTED` of how far outputs shift.
 
         Where a model is sure of its answer, its loss hardly changes with what it reads, and on few inputs nothing
         seems to be lost by what decides others.
