@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import tempfile
@@ -170,6 +171,10 @@ def _allocate(file: int, size: int) -> None:
     Raises:
         OSError: the disk has no room.
     """
+    # Where a file system cannot reserve blocks they are written, which for what never fits would fill the disk first.
+    disk = os.fstatvfs(file) if hasattr(os, "fstatvfs") else None
+    if disk is not None and disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, size)
         return

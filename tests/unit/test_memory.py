@@ -67,9 +67,13 @@ def test_blocks_of_every_size_are_zeros_and_keep_what_is_written(rows, dtype):
         assert block.values.sum(dtype=torch.float64) == width
 
 
+@pytest.mark.parametrize("reserves", [True, False])
 @pytest.mark.parametrize("rows", [2**44, 2**60])
-def test_a_budget_beyond_what_the_machine_has(rows):
-    """Neither memory nor a disk has so much: an error of ours, whatever the budget says."""
+def test_a_budget_beyond_what_the_machine_has(rows, reserves, monkeypatch):
+    """Neither memory nor a disk has so much: an error of ours, whatever the budget says, and nothing is written."""
+    if not reserves:
+        monkeypatch.delattr("os.posix_fallocate", raising=False)
+    monkeypatch.setattr("os.write", lambda *_: pytest.fail("it was written"))
     with pytest.raises(FileError, match="SCR-MEMORY"):
         MemoryBudget(2**66).block(rows, 4, torch.float32, CPU)
 

@@ -69,6 +69,25 @@ def test_what_only_shifts_outputs_that_are_sure_goes_after_what_does_nothing():
     assert np.argsort(reordered(of, np.array([0.5, 0.1, 0.2]), 10**6)).tolist() == [2, 1, 0]
 
 
+def test_how_far_outputs_shift_is_seen_in_between_where_readers_are_saturated():
+    """A sign has no slope at any input, and one that is steep in between; of a sum the slope is the same everywhere."""
+    rng = np.random.default_rng(0)
+    x = {"xs": rng.choice([-1.0, 1.0], 600), "xt": rng.normal(size=600)}
+    model = ToyModel(
+        {name: name for name in x}, {"logits": (lambda s, t: torch.tanh(20 * s) + 0.1 * t, {"s": ["xs"], "t": ["xt"]})}
+    )
+    of = gated(
+        Experiment(model, Dataset({**x, "label": x["xs"] + 0.1 * x["xt"]}), SquaredError("label"), baselines=False)
+    )
+    assert [gate.what for gate in of.gates.gates] == ["s", "t"]
+    every = np.array(
+        [np.mean([of.shifts(of.batch(i), level) for i in range(10)], axis=0) for level in np.linspace(0, 1, 11)]
+    )
+    assert every[-1, 0] < 1e-6 * every[-1, 1] and every[0, 0] < 1e-6 * every[0, 1]
+    assert every[:, 0].mean() > 10 * every[:, 1].mean()
+    assert every[:, 1].min() > every[:, 1].max() / 3
+
+
 def test_cuts_of_a_whole_graph_are_nested_and_not_too_large(monkeypatch):
     one = truth("planted-pairs", 7)
     experiment = Experiment(one.model, one.data, one.loss, baselines=False)
