@@ -5,20 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scrubbing.search.gated import SHIFTED, Gated
+from scrubbing.search.gated import Gated
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MEASURED = 320
 """Inputs on which losses are measured, at most; half of them with one other input for all nodes."""
-LOOKED_AT = 8
-"""Gates of which it is measured, each time that one is given up, what would be lost without them."""
+FIRST_LOOK, LOOKED_AT = 32, 4
+"""Gates of which it is measured what would be lost without them, at first and then each time that one is given up."""
+FAILED = 8
+"""Gates in a row with which alone too much is lost, after which no more are closed together."""
+SHIFTED, SURE = (3.0, 0.3), 0.01
+"""Shares of the gap that outputs count for which shift as far as in the null: while they shift by no more than this
+share of it, when losses of some hundred inputs hardly tell one gate from another, and from there on."""
 FIRST = 1_000_000
 """Number of the first draw of inputs; those before are for gates."""
 SHIFTS = 10
 """Batches on which gradients say how far outputs would shift, each with all gates at another level."""
-IDLE, TOO_MUCH = (0.0003, 0.003), 0.3
+IDLE, TOO_MUCH = (0.001, 0.003), 0.3
 """Shares of the gap: what may be lost by what is given up in groups, first and then; where more is, all else stays."""
 
 
@@ -27,8 +32,8 @@ def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
 
     Gates are sampled and close together, so where each of several loses a fraction of a percent their prices say little
     about which should go first. Those without which outputs would hardly shift either are given up in groups. Then
-    gates are given up one at a time, each time the one of some without which least is lost; those are looked at that
-    lost least when they were last looked at, on the same inputs with the same others.
+    gates are given up one at a time, each time the one of some without which least is lost, half to go by this look and
+    half by those before, each with other inputs in place of what is closed.
 
     Source: ours; it is backward elimination (Marill and Green 1963).
 
@@ -45,43 +50,72 @@ def reordered(gated: Gated, price: Floats, passes: int) -> Floats:
     shift = np.mean([gated.shifts(gated.batch(FIRST - 1 - i), 1 - i / SHIFTS) for i in range(SHIFTS)], axis=0)
     rank = np.maximum(*(np.argsort(np.argsort(one[slots], kind="stable")) for one in (price, shift)))
     order: list[int] = slots[np.argsort(rank, kind="stable")].tolist()
-    gone, seen, lost = list[int](), dict[int, float](), 0.0
+    gone, known = list[int](), dict[int, Floats]()
     for nothing in IDLE:
-        _idle(gated, [one for one in order if one not in gone], gone, seen, nothing, until)
-    left = [one for one in order if one not in gone]
-    estimate = {one: SHIFTED * float(shift[one]) for one in order} | seen
-    while len(left) > 1 and lost <= TOO_MUCH:
-        some = sorted(left, key=lambda one: estimate[one])[:LOOKED_AT]
-        if gated.examples + len(some) * _inputs(gated) > until:
-            break
-        losses = _without(gated, [[*gone, one] for one in some], len(gone))
-        estimate |= dict(zip(some, (losses - lost).tolist(), strict=True))
-        lost, first = float(losses.min()), some[int(losses.argmin())]
-        gone.append(first)
-        left.remove(first)
+        _idle(gated, [one for one in order if one not in gone], gone, known, nothing, until)
+    likely = {one: np.array([0, shift[one]]) for one in order}
+    left = _one_by_one(gated, [one for one in order if one not in gone], gone, likely, known, until)
     made = price.copy()
-    made[[*gone, *sorted(left, key=lambda one: estimate[one])]] = np.sort(price[slots])
+    made[[*gone, *left]] = np.sort(price[slots])
     return made
 
 
-def _idle(gated: Gated, order: list[int], gone: list[int], seen: dict[int, float], nothing: float, until: int) -> None:
+def _one_by_one(
+    gated: Gated, left: list[int], gone: list[int], likely: dict[int, Floats], known: dict[int, Floats], until: int
+) -> list[int]:
+    """Add to those that are gone one after another, and say in which order those that are left would go.
+
+    Args:
+        gated: the model.
+        left: gates that are open.
+        gone: gates that are closed.
+        likely: what would be lost without each, and how far outputs would shift, to go by gradients.
+        known: the same where it was measured.
+        until: forward passes that may have been made.
+    """
+    at, looked_at = np.zeros(2), FIRST_LOOK
+
+    def cost(one: int) -> float:
+        return _cost(known.get(one, likely[one]), at[1])
+
+    while len(left) > 1 and at[0] <= TOO_MUCH:
+        some = sorted(left, key=cost)[:looked_at]
+        if gated.examples + (1 + len(some)) * _inputs(gated) > until:
+            break
+        at, *found = _without(gated, [gone, *([*gone, one] for one in some)], len(gone))
+        for one, lost in zip(some, found, strict=True):
+            known[one] = (known[one] + lost - at) / 2 if one in known else lost - at
+        first, looked_at = min(some, key=cost), LOOKED_AT
+        gone.append(first)
+        left.remove(first)
+    return sorted(left, key=cost)
+
+
+def _cost(lost: Floats, shift: float) -> float:
+    """Of what is lost and how far outputs shift, where they shift so far in all."""
+    return float(lost[0] + SHIFTED[bool(shift > SURE)] * lost[1])
+
+
+def _idle(
+    gated: Gated, order: list[int], gone: list[int], known: dict[int, Floats], nothing: float, until: int
+) -> None:
     """Add to those that are gone what can be closed, too, so that no more than next to nothing is lost in all.
 
     From the cheapest on as many as possible are closed at once, and past those with which alone too much is lost, until
     several in a row are such; what is lost with each of these is noted.
     """
     at, size, failed = 0, max(1, len(order) // 2), 0
-    while at < len(order) and failed < LOOKED_AT and gated.examples + _inputs(gated) <= until:
+    while at < len(order) and failed < FAILED and gated.examples + _inputs(gated) <= until:
         some = order[at : at + size]
-        lost = float(_without(gated, [[*gone, *some]], -1)[0])
-        if lost <= nothing:
+        (lost,) = _without(gated, [[*gone, *some]], -1)
+        if _cost(lost, lost[1]) <= nothing:
             gone += some
             size, failed = 2 * size, 0
         elif len(some) > 1:
             size = len(some) // 2
             continue
         else:
-            seen[some[0]], failed = lost, failed + 1
+            known[some[0]], failed = lost, failed + 1
         at += len(some)
 
 
@@ -91,8 +125,8 @@ def _inputs(gated: Gated) -> int:
 
 
 def _without(gated: Gated, closed: list[list[int]], number: int) -> Floats:
-    """What is lost with some gates closed, on inputs with one other input for all nodes, or with one for each,
-    whichever is more.
+    """What is lost with some gates closed, and how far outputs shift, on inputs with one other input for all nodes, or
+    with one for each, whichever is more, `[len(closed), 2]`.
 
     Args:
         gated: the model.

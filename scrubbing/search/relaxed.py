@@ -33,10 +33,12 @@ from scrubbing.search.where import Part
 
 Floats = NDArray[np.float64]
 
-STEPS, WARM = 600, 80
+STEPS, WARM = 300, 80
 """Steps of gradient, and those of them before the price of a claim begins to rise."""
 PRICES = (1e-4, 1.0)
 """Of one claim, first and last, as a share of the gap."""
+AGAIN = 3
+"""Forward passes that measure the order of what is given up, for each of those of the fit."""
 SNAPSHOTS = 30
 """Sizes on the path of one run."""
 RATE, START = 0.1, 2.5
@@ -179,7 +181,8 @@ def fitted(gated: Gated, budget: int | None, adversarial: bool, kept: Path | Non
     Gates are hard concrete (Louizos et al. 2018), sampled anew for every input and step, and so is what stands in for
     what they close. Each gate is worth the price up to which it was open, on a path of sizes from one run; where it was
     likely open in part, a part of the way counts, so that hardly two gates are worth the same. Which of those that are
-    worth little goes first is then measured (`elimination`), with as many passes again, unless there is an adversary.
+    worth little goes first is then measured (`elimination`), with three times as many passes, unless there is an
+    adversary.
 
     Args:
         gated: the model.
@@ -213,7 +216,7 @@ def fitted(gated: Gated, budget: int | None, adversarial: bool, kept: Path | Non
     low, high = PRICES
     worth = low * (high / low) ** np.mean(fit.path, axis=0)
     if not adversarial:  # which is about what may still come through, and here nothing may
-        passes = STEPS * _passes(gated, adversarial)
+        passes = AGAIN * STEPS * _passes(gated, adversarial)
         left = passes if budget is None else min(passes, budget - gated.examples)
         worth = reordered(gated, worth * gated.gates.share, left) / gated.gates.share
     return Proposal.of(gated.gates.gates, worth)
