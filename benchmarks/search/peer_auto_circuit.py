@@ -34,10 +34,10 @@ from scrubbing.search import Proposal, propose, search
 
 PROGRAMS = ("majority", "marker", "planted-pairs", "parens")
 """Models with one answer per input; the last two were trained."""
-STRINGS, LONGEST, EACH = 100_000, 42, (180, 420)
-"""Strings of the paren balancer, of which those are taken that need no padding, their tokens, and how many of them, in
-balance and out of it: other tools know no padding.
-"""
+STRINGS = (990, 2_310)
+"""Of the paren balancer, in balance and out of it, as long as they can be: other tools know no padding."""
+SEARCHED = 300
+"""Inputs to search on, at most, if that is not more than half of them; on the others it is scored."""
 BUDGET = 115_500
 """Forward passes, a gradient being two: those that gates take."""
 PROMPTS = 256
@@ -48,8 +48,8 @@ PRICES = (0.5, 5.0)
 """Of all edges, in subnetwork probing: that of the own configuration of the tool, and ten times that."""
 SHARES = (0.9, 0.95, 0.99)
 """Of the gap, that a circuit is to recover."""
-SIZES = (*range(1, 51), 60, 80, 100, 150, 200)
-"""Edges of circuits that are looked at, beside all of them."""
+SIZES, AT_ONCE = (*range(1, 101), 150, 200), 10
+"""Edges of circuits that are looked at, beside all of them, and how many circuits are run together."""
 WHOLE = frozenset(("embed", "pos"))
 """What other tools call one node."""
 
@@ -70,17 +70,19 @@ class Row:
 
 
 def parens(seed: int) -> Truth:
-    """The shipped paren balancer, on strings that need no padding."""
-    from benchmarks.parens.task import our_data, task
+    """The shipped paren balancer, on strings that need no padding, in which no two are the same."""
+    from benchmarks.parens.strings import MAX_PARENS, is_balanced, tokens_of
+    from benchmarks.parens.task import dataset, task
 
-    data = our_data(STRINGS)
-    rng, long = np.random.default_rng(seed), data["mask"].sum(axis=1) == LONGEST
-    both = [
-        rng.permutation(np.flatnonzero(long & (data["label"] == label)))[:n]
-        for n, label in zip(EACH, (1, 0), strict=True)
-    ]
-    some = data.take(np.sort(np.concatenate(both)))
-    some = Dataset({name: some[name] for name in ("tokens", "label")})
+    rng = np.random.default_rng(seed)
+    # Of strings that fair coins make one in 170 is balanced.
+    flags = np.unique(rng.random((400 * STRINGS[0], MAX_PARENS)) < 0.5, axis=0)
+    lengths = np.full(len(flags), MAX_PARENS)
+    balanced = is_balanced(flags, lengths)
+    both = [rng.permutation(np.flatnonzero(balanced == one))[:n] for one, n in zip((True, False), STRINGS, strict=True)]
+    rows = rng.permutation(np.concatenate(both))
+    data = dataset(tokens_of(flags[rows], lengths[rows]), f"strings that need no padding (seed {seed})")
+    some = Dataset({name: data[name] for name in ("tokens", "label")})
     return Truth("parens", seed, "Parentheses that balance.", task.model(), some, task.loss(), ())
 
 
@@ -290,8 +292,8 @@ class Halves:
         made = parens(seed) if program == "parens" else truth(program, seed)
         scope = made.tight[0].scope if made.tight else None
         data = made.data if scope is None else made.data.take(np.flatnonzero(scope(made.data)))
-        half = np.random.default_rng(seed).permutation(len(data))
-        parts = [data.take(np.sort(some)) for some in np.split(half, [len(data) // 2])]
+        mixed = np.random.default_rng(seed).permutation(len(data))
+        parts = [data.take(np.sort(some)) for some in np.split(mixed, [min(SEARCHED, len(data) // 2)])]
         fitted, rest = (Experiment(made.model, one, made.loss, baselines=False) for one in parts)
         return cls(made, seed, parts[0], fitted, rest)
 
@@ -336,9 +338,13 @@ def compared(program: str, seed: int, way: str) -> Row:
     """One way on one model."""
     on = Halves.of(program, seed)
     scores, passes = WAYS[way](on)
-    points = curve(scores, sorted({*(one for one in SIZES if one < len(scores)), len(scores)}), on.rest)
-    sizes = [next((size for size, one in points.items() if one >= share), None) for share in SHARES]
-    return Row(program, way, passes, sizes)
+    sizes, points = sorted({*(one for one in SIZES if one < len(scores)), len(scores)}), dict[int, float]()
+    for start in range(0, len(sizes), AT_ONCE):
+        points |= curve(scores, sizes[start : start + AT_ONCE], on.rest)
+        if max(points.values()) >= SHARES[-1]:
+            break
+    first = [next((size for size, one in points.items() if one >= share), None) for share in SHARES]
+    return Row(program, way, passes, first)
 
 
 def _one(node: Node) -> str:

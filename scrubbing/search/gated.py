@@ -27,6 +27,8 @@ POOL = 2**28
 """Bytes for what nodes write on the inputs that gates are fitted on."""
 AT_ONCE = 2**21
 """Numbers of one stack of writers, which says how many inputs one step takes."""
+SHIFTED = 0.3
+"""Share of the gap that outputs count for which shift as far as in the null, where it is measured what is lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,17 +164,17 @@ class Gated:
         fail(UsageError, "SCR-GRADIENT", problem, remedy, self.model.name)
 
     def losses(self, batch: Batch, masks: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each of several masks loses on the same inputs with the same others: the largest of the three terms of a
-        cost, each in mean over outputs, as in a test, and how far outputs shift, as a share of the null, `[masks, 2]`.
+        """What each of several masks loses on the same inputs with the same others, `[masks]`: the largest of the three
+        terms of a cost, each in mean over outputs, as in a test, and `SHIFTED` of how far outputs shift.
 
         Where a model is sure of its answer, its loss hardly changes with what it reads, and on few inputs nothing
-        seems to be lost by what decides others; how far outputs shift shows it on all.
+        seems to be lost by what decides others.
 
         Args:
             batch: the inputs.
             masks: 1 where a gate is open and 0 where it is closed, `[masks, gates]`.
         """
-        n, made = len(batch.rows), np.empty((len(masks), 2))
+        n, made = len(batch.rows), np.empty(len(masks))
         for some in np.array_split(np.arange(len(masks)), max(1, -(-n * len(masks) // self.room))):
             if not len(some):
                 continue
@@ -182,9 +184,9 @@ class Gated:
             gates = torch.as_tensor(np.repeat(masks[some], n, axis=0), device=self.model.device)
             with torch.no_grad():
                 output = Run(self, tiled, gates, self._below).output()
-                terms = [*self._terms(tiled, output), self._shift(output - self._own(tiled)) / self.shift]
+                terms = [*self._terms(tiled, output), SHIFTED * self._shift(output - self._own(tiled)) / self.shift]
             *lost, far = (term.reshape(len(some), -1).mean(1) for term in terms)
-            made[some] = torch.stack([torch.stack(lost).max(0).values, far], 1).cpu().numpy()
+            made[some] = (torch.stack(lost).max(0).values + far).cpu().numpy()
             self.examples += len(tiled.rows)
         return made
 

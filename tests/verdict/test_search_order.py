@@ -5,16 +5,19 @@ tests that are not likely to pass.
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.groundtruth.catalogue import truth
 from benchmarks.search.own import own_edges
 from scrubbing import Classification, Dataset, Experiment, SquaredError, ToyModel
 from scrubbing.experiment.verdict.runs import Rise
-from scrubbing.search import path, propose
+from scrubbing.search import elimination, path, propose
 from scrubbing.search.choices import Choices
 from scrubbing.search.elimination import reordered
 from scrubbing.search.gated import Gated
@@ -88,25 +91,31 @@ def test_how_far_outputs_shift_is_seen_in_between_where_readers_are_saturated():
     assert every[:, 1].min() > every[:, 1].max() / 3
 
 
-@pytest.mark.parametrize("steep", [4, 8, 16])
-def test_slots_of_which_gradients_say_too_much_go_first(steep):
-    """Between two inputs a step is steep somewhere, so gradients take it for more than a slope that moves more."""
-    rng = np.random.default_rng(0)
-    weights = {f"s{i:02d}": 0.05 * 1.05**i for i in range(steep)} | {f"t{i}": 0.15 * 1.2**i for i in range(4)}
-    x = {name: rng.normal(size=600) for name in weights}
+@given(st.data(), st.integers(2, 40))
+def test_gates_go_as_if_all_were_looked_at_each_time_if_none_gets_cheaper(data, n):
+    """Costs alone, and more for each group that is gone: exhaustive elimination decides who is right. With some gates
+    many others become dear at once, those that were cheap before.
+    """
+    alone = data.draw(st.lists(st.integers(0, 50), min_size=n, max_size=n))
+    groups = data.draw(
+        st.lists(st.tuples(st.sets(st.integers(0, n - 1), min_size=2), st.integers(1, 10**6)), max_size=6)
+    )
+    for hub in data.draw(st.sets(st.integers(0, n - 1), max_size=2)):
+        alone[hub] = 0
+        groups += [({hub, i}, 10**4) for i in range(n) if i != hub and alone[i] < data.draw(st.integers(0, 50))]
 
-    def out(**read):
-        return sum(weights[name] * (torch.tanh(200 * x) if name[0] == "s" else x) for name, x in read.items())
+    def lost(gone):
+        return 1e-8 * (sum(alone[i] for i in gone) + sum(more for some, more in groups if some <= set(gone)))
 
-    model = ToyModel({name: name for name in x}, {"logits": (out, {name: [name] for name in x})})
-    label = sum(w * (np.tanh(200 * x[name]) if name[0] == "s" else x[name]) for name, w in weights.items())
-    of = gated(Experiment(model, Dataset({**x, "label": label}), SquaredError("label"), baselines=False))
-    slots = [gate.what for gate in of.gates.gates]
-    shift = np.mean([of.shifts(of.batch(i), level) for i, level in enumerate((0.2, 0.5, 0.8))], axis=0)
-    steps = np.array([one[0] == "s" for one in slots])
-    assert shift[steps].max() > shift[~steps].min()
-    order = np.argsort(reordered(of, 1 - np.arange(len(slots)) / 100, 10**6))
-    assert steps[order].tolist() == [True] * steep + [False] * 4
+    left, gone, cost = [*range(n)], list[int](), {i: lost([i]) for i in range(n)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elimination, "_without", lambda gated, closed, number: np.array([lost(one) for one in closed]))
+        patch.setattr(elimination, "_inputs", lambda gated: 0)
+        elimination._one_by_one(SimpleNamespace(examples=0), left, gone, cost, 0)
+    assert sorted([*gone, *left]) == [*range(n)] and len(left) == 1
+    for i, one in enumerate(gone):
+        costs = [lost([*gone[:i], other]) for other in range(n) if other not in gone[:i]]
+        assert lost([*gone[:i], one]) == min(costs)
 
 
 def test_cuts_of_a_whole_graph_are_nested_and_not_too_large(monkeypatch):
