@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 MEASURED = 320
 """Inputs on which losses are measured, at most; half of them with one other input for all nodes."""
 LOOKED_AT = 8
-"""Gates of which it is measured together what would be lost without them, each time that one is given up."""
+"""Gates of which it is measured together what would be lost without each, when one is to be given up."""
 FIRST = 1_000_000
 """Number of the first draw of inputs; those before are for gates."""
 SHIFTS = 10
@@ -68,7 +68,7 @@ def _one_by_one(gated: Gated, left: list[int], gone: list[int], cost: dict[int, 
         gated: the model.
         left: gates that are open; those that are given up are taken away.
         gone: gates that are closed, to which they are added.
-        cost: what is lost without each that is left, which is brought up to date.
+        cost: what is lost without each that is left, measured or to go by gradients, which is brought up to date.
         until: forward passes that may have been made.
     """
     lost = 0.0

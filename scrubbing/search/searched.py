@@ -27,6 +27,7 @@ from scrubbing.metrics.recovered import unbeaten
 from scrubbing.records.files import file
 from scrubbing.records.search import Effort
 from scrubbing.rng import stream_key, uniform
+from scrubbing.search import relaxed
 from scrubbing.search.choices import Choices, enough
 from scrubbing.search.features import features_of
 from scrubbing.search.greedy import FEW_CLAIMS, Greedy
@@ -111,6 +112,7 @@ def _state(chosen: Choices, fitted: Experiment, out: Path | None) -> Path | None
         identity(subject.loss, subject.data),
         chosen.through,
         chosen.depth,
+        (relaxed.STEPS, relaxed.WARM, relaxed.PRICES, relaxed.SNAPSHOTS),  # another version's path ends elsewhere
     ]
     digest = blake2b(repr([*said, chosen.seed, chosen.adversarial]).encode(), digest_size=8).hexdigest()
     return file(out / f".{digest}.path.npz", "the gates")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.parens.strings import END, PAD, START
+from benchmarks.parens.strings import END, OPEN, PAD, START
 from benchmarks.search.peer_auto_circuit import SEARCHED, STRINGS, Halves
 
 
@@ -23,7 +23,7 @@ def test_strings_are_searched_on_or_scored_and_as_long_as_they_can_be(seed):
     for part in (some, others):
         assert part["label"].mean() == pytest.approx(STRINGS[0] / sum(STRINGS), abs=0.1)
     labels = np.concatenate([some["label"], others["label"]])
-    opened = np.cumsum(np.where(tokens[:, 1:-1] == 3, 1, -1), axis=1)
+    opened = np.cumsum(np.where(tokens[:, 1:-1] == OPEN, 1, -1), axis=1)
     assert ((opened.min(1) >= 0) & (opened[:, -1] == 0)).astype(int).tolist() == labels.tolist()
 
 

@@ -14,7 +14,7 @@ from benchmarks.groundtruth.columns import column
 from benchmarks.search.planted import compared
 from scrubbing import Classification, Dataset, Experiment, Feature, NextToken, SquaredError, ToyModel, Trial, UsageError
 from scrubbing.records.search import ControlSearch
-from scrubbing.search import own_outputs, propose, relaxed, search
+from scrubbing.search import own_outputs, propose, relaxed, search, searched
 from scrubbing.search.choices import Choices
 from scrubbing.search.draft import offered, root, trimmed
 from scrubbing.search.gated import Gated
@@ -213,3 +213,13 @@ def test_where_labels_are_the_models_own_outputs_only_what_is_as_small_counts():
     for claimed, counts in ((bits + 1, False), (bits, True)):
         there = ControlSearch(name="own", meaning="", word="tight", claimed=claimed, own=True)
         assert bool(record.model_copy(update={"controls": [there]}).unspecific) == counts
+
+
+@pytest.mark.parametrize(("name", "other"), [("STEPS", 600), ("WARM", 0), ("PRICES", (1e-3, 1.0)), ("SNAPSHOTS", 5)])
+def test_a_fit_that_was_stopped_is_not_taken_up_by_one_of_other_steps_or_prices(name, other, tmp_path, monkeypatch):
+    """Half of a longer path ends at a price at which much is open yet, and would pass for a whole one."""
+    experiment, chosen = toy(lambda a, b: (a - b) ** 2), Choices(by="gradient")
+    before = searched._state(chosen, experiment, tmp_path)
+    assert before == searched._state(chosen, experiment, tmp_path)
+    monkeypatch.setattr(relaxed, name, other)
+    assert before != searched._state(chosen, experiment, tmp_path)

@@ -57,6 +57,14 @@ def test_slots_go_in_the_order_of_what_is_lost_without_them(passes):
     assert order == (sorted(slots, key=WEIGHTS.get) if passes else list(wrong))
 
 
+@pytest.mark.parametrize("passes", range(0, 20_000, 700))
+def test_no_more_passes_are_made_than_may_be_and_prices_are_only_exchanged(passes):
+    of = gated(summed())
+    before, price = of.examples, np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert sorted(reordered(of, price, passes)) == sorted(price)
+    assert of.examples - before <= passes
+
+
 def test_what_only_shifts_outputs_that_are_sure_goes_after_what_does_nothing():
     """An answer that is 80 to 1 in logits does not hang on eight of them, on any of these inputs."""
     x = {name: np.random.default_rng(i).choice([-1.0, 1.0], 600) for i, name in enumerate(("xa", "xb", "xc"))}
@@ -89,6 +97,27 @@ def test_how_far_outputs_shift_is_seen_in_between_where_readers_are_saturated():
     assert every[-1, 0] < 1e-6 * every[-1, 1] and every[0, 0] < 1e-6 * every[0, 1]
     assert every[:, 0].mean() > 10 * every[:, 1].mean()
     assert every[:, 1].min() > every[:, 1].max() / 3
+
+
+@pytest.mark.parametrize("steep", [4, 8, 16])
+def test_slots_of_which_gradients_say_too_much_go_first(steep):
+    """Between two inputs a step is steep somewhere, so gradients take it for more than a slope that moves more."""
+    rng = np.random.default_rng(0)
+    weights = {f"s{i:02d}": 0.05 * 1.05**i for i in range(steep)} | {f"t{i}": 0.15 * 1.2**i for i in range(4)}
+    x = {name: rng.normal(size=600) for name in weights}
+
+    def out(**read):
+        return sum(weights[name] * (torch.tanh(200 * x) if name[0] == "s" else x) for name, x in read.items())
+
+    model = ToyModel({name: name for name in x}, {"logits": (out, {name: [name] for name in x})})
+    label = sum(w * (np.tanh(200 * x[name]) if name[0] == "s" else x[name]) for name, w in weights.items())
+    of = gated(Experiment(model, Dataset({**x, "label": label}), SquaredError("label"), baselines=False))
+    slots = [gate.what for gate in of.gates.gates]
+    shift = np.mean([of.shifts(of.batch(i), level) for i, level in enumerate((0.2, 0.5, 0.8))], axis=0)
+    steps = np.array([one[0] == "s" for one in slots])
+    assert shift[steps].max() > shift[~steps].min()
+    order = np.argsort(reordered(of, 1 - np.arange(len(slots)) / 100, 10**6))
+    assert steps[order].tolist() == [True] * steep + [False] * 4
 
 
 @given(st.data(), st.integers(2, 40))
